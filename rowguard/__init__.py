@@ -1,0 +1,3 @@
+"""rowguard: fraud scoring inside PostgreSQL."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,66 @@
+"""Every error that rowguard raises on purpose.
+
+The docstring of a class is its default message. The command line prints the message as one line and
+exits with 1; the API turns it into a problem document. Anything else that escapes is a defect.
+"""
+
+from __future__ import annotations
+
+
+class RowguardError(Exception):
+    """Something went wrong."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").splitlines()[0])
+
+
+class SettingsError(RowguardError):
+    """A setting is missing or malformed."""
+
+
+class LocalStackError(RowguardError):
+    """The local stack could not be started or stopped."""
+
+
+class DatabaseUnavailableError(RowguardError):
+    """The database does not answer."""
+
+
+class SchemaError(RowguardError):
+    """The database schema is missing or at another revision; run: rowguard migrate"""
+
+
+class ImportFileError(RowguardError):
+    """The file holds rows that cannot be loaded; nothing was loaded."""
+
+
+class FeatureBuildError(RowguardError):
+    """dbt could not build the features."""
+
+
+class TrainingDataError(RowguardError):
+    """There is too little labelled data to train on."""
+
+
+class UnsupportedModelError(RowguardError):
+    """The model cannot be written as SQL."""
+
+
+class FeatureMismatchError(RowguardError):
+    """The model was trained on another feature list than the one that is built; retrain."""
+
+
+class ParityError(RowguardError):
+    """The deployed function and scikit-learn disagree; nothing was deployed."""
+
+
+class GateError(RowguardError):
+    """The candidate was refused by a gate; the champion stays."""
+
+
+class RegistryError(RowguardError):
+    """The model registry does not allow this."""
+
+
+class NoModelError(RowguardError):
+    """No model is deployed yet; run: rowguard retrain"""

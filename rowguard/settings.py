@@ -1,0 +1,57 @@
+"""Settings from the environment (or a `.env` file in the checkout), read when asked for and never at import."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from rowguard.errors import SettingsError
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """What can be set from outside; `.env.example` explains each for people."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ROWGUARD_", env_file=CHECKOUT / ".env", extra="ignore", populate_by_name=True
+    )
+
+    database_url: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL")
+    """Direct connection; without it the embedded server of this checkout is used, started on demand."""
+
+    pooled_url: SecretStr | None = Field(default=None, validation_alias="POOLED_DATABASE_URL")
+    """The same database through PgBouncer; the API prefers it."""
+
+    state_dir: Path = CHECKOUT / ".rowguard"
+    """Everything this checkout keeps: the embedded server's data, logs, passwords, artifacts."""
+
+    models_dir: Path = CHECKOUT / "migrations" / "models"
+    """Where generated model revisions are written and read."""
+
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(default=8001, ge=1, le=65535)
+
+    alert_budget: float = Field(default=0.01, gt=0, lt=1)
+    """Share of transactions that people can look at; the decision threshold is chosen to fill it."""
+
+    label_delay_days: int = Field(default=7, ge=0)
+    """Days until frauds are usually found out; evaluation waits this long."""
+
+
+@lru_cache
+def settings() -> Settings:
+    """The settings of this process, read once.
+
+    Raises:
+        SettingsError: a variable is malformed; names it.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(f"setting {where}: {first['msg']}") from None
