@@ -1,0 +1,2 @@
+DELETE FROM scoring.model_revisions
+WHERE revision = :revision

@@ -1,0 +1,2 @@
+INSERT INTO scoring.model_revisions (revision, kind, champion, files)
+VALUES (:revision, :kind, :champion, cast(:files AS jsonb))

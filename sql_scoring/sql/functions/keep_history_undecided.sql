@@ -1,0 +1,15 @@
+-- Guards the loading of history, which does not fire the scoring trigger: only the owner may load, and
+-- loaded rows carry no decision.
+CREATE OR REPLACE FUNCTION scoring.keep_history_undecided()
+RETURNS trigger
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT pg_has_role(current_user, (SELECT c.relowner FROM pg_class AS c WHERE c.oid = TG_RELID), 'USAGE') THEN
+        RAISE EXCEPTION 'only the owner of % may load history', TG_TABLE_NAME
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN NULL;
+END
+$$;

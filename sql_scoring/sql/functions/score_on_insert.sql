@@ -1,0 +1,49 @@
+-- Decides a row before it is written: lock the user, stamp the arrival, read velocity, score.
+--
+-- The lock comes before the read, so that concurrent inserts of one user see each other; it is held to the
+-- end of the transaction (a session lock would leak through PgBouncer). The arrival is stamped after the
+-- lock, so that per user the order of arrival is the order in which the rows became visible.
+-- SECURITY DEFINER: the inserting role needs no right to read other rows.
+CREATE OR REPLACE FUNCTION scoring.score_on_insert()
+RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_decision scoring.decision;
+BEGIN
+    PERFORM pg_advisory_xact_lock(7265, hashint8(NEW.user_id));
+    NEW.received_at := clock_timestamp();
+    NEW.occurred_at := coalesce(NEW.occurred_at, NEW.received_at);
+    NEW.is_history := false;
+    -- What a client sends for the decision is dropped, not trusted.
+    NEW.fraud_flag := NULL;
+    NEW.fraud_probability := NULL;
+    NEW.model_version := NULL;
+    NEW.scored_at := NULL;
+    NEW.feature_values := NULL;
+    NEW.unscored_reason := NULL;
+    PERFORM scoring.check_transaction(NEW.amount, NEW.occurred_at);
+
+    BEGIN
+        v_decision := scoring.score_candidate(
+            NEW.user_id, NEW.amount, NEW.merchant_id, NEW.location, NEW.occurred_at
+        );
+    EXCEPTION
+        -- A payment is never lost because its score failed; the row says why it has none.
+        WHEN OTHERS THEN
+            NEW.unscored_reason := left(SQLSTATE || ': ' || SQLERRM, 500);
+            RAISE WARNING 'transaction of user % is stored without a decision: %', NEW.user_id, SQLERRM;
+            RETURN NEW;
+    END;
+
+    IF v_decision.model_version IS NOT NULL THEN
+        NEW.fraud_probability := v_decision.fraud_probability;
+        NEW.fraud_flag := CASE WHEN v_decision.is_fraud THEN 'FRAUD' ELSE 'LEGITIMATE' END;
+        NEW.model_version := v_decision.model_version;
+        NEW.feature_values := v_decision.feature_values;
+        NEW.scored_at := NEW.received_at;
+    END IF;
+    RETURN NEW;
+END
+$$;

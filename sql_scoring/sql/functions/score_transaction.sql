@@ -1,0 +1,22 @@
+-- The answer that an INSERT of this row would get, without inserting it.
+CREATE OR REPLACE FUNCTION public.score_transaction(
+    user_id bigint,
+    amount numeric,
+    merchant_id bigint DEFAULT NULL,
+    location text DEFAULT NULL,
+    occurred_at timestamptz DEFAULT now()
+)
+RETURNS public.fraud_score
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF user_id IS NULL OR amount IS NULL THEN
+        RAISE EXCEPTION 'user_id and amount are required' USING ERRCODE = 'null_value_not_allowed';
+    END IF;
+    PERFORM scoring.check_transaction(amount, occurred_at);
+    RETURN scoring.to_fraud_score(
+        scoring.score_candidate(user_id, amount, merchant_id, location, coalesce(occurred_at, now()))
+    );
+END
+$$;

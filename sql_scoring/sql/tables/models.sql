@@ -1,0 +1,39 @@
+-- One row per model version: the registry. Text and hash of the function stay here, so that lost
+-- revision files can be restored from the database.
+CREATE TABLE scoring.models (
+    version text NOT NULL,
+    state text NOT NULL,
+    model_kind text NOT NULL,
+    layout text NOT NULL,
+    function_name text NOT NULL,
+    feature_names text[] NOT NULL,
+    feature_hash text NOT NULL,
+    trained_at timestamptz NOT NULL,
+    train_from timestamptz NOT NULL,
+    train_to timestamptz NOT NULL,
+    label_cutoff timestamptz NOT NULL,
+    row_count bigint NOT NULL,
+    fraud_count bigint NOT NULL,
+    threshold double precision NOT NULL,
+    threshold_rule text NOT NULL,
+    metrics jsonb NOT NULL,
+    tree_count integer NOT NULL,
+    node_count integer NOT NULL,
+    sql_text text,
+    sql_bytes integer NOT NULL,
+    sql_sha256 text NOT NULL,
+    artifact_sha256 text NOT NULL,
+    library_versions jsonb NOT NULL,
+    state_reason text,
+    deployed_at timestamptz,
+    deployed_by text,
+    CONSTRAINT models_pkey PRIMARY KEY (version),
+    CONSTRAINT models_state_known CHECK (
+        state IN ('candidate', 'challenger', 'champion', 'retired', 'refused')
+    ),
+    CONSTRAINT models_threshold_range CHECK (threshold >= 0 AND threshold <= 1)
+);
+
+-- At most one champion, whatever goes wrong.
+CREATE UNIQUE INDEX models_one_champion_idx ON scoring.models (state)
+WHERE state = 'champion';

@@ -1,0 +1,13 @@
+-- Loading history sets rowguard.load_history for its own transaction and so does not fire the scoring.
+CREATE TRIGGER score_on_insert
+BEFORE INSERT ON public.transactions
+FOR EACH ROW
+WHEN (current_setting('rowguard.load_history', true) IS DISTINCT FROM 'on')
+EXECUTE FUNCTION scoring.score_on_insert();
+
+-- Anybody can set that variable, so the guard asks who loads: once per statement.
+CREATE TRIGGER keep_history_undecided
+BEFORE INSERT ON public.transactions
+FOR EACH STATEMENT
+WHEN (current_setting('rowguard.load_history', true) IS NOT DISTINCT FROM 'on')
+EXECUTE FUNCTION scoring.keep_history_undecided();
