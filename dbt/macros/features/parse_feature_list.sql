@@ -1,0 +1,75 @@
+{# Text of the list -> list of features, each with `windows hours` worked out. What the macro cannot express is
+   refused here, when dbt parses, with the list's entry and line. #}
+{% macro parse_feature_list(text) %}
+    {% set aggregates = {
+        'transaction': ['count', 'minutes_since'],
+        'amount': ['sum', 'mean', 'max', 'stddev'],
+        'merchant': ['distinct'],
+        'location': ['distinct'],
+    } %}
+    {% set windowed_keys = ['name', 'entity', 'measure', 'aggregate', 'window', 'description'] %}
+    {% set derived_keys = ['name', 'expression', 'description'] %}
+    {% set transaction_columns = candidate_columns() %}
+    {% set features = [] %}
+    {% set names = [] %}
+    {% for line in text.split('\n') %}
+        {% set entry = line.strip() %}
+        {% if entry and not entry.startswith('#') %}
+            {% set where = 'feature list, entry ' ~ (features | length + 1) ~ ' `' ~ entry ~ '`: ' %}
+            {% set parsed = fromyaml(entry, none) %}
+            {% if parsed is none or parsed is string or parsed | length != 1 or parsed[0] is not mapping %}
+                {{ refuse_feature(where ~ 'not of the form - {name: ..., ...}') }}
+            {% endif %}
+            {% set feature = parsed[0] %}
+            {% set name = feature.get('name') %}
+            {% if not name or not modules.re.fullmatch('[a-z][a-z0-9_]{0,62}', name | string) %}
+                {{ refuse_feature(where ~ 'name must be lower-case letters, digits and _ (at most 63)') }}
+            {% endif %}
+            {% if name in names or name in transaction_columns %}
+                {{ refuse_feature(where ~ 'the name `' ~ name ~ '` is taken') }}
+            {% endif %}
+            {% if not feature.get('description') %}
+                {{ refuse_feature(where ~ 'a description is missing') }}
+            {% endif %}
+            {% set allowed = derived_keys if 'expression' in feature else windowed_keys %}
+            {% for key in feature %}
+                {% if key not in allowed %}
+                    {{ refuse_feature(where ~ 'unknown key `' ~ key ~ '`; known here: ' ~ allowed | join(', ')) }}
+                {% endif %}
+            {% endfor %}
+            {% if 'expression' not in feature %}
+                {% for key in windowed_keys %}
+                    {% if key not in feature %}
+                        {{ refuse_feature(where ~ '`' ~ key ~ '` is missing') }}
+                    {% endif %}
+                {% endfor %}
+                {% if feature.entity not in ['user', 'user_merchant', 'user_location'] %}
+                    {{ refuse_feature(where ~ 'unknown entity `' ~ feature.entity ~ '`') }}
+                {% endif %}
+                {% if feature.aggregate not in aggregates.get(feature.measure, []) %}
+                    {{ refuse_feature(where ~ 'no aggregate `' ~ feature.aggregate ~ '` of measure `' ~ feature.measure ~ '`') }}
+                {% endif %}
+                {% set window = modules.re.fullmatch('([1-9][0-9]{0,3})(h|d)', feature.window | string) %}
+                {% if not window %}
+                    {{ refuse_feature(where ~ 'window must be a number and h or d, such as 12h or 30d') }}
+                {% endif %}
+                {% do feature.update({'window_hours': window.group(1) | int * (24 if window.group(2) == 'd' else 1)}) %}
+            {% endif %}
+            {% do names.append(name) %}
+            {% do features.append(feature) %}
+        {% endif %}
+    {% endfor %}
+    {% if not features %}
+        {{ refuse_feature('the feature list is empty') }}
+    {% endif %}
+    {{ return(features) }}
+{% endmacro %}
+
+{# The columns that a transaction brings to the features, whether it is stored or only a candidate. #}
+{% macro candidate_columns() %}
+    {{ return(['user_id', 'amount', 'merchant_id', 'location', 'occurred_at', 'home_location']) }}
+{% endmacro %}
+
+{% macro refuse_feature(message) %}
+    {% do exceptions.raise_compiler_error(message) %}
+{% endmacro %}

@@ -1,0 +1,14 @@
+{# Everything goes into the one schema `features`. #}
+{% macro generate_schema_name(custom_schema_name, node) %}
+    {{ return(target.schema) }}
+{% endmacro %}
+
+{# What depends on the feature list carries the list's hash in its name: a changed list makes new ones beside
+   those that the deployed model still calls. #}
+{% macro generate_alias_name(custom_alias_name=none, node=none) %}
+    {% set name = custom_alias_name or node.name %}
+    {% if node.name in ['live_feature_values', 'basic_feature_values', 'training_features'] %}
+        {{ return(name ~ '_' ~ feature_hash()[:8]) }}
+    {% endif %}
+    {{ return(name) }}
+{% endmacro %}

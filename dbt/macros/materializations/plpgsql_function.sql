@@ -1,0 +1,7 @@
+{# dbt writes LANGUAGE SQL into every function on PostgreSQL. Ours are PL/pgSQL: plans are kept, and SQL
+   functions that read views fail inside a trigger on a distributed table. #}
+{% macro postgres__scalar_function_body_sql() %}
+    $rowguard$
+    {{ model.compiled_code }}
+    $rowguard$ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+{% endmacro %}

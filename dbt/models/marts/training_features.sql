@@ -1,0 +1,42 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    indexes=[{'columns': ['user_id', 'transaction_id'], 'unique': True}],
+) }}
+{#- Rows that were scored live saw what had arrived before them; loaded history goes by event time, ties by
+    transaction_id. -#}
+{%- set visible -%}
+CASE
+            WHEN c.is_history THEN (e.occurred_at, e.transaction_id) < (c.occurred_at, c.transaction_id)
+            ELSE e.received_at < c.received_at
+        END
+{%- endset -%}
+
+WITH candidates AS (
+    SELECT
+        t.*,
+        h.home_location
+    FROM {{ ref('stg_transactions') }} AS t
+    LEFT JOIN {{ ref('int_user_homes') }} AS h
+        ON t.user_id = h.user_id
+        AND CASE WHEN t.is_history THEN h.covers_history_from ELSE h.valid_from END
+            <= CASE WHEN t.is_history THEN t.occurred_at ELSE t.received_at END
+        AND CASE WHEN t.is_history THEN t.occurred_at ELSE t.received_at END < h.valid_to
+    {%- if is_incremental() %}
+    WHERE NOT EXISTS (
+        SELECT FROM {{ this }} AS built
+        WHERE built.user_id = t.user_id AND built.transaction_id = t.transaction_id
+    )
+    {%- endif %}
+)
+
+SELECT
+    c.user_id,
+    c.transaction_id,
+    c.occurred_at,
+    c.is_history,
+    {{ feature_values() }} AS feature_values
+FROM candidates AS c
+CROSS JOIN LATERAL (
+    {{ windowed_features(ref('stg_transactions'), visible) }}
+) AS w

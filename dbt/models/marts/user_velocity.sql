@@ -1,0 +1,23 @@
+{{ config(materialized='replaced_view') }}
+-- Velocity of every user as of now, under the names of the list, for people and monitors.
+SELECT
+    c.user_id,
+    c.occurred_at AS as_of,
+    {%- for feature in feature_list() if feature.entity == 'user' %}
+    w.{{ feature.name }}{{ ',' if not loop.last }}
+    {%- endfor %}
+FROM (
+    SELECT
+        known.user_id,
+        NULL::bigint AS merchant_id,
+        NULL::text AS location,
+        now() AS occurred_at
+    FROM (
+        SELECT u.user_id FROM {{ ref('stg_users') }} AS u
+        UNION
+        SELECT t.user_id FROM {{ ref('stg_transactions') }} AS t
+    ) AS known
+) AS c
+CROSS JOIN LATERAL (
+    {{ windowed_features(ref('stg_transactions')) }}
+) AS w

@@ -1,0 +1,12 @@
+-- What counts as an event is said here, once, for training and for the trigger.
+SELECT
+    t.user_id,
+    t.transaction_id,
+    t.occurred_at,
+    t.received_at,
+    t.is_history,
+    t.amount,
+    t.amount_units,
+    t.merchant_id,
+    t.location
+FROM {{ source('public', 'transactions') }} AS t
