@@ -1,0 +1,3 @@
+SELECT name, feature_hash
+FROM features.feature_definitions
+ORDER BY position
