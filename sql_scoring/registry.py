@@ -1,0 +1,142 @@
+"""The model registry: what was trained, what is deployed, and by which revisions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.rows import class_row, dict_row
+from psycopg.types.json import Jsonb
+
+from rowguard.errors import RegistryError, SchemaError
+from rowguard.sql_files import read_sql
+
+QUERIES = Path(__file__).parent / "queries"
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """One row of the registry. `sql_sha256` is the hash of the function's text without its name and version,
+    so that the same model trained twice is recognised."""
+
+    version: str
+    model_kind: str
+    layout: str
+    function_name: str
+    feature_names: list[str]
+    feature_hash: str
+    trained_at: datetime
+    train_from: datetime
+    train_to: datetime
+    label_cutoff: datetime
+    row_count: int
+    fraud_count: int
+    threshold: float
+    threshold_rule: str
+    metrics: Mapping[str, Any]
+    tree_count: int
+    node_count: int
+    sql_bytes: int
+    sql_sha256: str
+    artifact_sha256: str
+    library_versions: Mapping[str, str]
+    sql_text: str | None = None
+    state: str = "candidate"
+    state_reason: str | None = None
+    deployed_at: datetime | None = None
+    deployed_by: str | None = None
+
+
+@dataclass(frozen=True)
+class AppliedRevision:
+    """A generated migration that this database has: what it did, and its files by relative name."""
+
+    revision: str
+    kind: str
+    champion: str
+    files: dict[str, str]
+
+
+def insert_candidate(connection: psycopg.Connection, record: ModelRecord) -> None:
+    """Register a trained model."""
+    values = {field.name: getattr(record, field.name) for field in fields(record)}
+    values["metrics"] = Jsonb(dict(record.metrics))
+    values["library_versions"] = Jsonb(dict(record.library_versions))
+    connection.execute(_query("insert_model"), values)
+
+
+def list_models(connection: psycopg.Connection) -> list[ModelRecord]:
+    """All models, newest first.
+
+    Raises:
+        SchemaError: the database has no rowguard schema.
+    """
+    return _select_models(connection, None)
+
+
+def get_model(connection: psycopg.Connection, version: str) -> ModelRecord:
+    """One model.
+
+    Raises:
+        RegistryError: there is no such version; names those there are.
+    """
+    found = _select_models(connection, version)
+    if not found:
+        known = ", ".join(model.version for model in list_models(connection)[:5]) or "none yet"
+        raise RegistryError(f"there is no model {version!r}; registered: {known}")
+    return found[0]
+
+
+def find_version_by_sql(connection: psycopg.Connection, sql_sha256: str, feature_hash: str) -> str | None:
+    """The version that is this very model, if there is one."""
+    row = connection.execute(
+        _query("select_version_by_sql"), {"sql_sha256": sql_sha256, "feature_hash": feature_hash}
+    ).fetchone()
+    return row[0] if row else None
+
+
+def champion_version(connection: psycopg.Connection) -> str | None:
+    """The deployed version, or None.
+
+    Raises:
+        SchemaError: the database has no rowguard schema.
+    """
+    try:
+        row = connection.execute(_query("select_champion")).fetchone()
+    except psycopg.errors.UndefinedTable:
+        raise SchemaError from None
+    return row[0] if row else None
+
+
+def applied_revisions(connection: psycopg.Connection) -> list[AppliedRevision]:
+    """The generated migrations that this database has, oldest first."""
+    with connection.cursor(row_factory=class_row(AppliedRevision)) as cursor:
+        return cursor.execute(_query("select_revisions")).fetchall()
+
+
+def champions_before(connection: psycopg.Connection) -> list[str]:
+    """The stack of champions, the present one last: a deploy puts one on, a rollback takes one off."""
+    stack: list[str] = []
+    for revision in applied_revisions(connection):
+        if revision.kind == "deploy":
+            stack.append(revision.champion)
+        else:
+            stack.pop()
+    return stack
+
+
+def _select_models(connection: psycopg.Connection, version: str | None) -> list[ModelRecord]:
+    try:
+        with connection.cursor(row_factory=dict_row) as cursor:
+            rows = cursor.execute(_query("select_models"), {"version": version}).fetchall()
+    except psycopg.errors.UndefinedTable:
+        raise SchemaError from None
+    return [ModelRecord(**row) for row in rows]
+
+
+def _query(name: str) -> bytes:
+    return read_sql(QUERIES, name).encode()
