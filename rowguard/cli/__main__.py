@@ -1,0 +1,5 @@
+"""`python -m rowguard.cli`."""
+
+from rowguard.cli import main
+
+main()
