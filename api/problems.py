@@ -1,0 +1,116 @@
+"""Errors as problem documents (RFC 9457); every error that can leave the API is made here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+
+import psycopg
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from psycopg_pool import PoolTimeout, TooManyRequests
+from starlette.exceptions import HTTPException
+
+from api.schemas import FieldProblem, Problem
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = "1"
+log = logging.getLogger("rowguard.api")
+
+# For the OpenAPI document: what each status means wherever it can happen.
+RESPONSES = {
+    status: {"model": Problem, "description": text, "content": {MEDIA_TYPE: {}}}
+    for status, text in {
+        422: "The input is malformed; `errors` names the fields.",
+        503: "No model is deployed yet, or the database does not answer; try again.",
+    }.items()
+}
+
+
+class ApiProblem(Exception):
+    """An answer that is not a success."""
+
+    def __init__(self, status: int, detail: str, errors: list[FieldProblem] | None = None) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.errors = status, detail, errors
+
+
+def register(app: FastAPI) -> None:
+    """Turn every exception into a problem document."""
+    app.add_exception_handler(ApiProblem, _on_problem)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(PoolTimeout, _on_busy)
+    app.add_exception_handler(TooManyRequests, _on_busy)
+    app.add_exception_handler(psycopg.Error, _on_database)
+    app.add_exception_handler(Exception, _on_defect)
+
+
+def _answer(
+    status: int,
+    detail: str,
+    errors: list[FieldProblem] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=errors)
+    return JSONResponse(
+        problem.model_dump(exclude_none=True), status, headers=dict(headers or {}), media_type=MEDIA_TYPE
+    )
+
+
+def _retry(detail: str) -> JSONResponse:
+    return _answer(503, detail, headers={"Retry-After": RETRY_AFTER_S})
+
+
+async def _on_problem(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ApiProblem)
+    if error.status == 503:
+        return _retry(error.detail)
+    return _answer(error.status, error.detail, error.errors)
+
+
+async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    errors = [
+        FieldProblem(
+            field=".".join(str(part) for part in one["loc"] if part not in ("body", "features", "transaction"))
+            or "body",
+            message=str(one["msg"]).removeprefix("Value error, "),
+        )
+        for one in error.errors()
+    ]
+    first = errors[0]
+    return _answer(422, f"{first.field}: {first.message}", errors)
+
+
+async def _on_http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return _answer(error.status_code, str(error.detail), headers=error.headers)
+
+
+async def _on_busy(request: Request, error: Exception) -> JSONResponse:
+    return _retry("no database connection is free; try again")
+
+
+async def _on_database(request: Request, error: Exception) -> JSONResponse:
+    """Errors that the database raises on purpose keep their text; others are logged and not shown."""
+    assert isinstance(error, psycopg.Error)
+    message = error.diag.message_primary or ""
+    if isinstance(error, psycopg.errors.ObjectNotInPrerequisiteState):
+        return _retry(f"{message}; {error.diag.message_hint or 'try again'}")
+    if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedFunction):
+        return _retry("the database has no rowguard schema yet; run: rowguard migrate")
+    if isinstance(error, psycopg.DataError | psycopg.IntegrityError):
+        return _answer(422, message or "the database refused the values")
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        log.warning("database: %s", type(error).__name__)
+        return _retry("the database does not answer; try again")
+    log.exception("unexpected database error", exc_info=error)
+    return _answer(500, "unexpected database error")
+
+
+async def _on_defect(request: Request, error: Exception) -> JSONResponse:
+    log.exception("unexpected error", exc_info=error)
+    return _answer(500, "unexpected error")

@@ -1,0 +1,183 @@
+"""What goes in and out over HTTP."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
+
+BIGINT_MAX = 2**63 - 1
+INTEGER_MAX = 2**31 - 1
+
+UserId = Annotated[int, Field(ge=-BIGINT_MAX - 1, le=BIGINT_MAX, strict=True, description="Whose transaction it is.")]
+MerchantId = Annotated[int, Field(ge=-BIGINT_MAX - 1, le=BIGINT_MAX, strict=True)]
+Amount = Annotated[Decimal, Field(ge=0, lt=10**12, decimal_places=4, allow_inf_nan=False)]
+
+
+class _Body(BaseModel):
+    """Unknown fields are refused: a misspelt one would silently be missing to the model."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Features(_Body):
+    """Four features that the caller has worked out; what is left out is missing to the model."""
+
+    transaction_amount: float = Field(ge=0, lt=1e12, allow_inf_nan=False, description="Amount.")
+    time_since_last_txn: float | None = Field(
+        None, ge=0, le=1e12, allow_inf_nan=False, description="Minutes since the user's last transaction."
+    )
+    num_txns_last_hour: int | None = Field(
+        None, ge=0, le=INTEGER_MAX, description="The user's transactions in the last hour."
+    )
+    user_location_match: bool | None = Field(None, description="Whether the location is the user's home.")
+
+
+class RawTransaction(_Body):
+    """A transaction as the application knows it; the database works out its velocity."""
+
+    user_id: UserId
+    amount: Amount
+    merchant_id: MerchantId | None = None
+    location: str | None = Field(None, max_length=64)
+    occurred_at: datetime | None = Field(None, description="Now, if it is left out. A zone is required.")
+
+    @field_validator("location")
+    @classmethod
+    def _storable(cls, value: str | None) -> str | None:
+        return refuse_nul(value)
+
+    @field_validator("occurred_at")
+    @classmethod
+    def _with_zone(cls, value: datetime | None) -> datetime | None:
+        return require_zone(value)
+
+
+class Label(_Body):
+    """What was found out about a stored transaction."""
+
+    user_id: UserId
+    transaction_id: Annotated[int, Field(ge=-BIGINT_MAX - 1, le=BIGINT_MAX, strict=True)]
+    is_fraud: bool
+    labelled_at: datetime | None = Field(None, description="When it became known; now, if it is left out.")
+    source: str = Field("api", min_length=1, max_length=64)
+
+    @field_validator("source")
+    @classmethod
+    def _storable(cls, value: str) -> str:
+        refuse_nul(value)
+        return value
+
+    @field_validator("labelled_at")
+    @classmethod
+    def _with_zone(cls, value: datetime | None) -> datetime | None:
+        return require_zone(value)
+
+
+def refuse_nul(value: str | None) -> str | None:
+    if value is not None and "\x00" in value:
+        raise ValueError("must not contain the NUL character")
+    return value
+
+
+def require_zone(value: datetime | None) -> datetime | None:
+    if value is not None and value.tzinfo is None:
+        raise ValueError("needs a time zone, such as 2026-11-23T12:00:00Z")
+    return value
+
+
+def _kind(body: Any) -> str:
+    if isinstance(body, RawTransaction):
+        return "transaction"
+    if isinstance(body, dict) and ("user_id" in body or "amount" in body):
+        return "transaction"
+    return "features"
+
+
+PredictRequest = Annotated[
+    Annotated[Features, Tag("features")] | Annotated[RawTransaction, Tag("transaction")],
+    Discriminator(_kind),
+]
+
+
+class Prediction(BaseModel):
+    """The model's answer. `probability` is the confidence in `prediction`."""
+
+    prediction: int
+    probability: float
+    flag: str
+    message: str
+    fraud_probability: float
+    model_version: str
+
+
+class Decision(BaseModel):
+    """A stored transaction and what was decided about it; null when no model was deployed or it failed."""
+
+    transaction_id: int
+    user_id: int
+    amount: Decimal
+    merchant_id: int | None
+    location: str | None
+    occurred_at: datetime
+    fraud_flag: str | None
+    fraud_probability: float | None
+    model_version: str | None
+    unscored_reason: str | None
+
+
+class StoredLabel(BaseModel):
+    """A finding as stored; several for one transaction are its history."""
+
+    label_id: int
+    user_id: int
+    transaction_id: int
+    is_fraud: bool
+    labelled_at: datetime
+    source: str
+
+
+class ModelInfo(BaseModel):
+    """The champion as the registry has it."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    version: str
+    model_kind: str
+    layout: str
+    trained_at: datetime
+    train_from: datetime
+    train_to: datetime
+    label_cutoff: datetime
+    row_count: int
+    fraud_count: int
+    threshold: float
+    threshold_rule: str
+    metrics: dict[str, Any]
+    tree_count: int
+    node_count: int
+    feature_names: list[str]
+    feature_hash: str
+    deployed_at: datetime | None
+
+
+class Status(BaseModel):
+    status: str
+    message: str
+
+
+class FieldProblem(BaseModel):
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """An error as RFC 9457 describes it."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldProblem] | None = None
