@@ -61,6 +61,12 @@ class AppliedRevision:
     files: dict[str, str]
 
 
+def exists(connection: psycopg.Connection) -> bool:
+    """Whether the database has rowguard's schema."""
+    row = connection.execute(_query("has_registry")).fetchone()
+    return bool(row and row[0])
+
+
 def insert_candidate(connection: psycopg.Connection, record: ModelRecord) -> None:
     """Register a trained model."""
     values = {field.name: getattr(record, field.name) for field in fields(record)}

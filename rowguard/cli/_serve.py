@@ -19,7 +19,17 @@ def serve(
 
     Example: rowguard serve --port 8080
     """
-    from api.server import run
+    from api.app import ApiConfig
+    from api.server import serve as run
+    from rowguard import local
     from rowguard.settings import settings
 
-    run(settings(), host=host, port=port)
+    chosen = settings()
+    if chosen.database_url is None:
+        # The embedded database: a log-in of its own with the API's rights and no more.
+        url = local.ensure_login(chosen, "rowguard_api_local", "rowguard_api")
+        is_pooled = local.resolve_pooled_url(chosen) is not None
+    else:
+        pooled = local.resolve_pooled_url(chosen)
+        url, is_pooled = pooled or chosen.database_url.get_secret_value(), pooled is not None
+    run(chosen, ApiConfig(url, is_pooled), host=host, port=port)

@@ -26,10 +26,18 @@ def up(
     """
     from rowguard import local
     from rowguard.settings import settings
+    from sql_scoring.deploy import migrate_schema
 
     with steps(quiet=as_json) as step:
-        step("starting PostgreSQL, PgBouncer and the API")
-        local.up(settings(), api=api)
+        step("starting PostgreSQL and PgBouncer")
+        local.up(settings(), api=False)
+        if api:
+            if settings().database_url is None:
+                # The API's log-in is a member of a role that the schema makes.
+                step("bringing the schema to its head")
+                migrate_schema(local.resolve_database_url(settings()), settings().models_dir)
+            step("starting the API")
+            local.up(settings(), api=True)
     _print_status(as_json)
     if not as_json:
         next_steps("rowguard migrate      schema, features, models", "rowguard simulate     a history to train on")

@@ -49,7 +49,7 @@ class Retraining:
 def migrate(url: str, settings: Settings, *, progress: Progress = _silent) -> Migration:
     """Schema to head, features built, deployed models restored; safe to repeat."""
     progress("schema")
-    deployments.migrate_schema(url)
+    deployments.migrate_schema(url, settings.models_dir)
     progress("features")
     built = build_features(url, settings)
     progress("models")

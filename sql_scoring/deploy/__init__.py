@@ -46,10 +46,11 @@ class Deployment:
     parity: Parity | None
 
 
-def migrate_schema(url: str) -> None:
-    """Schema to its head."""
+def migrate_schema(url: str, models_dir: Path) -> None:
+    """Schema to its head. Alembic must know every revision that the database has, so lost model files come back."""
+    restore_lost_files(url, models_dir)
     with migrations.transaction(url) as connection:
-        migrations.upgrade(connection, "schema@head", [])
+        migrations.upgrade(connection, "schema@head", [models_dir])
 
 
 def migrate_models(url: str, models_dir: Path) -> int:
@@ -70,7 +71,10 @@ def restore_lost_files(url: str, models_dir: Path) -> list[str]:
     restored = []
     models_dir.mkdir(parents=True, exist_ok=True)
     with migrations.transaction(url) as connection:
-        for revision in registry.applied_revisions(migrations.driver(connection)):
+        driver = migrations.driver(connection)
+        if not registry.exists(driver):
+            return []
+        for revision in registry.applied_revisions(driver):
             if any(not (models_dir / name).exists() for name in revision.files):
                 migrations.write_files(models_dir, revision.files)
                 restored.append(next(name for name in revision.files if name.endswith(".py")))

@@ -1,0 +1,1 @@
+SELECT to_regclass('scoring.model_revisions') IS NOT NULL
