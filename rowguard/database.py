@@ -17,14 +17,14 @@ CONNECT_TIMEOUT_S = 10
 
 @contextmanager
 def connect(url: str, *, autocommit: bool = False) -> Iterator[psycopg.Connection]:
-    """A direct connection in UTC, committed at the end of the block or rolled back on an error.
+    """A connection, committed at the end of the block or rolled back on an error.
 
     Raises:
         DatabaseUnavailableError: nobody answers there, or the log-in is refused.
     """
     try:
         connection = psycopg.connect(
-            make_conninfo(url, connect_timeout=CONNECT_TIMEOUT_S, options="-c timezone=UTC"),
+            make_conninfo(url, connect_timeout=CONNECT_TIMEOUT_S),  # PgBouncer refuses `options`
             autocommit=autocommit,
         )
     except psycopg.ProgrammingError:

@@ -65,9 +65,7 @@ def run_dbt(
     if kept.exists():
         (target / kept.name).write_bytes(kept.read_bytes())
     command = [
-        sys.executable,
-        "-m",
-        "dbt.cli.main",
+        str(Path(sys.executable).with_name("dbt")),
         "--no-version-check",
         "--log-format",
         "json",

@@ -1,0 +1,27 @@
+"""Realistic card transactions with fraud scenarios: a history, and a live stream that continues it.
+
+```python
+history = simulate(SimulationConfig(users=5_000, days=90, seed=7))
+for transaction in live_transactions(history, count=300): ...
+```
+Inserting a live stream into the database is in `simulator.live`; this package itself touches none.
+"""
+
+from simulator._config import SimulationConfig, SimulationConfigError
+from simulator._fraud import SCENARIOS, Scenario
+from simulator._history import MERCHANTS_SCHEMA, TRANSACTIONS_SCHEMA, USERS_SCHEMA, Simulation, simulate
+from simulator._stream import LiveTransaction, live_transactions
+
+__all__ = [
+    "MERCHANTS_SCHEMA",
+    "SCENARIOS",
+    "TRANSACTIONS_SCHEMA",
+    "USERS_SCHEMA",
+    "LiveTransaction",
+    "Scenario",
+    "Simulation",
+    "SimulationConfig",
+    "SimulationConfigError",
+    "live_transactions",
+    "simulate",
+]

@@ -115,9 +115,7 @@ def features(
     url = resolve_database_url(settings())
     with steps(quiet=as_json) as step:
         step("dbt build")
-        built = build_features(
-            url, settings(), full_refresh=full_refresh, on_node=lambda name, state: step(f"{name}: {state}")
-        )
+        built = build_features(url, settings(), full_refresh=full_refresh)
     if as_json:
         print_json({"passed": built.passed, "skipped": built.skipped, "seconds": built.seconds})
         return

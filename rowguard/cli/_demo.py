@@ -5,17 +5,28 @@ from __future__ import annotations
 import json
 import time
 import urllib.request
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rowguard.sql_files import read_sql
 from rowguard.cli._output import bar, next_steps, out, steps, table
 
 if TYPE_CHECKING:
     from simulator.live import LiveDecision, LiveSummary
 
 SHOWN_ROWS = 15
-RAW_TRANSACTION = {"user_id": 42, "amount": 450.75, "merchant_id": 7, "location": "DE"}
+# An instant is named, so that both callers ask the very same question.
+RAW_TRANSACTION = {
+    "user_id": 42,
+    "amount": 450.75,
+    "merchant_id": 7,
+    "location": "DE",
+    "occurred_at": datetime.now(UTC).isoformat(),
+}
+SQL = Path(__file__).parent / "sql"
 
 
 def register(app: typer.Typer) -> None:
@@ -154,7 +165,7 @@ def _row(one: LiveDecision) -> tuple[Any, ...]:
     return (
         str(one.transaction_id),
         str(one.transaction.user_id),
-        float(one.transaction.amount),
+        f"{one.transaction.amount:>10,.2f}",
         one.transaction.location,
         one.fraud_probability,
         "FRAUD" if one.is_flagged else "–",
@@ -167,18 +178,13 @@ def _ask_twice(api_url: str, database_url: str) -> None:
 
     request = urllib.request.Request(
         f"{api_url}/predict",
-        data=json.dumps(RAW_TRANSACTION | {"occurred_at": "2026-01-01T12:00:00Z"}).encode(),
+        data=json.dumps(RAW_TRANSACTION).encode(),
         headers={"Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=30) as response:
         answer = json.load(response)
     with connect(database_url) as connection:
-        row = connection.execute(
-            "SELECT fraud_probability, flag FROM score_transaction("
-            "user_id => %(user_id)s, amount => %(amount)s, merchant_id => %(merchant_id)s, "
-            "location => %(location)s, occurred_at => '2026-01-01T12:00:00Z')",
-            RAW_TRANSACTION,
-        ).fetchone()
+        row = connection.execute(read_sql(SQL, "score_transaction").encode(), RAW_TRANSACTION).fetchone()
     assert row is not None
     rows = [
         ("POST /predict", answer["fraud_probability"], answer["flag"]),

@@ -1,5 +1,18 @@
 """What takes several rooms: migrate, train, deploy, retrain. The command line and the nightly DAG call these."""
 
-from rowguard.pipeline._lifecycle import deploy, migrate, retrain, rollback, train
+from rowguard.pipeline._gates import GateReport, VerifyReport, gate, verify
+from rowguard.pipeline._lifecycle import Migration, Retraining, deploy, migrate, retrain, rollback, train
 
-__all__ = ["deploy", "migrate", "retrain", "rollback", "train"]
+__all__ = [
+    "GateReport",
+    "Migration",
+    "Retraining",
+    "VerifyReport",
+    "deploy",
+    "gate",
+    "migrate",
+    "retrain",
+    "rollback",
+    "train",
+    "verify",
+]

@@ -10,6 +10,8 @@ import numpy as np
 
 from rowguard.database import connect
 from rowguard.feature_build import FeatureBuild, build_features
+from rowguard.errors import GateError
+from rowguard.pipeline._gates import gate
 from rowguard.settings import Settings
 from sql_scoring import registry
 from sql_scoring import deploy as deployments
@@ -110,7 +112,11 @@ def retrain(
     cutoff: datetime | None = None,
     progress: Progress = _silent,
 ) -> Retraining:
-    """Features, train, deploy: what the nightly DAG does."""
+    """Features, train, gate, deploy: what the nightly DAG does.
+
+    Raises:
+        GateError: the candidate was refused; the champion stays.
+    """
     progress("building features")
     features = build_features(url, settings)
     training = train(url, settings, start=start, cutoff=cutoff, progress=progress)
@@ -118,4 +124,8 @@ def retrain(
         champion = registry.champion_version(connection)
     if champion == training.version:
         return Retraining(features, training, None)
+    progress("judging the candidate")
+    report = gate(url, settings, training.version)
+    if not report.passed:
+        raise GateError(f"{training.version} was refused, the champion stays: {'; '.join(report.reasons)}")
     return Retraining(features, training, deploy(url, settings, training.version, progress=progress))

@@ -1,6 +1,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
+    on_schema_change='fail',
     indexes=[{'columns': ['user_id', 'transaction_id'], 'unique': True}],
 ) }}
 {#- Rows that were scored live saw what had arrived before them; loaded history goes by event time, ties by

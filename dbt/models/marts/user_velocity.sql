@@ -1,4 +1,4 @@
-{{ config(materialized='replaced_view') }}
+{{ config(materialized='replaced_view', post_hook='{{ comment_features(this) }}') }}
 -- Velocity of every user as of now, under the names of the list, for people and monitors.
 SELECT
     c.user_id,

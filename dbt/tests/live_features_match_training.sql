@@ -1,0 +1,12 @@
+-- What the trigger saw on live rows of the current list is what the training set says they saw.
+SELECT
+    t.user_id,
+    t.transaction_id,
+    t.feature_values AS at_insert,
+    f.feature_values AS in_training
+FROM {{ source('public', 'transactions') }} AS t
+INNER JOIN {{ ref('training_features') }} AS f
+    ON t.user_id = f.user_id AND t.transaction_id = f.transaction_id
+INNER JOIN {{ source('scoring', 'models') }} AS m ON t.model_version = m.version
+WHERE m.feature_hash = '{{ feature_hash() }}'
+    AND t.feature_values IS DISTINCT FROM f.feature_values

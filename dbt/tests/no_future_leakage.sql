@@ -1,0 +1,29 @@
+-- A transaction's 30-day count must be the number of its user's earlier transactions, reckoned here in another
+-- way (by a window frame over event time); a row that saw the future or itself has more. Loaded history only:
+-- what live rows saw depends on arrival.
+{%- set names = feature_names() %}
+WITH counted AS (
+    SELECT
+        t.user_id,
+        t.transaction_id,
+        count(*) OVER (
+            PARTITION BY t.user_id
+            ORDER BY t.occurred_at
+            RANGE BETWEEN '719:59:59.999999'::interval PRECEDING AND CURRENT ROW
+        ) - count(*) OVER (
+            PARTITION BY t.user_id, t.occurred_at
+            ORDER BY t.transaction_id
+            ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
+        ) AS earlier
+    FROM {{ ref('stg_transactions') }} AS t
+)
+
+SELECT
+    f.user_id,
+    f.transaction_id,
+    c.earlier,
+    f.feature_values[{{ names.index('user_txn_count_30d') + 1 }}] AS seen
+FROM {{ ref('training_features') }} AS f
+INNER JOIN counted AS c ON f.user_id = c.user_id AND f.transaction_id = c.transaction_id
+WHERE f.is_history
+    AND f.feature_values[{{ names.index('user_txn_count_30d') + 1 }}] <> c.earlier

@@ -1,0 +1,106 @@
+"""What is wrong with a file, row by row."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from rowguard.errors import ImportFileError
+
+_VALUE_WIDTH = 40
+
+
+class RowProblem(NamedTuple):
+    """One reason why one row cannot be loaded."""
+
+    line: int
+    """CSV: line of the file, counted from 1, the header and quoted line breaks included.
+    Parquet: row, counted from 1."""
+    column: str | None
+    """Name of the column that is loaded into; `None` if the row as a whole is malformed."""
+    reason: str
+    value: str | None
+    """What the file holds there, shortened; `None` if it holds nothing."""
+
+    def __str__(self) -> str:
+        where = f"{self.column} " if self.column else ""
+        shown = "" if self.value is None else f": {self.value}"
+        return f"{where}{self.reason}{shown}"
+
+
+class HistoryFileError(ImportFileError):
+    """The file holds rows that cannot be loaded; nothing was loaded.
+
+    Attributes:
+        problems: the first problems in the order of the file, at most as many as were asked for.
+        bad_rows: how many rows cannot be loaded.
+        reasons: how often each reason was met, as "column reason".
+        unit: what the problems' lines count: "line" (CSV) or "row" (Parquet).
+    """
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        problems: Sequence[RowProblem] = (),
+        bad_rows: int = 0,
+        reasons: Mapping[str, int] | None = None,
+        unit: str = "line",
+    ) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
+        self.bad_rows = bad_rows
+        self.reasons = dict(reasons or {})
+        self.unit = unit
+
+
+class Problems:
+    """Collects problems while a file is read: all are counted, the first `limit` kept."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.bad_rows = 0
+        self._reasons: Counter[str] = Counter()
+        self._examples: list[RowProblem] = []
+
+    def __bool__(self) -> bool:
+        return self.bad_rows > 0
+
+    def add_examples(self, examples: list[RowProblem]) -> None:
+        """Keeps the earliest lines; to be called with `count` for the numbers."""
+        merged = sorted([*self._examples, *examples], key=lambda problem: problem.line)
+        self._examples = merged[: self.limit]
+
+    def count(self, column: str | None, reason: str, times: int) -> None:
+        """Counts how often a reason was met."""
+        self._reasons[f"{column} {reason}" if column else reason] += times
+
+    def error(self, name: str, unit: str, rows: int) -> HistoryFileError:
+        """The error to raise at the end, in one line.
+
+        Parameters:
+            name: of the file.
+            unit: "line" or "row": what the problems' numbers count.
+            rows: how many rows the file holds.
+        """
+        first = self._examples[0]
+        more = f" (and {self.bad_rows - 1:,} more)" if self.bad_rows > 1 else ""
+        message = (
+            f"{name}: {self.bad_rows:,} of {rows:,} rows cannot be loaded, nothing was loaded; "
+            f"{unit} {first.line:,}: {first}{more}"
+        )
+        return HistoryFileError(
+            message, problems=self._examples, bad_rows=self.bad_rows, reasons=self._reasons, unit=unit
+        )
+
+
+def shown(value: object) -> str | None:
+    """A value of the file for people: on one line, shortened, control characters escaped."""
+    if value is None:
+        return None
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", errors="backslashreplace")
+    text = value if isinstance(value, str) else str(value)
+    text = repr(text) if not text.isprintable() or not text.strip() or text != text.strip() else text
+    return text if len(text) <= _VALUE_WIDTH else f"{text[: _VALUE_WIDTH - 1]}…"

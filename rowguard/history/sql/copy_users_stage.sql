@@ -1,0 +1,1 @@
+COPY users_stage (user_id, home_location) FROM STDIN (FORMAT csv)

@@ -1,0 +1,2 @@
+-- An empty database.
+CREATE DATABASE {database}

@@ -1,0 +1,3 @@
+UPDATE scoring.models
+SET state = 'refused', state_reason = %(reason)s
+WHERE version = %(version)s AND state = 'candidate'
