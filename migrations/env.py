@@ -21,7 +21,10 @@ def _run(connection: Connection) -> None:
 
 def _run_offline() -> None:
     context.configure(
-        dialect_name="postgresql", literal_binds=True, version_table_schema=VERSION_TABLE_SCHEMA
+        dialect_name="postgresql",
+        dialect_opts={"paramstyle": "named"},  # a percent sign then stays one
+        literal_binds=True,
+        version_table_schema=VERSION_TABLE_SCHEMA,
     )
     with context.begin_transaction():
         context.run_migrations()

@@ -1,3 +1,4 @@
+{#- Relations stand without the database's name: the body is text, and must survive a restore elsewhere. -#}
 -- The features of a transaction that is being inserted or only asked about: one indexed range of its user.
 DECLARE
     v_feature_values real[];
@@ -11,10 +12,10 @@ BEGIN
             p_merchant_id AS merchant_id,
             p_location AS location,
             p_occurred_at AS occurred_at,
-            (SELECT u.home_location FROM {{ ref('stg_users') }} AS u WHERE u.user_id = p_user_id) AS home_location
+            (SELECT u.home_location FROM {{ ref('stg_users').include(database=false) }} AS u WHERE u.user_id = p_user_id) AS home_location
     ) AS c
     CROSS JOIN LATERAL (
-        {{ windowed_features(ref('stg_transactions')) }}
+        {{ windowed_features(ref('stg_transactions').include(database=false)) }}
     ) AS w;
     RETURN v_feature_values;
 END

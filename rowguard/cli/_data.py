@@ -43,7 +43,18 @@ def import_file(
     url = resolve_database_url(settings())
     try:
         opened = read(file, column_mapping=_mapping(mapping), ignore_unknown=ignore_unknown_columns)
-        with bar("loading", opened.rows, quiet=as_json) as advance:
+        # Parquet tells its rows beforehand, CSV only how far the file was read.
+        known = opened.rows is not None
+
+        with bar("loading", opened.rows if known else 100, quiet=as_json) as advance:
+
+            def on_rows(count: int, seen: list[float] = [0.0]) -> None:
+                if known:
+                    advance(count)
+                else:
+                    advance(100 * (opened.fraction_read - seen[0]))
+                    seen[0] = opened.fraction_read
+
             if labels:
                 result = history.LoadResult(0, history.load_labels(url, opened, source="import"), 0)
             else:
@@ -52,7 +63,7 @@ def import_file(
                     opened,
                     label_delay=timedelta(days=settings().label_delay_days),
                     source="import",
-                    on_rows=advance,
+                    on_rows=on_rows,
                 )
     except history.HistoryFileError as error:
         if error.problems and not as_json:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -79,7 +80,7 @@ def steps(quiet: bool = False) -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
-def bar(description: str, total: int | None, quiet: bool = False) -> Iterator[Callable[[int], None]]:
+def bar(description: str, total: int | None, quiet: bool = False) -> Iterator[Callable[[float], None]]:
     """A progress bar; the callable advances it."""
     with Progress(
         TextColumn("  {task.description}"),
@@ -121,7 +122,7 @@ def _shown(value: Any) -> str:
         return f"{value:.4f}"
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}"
-    return str(value)
+    return escape(str(value))
 
 
 def _plain(value: Any) -> Any:

@@ -54,7 +54,8 @@ def _call(
     connection: psycopg.Connection, function_name: str, rows: NDArray[np.float32]
 ) -> Iterator[float]:
     function = sql.SQL(".").join(sql.Identifier(part) for part in function_name.split("."))
-    with connection.cursor() as cursor:
+    # The temporary table lives in this block, whether or not the caller has a transaction open.
+    with connection.transaction(), connection.cursor() as cursor:
         cursor.execute("CREATE TEMP TABLE parity_rows (n integer, v real[]) ON COMMIT DROP")
         for start in range(0, len(rows), _BATCH):
             cursor.execute("TRUNCATE parity_rows")

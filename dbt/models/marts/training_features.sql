@@ -1,6 +1,7 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy='append',
+    incremental_strategy='delete+insert',
+    unique_key=['user_id', 'transaction_id'],
     on_schema_change='fail',
     indexes=[{'columns': ['user_id', 'transaction_id'], 'unique': True}],
 ) }}
@@ -13,7 +14,29 @@ CASE
         END
 {%- endset -%}
 
-WITH candidates AS (
+WITH
+{%- if is_incremental() %}
+-- What is not built yet, as one span of time a user ...
+unbuilt AS (
+    SELECT t.user_id, t.transaction_id, t.occurred_at
+    FROM {{ ref('stg_transactions') }} AS t
+    WHERE NOT EXISTS (
+        SELECT FROM {{ this }} AS built
+        WHERE built.user_id = t.user_id AND built.transaction_id = t.transaction_id
+    )
+),
+
+spans AS (
+    SELECT
+        u.user_id,
+        min(u.occurred_at) AS first_at,
+        max(u.occurred_at) + interval '{{ longest_window_hours() }} hours' AS last_felt_at
+    FROM unbuilt AS u
+    GROUP BY u.user_id
+),
+{%- endif %}
+
+candidates AS (
     SELECT
         t.*,
         h.home_location
@@ -24,10 +47,15 @@ WITH candidates AS (
             <= CASE WHEN t.is_history THEN t.occurred_at ELSE t.received_at END
         AND CASE WHEN t.is_history THEN t.occurred_at ELSE t.received_at END < h.valid_to
     {%- if is_incremental() %}
-    WHERE NOT EXISTS (
-        SELECT FROM {{ this }} AS built
-        WHERE built.user_id = t.user_id AND built.transaction_id = t.transaction_id
-    )
+    WHERE (t.user_id, t.transaction_id) IN (SELECT u.user_id, u.transaction_id FROM unbuilt AS u)
+        -- ... and history that lies within reach of it: by event time it sees rows that came later.
+        OR (
+            t.is_history
+            AND EXISTS (
+                SELECT FROM spans AS s
+                WHERE s.user_id = t.user_id AND t.occurred_at BETWEEN s.first_at AND s.last_felt_at
+            )
+        )
     {%- endif %}
 )
 

@@ -1,0 +1,198 @@
+"""What each layout costs: ``python benchmarks/engine/layouts.py --database-url … [--json]``.
+
+Per forest and layout: length of the text, first call in a connection (time, memory of the backend), one call
+in a transaction of its own, many rows in one statement; scikit-learn's ``predict_proba`` (one row, and in
+bulk, ``n_jobs=1``) beside it. Times are medians; all forests and layouts run in one go, so read ratios.
+A call in its own transaction is timed inside the server, without the client's round trip.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import psycopg
+from sklearn.ensemble import RandomForestClassifier
+
+from sql_scoring.transpile import LAYOUTS, forest_shape, transpile
+
+Rows = npt.NDArray[np.float64]
+FEATURES = 10
+PROBES = 2000
+ROUNDS = 5
+SCHEMA = "rowguard_engine_bench"
+NOOP = "one function that does nothing"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Times in microseconds but for ``first_call_ms``; sizes in megabytes (10**6 bytes)."""
+
+    forest: str
+    layout: str
+    text_mb: float
+    first_call_ms: float
+    memory_mb: float
+    own_transaction_us: float
+    own_transaction_spread_us: float
+    bulk_us_per_row: float
+
+
+def payments(count: int, seed: int) -> tuple[Rows, npt.NDArray[np.int64]]:
+    """Amounts in cents, noise and a flag; an outcome that depends on them."""
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(count, FEATURES))
+    rows[:, 0] = np.round(rng.lognormal(4, 1, count), 2)
+    rows[:, -1] = rng.integers(0, 2, count)
+    signal = rows[:, 1] + np.log(rows[:, 0]) - 4 + (rows[:, 2] > 0) * rows[:, -1]
+    return rows, (signal + 0.7 * rng.normal(size=count) > 1.2).astype(np.int64)
+
+
+def forests() -> dict[str, RandomForestClassifier]:
+    """The forests that the goals name."""
+    rows, labels = payments(20_000, 0)
+    fewer, fewer_labels = payments(8_000, 3)
+    default = RandomForestClassifier(50, max_leaf_nodes=64, random_state=0)
+    return {
+        "50 trees x 64 leaves": default.fit(rows, labels),
+        "100 trees x depth 8": RandomForestClassifier(
+            100, max_depth=8, min_samples_leaf=8, random_state=0
+        ).fit(fewer, fewer_labels),
+        "25 trees x depth 10": RandomForestClassifier(
+            25, max_depth=10, min_samples_leaf=8, random_state=0
+        ).fit(fewer, fewer_labels),
+    }
+
+
+def prepare(connection: psycopg.Connection[Any]) -> None:
+    """Schema, probe rows and the procedure that scores one row per transaction."""
+    connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE".encode())
+    connection.execute(f"CREATE SCHEMA {SCHEMA}".encode())
+    connection.execute(f"CREATE TABLE {SCHEMA}.probe (n integer PRIMARY KEY, v double precision[])".encode())
+    rows, _ = payments(PROBES, 5)
+    with connection.cursor().copy(f"COPY {SCHEMA}.probe FROM STDIN WITH (FORMAT BINARY)".encode()) as copy:
+        copy.set_types(["int4", "float8[]"])
+        for number, row in enumerate(rows.tolist()):
+            copy.write_row((number, row))
+    connection.execute(f"VACUUM ANALYZE {SCHEMA}.probe".encode())
+    arguments = ", ".join(f"x[{number}]" for number in range(1, FEATURES + 1))
+    connection.execute(
+        f"""CREATE PROCEDURE {SCHEMA}.one_by_one(calls integer, INOUT micros float8[]) LANGUAGE plpgsql AS $$
+            DECLARE x float8[]; started timestamptz; score float8;
+            BEGIN
+              FOR i IN 1..calls LOOP
+                SELECT v INTO x FROM {SCHEMA}.probe WHERE n = (i * 7919) % {PROBES};
+                started := clock_timestamp();
+                score := {SCHEMA}.model({arguments});
+                micros[i] := extract(epoch FROM clock_timestamp() - started) * 1e6;
+                COMMIT;
+              END LOOP;
+            END $$""".encode()
+    )
+
+
+def measure(database_url: str, forest: str, layout: str, text: str, calls: int) -> Measured:
+    """One function, in a connection of its own."""
+    typed = ", ".join(["double precision"] * FEATURES)
+    columns = ", ".join(f"v[{number}]" for number in range(1, FEATURES + 1))
+    with psycopg.connect(database_url, autocommit=True) as setup:
+        setup.execute(f"DROP FUNCTION IF EXISTS {SCHEMA}.model({typed})".encode())
+        setup.execute(text.encode())
+    with psycopg.connect(database_url, autocommit=True, prepare_threshold=None) as connection:
+
+        def memory() -> float:
+            row = connection.execute("SELECT sum(total_bytes) FROM pg_backend_memory_contexts").fetchone()
+            return float(row[0]) / 1e6 if row else 0.0
+
+        before = memory()
+        started = time.perf_counter()
+        connection.execute(f"SELECT {SCHEMA}.model({', '.join(['0.5'] * FEATURES)})".encode())
+        first = time.perf_counter() - started
+        held = memory() - before
+        medians = []
+        for _ in range(ROUNDS):
+            row = connection.execute(f"CALL {SCHEMA}.one_by_one({calls}, '{{}}')".encode()).fetchone()
+            medians.append(statistics.median(row[0] if row else []))
+        bulk = []
+        for _ in range(ROUNDS):
+            started = time.perf_counter()
+            connection.execute(f"SELECT sum({SCHEMA}.model({columns})) FROM {SCHEMA}.probe".encode())
+            scored = time.perf_counter() - started
+            started = time.perf_counter()
+            connection.execute(f"SELECT sum({columns.replace(',', ' +')}) FROM {SCHEMA}.probe".encode())
+            bulk.append((scored - (time.perf_counter() - started)) / PROBES * 1e6)
+    return Measured(
+        forest, layout, len(text) / 1e6, first * 1e3, held,
+        statistics.median(medians), max(medians) - min(medians), statistics.median(bulk),
+    )  # fmt: skip
+
+
+def scikit_learn(model: RandomForestClassifier) -> tuple[float, float]:
+    """Microseconds of ``predict_proba``: one row, and per row of a batch."""
+    rows, _ = payments(20_000, 5)
+    one, bulk = [], []
+    for number in range(60):
+        started = time.perf_counter()
+        model.predict_proba(rows[number : number + 1])
+        one.append(time.perf_counter() - started)
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        model.predict_proba(rows)
+        bulk.append((time.perf_counter() - started) / len(rows))
+    return statistics.median(one) * 1e6, statistics.median(bulk) * 1e6
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--database-url", default=os.environ.get("DATABASE_URL"))
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--calls", type=int, default=1000, help="transactions per round")
+    options = parser.parse_args()
+    if not options.database_url:
+        parser.error("--database-url or DATABASE_URL is needed")
+    names = [f"f{number}" for number in range(FEATURES)]
+    arguments = ", ".join(f"{name} double precision" for name in names)
+    found: list[Measured] = []
+    peers: dict[str, tuple[float, float]] = {}
+    with psycopg.connect(options.database_url, autocommit=True) as connection:
+        prepare(connection)
+    nothing = (
+        f"CREATE FUNCTION {SCHEMA}.model({arguments}) RETURNS double precision "
+        "LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1; END'"
+    )
+    found.append(measure(options.database_url, NOOP, "", nothing, options.calls))
+    for title, model in forests().items():
+        shape = forest_shape(model)
+        label = f"{title} ({shape.nodes} nodes)"
+        peers[label] = scikit_learn(model)
+        for layout in LAYOUTS:
+            text = transpile(model, feature_names=names, function_name=f"{SCHEMA}.model", layout=layout)
+            calls = options.calls if layout == "bitmask" else max(100, options.calls // 5)
+            found.append(measure(options.database_url, label, layout, text, calls))
+    with psycopg.connect(options.database_url, autocommit=True) as connection:
+        connection.execute(f"DROP SCHEMA {SCHEMA} CASCADE".encode())
+    if options.json:
+        print(json.dumps({"functions": [asdict(one) for one in found], "scikit_learn": peers}, indent=2))
+        return
+    print("| forest | layout | text MB | first call ms | memory MB | own transaction µs | bulk µs/row |")
+    print("|---|---|---|---|---|---|---|")
+    for one in found:
+        own = f"{one.own_transaction_us:.0f} ± {one.own_transaction_spread_us / 2:.0f}"
+        print(
+            f"| {one.forest} | {one.layout} | {one.text_mb:.2f} | {one.first_call_ms:.0f} "
+            f"| {one.memory_mb:.1f} | {own} | {one.bulk_us_per_row:.1f} |"
+        )
+    for label, (one_row, in_bulk) in peers.items():
+        print(f"| {label} | scikit-learn | | | | {one_row:.0f} | {in_bulk:.1f} |")
+
+
+if __name__ == "__main__":
+    main()

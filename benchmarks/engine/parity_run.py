@@ -1,0 +1,139 @@
+"""Many random forests, many rows, every bit: ``python benchmarks/engine/parity_run.py --database-url …``.
+
+Fits forests of random shape (trees, depth, leaves, features, missing values, weights, class names), writes
+each as SQL and compares its scores with scikit-learn's on random and on boundary rows. Prints the counts;
+exits with 1 if a single bit differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import psycopg
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+
+from sql_scoring.transpile import LAYOUTS, boundary_rows, reference_scores, transpile
+
+Rows = npt.NDArray[np.float64]
+BATCH_ROWS = 20_000
+# The slow layouts see fewer rows: they exist to be compared with.
+SHARE_OF_ROWS = {"bitmask": 1.0, "case": 0.1, "nested_if": 0.02}
+
+
+def random_rows(rng: np.random.Generator, count: int, features: int, missing: float) -> Rows:
+    """Money, counts, flags and plain noise, with gaps."""
+    rows = rng.normal(size=(count, features))
+    for feature in range(features):
+        kind = rng.integers(4)
+        if kind == 0:
+            rows[:, feature] = np.round(rng.lognormal(4, 1.2, count), 2)
+        elif kind == 1:
+            rows[:, feature] = rng.poisson(3, count)
+        elif kind == 2:
+            rows[:, feature] = rng.integers(0, 2, count)
+    rows[rng.random(rows.shape) < missing] = np.nan
+    return rows
+
+
+def random_model(seed: int) -> tuple[Any, float]:
+    """A fitted forest of random shape and the share of missing values it was fitted with."""
+    rng = np.random.default_rng(seed)
+    features, count = int(rng.integers(1, 21)), int(rng.integers(300, 4000))
+    missing = float(rng.choice([0.0, 0.0, 0.05, 0.3]))
+    rows = random_rows(rng, count, features, missing)
+    signal = np.nan_to_num(rows) @ rng.normal(size=features)
+    noisy = signal + signal.std() * rng.normal(size=count)
+    labels: npt.NDArray[Any] = (noisy > np.quantile(signal, 0.7)).astype(int)
+    if rng.random() < 0.2:
+        labels = np.where(labels == 1, "a", "b")
+    kind = RandomForestClassifier if rng.random() < 0.8 else ExtraTreesClassifier
+    model = kind(
+        int(rng.integers(1, 60)),
+        max_depth=[None, 1, 4, 8, 12][rng.integers(5)],
+        max_leaf_nodes=[None, 8, 64, 65, 200][rng.integers(5)],
+        min_samples_leaf=int(rng.choice([1, 1, 5, 20])),
+        class_weight=[None, "balanced", "balanced_subsample"][rng.integers(3)],
+        random_state=seed,
+    ).fit(rows, labels)
+    return model, missing
+
+
+def differing(connection: psycopg.Connection[Any], rows: Rows, expected: Rows) -> int:
+    """Rows whose score by ``pg_temp.model`` differs in any bit."""
+    connection.execute("TRUNCATE probe")
+    with connection.cursor().copy("COPY probe FROM STDIN WITH (FORMAT BINARY)") as copy:
+        copy.set_types(["int4", "float8[]"])
+        for number, row in enumerate(rows.tolist()):
+            copy.write_row((number, [None if value != value and number % 2 else value for value in row]))
+    arguments = ", ".join(f"v[{number}]" for number in range(1, rows.shape[1] + 1))
+    query = f"SELECT pg_temp.model({arguments}) FROM probe ORDER BY n"
+    found = np.array([score for (score,) in connection.execute(query.encode())])
+    return int((found.view(np.int64) != expected.view(np.int64)).sum())
+
+
+def run(connection: psycopg.Connection[Any], forests: int, rows_in_all: int, first_seed: int) -> int:
+    """Compare and print; returns the number of differing scores."""
+    connection.execute("CREATE TEMP TABLE probe (n integer, v double precision[])")
+    compared = dict.fromkeys(LAYOUTS, 0)
+    wrong = dict.fromkeys(LAYOUTS, 0)
+    trees = leaves = 0
+    started = time.monotonic()
+    for seed in range(first_seed, first_seed + forests):
+        model, missing = random_model(seed)
+        trees += len(model.estimators_)
+        leaves += sum(tree.tree_.n_leaves for tree in model.estimators_)
+        features = int(model.n_features_in_)
+        rng = np.random.default_rng(seed)
+        for layout in LAYOUTS:
+            connection.execute(
+                transpile(
+                    model,
+                    feature_names=[f"f{number}" for number in range(features)],
+                    function_name="pg_temp.model",
+                    layout=layout,
+                    memory_weight=float(rng.choice([0.0, 0.3, 3.0])),
+                ).encode()
+            )
+            left = int(rows_in_all / forests * SHARE_OF_ROWS[layout])
+            while left > 0:
+                count = min(left, BATCH_ROWS)
+                plain = random_rows(rng, count - count // 2, features, missing)
+                near = boundary_rows(model, count // 2, seed=int(rng.integers(2**31)))
+                rows = np.concatenate([plain, near])
+                wrong[layout] += differing(connection, rows, reference_scores(model, rows))
+                compared[layout] += count
+                left -= count
+            names = ", ".join(["double precision"] * features)
+            connection.execute(f"DROP FUNCTION pg_temp.model({names})".encode())
+        if (seed - first_seed + 1) % 10 == 0:
+            done = seed - first_seed + 1
+            seconds = time.monotonic() - started
+            print(f"{done}/{forests} forests, {seconds:.0f} s, {sum(wrong.values())} rows differ", flush=True)
+    print(f"forests: {forests}, trees: {trees}, leaves: {leaves}")
+    for layout in LAYOUTS:
+        print(f"{layout}: {compared[layout]} rows compared, {wrong[layout]} differ")
+    return sum(wrong.values())
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--database-url", default=os.environ.get("DATABASE_URL"))
+    parser.add_argument("--rows", type=int, default=10_000_000, help="rows for the bitmask layout in all")
+    parser.add_argument("--forests", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    if not options.database_url:
+        parser.error("--database-url or DATABASE_URL is needed")
+    with psycopg.connect(options.database_url, autocommit=True) as connection:
+        return 1 if run(connection, options.forests, options.rows, options.seed) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

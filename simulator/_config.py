@@ -1,0 +1,98 @@
+"""The parameters of a simulation and what they may be."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from rowguard.errors import RowguardError
+from simulator._places import COUNTRIES
+
+EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+class SimulationConfigError(RowguardError, ValueError):
+    """A parameter of the simulation is out of range."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulationConfig:
+    """What to simulate. The same values give the same bytes, on every machine.
+
+    Seed, users and merchants make the world; the other parameters choose what is seen of it. A longer
+    history of the same world holds the shorter one's purchases unchanged.
+
+    Raises:
+        SimulationConfigError: a value is out of range; names it and its range.
+    """
+
+    users: int = 2_000
+    merchants: int = 1_000
+    days: int = 60
+    """Length of the history, ending at `end`."""
+
+    end: datetime | None = None
+    """End of the history (exclusive); with `None` the current hour, fixed when the object is made.
+    A time without a zone is taken as UTC."""
+
+    seed: int = 1
+    transactions_per_user_day: float = 1.5
+    """Mean over users and days; a single user may be far from it."""
+
+    fraud_rate: float = 0.008
+    """Share of fraudulent transactions to aim at."""
+
+    legitimate_after_days: float = 7.0
+    """A transaction that nobody disputed counts as legitimate after so many days."""
+
+    def __post_init__(self) -> None:
+        self._whole("users", 1, 5_000_000)
+        self._whole("merchants", len(COUNTRIES) * 2, 1_000_000)
+        self._whole("days", 1, 3_660)
+        self._whole("seed", 0, 2**63 - 1)
+        self._real("transactions_per_user_day", 0.01, 50.0)
+        self._real("fraud_rate", 0.0, 0.2)
+        self._real("legitimate_after_days", 0.0, 365.0)
+        end = self.end
+        if end is None:
+            end = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        elif not isinstance(end, datetime):
+            raise SimulationConfigError(f"end must be a datetime, not {end!r}")
+        end = end.replace(tzinfo=UTC) if end.tzinfo is None else end.astimezone(UTC)
+        if not EARLIEST + timedelta(days=self.days) <= end <= LATEST:
+            raise SimulationConfigError(
+                f"the history must lie between {EARLIEST:%Y-%m-%d} and {LATEST:%Y-%m-%d}; "
+                f"{self.days} days up to {end:%Y-%m-%d} do not"
+            )
+        object.__setattr__(self, "end", end)
+
+    @property
+    def ends_at(self) -> datetime:
+        """End of the history in UTC, exclusive."""
+        assert self.end is not None  # set in __post_init__
+        return self.end
+
+    @property
+    def starts_at(self) -> datetime:
+        """Start of the history in UTC, inclusive."""
+        return self.ends_at - timedelta(days=self.days)
+
+    @property
+    def expected_transactions(self) -> int:
+        """About how many transactions the history will hold."""
+        legitimate = self.users * self.days * self.transactions_per_user_day
+        return round(legitimate / (1.0 - self.fraud_rate))
+
+    def _whole(self, name: str, low: int, high: int) -> None:
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            allowed = f"a whole number from {low:,} to {high:,}"
+            raise SimulationConfigError(f"{name} must be {allowed}, not {value!r}")
+
+    def _real(self, name: str, low: float, high: float) -> None:
+        value = getattr(self, name)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if not is_number or not low <= value <= high:
+            raise SimulationConfigError(f"{name} must be a number from {low:g} to {high:g}, not {value!r}")

@@ -1,0 +1,287 @@
+"""The fraud scenarios: what each one's transactions look like, campaign by campaign.
+
+A campaign is what one fraudster does with one card (or, for a compromised merchant, one misuse of a card
+that paid there). Campaigns are few, so they are drawn one at a time; that keeps each scenario readable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from simulator._places import COUNTRIES, RESALE
+from simulator._purchases import DAY, HOUR, MINUTE, SECOND, Rows, busyness_of, cents_of
+from simulator._random import Floats, Ints, Stream, cumulate, exp, generator, pick
+from simulator._world import PERIOD_DAYS, World, typical_amount, whereabouts
+
+CARD_TESTING = "card_testing"
+TAKEOVER = "account_takeover"
+COMPROMISED_MERCHANT = "compromised_merchant"
+OUT_OF_RANGE = "amount_out_of_range"
+
+
+class Scenario(NamedTuple):
+    """A scenario's share of all frauds and the mean number of transactions of one campaign."""
+
+    name: str
+    share: float
+    mean_size: float
+
+
+SCENARIOS = (
+    Scenario(CARD_TESTING, 0.30, 8.8),
+    Scenario(TAKEOVER, 0.26, 6.0),
+    Scenario(COMPROMISED_MERCHANT, 0.30, 1.0),
+    Scenario(OUT_OF_RANGE, 0.14, 1.3),
+)
+
+# Streams beside those of the days, which count from 1970.
+_PHASES = 10_000_000
+_SOFT_SHOPS = 20_000_000
+
+_FRAUDS_PER_MERCHANT_DAY = 2.2
+_CAMPAIGN_DAYS = (28, 64)
+
+
+class Campaign(NamedTuple):
+    """Transactions of one campaign in order of time; one card."""
+
+    at: Ints
+    user: int
+    merchant: Ints
+    cents: Ints
+
+
+def expected_frauds(world: World, day: int, per_user_day: float, fraud_rate: float) -> float:
+    """How many frauds a day should have so that the share over time is `fraud_rate`."""
+    purchases = world.users.count * per_user_day * busyness_of(day)
+    return purchases * fraud_rate / (1.0 - fraud_rate)
+
+
+def frauds_of_day(world: World, day: int, per_user_day: float, fraud_rate: float) -> Rows:
+    """The transactions of every campaign that starts on a day (in UTC); some of them lie on later days."""
+    rng = generator(world.seed, Stream.FRAUD, day)
+    started: list[tuple[int, Campaign]] = []
+    if fraud_rate > 0:
+        usual = world.users.count * per_user_day * fraud_rate / (1.0 - fraud_rate)
+        for index, scenario in enumerate(SCENARIOS):
+            per_day = usual * scenario.share / scenario.mean_size
+            # Evenly spread over days rather than by chance: even a small world gets its share of frauds.
+            phase = generator(world.seed, Stream.FRAUD, _PHASES + index).random()
+            count = int((day + 1) * per_day + phase) - int(day * per_day + phase)
+            for _ in range(count):
+                at = day * DAY + int(rng.integers(0, DAY))
+                started.append((index, campaign(rng, world, index, at, fraud_load=usual)))
+    return _collect(rng, started)
+
+
+def campaign(
+    rng: np.random.Generator, world: World, scenario: int, at: int, *, fraud_load: float, pace: float = 1.0
+) -> Campaign:
+    """One campaign of a scenario that starts at an instant.
+
+    Parameters:
+        scenario: index into SCENARIOS.
+        at: microseconds since 1970.
+        fraud_load: frauds expected per day in this world; decides how many merchants are compromised.
+        pace: factor on the hours between a take-over's transactions; 1 is as in life.
+    """
+    name = SCENARIOS[scenario].name
+    if name == COMPROMISED_MERCHANT:
+        return _compromised_merchant(rng, world, at, fraud_load * SCENARIOS[scenario].share)
+    return _ON_A_CARD[name](rng, world, at, pace)
+
+
+def _collect(rng: np.random.Generator, started: list[tuple[int, Campaign]]) -> Rows:
+    empty = np.empty(0, dtype=np.int64)
+    if not started:
+        return Rows(empty, empty, empty, empty, empty, empty)
+    sizes = [len(one.at) for _, one in started]
+    # The card's owner finds out once, for all of the campaign.
+    found_out = [int(one.at[-1]) + detection_delay(rng) for _, one in started]
+    return Rows(
+        at=np.concatenate([one.at for _, one in started]),
+        user=np.repeat(np.asarray([one.user for _, one in started]), sizes),
+        merchant=np.concatenate([one.merchant for _, one in started]),
+        cents=np.concatenate([one.cents for _, one in started]),
+        scenario=np.repeat(np.asarray([index for index, _ in started]), sizes),
+        label_at=np.repeat(np.asarray(found_out, dtype=np.int64), sizes),
+    )
+
+
+def detection_delay(rng: np.random.Generator) -> int:
+    """Microseconds from the last transaction of a campaign until somebody finds out.
+
+    Three in ten are noticed within a day, six in ten within some days (median 3), and one in ten only on a
+    later statement, up to 45 days on.
+    """
+    kind = rng.random()
+    if kind < 0.3:
+        return int(rng.integers(20 * MINUTE, DAY))
+    if kind < 0.9:
+        days = 3.0 * exp(np.asarray([rng.standard_normal() * 0.7]))[0]
+        return int(np.clip(days, 0.2, 45.0) * DAY)
+    return int(rng.integers(14 * DAY, 45 * DAY))
+
+
+def _active_user(rng: np.random.Generator, world: World) -> int:
+    """A victim; cards that are used more are stolen more often."""
+    while True:
+        user = int(rng.integers(0, world.users.count))
+        if rng.random() * 2.0 < world.users.busyness[user] + 0.4:
+            return user
+
+
+def _merchants_in(rng: np.random.Generator, world: World, first: int, last: int, size: int) -> Ints:
+    cumulated = world.merchants.cumulated
+    drawn = rng.integers(cumulated[first], cumulated[last], size=size)
+    return np.searchsorted(cumulated, drawn, side="right").astype(np.int64) - 1
+
+
+def _online(rng: np.random.Generator, world: World, size: int) -> Ints:
+    return _merchants_in(rng, world, world.merchants.first_online, world.merchants.count, size)
+
+
+def _resale(rng: np.random.Generator, world: World, first: int, last: int, size: int) -> Ints:
+    """Merchants of a range whose goods can be resold; any of the range if it has none of them."""
+    fitting = np.flatnonzero(np.isin(world.merchants.category[first:last], RESALE)) + first
+    if not len(fitting):
+        return _merchants_in(rng, world, first, last, size)
+    return fitting[rng.integers(0, len(fitting), size)]
+
+
+def _soft_shops(world: World, day: int) -> Ints:
+    """The few merchants on the web that check too little; others every period."""
+    first, count = world.merchants.first_online, world.merchants.count - world.merchants.first_online
+    rng = generator(world.seed, Stream.FRAUD, _SOFT_SHOPS + day // PERIOD_DAYS)
+    return first + rng.permutation(count)[: 2 + count // 25]
+
+
+def _instants(at: int, gaps: Ints) -> Ints:
+    return at + np.cumsum(gaps) - gaps[0]
+
+
+def _card_testing(rng: np.random.Generator, world: World, at: int, pace: float) -> Campaign:
+    """Small amounts within minutes at one to three merchants on the web, then usually a big one."""
+    user = _active_user(rng, world)
+    tests = int(rng.integers(4, 13))
+    soft = _soft_shops(world, at // DAY)
+    shops = soft[rng.integers(0, len(soft), int(rng.integers(1, 4)))]
+    merchant = shops[rng.integers(0, len(shops), tests)]
+    # Exponential gaps, mean 40 seconds: a script, now and then slowed down.
+    gaps = (5.0 * SECOND + rng.standard_exponential(tests) * 40.0 * SECOND).astype(np.int64)
+    highest = 200 if rng.random() < 0.8 else 600
+    cents = rng.integers(50, highest, tests)
+    if rng.random() < 0.8:
+        gaps = np.append(gaps, rng.integers(4 * MINUTE, 50 * MINUTE))
+        shops = _resale(rng, world, world.merchants.first_online, world.merchants.count, 1)
+        merchant = np.append(merchant, shops)
+        cents = np.append(cents, rng.integers(12_000, 110_000))
+    return Campaign(_instants(at, gaps), user, merchant, cents)
+
+
+def _takeover(rng: np.random.Generator, world: World, at: int, pace: float) -> Campaign:
+    """Three to nine purchases over hours to days from a country where the user is not; amounts well above."""
+    user = _active_user(rng, world)
+    size = int(rng.integers(3, 10))
+    usual = {int(world.users.home[user])}
+    usual.add(int(whereabouts(world.seed, world.users.count, world.merchants.count, at // DAY)[user]))
+    # The weights of visitors keep take-overs from standing out by the country alone.
+    weights = cumulate([0 if index in usual else country.visitors for index, country in enumerate(COUNTRIES)])
+    country = int(pick(rng, weights, 1)[0])
+    merchants = world.merchants
+    first, last = int(merchants.country_first[country]), int(merchants.country_last[country])
+    merchant = np.where(
+        rng.random(size) < 0.6,
+        _resale(rng, world, first, last, size),
+        _merchants_in(rng, world, first, last, size),
+    )
+    # One in five hides behind a proxy: shops on the web, wherever those are.
+    if rng.random() < 0.2:
+        merchant = _online(rng, world, size)
+    hours = rng.integers(2, 73)
+    mean_gap = float(hours) * HOUR / size * pace
+    gaps = (rng.standard_exponential(size) * mean_gap).astype(np.int64) + 30 * SECOND
+    deviation = rng.uniform(0.7, 2.1, size) + rng.standard_normal(size) * 0.3
+    cents = cents_of(typical_amount(world, np.full(size, user), merchant) * exp(deviation))
+    return Campaign(_instants(at, gaps), user, merchant, cents)
+
+
+def _out_of_range(rng: np.random.Generator, world: World, at: int, pace: float) -> Campaign:
+    """One purchase, seldom two, far above what the user spends; at home or on the web, by day or night."""
+    user = _active_user(rng, world)
+    size = 2 if rng.random() < 0.3 else 1
+    merchants = world.merchants
+    home = int(world.users.home[user])
+    if rng.random() < 0.5:
+        first, last = int(merchants.country_first[home]), int(merchants.country_last[home])
+    else:
+        first, last = int(merchants.online_first[home]), int(merchants.online_last[home])
+    merchant = _resale(rng, world, first, last, size)
+    # Measured against an everyday amount of this user, not against what the merchant usually sells.
+    everyday = 40.0 * exp(world.users.spending[user : user + 1])
+    cents = cents_of(np.repeat(everyday, size) * exp(rng.uniform(2.0, 3.4, size)))
+    gaps = rng.integers(10 * MINUTE, 6 * HOUR, size)
+    return Campaign(_instants(at, gaps), user, merchant, cents)
+
+
+_ON_A_CARD: dict[str, Callable[[np.random.Generator, World, int, float], Campaign]] = {
+    CARD_TESTING: _card_testing,
+    TAKEOVER: _takeover,
+    OUT_OF_RANGE: _out_of_range,
+}
+
+
+@lru_cache(maxsize=16)
+def _leaks_of_period(seed: int, period: int, count: int) -> tuple[Floats, Ints, Ints]:
+    """Leaks that begin in a period: which target (0 to 1), the first and the last day (exclusive) of each."""
+    rng = generator(seed, Stream.COMPROMISED, period)
+    first = period * PERIOD_DAYS + rng.integers(0, PERIOD_DAYS, count)
+    last = first + rng.integers(_CAMPAIGN_DAYS[0], _CAMPAIGN_DAYS[1], count)
+    return rng.random(count), first, last
+
+
+def _targets(world: World) -> Ints:
+    """Merchants worth compromising: somebody's favourite, but not one of the well guarded giants."""
+    favoured = np.diff(world.users.favoured_from)
+    order = np.lexsort((np.arange(len(favoured)), favoured))
+    known = order[np.searchsorted(favoured[order], 1) :]
+    middle = known[len(known) // 4 : max(len(known) * 9 // 10, 1)]
+    return middle if len(middle) else order
+
+
+def compromised_on(world: World, day: int, frauds_per_day: float) -> Ints:
+    """The merchants that leak cards on a day, by index; at least one on most days.
+
+    Parameters:
+        frauds_per_day: frauds of this scenario in the whole world on an average day.
+    """
+    mean_days = sum(_CAMPAIGN_DAYS) / 2
+    count = max(1, round(frauds_per_day / _FRAUDS_PER_MERCHANT_DAY * PERIOD_DAYS / mean_days))
+    period = day // PERIOD_DAYS
+    targets = _targets(world)
+    found: list[Ints] = []
+    for index in range(period - 3, period + 1):
+        share, first, last = _leaks_of_period(world.seed, index, count)
+        merchant = targets[(share * len(targets)).astype(np.int64)]
+        found.append(merchant[(first <= day) & (day < last)])
+    return np.unique(np.concatenate(found))
+
+
+def _compromised_merchant(rng: np.random.Generator, world: World, at: int, frauds_per_day: float) -> Campaign:
+    """A card that is used at a compromised merchant is misused there, or soon after on the web."""
+    leaking = compromised_on(world, at // DAY, frauds_per_day)
+    if not len(leaking):
+        leaking = _merchants_in(rng, world, 0, world.merchants.count, 1)
+    merchant = leaking[rng.integers(0, len(leaking), 1)]
+    users = world.users
+    low, high = users.favoured_from[merchant[0]], users.favoured_from[merchant[0] + 1]
+    user = int(users.by_favourite[rng.integers(low, high)]) if low < high else _active_user(rng, world)
+    if rng.random() < 0.25:
+        merchant = _online(rng, world, 1)
+    deviation = rng.uniform(0.2, 1.5, 1) + rng.standard_normal(1) * 0.3
+    cents = cents_of(typical_amount(world, np.asarray([user]), merchant) * exp(deviation))
+    return Campaign(np.asarray([at]), user, merchant, cents)

@@ -1,0 +1,185 @@
+"""Legitimate purchases, one local day at a time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator._places import COUNTRIES, DIGITAL, busyness, hours_of_day
+from simulator._random import Floats, Ints, Stream, cumulate, exp, generator, pick, pick_within
+from simulator._world import FAVOURITES_IN_TOWN, World, typical_amount, whereabouts
+
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+"""Times are whole microseconds since 1970 in UTC."""
+
+MIN_CENTS = 50
+MAX_CENTS = 2_500_000
+
+UTC_REACH = 9 * HOUR
+"""A local day begins and ends up to so much before or after the same day in UTC."""
+
+_TOWN_PREFERENCE = cumulate([30, 20, 14, 10, 8, 6, 5, 3, 2, 2])
+_ONLINE_PREFERENCE = cumulate([50, 25, 15, 10])
+_OUTING_SHARE = 0.05
+_SPREE_SHARE = 0.001
+# Outings add 2 purchases on average, sprees 6; dormant cards take 4 % away.
+_EXTRA = (1.0 + 2.0 * _OUTING_SHARE + 6.0 * _SPREE_SHARE) * 0.96
+
+
+class Rows(NamedTuple):
+    """Columns of transactions: times in microseconds, users and merchants by index, amounts in cents."""
+
+    at: Ints
+    user: Ints
+    merchant: Ints
+    cents: Ints
+    scenario: Ints
+    """Index into SCENARIOS, or -1 for a legitimate one."""
+    label_at: Ints
+    """When a fraud is found out; 0 for legitimate ones."""
+
+
+def date_of(day: int) -> datetime:
+    """The date of a day counted from 1970."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)
+
+
+def busyness_of(day: int) -> float:
+    """How busy a day counted from 1970 is; 1.0 is average."""
+    date = date_of(day)
+    return busyness((date.year, date.month, date.day), date.weekday())
+
+
+def cents_of(amounts: Floats) -> Ints:
+    """Amounts rounded to cents and kept in the range that cards allow."""
+    return np.clip(np.rint(amounts * 100.0).astype(np.int64), MIN_CENTS, MAX_CENTS)
+
+
+def purchases_of_day(world: World, day: int, per_user_day: float) -> Rows:
+    """Every legitimate purchase of a local day, in no particular order.
+
+    Parameters:
+        day: days since 1970.
+        per_user_day: mean number of purchases of a user on an average day.
+    """
+    rng = generator(world.seed, Stream.PURCHASES, day)
+    users, merchants = world.users, world.merchants
+    place = whereabouts(world.seed, users.count, merchants.count, day)
+    # The number of people's purchases is drawn for everybody, so that one user's fate never moves another's.
+    rate = users.busyness * (per_user_day / _EXTRA * busyness_of(day))
+    counts = rng.poisson(rate)
+    counts[place < 0] = 0
+    user = np.repeat(np.arange(users.count), counts)
+    size = len(user)
+    where = place[user]
+    is_weekend = date_of(day).weekday() >= 5
+
+    is_online = rng.integers(0, 100, size) < users.online_percent[user]
+    offset = np.asarray([country.utc_offset_hours for country in COUNTRIES])[where]
+    hour = hours_of_day(rng, users.habit[user], weekend=is_weekend)
+    at = day * DAY + (hour - offset) * HOUR + rng.integers(0, HOUR, size)
+    merchant = _merchant_of(rng, world, user, where, is_online)
+
+    at, user, where, merchant = _with_followers(rng, world, at, user, where, merchant)
+    return Rows(
+        at=at,
+        user=user,
+        merchant=merchant,
+        cents=_cents(rng, world, user, where, merchant),
+        scenario=np.full(len(at), -1),
+        label_at=np.zeros(len(at), dtype=np.int64),
+    )
+
+
+def _merchant_of(
+    rng: np.random.Generator, world: World, user: Ints, where: Ints, is_online: NDArray[np.bool_]
+) -> Ints:
+    """A merchant for every purchase: mostly a favourite, else one near by, in the country or on the web."""
+    users, merchants = world.users, world.merchants
+    size = len(user)
+    home = users.home[user]
+    favourite = np.where(
+        is_online,
+        FAVOURITES_IN_TOWN + pick(rng, _ONLINE_PREFERENCE, size),
+        pick(rng, _TOWN_PREFERENCE, size),
+    )
+    known = users.favourites[user, favourite]
+
+    chance = rng.integers(0, 100, size)
+    region = users.region[user]
+    low = np.where(chance < 70, merchants.region_first[region], merchants.country_first[home])
+    high = np.where(chance < 70, merchants.region_last[region], merchants.country_last[home])
+    on_the_whole_web = is_online & (chance < 30)
+    low = np.where(is_online, merchants.online_first[home], low)
+    high = np.where(is_online, merchants.online_last[home], high)
+    low = np.where(on_the_whole_web, merchants.first_online, low)
+    high = np.where(on_the_whole_web, merchants.count, high)
+    is_away = (where != home) & ~is_online
+    low = np.where(is_away, merchants.country_first[where], low)
+    high = np.where(is_away, merchants.country_last[where], high)
+
+    is_new = (rng.integers(0, 100, size) < 26) | is_away
+    merchant = known
+    merchant[is_new] = pick_within(rng, merchants.cumulated, low[is_new], high[is_new])
+    return merchant
+
+
+def _with_followers(
+    rng: np.random.Generator, world: World, at: Ints, user: Ints, where: Ints, merchant: Ints
+) -> tuple[Ints, Ints, Ints, Ints]:
+    """Adds what follows a purchase: further ones on the same outing, or a spree of small digital ones."""
+    merchants = world.merchants
+    chance = rng.random(len(at))
+    outing = np.flatnonzero(chance < _OUTING_SHARE)
+    spree = np.flatnonzero(chance > 1.0 - _SPREE_SHARE)
+    starter = np.concatenate([outing, spree])
+    follows = np.concatenate([rng.integers(1, 4, len(outing)), rng.integers(3, 10, len(spree))])
+    gap = np.concatenate([
+        rng.integers(2 * MINUTE, 14 * MINUTE, len(outing)),
+        rng.integers(20 * SECOND, 150 * SECOND, len(spree)),
+    ])
+    of = np.repeat(np.arange(len(starter)), follows)
+    position = np.arange(len(of)) - np.repeat(np.cumsum(follows) - follows, follows) + 1
+    source = starter[of]
+    jitter = rng.integers(0, np.maximum(gap[of] // 2, 1))
+    new_at = at[source] + position * gap[of] + jitter
+    new_user, new_where = user[source], where[source]
+
+    # On an outing people stay in the place; a spree stays with one digital merchant.
+    region = world.users.region[new_user]
+    is_home = new_where == world.users.home[new_user]
+    low = np.where(is_home, merchants.region_first[region], merchants.country_first[new_where])
+    high = np.where(is_home, merchants.region_last[region], merchants.country_last[new_where])
+    near = pick_within(rng, merchants.cumulated, low, high)
+    stays = rng.random(len(of)) < 0.3
+    new_merchant = np.where(stays, merchant[source], near)
+    digital = np.flatnonzero(merchants.category[merchants.first_online :] == DIGITAL) + merchants.first_online
+    if len(digital):
+        arcade = digital[rng.integers(0, len(digital), len(starter))]
+        new_merchant = np.where(of >= len(outing), arcade[of], new_merchant)
+    return (
+        np.concatenate([at, new_at]),
+        np.concatenate([user, new_user]),
+        np.concatenate([where, new_where]),
+        np.concatenate([merchant, new_merchant]),
+    )
+
+
+def _cents(rng: np.random.Generator, world: World, user: Ints, where: Ints, merchant: Ints) -> Ints:
+    """Amounts around what the user usually spends there; seldom a big one, abroad somewhat more."""
+    size = len(user)
+    deviation = rng.standard_normal(size) * world.users.spread[user]
+    deviation += np.where(where != world.users.home[user], 0.3, 0.0)
+    big = np.where(rng.random(size) < 0.004, rng.uniform(1.2, 2.6, size), 0.0)
+    cents = cents_of(typical_amount(world, user, merchant) * exp(deviation + big))
+    # Prices like to end in 99 or in nothing.
+    ending = rng.integers(0, 100, size)
+    whole = cents - cents % 100
+    cents = np.where((ending < 22) & (whole > 0), whole + 99, cents)
+    return np.where((ending >= 90) & (whole > 0), whole, cents)

@@ -1,0 +1,136 @@
+"""The world's present: transactions one by one, continuing where a history stopped."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import count as count_from
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+
+from simulator._config import SimulationConfig, SimulationConfigError
+from simulator._fraud import SCENARIOS, campaign
+from simulator._history import Simulation, microseconds
+from simulator._places import COUNTRIES
+from simulator._purchases import DAY, UTC_REACH, purchases_of_day
+from simulator._random import Stream, generator
+from simulator._world import World, world_of
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TAKEOVER_PACE = 0.02
+"""In a live stream a take-over's hours pass as minutes; else it would outlast any demonstration."""
+
+
+class LiveTransaction(NamedTuple):
+    """A transaction that is about to happen, with the truth that nobody knows yet."""
+
+    occurred_at: datetime
+    """On the simulated clock, which moves on as fast as the world's users buy."""
+    user_id: int
+    amount: Decimal
+    merchant_id: int
+    location: str
+    is_fraud: bool
+    scenario: str | None
+
+
+def live_transactions(
+    source: Simulation | SimulationConfig,
+    *,
+    fraud_share: float = 0.05,
+    start: datetime | None = None,
+    count: int | None = None,
+) -> Iterator[LiveTransaction]:
+    """Transactions of the same users at the same merchants, in the order in which they happen.
+
+    Parameters:
+        source: the history (or its parameters) that the stream continues.
+        fraud_share: share of frauds to aim at; campaigns start evenly, so that short streams show some.
+        start: where the simulated clock starts; the end of the history if not given.
+        count: ends after so many; without it the stream never ends.
+
+    Raises:
+        SimulationConfigError: at once, for a share outside 0 to 0.5 or a negative count.
+    """
+    config = source.config if isinstance(source, Simulation) else source
+    if not (math.isfinite(fraud_share) and 0.0 <= fraud_share <= 0.5):
+        raise SimulationConfigError(f"fraud_share must be a number from 0 to 0.5, not {fraud_share!r}")
+    if count is not None and count < 0:
+        raise SimulationConfigError(f"count must not be negative, but is {count}")
+    begin = config.ends_at if start is None else start
+    begin = begin.replace(tzinfo=UTC) if begin.tzinfo is None else begin.astimezone(UTC)
+    return islice(_stream(config, microseconds(begin), fraud_share), count)
+
+
+# Time, sequence (so that equal times keep their order), user, merchant, cents, scenario.
+_Event = tuple[int, int, int, int, int, int]
+
+
+def _stream(config: SimulationConfig, start: int, fraud_share: float) -> Iterator[LiveTransaction]:
+    world = world_of(config.seed, config.users, config.merchants)
+    rng = generator(config.seed, Stream.LIVE, start // DAY)
+    number = count_from()
+    pending: list[_Event] = []
+    queue: list[int] = []
+    # The compromised merchants are those of the history, so their number must follow from its fraud rate.
+    fraud_load = config.users * config.transactions_per_user_day * max(config.fraud_rate, 1e-4)
+    owed = 2.0 if fraud_share else 0.0
+    for at, user, merchant, cents in _purchases(config, world, start):
+        while pending and pending[0][0] <= at:
+            yield _transaction(world, heapq.heappop(pending))
+        yield _transaction(world, (at, 0, user, merchant, cents, -1))
+        owed += fraud_share / (1.0 - fraud_share)
+        # A campaign starts on half its credit: frauds come early, and the share is right on average.
+        queue = queue or _scenarios(rng)
+        while fraud_share and owed >= SCENARIOS[queue[-1]].mean_size / 2:
+            scenario = queue.pop()
+            one = campaign(rng, world, scenario, at + 1, fraud_load=fraud_load, pace=_TAKEOVER_PACE)
+            owed -= len(one.at)
+            columns = (one.at.tolist(), one.merchant.tolist(), one.cents.tolist())
+            for instant, shop, amount in zip(*columns, strict=True):
+                heapq.heappush(pending, (instant, next(number), one.user, shop, amount, scenario))
+            queue = queue or _scenarios(rng)
+
+
+def _scenarios(rng: np.random.Generator) -> list[int]:
+    """The next few campaigns, shuffled; scenarios of small campaigns come more often."""
+    few = [
+        index
+        for index, scenario in enumerate(SCENARIOS)
+        for _ in range(1 if scenario.mean_size > 2 else 3)
+    ]
+    return [few[index] for index in rng.permutation(len(few)).tolist()]
+
+
+def _purchases(config: SimulationConfig, world: World, start: int) -> Iterator[tuple[int, int, int, int]]:
+    """Legitimate purchases from an instant on, sorted by time: the very ones a longer history would hold."""
+    done_until = start
+    held = np.empty((4, 0), dtype=np.int64)
+    for day in count_from((start - UTC_REACH) // DAY):
+        rows = purchases_of_day(world, day, config.transactions_per_user_day)
+        held = np.concatenate([held, np.stack([rows.at, rows.user, rows.merchant, rows.cents])], axis=1)
+        final_until = (day + 1) * DAY - UTC_REACH  # later local days cannot reach back before this
+        ready = (held[0] >= done_until) & (held[0] < final_until)
+        batch = held[:, ready]
+        held = held[:, held[0] >= max(final_until, done_until)]
+        done_until = max(final_until, done_until)
+        order = np.argsort(batch[0], kind="stable")
+        yield from zip(*(column[order].tolist() for column in batch), strict=True)
+
+
+def _transaction(world: World, event: _Event) -> LiveTransaction:
+    at, _, user, merchant, cents, scenario = event
+    return LiveTransaction(
+        occurred_at=_EPOCH + timedelta(microseconds=at),
+        user_id=user + 1,
+        amount=Decimal(cents).scaleb(-2),
+        merchant_id=int(world.merchants.ids[merchant]),
+        location=COUNTRIES[world.merchants.country[merchant]].code,
+        is_fraud=scenario >= 0,
+        scenario=SCENARIOS[scenario].name if scenario >= 0 else None,
+    )

@@ -1,0 +1,136 @@
+"""PL/pgSQL text, and nothing but text: this module knows of no model and no expression tree.
+
+Names are pinned to ``pg_catalog``, because the function is called from under other people's
+``search_path``. A ``SET search_path`` clause would say it once, but it costs a save and restore on every
+call; ``float`` and ``integer`` are grammar keywords that mean the types of ``pg_catalog`` by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from io import StringIO
+
+MAX_IDENTIFIER_BYTES = 63
+BODY_TAG = "$rowguard$"
+
+ADD = "OPERATOR(pg_catalog.+)"
+DIVIDE = "OPERATOR(pg_catalog./)"
+AT_MOST = "OPERATOR(pg_catalog.<=)"
+ABOVE = "OPERATOR(pg_catalog.>)"
+BIT_AND = "OPERATOR(pg_catalog.&)"
+MULTIPLY = "OPERATOR(pg_catalog.*)"
+
+
+def quote_identifier(name: str) -> str:
+    """``name`` as a quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def float_text(value: float) -> str:
+    """Shortest text that PostgreSQL reads back as the same float8."""
+    if value != value:
+        return "NaN"
+    if value in (float("inf"), float("-inf")):
+        return "Infinity" if value > 0 else "-Infinity"
+    text = repr(float(value))
+    return text.removesuffix(".0")
+
+
+def float_literal(value: float) -> str:
+    """A float8 constant. A bare decimal would be numeric, which compares and adds differently."""
+    return f"float '{float_text(value)}'"
+
+
+def float_array_literal(values: Iterable[float]) -> str:
+    """A float8 array constant."""
+    return "'{" + ",".join(map(float_text, values)) + "}'::float[]"
+
+
+def table_literal(rows: Sequence[Sequence[str]], kind: str, *, first: tuple[int, int]) -> str:
+    """A two-dimensional array constant whose subscripts start at ``first``."""
+    ends = (first[0] + len(rows) - 1, first[1] + len(rows[0]) - 1)
+    bounds = "".join(f"[{low}:{high}]" for low, high in zip(first, ends, strict=True))
+    body = ",".join("{" + ",".join(row) + "}" for row in rows)
+    return f"'{bounds}={{{body}}}'::{kind}[]"
+
+
+def bit_literal(packed: bytes) -> str:
+    """A bit string constant of whole bytes, first bit first."""
+    return f"X'{packed.hex()}'"
+
+
+class PlpgsqlGenerator:
+    """Writes the lines of one function body, indented."""
+
+    def __init__(self) -> None:
+        self._buffer = StringIO()
+        self._depth = 1
+
+    def line(self, text: str) -> None:
+        """One line at the present indentation."""
+        self._buffer.write("  " * self._depth + text + "\n")
+
+    def assign(self, variable: str, expression: str) -> None:
+        """``variable := expression;``"""
+        self.line(f"{variable} := {expression};")
+
+    def open_if(self, condition: str) -> None:
+        """Start a branch."""
+        self.line(f"IF {condition} THEN")
+        self._depth += 1
+
+    def else_if(self, condition: str) -> None:
+        """Go on with another condition of the same branch."""
+        self._depth -= 1
+        self.line(f"ELSIF {condition} THEN")
+        self._depth += 1
+
+    def otherwise(self) -> None:
+        """The last arm of a branch."""
+        self._depth -= 1
+        self.line("ELSE")
+        self._depth += 1
+
+    def close_if(self) -> None:
+        """End a branch."""
+        self._depth -= 1
+        self.line("END IF;")
+
+    def open_loop(self, variable: str, first: int, last: int, step: int) -> None:
+        """Start a counted loop; ``last`` is included."""
+        self.line(f"FOR {variable} IN {first}..{last} BY {step} LOOP")
+        self._depth += 1
+
+    def close_loop(self) -> None:
+        """End a loop."""
+        self._depth -= 1
+        self.line("END LOOP;")
+
+    def text(self) -> str:
+        """Everything written so far."""
+        return self._buffer.getvalue()
+
+
+def function_statement(
+    *,
+    name: Sequence[str],
+    arguments: Sequence[tuple[str, str]],
+    header: Sequence[str],
+    declarations: Sequence[str],
+    body: str,
+    cost: int,
+) -> str:
+    """The whole ``CREATE FUNCTION``. ``arguments`` are pairs of name and type text."""
+    signature = ",\n".join(f"  {quote_identifier(arg)} {kind}" for arg, kind in arguments)
+    declare = "".join(f"  {line}\n" for line in declarations)
+    return (
+        f"CREATE FUNCTION {'.'.join(map(quote_identifier, name))}(\n{signature}\n)\n"
+        "RETURNS double precision\n"
+        "LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE\n"
+        f"COST {cost}\n"
+        f"AS {BODY_TAG}\n"
+        + "".join(f"-- {line}\n" for line in header)
+        + (f"DECLARE\n{declare}" if declare else "")
+        + f"BEGIN\n{body}END\n"
+        f"{BODY_TAG};\n"
+    )

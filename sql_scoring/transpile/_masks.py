@@ -1,0 +1,116 @@
+"""Interval bitmasks: for every feature and every rank of its value, the leaves that are still possible.
+
+A leaf is reached exactly when every feature lies in the leaf's interval of it, so the AND over the features
+of their masks leaves exactly one leaf per tree. ``width_bucket`` gives the rank: the number of cuts below
+the value; a missing value is one more rank. All masks of a feature stand in one bit string, each padded to
+whole bytes, so that taking one is an aligned ``substring``, a memory copy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sql_scoring.transpile._cuts import next_float
+from sql_scoring.transpile._slots import Placement, SlotFormat, place
+from sql_scoring.transpile._trees import Interval, Leaf
+
+
+@dataclass(frozen=True)
+class FeatureMasks:
+    """One feature's masks in a group.
+
+    ``thresholds``: ascending float64, ``width_bucket`` counts those ``<=`` the value; NaN stands last, so
+    that NaN is the last rank. ``rows``: uint8 of shape (rows, mask bytes), the masks of block after block.
+    ``starts``: int64 of shape (blocks, ranks), the first bit (from 1) of the row of a block and rank.
+    """
+
+    feature: int
+    thresholds: list[float]
+    rows: npt.NDArray[np.uint8]
+    starts: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Trees that share thresholds. ``values``: float64 of shape (blocks, mask bits)."""
+
+    slot_format: SlotFormat
+    unroll: int
+    slots: int
+    values: npt.NDArray[np.float64]
+    features: list[FeatureMasks]
+
+    @property
+    def width(self) -> int:
+        """Bits in one mask."""
+        return self.slots * self.slot_format.stride
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of trees that one loop visits."""
+        return len(self.values)
+
+
+def cuts_by_feature(trees: list[list[Leaf]]) -> dict[int, list[float]]:
+    """The distinct finite cuts of each feature that is compared at all, ascending."""
+    found: dict[int, set[float]] = {}
+    for tree in trees:
+        for leaf in tree:
+            for feature, interval in leaf.box.items():
+                cuts = found.setdefault(feature, set())
+                cuts.update(c for c in (interval.low, interval.high) if c is not None and abs(c) != np.inf)
+    return {feature: sorted(found[feature]) for feature in sorted(found)}
+
+
+def build_group(blocks: list[list[list[Leaf]]], slot_format: SlotFormat, unroll: int) -> Group:
+    """The masks of a group, from the leaves of the trees of its blocks."""
+    placements = [place(trees, slot_format) for trees in blocks]
+    slots = -(-max(placement.slots for placement in placements) // unroll) * unroll
+    width = slots * slot_format.stride
+    values = np.stack([placement.padded_values(slots) for placement in placements])
+    per_block = [cuts_by_feature(trees) for trees in blocks]
+    tables = []
+    for feature, cuts in cuts_by_feature([tree for trees in blocks for tree in trees]).items():
+        rows, starts, first_row = [], [], 0
+        for trees, placement, block_cuts in zip(blocks, placements, per_block, strict=True):
+            own = block_cuts.get(feature, [])
+            rows.append(_feature_rows(trees, placement, feature, own, width))
+            local = [*np.searchsorted(own, [-np.inf, *cuts], side="right").tolist(), len(own) + 1]
+            starts.append([(first_row + rank) * width + 1 for rank in local])
+            first_row += len(own) + 2
+        thresholds = [*map(next_float, cuts), float("nan")]
+        packed = np.packbits(np.concatenate(rows), axis=1)
+        tables.append(FeatureMasks(feature, thresholds, packed, np.array(starts, dtype=np.int64)))
+    return Group(slot_format, unroll, slots, values, tables)
+
+
+def _feature_rows(
+    trees: list[list[Leaf]], placement: Placement, feature: int, cuts: list[float], width: int
+) -> npt.NDArray[np.uint8]:
+    """One byte per bit, of shape (ranks, width): which leaves a value of that rank leaves possible."""
+    rank = {cut: number for number, cut in enumerate(cuts)}
+    missing_row = len(cuts) + 1
+    free = np.zeros(width, dtype=np.uint8)
+    free[placement.bits[placement.bits >= 0]] = 1
+    rows = np.repeat(free[np.newaxis, :], missing_row + 1, axis=0)
+    flat = (leaf for tree in trees for leaf in tree)
+    for leaf, bit in zip(flat, placement.bits.tolist(), strict=True):
+        interval = leaf.box.get(feature)
+        if interval is None or bit < 0:
+            continue
+        first, last = _ranks(interval, rank)
+        rows[:first, bit] = 0
+        rows[last + 1 : missing_row, bit] = 0
+        rows[missing_row, bit] = interval.missing
+    return rows
+
+
+def _ranks(interval: Interval, rank: dict[float, int]) -> tuple[int, int]:
+    """First and last rank of the present values inside; first > last when there are none."""
+    top = len(rank)
+    first = 0 if interval.low is None or interval.low == -np.inf else rank.get(interval.low, top) + 1
+    last = top if interval.high is None else rank.get(interval.high, top)
+    return min(first, top + 1), last

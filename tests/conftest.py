@@ -1,0 +1,3 @@
+"""Shared fixtures live in plugins named by what they provide."""
+
+pytest_plugins = ["tests.fix_database"]

@@ -1,0 +1,44 @@
+CREATE FUNCTION "scoring"."golden"(
+  "amount" double precision,
+  "user_txn_count_1h" double precision,
+  "is_home_location" double precision
+)
+RETURNS double precision
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+COST 38
+AS $rowguard$
+-- Probability of the second class, as RandomForestClassifier.predict_proba(X)[:, 1]
+-- trees: 3, leaves: 9, features: 3, layout: nested_if
+-- NULL and NaN are missing values. Inputs are compared unrounded with the cuts that float32 rounding amounts to.
+-- Written by rowguard's transpiler, format 1. Do not edit: transpile the model again.
+DECLARE
+  v_sum double precision := float '0';
+  v1 double precision := CASE WHEN $1 OPERATOR(pg_catalog.<>) float 'NaN' THEN $1 END;
+BEGIN
+  -- tree 1
+  IF $3 OPERATOR(pg_catalog.<=) float '0.5000000298023224' THEN
+    IF v1 OPERATOR(pg_catalog.>) float '975.3750305175781' THEN
+      v_sum := v_sum OPERATOR(pg_catalog.+) float '0';
+    ELSE
+      v_sum := v_sum OPERATOR(pg_catalog.+) float '1';
+    END IF;
+  ELSE
+    v_sum := v_sum OPERATOR(pg_catalog.+) float '0';
+  END IF;
+  -- tree 2
+  IF v1 OPERATOR(pg_catalog.<=) float '41.649999618530266' THEN
+    v_sum := v_sum OPERATOR(pg_catalog.+) float '0';
+  ELSE
+    v_sum := v_sum OPERATOR(pg_catalog.+) float '0.6666666666666666';
+  END IF;
+  -- tree 3
+  IF v1 OPERATOR(pg_catalog.<=) float '41.649999618530266' THEN
+    v_sum := v_sum OPERATOR(pg_catalog.+) float '0';
+  ELSIF $3 OPERATOR(pg_catalog.<=) float '0.5000000298023224' THEN
+    v_sum := v_sum OPERATOR(pg_catalog.+) float '1';
+  ELSE
+    v_sum := v_sum OPERATOR(pg_catalog.+) float '0.5';
+  END IF;
+  RETURN v_sum OPERATOR(pg_catalog./) float '3';
+END
+$rowguard$;

@@ -1,0 +1,167 @@
+"""Features at the moment of the INSERT, in score_transaction and in the training set: the same values."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from rowguard.errors import FeatureBuildError
+from rowguard.feature_build import PROJECT_DIR, _profile_variables, build_features, run_dbt
+from rowguard.history import load_history
+from simulator import SimulationConfig, live_transactions, simulate
+from simulator.live import insert_live
+from tests.fix_database import Workspace
+
+COMPARE = """
+SELECT count(*), count(*) FILTER (WHERE t.feature_values IS DISTINCT FROM f.feature_values)
+FROM transactions AS t
+JOIN features.training_set AS f USING (user_id, transaction_id)
+WHERE t.model_version IS NOT NULL
+"""
+
+
+def test_live_features_equal_the_training_set_value_for_value(scored: Workspace) -> None:
+    """Ordinary rows, rows that name a past instant, ties, bursts, rows that arrive out of order."""
+    config = SimulationConfig(users=300, merchants=120, days=45, seed=5, fraud_rate=0.02)
+    with scored.connect() as connection:
+        insert_live(connection, live_transactions(config, count=400, fraud_share=0.2))
+        late = datetime.now(UTC) - timedelta(days=3)
+        insert_live(
+            connection, live_transactions(config, count=400, fraud_share=0.2, start=late), set_occurred_at=True
+        )
+        tie = "INSERT INTO transactions (user_id, amount, occurred_at) VALUES (5, %s, '2026-11-20 12:00+00')"
+        for amount in ("1.10", "2.20", "3.30"):
+            connection.execute(tie, [amount])
+        connection.execute("UPDATE users SET home_location = 'JP' WHERE user_id <= 100")
+        insert_live(connection, live_transactions(config, count=200, fraud_share=0.2))
+    build_features(scored.url, scored.settings)
+    with scored.connect() as connection:
+        assert connection.execute(COMPARE).fetchone() == (1003, 0)
+
+
+def test_history_that_is_loaded_later_does_not_change_what_live_rows_saw(scored: Workspace) -> None:
+    with scored.connect() as connection:
+        connection.execute("INSERT INTO transactions (user_id, amount) VALUES (5, 10), (5, 11)")
+    world = simulate(SimulationConfig(users=300, merchants=120, days=3, seed=6))
+    load_history(
+        scored.url,
+        world.transactions.drop_columns(["transaction_id", "scenario"]).to_batches(),
+        label_delay=timedelta(days=7),
+        source="simulator",
+    )
+    build_features(scored.url, scored.settings, full_refresh=True)
+    with scored.connect() as connection:
+        assert connection.execute(COMPARE).fetchone() == (2, 0)
+
+
+def test_an_incremental_build_equals_one_from_nothing(scored: Workspace) -> None:
+    """Also when history is loaded that lies before rows that were built already."""
+    world = simulate(SimulationConfig(users=300, merchants=120, days=20, seed=6))
+    load_history(
+        scored.url,
+        world.transactions.drop_columns(["transaction_id", "scenario"]).to_batches(),
+        label_delay=timedelta(days=7),
+        source="simulator",
+    )
+    with scored.connect() as connection:
+        connection.execute("INSERT INTO transactions (user_id, amount) SELECT g, g FROM generate_series(1, 50) AS g")
+    build_features(scored.url, scored.settings)
+    kept = _training_set(scored)
+    build_features(scored.url, scored.settings, full_refresh=True)
+    assert kept == _training_set(scored)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("- {name: x, entity: shop, measure: amount, aggregate: sum, window: 1d, description: d}", "unknown entity"),
+        ("- {name: x, entity: user, measure: amount, aggregate: median, window: 1d, description: d}", "no aggregate"),
+        ("- {name: x, entity: user, measure: amount, aggregate: sum, window: 1 week, description: d}", "window must"),
+        ("- {name: Big, expression: amount, description: d}", "name must be lower-case"),
+        ("- {name: amount, expression: amount, description: d}", "is taken"),
+        ("- {name: x, expression: amount}", "a description is missing"),
+        ("- {name: x, expression: amount, colour: red, description: d}", "unknown key `colour`"),
+        ("nonsense", "not of the form"),
+        ("", "the feature list is empty"),
+    ],
+)
+def test_the_feature_list_refuses_what_it_cannot_express(
+    migrated_template: Workspace, tmp_path: Path, line: str, message: str
+) -> None:
+    with pytest.raises(FeatureBuildError, match=message):
+        run_dbt(
+            ["run-operation", "parse_feature_list", "--args", json.dumps({"text": line})],
+            migrated_template.url,
+            migrated_template.settings,
+        )
+
+
+def test_a_failing_build_names_its_reason(scored: Workspace) -> None:
+    with scored.connect() as connection:
+        connection.execute("INSERT INTO transactions (user_id, amount) VALUES (5, 10)")
+        # No role may; the owner can, and the data test sees it.
+        connection.execute("UPDATE transactions SET feature_values[1] = 11 WHERE model_version IS NOT NULL")
+    with pytest.raises(FeatureBuildError, match="live_features_match_training"):
+        build_features(scored.url, scored.settings)
+
+
+def test_the_velocity_view_shows_the_same_counts(scored: Workspace) -> None:
+    with scored.connect() as connection:
+        connection.execute("INSERT INTO transactions (user_id, amount) SELECT 777, 2 FROM generate_series(1, 3)")
+        row = connection.execute(
+            "SELECT user_txn_count_1h, user_amount_mean_1h, user_amount_max_30d"
+            " FROM features.user_velocity WHERE user_id = 777"
+        ).fetchone()
+    assert row == (3, 2, 2)
+
+
+def test_the_velocity_read_is_one_range_of_one_index(scored: Workspace) -> None:
+    with scored.connect() as connection:
+        connection.execute("ANALYZE transactions")
+        plan = connection.execute(
+            "EXPLAIN (FORMAT JSON) SELECT count(*) FROM features.stg_transactions AS e"
+            " WHERE e.user_id = 5 AND e.occurred_at > now() - interval '720 hours' AND e.occurred_at <= now()"
+        ).fetchone()
+    assert plan is not None
+    assert "transactions_user_occurred_idx" in json.dumps(plan[0])
+    assert "Seq Scan" not in json.dumps(plan[0])
+
+
+def test_every_column_is_documented(migrated_template: Workspace, tmp_path: Path) -> None:
+    """dbt's catalogue and manifest, compared: no column of a model without a description."""
+    import os
+
+    target = tmp_path / "target"
+    subprocess.run(
+        [
+            str(Path(sys.executable).with_name("dbt")), "--no-version-check", "--log-path", str(tmp_path),
+            "docs", "generate", "--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR),
+            "--target-path", str(target),
+        ],
+        env={**os.environ, **_profile_variables(migrated_template.url)},
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    manifest = json.loads((target / "manifest.json").read_text())
+    catalog = json.loads((target / "catalog.json").read_text())
+    with migrated_template.connect() as connection:
+        features = {name for (name,) in connection.execute("SELECT name FROM features.feature_definitions")}
+    undocumented = [
+        f"{node}.{column}"
+        for node, entry in catalog["nodes"].items()
+        for column in entry["columns"]
+        if not manifest["nodes"][node]["columns"].get(column, {}).get("description") and column not in features
+    ]
+    assert catalog["nodes"] and undocumented == []
+
+
+def _training_set(workspace: Workspace) -> dict[tuple[int, int], list[float | None]]:
+    with psycopg.connect(workspace.url) as connection:
+        rows = connection.execute("SELECT user_id, transaction_id, feature_values FROM features.training_set")
+        return {(user, transaction): values for user, transaction, values in rows}

@@ -1,0 +1,226 @@
+"""What an application sees when it INSERTs."""
+
+from __future__ import annotations
+
+import threading
+
+import psycopg
+import pytest
+
+from tests.fix_database import Workspace
+
+INSERT = """
+INSERT INTO transactions (user_id, amount, merchant_id, location, occurred_at, idempotency_key)
+VALUES (42, 450.75, 7, 'DE', now(), %s)
+RETURNING transaction_id, fraud_flag, fraud_probability, model_version
+"""
+
+
+def test_before_any_model_inserts_work_and_stay_undecided(migrated: Workspace) -> None:
+    with migrated.connect() as connection:
+        row = connection.execute(INSERT, ["order-991"]).fetchone()
+        assert row is not None and row[0] >= 1 and row[1:] == (None, None, None)
+        stored = connection.execute("SELECT scored_at, feature_values, unscored_reason FROM transactions").fetchone()
+    assert stored == (None, None, None)
+
+
+def test_a_deployed_model_decides_on_the_same_row(scored: Workspace) -> None:
+    with scored.connect() as connection:
+        row = connection.execute(INSERT, ["order-991"]).fetchone()
+        champion = connection.execute("SELECT version FROM model_versions WHERE state = 'champion'").fetchone()
+        stored = connection.execute(
+            "SELECT cardinality(feature_values), scored_at >= occurred_at, unscored_reason"
+            " FROM transactions WHERE idempotency_key = 'order-991'"
+        ).fetchone()
+        features = connection.execute("SELECT count(*) FROM features.feature_definitions").fetchone()
+    assert row is not None and champion is not None and features is not None
+    assert row[1] in ("FRAUD", "LEGITIMATE") and 0 <= row[2] <= 1 and row[3] == champion[0]
+    assert stored == (features[0], True, None)
+
+
+def test_insert_and_score_transaction_give_the_same_bits(scored: Workspace) -> None:
+    with scored.connect() as connection:
+        for user in range(1, 40):
+            question = {"user": user, "amount": f"{user * 13.37:.2f}", "at": "2026-11-20 12:00:00+00"}
+            asked = connection.execute(
+                "SELECT fraud_probability, flag, model_version, prediction, probability FROM score_transaction("
+                "user_id => %(user)s, amount => %(amount)s::numeric, merchant_id => 3, location => 'FR',"
+                " occurred_at => %(at)s)",
+                question,
+            ).fetchone()
+            got = connection.execute(
+                "INSERT INTO transactions (user_id, amount, merchant_id, location, occurred_at)"
+                " VALUES (%(user)s, %(amount)s, 3, 'FR', %(at)s)"
+                " RETURNING fraud_probability, fraud_flag, model_version",
+                question,
+            ).fetchone()
+            assert asked is not None and got is not None
+            assert asked[:3] == got
+            is_fraud = asked[1] == "FRAUD"
+            assert asked[3] == int(is_fraud)
+            assert asked[4] == (asked[0] if is_fraud else 1 - asked[0])
+
+
+def test_values_sent_for_the_decision_are_ignored(migrated: Workspace) -> None:
+    with migrated.connect("rowguard_app") as connection:
+        row = connection.execute(
+            "INSERT INTO transactions (user_id, amount, fraud_flag, fraud_probability, model_version, scored_at,"
+            " feature_values, unscored_reason, received_at, is_history)"
+            " VALUES (1, 1, 'LEGITIMATE', 0, 'mine', now(), '{1}', 'x', '2000-01-01', true)"
+            " RETURNING fraud_flag, fraud_probability, model_version, scored_at, feature_values, unscored_reason,"
+            " received_at > now() - interval '1 minute', is_history"
+        ).fetchone()
+    assert row == (None, None, None, None, None, None, True, False)
+
+
+@pytest.mark.parametrize("column", ["fraud_flag = 'LEGITIMATE'", "amount = 0", "feature_values = NULL"])
+def test_application_roles_cannot_update_transactions(migrated: Workspace, column: str) -> None:
+    with migrated.connect("rowguard_app") as connection:
+        connection.execute("INSERT INTO transactions (user_id, amount) VALUES (1, 1)")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(f"UPDATE transactions SET {column}".encode())
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("DELETE FROM transactions")
+
+
+def test_application_roles_cannot_pass_the_trigger_by_as_history(migrated: Workspace) -> None:
+    with migrated.connect("rowguard_app") as connection:
+        connection.execute("SET rowguard.load_history = 'on'")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="only the owner"):
+            connection.execute(
+                "INSERT INTO transactions (user_id, amount, occurred_at, received_at, fraud_flag)"
+                " VALUES (1, 1, now(), now(), 'LEGITIMATE')"
+            )
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ("(user_id, amount) VALUES (1, -0.01)", "amount -0.01 is not between 0 and 1e12"),
+        ("(user_id, amount) VALUES (1, 'NaN')", "amount NaN is not between 0 and 1e12"),
+        ("(user_id, amount) VALUES (1, 'Infinity')", "amount Infinity is not between 0 and 1e12"),
+        ("(user_id, amount) VALUES (1, 1e12)", "is not between 0 and 1e12"),
+        ("(user_id, amount) VALUES (1, 0.00001)", "has more than 4 decimals"),
+        ("(user_id, amount) VALUES (NULL, 1)", 'null value in column "user_id"'),
+        ("(user_id) VALUES (1)", 'null value in column "amount"'),
+        ("(user_id, amount, occurred_at) VALUES (1, 1, now() + interval '25 hours')", "more than a day in the future"),
+        ("(user_id, amount, occurred_at) VALUES (1, 1, 'infinity')", "more than a day in the future"),
+        ("(user_id, amount, occurred_at) VALUES (1, 1, '1969-12-31')", "is before 1970"),
+        ("(user_id, amount, occurred_at) VALUES (1, 1, '-infinity')", "is before 1970"),
+        ("(user_id, amount, location) VALUES (1, 1, repeat('x', 65))", "transactions_location_length"),
+        ("(user_id, amount, idempotency_key) VALUES (1, 1, '')", "transactions_idempotency_key_length"),
+        ("(user_id, amount, colour) VALUES (1, 1, 'red')", 'column "colour" of relation "transactions" does not exist'),
+    ],
+)
+def test_bad_input_gets_one_clear_line_and_stores_nothing(
+    scored_template: Workspace, columns: str, message: str
+) -> None:
+    with scored_template.connect() as connection, connection.transaction(force_rollback=True):
+        before = connection.execute("SELECT count(*) FROM transactions").fetchone()
+        with pytest.raises(psycopg.Error) as caught, connection.transaction():
+            connection.execute(f"INSERT INTO transactions {columns}".encode())
+        assert message in str(caught.value.diag.message_primary)
+        assert connection.execute("SELECT count(*) FROM transactions").fetchone() == before
+
+
+def test_unknown_users_are_scored_with_an_unknown_home(scored: Workspace) -> None:
+    with scored.connect() as connection:
+        row = connection.execute(
+            "INSERT INTO transactions (user_id, amount, location) VALUES (999999999, 5, 'DE')"
+            " RETURNING fraud_flag, feature_values"
+        ).fetchone()
+        names = connection.execute("SELECT name FROM features.feature_definitions ORDER BY position").fetchall()
+    assert row is not None and row[0] is not None
+    values = dict(zip([name for (name,) in names], row[1], strict=True))
+    assert values["user_location_match"] is None
+    assert values["user_txn_count_30d"] == 0
+    assert values["user_amount_mean_30d"] is None
+
+
+def test_a_key_can_be_used_once_per_user(migrated: Workspace) -> None:
+    with migrated.connect() as connection:
+        connection.execute(INSERT, ["once"])
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            connection.execute(INSERT, ["once"])
+        connection.execute("INSERT INTO transactions (user_id, amount, idempotency_key) VALUES (43, 1, 'once')")
+        assert connection.execute("SELECT count(*) FROM transactions").fetchone() == (2,)
+
+
+def test_rows_of_one_statement_see_those_before_them(scored: Workspace) -> None:
+    assert _hour_counts(scored, "SELECT 777001, 1 FROM generate_series(1, 5)") == [0, 1, 2, 3, 4]
+
+
+def test_concurrent_inserts_of_one_user_see_each_other(scored: Workspace) -> None:
+    sessions, each = 8, 5
+    barrier = threading.Barrier(sessions)
+
+    def insert() -> None:
+        with scored.connect() as connection:
+            barrier.wait()
+            for _ in range(each):
+                connection.execute("INSERT INTO transactions (user_id, amount) VALUES (777002, 1)")
+
+    threads = [threading.Thread(target=insert) for _ in range(sessions)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert _hour_counts(scored, None, 777002) == list(range(sessions * each))
+
+
+def test_a_row_is_stored_with_its_reason_when_scoring_fails(scored: Workspace) -> None:
+    with scored.connect() as connection:
+        version = connection.execute("SELECT version FROM model_versions WHERE state = 'champion'").fetchone()
+        assert version is not None
+        connection.execute(f"DROP FUNCTION scoring.{version[0]}".encode())
+        row = connection.execute(
+            "INSERT INTO transactions (user_id, amount) VALUES (1, 1) RETURNING fraud_flag, unscored_reason"
+        ).fetchone()
+    assert row is not None and row[0] is None
+    assert row[1].startswith("42883: function scoring.")
+
+
+def test_score_transaction_needs_a_model(migrated: Workspace) -> None:
+    with migrated.connect("rowguard_app") as connection:
+        for call in ("score_transaction(450.75, 1.5, 12, true)", "score_transaction(user_id => 1, amount => 2)"):
+            with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="no model is deployed yet"):
+                connection.execute(f"SELECT * FROM {call}".encode())
+
+
+def test_score_transaction_refuses_what_no_transaction_can_be(scored_template: Workspace) -> None:
+    with scored_template.connect("rowguard_app") as connection:
+        for arguments, message in (
+            ("user_id => NULL, amount => 1", "user_id and amount are required"),
+            ("user_id => 1, amount => -1", "amount -1 is not between"),
+            ("user_id => 1, amount => 1, occurred_at => 'infinity'", "more than a day in the future"),
+        ):
+            with pytest.raises((psycopg.DataError, psycopg.IntegrityError), match=message):
+                connection.execute(f"SELECT * FROM score_transaction({arguments})".encode())
+
+
+def test_a_changed_home_counts_from_then_on(scored: Workspace) -> None:
+    ask = "SELECT feature_values[%s] FROM transactions WHERE user_id = 777003 ORDER BY received_at"
+    with scored.connect() as connection:
+        position = connection.execute(
+            "SELECT position FROM features.feature_definitions WHERE name = 'user_location_match'"
+        ).fetchone()
+        assert position is not None
+        insert = "INSERT INTO transactions (user_id, amount, location) VALUES (777003, 1, 'DE')"
+        connection.execute(insert)
+        connection.execute("INSERT INTO users (user_id, home_location) VALUES (777003, 'DE')")
+        connection.execute(insert)
+        connection.execute("UPDATE users SET home_location = 'FR' WHERE user_id = 777003")
+        connection.execute(insert)
+        assert [value for (value,) in connection.execute(ask, [position[0]])] == [None, 1, 0]
+
+
+def _hour_counts(workspace: Workspace, select: str | None, user: int = 777001) -> list[float]:
+    with workspace.connect() as connection:
+        if select:
+            connection.execute(f"INSERT INTO transactions (user_id, amount) {select}".encode())
+        rows = connection.execute(
+            "SELECT feature_values[(SELECT position FROM features.feature_definitions"
+            " WHERE name = 'user_txn_count_1h')] FROM transactions WHERE user_id = %s ORDER BY received_at",
+            [user],
+        ).fetchall()
+    return [value for (value,) in rows]

@@ -1,0 +1,81 @@
+"""The live stream: it continues the history, and its frauds come early and in bursts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from itertools import islice, pairwise
+from typing import Any
+
+import pyarrow.compute as pc
+import pytest
+
+from simulator import Simulation, SimulationConfig, SimulationConfigError, live_transactions, simulate
+
+
+def test_is_deterministic_and_sorted(history: Simulation, config: SimulationConfig) -> None:
+    first = list(live_transactions(history, count=400))
+    assert first == list(live_transactions(config, count=400))
+    assert all(one.occurred_at <= other.occurred_at for one, other in pairwise(first))
+    assert first[0].occurred_at >= config.ends_at
+
+
+def test_its_purchases_are_those_of_a_longer_history(config: SimulationConfig) -> None:
+    stream = live_transactions(config, count=300)
+    live = [(one.occurred_at, one.user_id, one.merchant_id, one.amount) for one in stream if not one.is_fraud]
+    later_end = config.ends_at + timedelta(days=2)
+    longer = simulate(replace(config, end=later_end, days=config.days + 2)).transactions
+    later = longer.filter(
+        pc.and_(pc.greater_equal(longer["occurred_at"], config.ends_at), pc.invert(longer["is_fraud"]))
+    )
+    names = ("occurred_at", "user_id", "merchant_id", "amount")
+    expected = list(zip(*(later[name].to_pylist() for name in names), strict=True))
+    assert live == expected[: len(live)]
+
+
+@pytest.mark.parametrize("share", [0.02, 0.05, 0.2])
+def test_fraud_share(config: SimulationConfig, share: float) -> None:
+    rows = list(live_transactions(config, fraud_share=share, count=6_000))
+    assert sum(row.is_fraud for row in rows) / len(rows) == pytest.approx(share, rel=0.2)
+
+
+def test_a_few_hundred_rows_show_several_scenarios(config: SimulationConfig) -> None:
+    rows = list(live_transactions(config, count=300))
+    assert any(row.is_fraud for row in rows[:60])
+    assert len({row.scenario for row in rows if row.scenario}) >= 3
+
+
+def test_card_testing_comes_in_bursts(config: SimulationConfig) -> None:
+    tests = [row for row in live_transactions(config, count=3_000) if row.scenario == "card_testing"]
+    close = sum(
+        one.user_id == other.user_id and other.occurred_at - one.occurred_at < timedelta(minutes=5)
+        for one, other in pairwise(tests)
+    )
+    assert close > len(tests) / 2
+
+
+def test_without_frauds(config: SimulationConfig) -> None:
+    assert not any(row.is_fraud for row in live_transactions(config, fraud_share=0.0, count=500))
+
+
+def test_starts_where_told_and_never_ends(config: SimulationConfig) -> None:
+    start = config.ends_at + timedelta(days=3, minutes=7)
+    rows = list(islice(live_transactions(config, start=start.replace(tzinfo=None)), 50))
+    assert start <= rows[0].occurred_at < start + timedelta(hours=1)
+    assert list(live_transactions(config, count=0)) == []
+
+
+def test_values_fit_the_table(config: SimulationConfig) -> None:
+    for row in live_transactions(config, count=200):
+        assert 1 <= row.user_id <= config.users
+        assert 1 <= row.merchant_id <= config.merchants
+        assert row.amount == row.amount.quantize(Decimal("0.01")) > 0
+        assert len(row.location) == 2
+        assert (row.scenario is None) == (not row.is_fraud)
+
+
+@pytest.mark.parametrize("parameters", [{"fraud_share": 0.6}, {"fraud_share": float("nan")}, {"count": -1}])
+def test_refuses_at_once(config: SimulationConfig, parameters: dict[str, Any]) -> None:
+    with pytest.raises(SimulationConfigError):
+        live_transactions(config, **parameters)
