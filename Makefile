@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 LINT := .venv-lint/bin
 PIP := -m pip install --quiet --disable-pip-version-check --no-warn-conflicts
 
-.PHONY: help setup demo test test-all lint format bench lock golden clean
+.PHONY: help setup demo test test-all lint format bench lock golden airflow-env clean
 
 help: ## Show the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ test-all: $(VENV)/.test ## The tests on the embedded server and again on the Pos
 	@ROWGUARD_POSTGRES_BIN="$$($(PYTHON) tools/path_postgres.py)" $(BIN)/python -m pytest
 
 lint: $(VENV)/.test .venv-lint/.done ## What CI and pre-commit check: ruff, mypy, import directions, SQL
-	@PATH="$(CURDIR)/$(LINT):$$PATH" $(BIN)/python tools/lint.py
+	@PATH="$(CURDIR)/$(LINT):$$PATH" $(LINT)/pre-commit run --all-files
 
 format: .venv-lint/.done ## Format the Python code
 	@$(LINT)/ruff format . && $(LINT)/ruff check --fix .
@@ -36,12 +36,14 @@ bench: $(VENV)/.test ## The benchmark tables
 golden: $(VENV)/.test ## Write the expected SQL of the small forests again
 	@$(BIN)/python -m tests.golden.regenerate
 
+airflow-env: .venv-airflow/.done ## Airflow's environment: the DAG tests then run the DAGs for real
+
 lock: ## Resolve the dependencies again (needs uv on PATH)
 	@tools/lock.sh
 
 clean: ## Stop the local stack and remove what this checkout made, its database included
 	@if [ -x $(BIN)/rowguard ]; then $(BIN)/rowguard down; fi
-	@rm -rf .rowguard $(VENV) .venv-lint .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf .rowguard $(VENV) .venv-lint .venv-airflow .mypy_cache .ruff_cache .pytest_cache
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "rowguard needs Python 3.11 or newer; set PYTHON=..." >&2; exit 1; }
@@ -64,4 +66,11 @@ $(VENV)/.test: requirements/test.txt $(VENV)/.runtime
 	@echo "installing the linters"
 	@$(PYTHON) -m venv .venv-lint
 	@$(LINT)/python $(PIP) -r requirements/lint.txt
+	@touch $@
+
+.venv-airflow/.done: requirements/airflow.txt pyproject.toml
+	@echo "installing Airflow (about two minutes)"
+	@$(PYTHON) -m venv .venv-airflow
+	@.venv-airflow/bin/python $(PIP) -r requirements/airflow.txt
+	@.venv-airflow/bin/python $(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 import psycopg
 from fastapi import FastAPI, Request
@@ -20,7 +21,7 @@ RETRY_AFTER_S = "1"
 log = logging.getLogger("rowguard.api")
 
 # For the OpenAPI document: what each status means wherever it can happen.
-RESPONSES = {
+RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": text, "content": {MEDIA_TYPE: {}}}
     for status, text in {
         422: "The input is malformed; `errors` names the fields.",
@@ -75,7 +76,9 @@ async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     errors = [
         FieldProblem(
-            field=".".join(str(part) for part in one["loc"] if part not in ("body", "features", "transaction"))
+            field=".".join(
+                str(part) for part in one["loc"] if part not in ("body", "features", "transaction")
+            )
             or "body",
             message=str(one["msg"]).removeprefix("Value error, "),
         )

@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_val
 BIGINT_MAX = 2**63 - 1
 INTEGER_MAX = 2**31 - 1
 
-UserId = Annotated[int, Field(ge=-BIGINT_MAX - 1, le=BIGINT_MAX, strict=True, description="Whose transaction it is.")]
+UserId = Annotated[
+    int, Field(ge=-BIGINT_MAX - 1, le=BIGINT_MAX, strict=True, description="Whose transaction it is.")
+]
 MerchantId = Annotated[int, Field(ge=-BIGINT_MAX - 1, le=BIGINT_MAX, strict=True)]
 Amount = Annotated[Decimal, Field(ge=0, lt=10**12, decimal_places=4, allow_inf_nan=False)]
 

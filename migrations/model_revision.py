@@ -18,9 +18,7 @@ from migrations.script_text import run_sql_file
 
 FUNCTION, UPGRADE, DOWNGRADE = "function.sql", "upgrade.sql", "downgrade.sql"
 
-_RECORD = sa.text(
-    (Path(__file__).parent / "record_model_revision.sql").read_text()
-)
+_RECORD = sa.text((Path(__file__).parent / "record_model_revision.sql").read_text())
 _FORGET = sa.text((Path(__file__).parent / "forget_model_revision.sql").read_text())
 _KEEP_SQL = sa.text((Path(__file__).parent / "keep_model_sql.sql").read_text())
 
@@ -56,7 +54,10 @@ class ModelRevision:
             op.execute(_KEEP_SQL.bindparams(version=self.champion, sql_text=text))
         op.execute(
             _RECORD.bindparams(
-                revision=self.revision, kind=self.kind, champion=self.champion, files=json.dumps(self._files())
+                revision=self.revision,
+                kind=self.kind,
+                champion=self.champion,
+                files=json.dumps(self._files()),
             )
         )
 

@@ -15,7 +15,7 @@ from alembic import op
 
 def run_sql_text(sql: str) -> None:
     """Execute a script of one or more statements."""
-    op.execute(sa.DDL(sql.replace("%", "%%")))
+    op.execute(sa.DDL(sql.replace("%", "%%")))  # type: ignore[no-untyped-call]
 
 
 def run_sql_file(path: Path, *, sha256: str | None = None) -> None:

@@ -48,7 +48,9 @@ def redacted(url: str) -> str:
 def sqlalchemy_url(url: str) -> URL:
     """The same address for SQLAlchemy with psycopg 3; every libpq option is kept."""
     options = conninfo_to_dict(url)
-    take = {name: str(options.pop(name)) for name in ("user", "password", "host", "dbname") if name in options}
+    take = {
+        name: str(options.pop(name)) for name in ("user", "password", "host", "dbname") if name in options
+    }
     port = options.pop("port", None)
     return URL.create(
         "postgresql+psycopg",

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,7 +85,7 @@ def run_dbt(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, **_profile_variables(url)},
+        env={**os.environ, **profile_variables(url)},
     )
     reasons: list[str] = []
     assert process.stdout is not None
@@ -94,13 +94,15 @@ def run_dbt(
     code = process.wait()
     build = _read_results(target)
     if code != 0 or build.failed:
-        raise FeatureBuildError("dbt " + arguments[0] + " failed: " + (reasons[0] if reasons else f"exit {code}"))
+        raise FeatureBuildError(
+            "dbt " + arguments[0] + " failed: " + (reasons[0] if reasons else f"exit {code}")
+        )
     _keep(target / kept.name, kept)
     shutil.rmtree(target, ignore_errors=True)
     return build
 
 
-def _profile_variables(url: str) -> Mapping[str, str]:
+def profile_variables(url: str) -> dict[str, str]:
     """The variables of dbt/profiles.yml; dbt scrubs those named DBT_ENV_SECRET from its logs."""
     options = conninfo_to_dict(url)
     variables = {
@@ -116,9 +118,7 @@ def _profile_variables(url: str) -> Mapping[str, str]:
     return variables
 
 
-def _read_log_line(
-    line: str, reasons: list[str], on_node: Callable[[str, str], None] | None
-) -> None:
+def _read_log_line(line: str, reasons: list[str], on_node: Callable[[str, str], None] | None) -> None:
     try:
         event = json.loads(line)
     except ValueError:
@@ -152,4 +152,3 @@ def _read_results(target: Path) -> FeatureBuild:
 def _keep(new: Path, kept: Path) -> None:
     if new.exists():
         os.replace(new, kept)
-

@@ -161,7 +161,8 @@ def _soft_shops(world: World, day: int) -> Ints:
 
 
 def _instants(at: int, gaps: Ints) -> Ints:
-    return at + np.cumsum(gaps) - gaps[0]
+    instants: Ints = at + np.cumsum(gaps) - gaps[0]
+    return instants
 
 
 def _card_testing(rng: np.random.Generator, world: World, at: int, pace: float) -> Campaign:

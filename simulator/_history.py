@@ -20,26 +20,32 @@ from simulator._world import World, world_of
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_CAMPAIGN_DAYS = 14
 
-USERS_SCHEMA = pa.schema([
-    pa.field("user_id", pa.int64(), nullable=False),
-    pa.field("home_location", pa.string(), nullable=False),
-])
-MERCHANTS_SCHEMA = pa.schema([
-    pa.field("merchant_id", pa.int64(), nullable=False),
-    pa.field("location", pa.string(), nullable=False),
-    pa.field("category", pa.string(), nullable=False),
-])
-TRANSACTIONS_SCHEMA = pa.schema([
-    pa.field("transaction_id", pa.int64(), nullable=False),
-    pa.field("occurred_at", pa.timestamp("us", tz="UTC"), nullable=False),
-    pa.field("user_id", pa.int64(), nullable=False),
-    pa.field("merchant_id", pa.int64(), nullable=False),
-    pa.field("amount", pa.decimal128(14, 2), nullable=False),
-    pa.field("location", pa.string(), nullable=False),
-    pa.field("is_fraud", pa.bool_(), nullable=False),
-    pa.field("scenario", pa.dictionary(pa.int8(), pa.string())),
-    pa.field("labelled_at", pa.timestamp("us", tz="UTC"), nullable=False),
-])
+USERS_SCHEMA = pa.schema(
+    [
+        pa.field("user_id", pa.int64(), nullable=False),
+        pa.field("home_location", pa.string(), nullable=False),
+    ]
+)
+MERCHANTS_SCHEMA = pa.schema(
+    [
+        pa.field("merchant_id", pa.int64(), nullable=False),
+        pa.field("location", pa.string(), nullable=False),
+        pa.field("category", pa.string(), nullable=False),
+    ]
+)
+TRANSACTIONS_SCHEMA = pa.schema(
+    [
+        pa.field("transaction_id", pa.int64(), nullable=False),
+        pa.field("occurred_at", pa.timestamp("us", tz="UTC"), nullable=False),
+        pa.field("user_id", pa.int64(), nullable=False),
+        pa.field("merchant_id", pa.int64(), nullable=False),
+        pa.field("amount", pa.decimal128(14, 2), nullable=False),
+        pa.field("location", pa.string(), nullable=False),
+        pa.field("is_fraud", pa.bool_(), nullable=False),
+        pa.field("scenario", pa.dictionary(pa.int8(), pa.string())),
+        pa.field("labelled_at", pa.timestamp("us", tz="UTC"), nullable=False),
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,10 +140,12 @@ def _with_followers(
     spree = np.flatnonzero(chance > 1.0 - _SPREE_SHARE)
     starter = np.concatenate([outing, spree])
     follows = np.concatenate([rng.integers(1, 4, len(outing)), rng.integers(3, 10, len(spree))])
-    gap = np.concatenate([
-        rng.integers(2 * MINUTE, 14 * MINUTE, len(outing)),
-        rng.integers(20 * SECOND, 150 * SECOND, len(spree)),
-    ])
+    gap = np.concatenate(
+        [
+            rng.integers(2 * MINUTE, 14 * MINUTE, len(outing)),
+            rng.integers(20 * SECOND, 150 * SECOND, len(spree)),
+        ]
+    )
     of = np.repeat(np.arange(len(starter)), follows)
     position = np.arange(len(of)) - np.repeat(np.cumsum(follows) - follows, follows) + 1
     source = starter[of]

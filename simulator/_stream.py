@@ -100,9 +100,7 @@ def _stream(config: SimulationConfig, start: int, fraud_share: float) -> Iterato
 def _scenarios(rng: np.random.Generator) -> list[int]:
     """The next few campaigns, shuffled; scenarios of small campaigns come more often."""
     few = [
-        index
-        for index, scenario in enumerate(SCENARIOS)
-        for _ in range(1 if scenario.mean_size > 2 else 3)
+        index for index, scenario in enumerate(SCENARIOS) for _ in range(1 if scenario.mean_size > 2 else 3)
     ]
     return [few[index] for index in rng.permutation(len(few)).tolist()]
 

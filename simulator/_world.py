@@ -6,6 +6,7 @@ so that a live stream continues exactly where a history stopped.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -107,14 +108,14 @@ def _merchants(seed: int, count: int) -> Merchants:
 
     country = np.concatenate([np.repeat(np.arange(len(COUNTRIES)), in_town), online_country])
     country_last = np.cumsum(in_town)
-    country_first = country_last - in_town
+    country_first = (country_last - in_town).astype(np.int64)
     region = np.full(count, -1)
     firsts: list[int] = []
     lasts: list[int] = []
     for first, size in zip(country_first.tolist(), in_town, strict=True):
         regions = max(1, size // _MERCHANTS_PER_REGION)
         bounds = [first + size * index // regions for index in range(regions + 1)]
-        for low, high in zip(bounds, bounds[1:], strict=False):
+        for low, high in itertools.pairwise(bounds):
             region[low:high] = len(firsts)
             firsts.append(low)
             lasts.append(high)
@@ -125,10 +126,12 @@ def _merchants(seed: int, count: int) -> Merchants:
     nowhere = online_first == online_last
     online_first[nowhere], online_last[nowhere] = first_online, count
 
-    category = np.concatenate([
-        pick(rng, cumulate([kind.in_town for kind in CATEGORIES]), first_online),
-        pick(rng, cumulate([kind.online for kind in CATEGORIES]), online_count),
-    ])
+    category = np.concatenate(
+        [
+            pick(rng, cumulate([kind.in_town for kind in CATEGORIES]), first_online),
+            pick(rng, cumulate([kind.online for kind in CATEGORIES]), online_count),
+        ]
+    )
     # A power law of the rank, by square roots only: those are exactly rounded on every machine.
     rank = rng.permutation(count) + 1.0
     popularity = (1e7 / (np.sqrt(rank) * np.sqrt(np.sqrt(rank)))).astype(np.int64)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
-from typing import Any, LiteralString, NamedTuple, cast
+from typing import Any, LiteralString, NamedTuple
 
 import psycopg
 
@@ -126,8 +126,8 @@ def insert_live(
 @cache
 def statement(name: str) -> LiteralString:
     """The text of one of the files in `simulator/sql`."""
-    text = files("simulator").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
-    return cast(LiteralString, text)  # psycopg asks for a literal; a file of this package is as good
+    text: LiteralString = files("simulator").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+    return text  # psycopg asks for a literal; a file of this package is as good
 
 
 def _check(connection: psycopg.Connection[Any], rate: float | None, pause_between: float | None) -> None:

@@ -126,7 +126,9 @@ def _settings(url: str, folder: Path) -> Settings:
 @contextmanager
 def _database(server_url: str, template_url: str | None = None) -> Iterator[str]:
     name = sql.Identifier(f"test_{uuid.uuid4().hex[:12]}")
-    template = sql.Identifier(urlsplit(template_url).path[1:]) if template_url else sql.Identifier("template0")
+    template = (
+        sql.Identifier(urlsplit(template_url).path[1:]) if template_url else sql.Identifier("template0")
+    )
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, template))
     try:

@@ -6,4 +6,4 @@ compile=(uv pip compile --universal --python-version 3.11 --no-emit-index-url --
 "${compile[@]}" pyproject.toml --group build -o requirements/runtime.txt
 "${compile[@]}" pyproject.toml --group build --group test -c requirements/runtime.txt -o requirements/test.txt
 "${compile[@]}" --group lint -c requirements/test.txt -o requirements/lint.txt
-"${compile[@]}" --group airflow -o requirements/airflow.txt
+"${compile[@]}" pyproject.toml --group build --group airflow -c requirements/runtime.txt -o requirements/airflow.txt

@@ -93,9 +93,7 @@ class Evaluation:
         return asdict(self)
 
 
-def evaluate(
-    scores: NDArray[np.float64], is_fraud: NDArray[np.bool_], threshold: float
-) -> Evaluation:
+def evaluate(scores: NDArray[np.float64], is_fraud: NDArray[np.bool_], threshold: float) -> Evaluation:
     """Metrics of `scores` of shape (rows,); needs rows of both classes."""
     flagged = scores >= threshold
     tn, fp, fn, tp = (int(n) for n in confusion_matrix(is_fraud, flagged, labels=[False, True]).ravel())

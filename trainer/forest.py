@@ -57,9 +57,7 @@ def fit_forest(
     return forest
 
 
-def fraud_probability(
-    forest: RandomForestClassifier, features: NDArray[np.float32]
-) -> NDArray[np.float64]:
+def fraud_probability(forest: RandomForestClassifier, features: NDArray[np.float32]) -> NDArray[np.float64]:
     """The forest's probability of fraud, shape (rows,)."""
     probabilities: NDArray[np.float64] = forest.predict_proba(features)[:, 1]
     return probabilities

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version as library_version
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from trainer.forest import ForestParameters, fit_forest, fraud_probability
 from trainer.model_card import write_model_card
 
 DEFAULT_WINDOW = timedelta(days=60)
-LAYOUT = "bitmask"
+LAYOUT: Final = "bitmask"
 MIN_FRAUDS_TO_FIT = 20
 MIN_FRAUDS_TO_EVALUATE = 5
 VALIDATION_SHARE = 0.2
@@ -35,7 +36,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class TrainingWindow:
-    """Four instants. Fit on [start, fit_end), evaluate on [validation_start, end); labels known at `known_at`.
+    """Fit on [start, fit_end), evaluate on [validation_start, end), with labels known at `known_at`.
 
     Between fit_end and validation_start lies the label delay: at validation_start nobody knew the labels of
     those days, so a model of that day could not have learnt from them. `end` lies a label delay before
@@ -80,8 +81,8 @@ def plan_window(
     if begin >= fit_end:
         needed = label_delay / (1 - VALIDATION_SHARE) + label_delay
         raise TrainingDataError(
-            f"the window from {begin:%Y-%m-%d} to {known_at:%Y-%m-%d} is too short: with labels that are known "
-            f"after {label_delay.days} days it takes more than {needed.total_seconds() / 86400:.0f} days"
+            f"the window from {begin:%Y-%m-%d} to {known_at:%Y-%m-%d} is too short: with labels that are "
+            f"known after {label_delay.days} days it takes more than {needed.total_seconds() / 86400:.0f} days"
         )
     return TrainingWindow(begin, fit_end, validation_start, end, known_at)
 
@@ -114,7 +115,8 @@ def train(
     progress("reading the training set")
     known_early = read_dataset(url, window.start, window.fit_end, window.validation_start)
     everything = read_dataset(url, window.start, window.end, window.known_at)
-    later = everything.occurred_at >= np.datetime64(window.validation_start.astimezone(UTC).replace(tzinfo=None))
+    boundary = np.datetime64(window.validation_start.astimezone(UTC).replace(tzinfo=None))
+    later = everything.occurred_at >= boundary
     _require_frauds(known_early.frauds, int(everything.is_fraud[later].sum()), window)
 
     progress("fitting on the earlier rows, evaluating on the later")
@@ -144,9 +146,7 @@ def train(
     return TrainingResult(record.version, True, evaluation, threshold, record, card)
 
 
-def sample_rows(
-    url: str, record: registry.ModelRecord, limit: int, seed: int = 0
-) -> NDArray[np.float64]:
+def sample_rows(url: str, record: registry.ModelRecord, limit: int, seed: int = 0) -> NDArray[np.float64]:
     """Rows of the model's own training window for the parity check, shape (at most limit, features)."""
     rows = read_dataset(url, record.train_from, record.train_to, record.label_cutoff).features
     if len(rows) > limit:
@@ -161,8 +161,8 @@ def _card(state_dir: Path, version: str) -> Path:
 def _require_frauds(to_fit: int, to_evaluate: int, window: TrainingWindow) -> None:
     if to_fit < MIN_FRAUDS_TO_FIT or to_evaluate < MIN_FRAUDS_TO_EVALUATE:
         raise TrainingDataError(
-            f"too few labelled frauds: {to_fit} from {window.start:%Y-%m-%d} to {window.fit_end:%Y-%m-%d} to fit "
-            f"on (at least {MIN_FRAUDS_TO_FIT}), {to_evaluate} from {window.validation_start:%Y-%m-%d} to "
+            f"too few labelled frauds: {to_fit} from {window.start:%Y-%m-%d} to {window.fit_end:%Y-%m-%d} to "
+            f"fit on (at least {MIN_FRAUDS_TO_FIT}), {to_evaluate} from {window.validation_start:%Y-%m-%d} to "
             f"{window.end:%Y-%m-%d} to evaluate on (at least {MIN_FRAUDS_TO_EVALUATE})"
         )
 

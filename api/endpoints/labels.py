@@ -10,7 +10,7 @@ from api.endpoints.dependencies import Database
 from api.problems import RESPONSES
 from api.schemas import Label, StoredLabel
 
-router = APIRouter(tags=["feedback"], responses={**RESPONSES})
+router = APIRouter(tags=["feedback"], responses=RESPONSES)
 
 
 @router.post(
@@ -21,7 +21,8 @@ router = APIRouter(tags=["feedback"], responses={**RESPONSES})
 )
 async def create_label(
     body: Annotated[
-        Label, Body(examples=[{"user_id": 42, "transaction_id": 991, "is_fraud": True, "source": "chargeback"}])
+        Label,
+        Body(examples=[{"user_id": 42, "transaction_id": 991, "is_fraud": True, "source": "chargeback"}]),
     ],
     database: Database,
 ) -> StoredLabel:

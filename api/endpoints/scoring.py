@@ -12,7 +12,7 @@ from api.endpoints.dependencies import Counters, Database
 from api.problems import RESPONSES, ApiProblem
 from api.schemas import Decision, Features, Prediction, PredictRequest, RawTransaction, refuse_nul
 
-router = APIRouter(tags=["scoring"], responses={**RESPONSES})
+router = APIRouter(tags=["scoring"], responses=RESPONSES)
 
 FEATURES_EXAMPLE = {
     "transaction_amount": 450.75,

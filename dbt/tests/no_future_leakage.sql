@@ -9,7 +9,7 @@ WITH counted AS (
         count(*) OVER (
             PARTITION BY t.user_id
             ORDER BY t.occurred_at
-            RANGE BETWEEN '719:59:59.999999'::interval PRECEDING AND CURRENT ROW
+            RANGE BETWEEN INTERVAL '719:59:59.999999' PRECEDING AND CURRENT ROW
         ) - count(*) OVER (
             PARTITION BY t.user_id, t.occurred_at
             ORDER BY t.transaction_id

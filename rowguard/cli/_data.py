@@ -44,16 +44,16 @@ def import_file(
     try:
         opened = read(file, column_mapping=_mapping(mapping), ignore_unknown=ignore_unknown_columns)
         # Parquet tells its rows beforehand, CSV only how far the file was read.
-        known = opened.rows is not None
+        known, shown = opened.rows is not None, [0.0]
 
         with bar("loading", opened.rows if known else 100, quiet=as_json) as advance:
 
-            def on_rows(count: int, seen: list[float] = [0.0]) -> None:
+            def on_rows(count: int) -> None:
                 if known:
                     advance(count)
                 else:
-                    advance(100 * (opened.fraction_read - seen[0]))
-                    seen[0] = opened.fraction_read
+                    advance(100 * opened.fraction_read - shown[0])
+                    shown[0] = 100 * opened.fraction_read
 
             if labels:
                 result = history.LoadResult(0, history.load_labels(url, opened, source="import"), 0)
@@ -72,13 +72,15 @@ def import_file(
         raise
     seconds = time.monotonic() - started
     if as_json:
-        print_json({
-            "transactions": result.transactions,
-            "labels": result.labels,
-            "frauds": result.frauds,
-            "ignored_columns": list(opened.ignored_columns),
-            "seconds": seconds,
-        })
+        print_json(
+            {
+                "transactions": result.transactions,
+                "labels": result.labels,
+                "frauds": result.frauds,
+                "ignored_columns": list(opened.ignored_columns),
+                "seconds": seconds,
+            }
+        )
         return
     out.print(
         f"loaded {result.transactions:,} transactions and {result.labels:,} labels "
@@ -159,12 +161,14 @@ def _simulate_history(config: object, as_json: bool) -> None:
             source="simulator",
         )
     if as_json:
-        print_json({
-            "users": len(world.users),
-            "merchants": len(world.merchants),
-            "transactions": result.transactions,
-            "frauds": result.frauds,
-        })
+        print_json(
+            {
+                "users": len(world.users),
+                "merchants": len(world.merchants),
+                "transactions": result.transactions,
+                "frauds": result.frauds,
+            }
+        )
         return
     out.print(
         f"{result.transactions:,} transactions of {len(world.users):,} users at {len(world.merchants):,} "

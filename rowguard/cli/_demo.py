@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rowguard.sql_files import read_sql
 from rowguard.cli._output import bar, next_steps, out, steps, table
+from rowguard.sql_files import read_sql
 
 if TYPE_CHECKING:
     from simulator.live import LiveDecision, LiveSummary
@@ -64,8 +64,9 @@ def demo(
     out.print(f"\n[dim]{time.monotonic() - started:.0f} s in all[/dim]")
     next_steps(
         f"open {api_url}/docs                          every HTTP call, to try",
-        'psql "$(.venv/bin/rowguard status --json | python3 -c \'import json,sys; print(json.load(sys.stdin)["database_url"])\')"',
-        "    INSERT INTO transactions (user_id, amount) VALUES (42, 999) RETURNING fraud_flag, fraud_probability;",
+        ".venv/bin/rowguard psql                      a SQL prompt; try:",
+        "    INSERT INTO transactions (user_id, amount) VALUES (42, 999)",
+        "    RETURNING fraud_flag, fraud_probability;",
         ".venv/bin/rowguard models                    the registry",
         ".venv/bin/rowguard simulate --live           more live transactions",
         ".venv/bin/rowguard retrain                   the nightly run; then: .venv/bin/rowguard rollback",
@@ -176,12 +177,12 @@ def _row(one: LiveDecision) -> tuple[Any, ...]:
 def _ask_twice(api_url: str, database_url: str) -> None:
     from rowguard.database import connect
 
-    request = urllib.request.Request(
+    request = urllib.request.Request(  # noqa: S310 - our own address
         f"{api_url}/predict",
         data=json.dumps(RAW_TRANSACTION).encode(),
         headers={"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=30) as response:
+    with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
         answer = json.load(response)
     with connect(database_url) as connection:
         row = connection.execute(read_sql(SQL, "score_transaction").encode(), RAW_TRANSACTION).fetchone()

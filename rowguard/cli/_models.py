@@ -65,7 +65,9 @@ def train(
 
 
 def deploy(
-    version: Annotated[str, typer.Argument(help="A registered version; see: rowguard models", show_default=False)],
+    version: Annotated[
+        str, typer.Argument(help="A registered version; see: rowguard models", show_default=False)
+    ],
     role: Annotated[Literal["champion"], typer.Option("--as", help="What it becomes.")] = "champion",
     as_json: Json = False,
 ) -> None:
@@ -110,34 +112,48 @@ def models(as_json: Json = False) -> None:
     with connect(resolve_database_url(settings())) as connection:
         found = list_models(connection)
     if as_json:
-        print_json([
-            {
-                "version": model.version,
-                "state": model.state,
-                "state_reason": model.state_reason,
-                "trained_at": model.trained_at,
-                "train_from": model.train_from,
-                "train_to": model.train_to,
-                "label_cutoff": model.label_cutoff,
-                "rows": model.row_count,
-                "frauds": model.fraud_count,
-                "metrics": dict(model.metrics),
-                "threshold": model.threshold,
-                "threshold_rule": model.threshold_rule,
-                "trees": model.tree_count,
-                "nodes": model.node_count,
-                "sql_bytes": model.sql_bytes,
-                "feature_hash": model.feature_hash,
-                "deployed_at": model.deployed_at,
-            }
-            for model in found
-        ])
+        print_json(
+            [
+                {
+                    "version": model.version,
+                    "state": model.state,
+                    "state_reason": model.state_reason,
+                    "trained_at": model.trained_at,
+                    "train_from": model.train_from,
+                    "train_to": model.train_to,
+                    "label_cutoff": model.label_cutoff,
+                    "rows": model.row_count,
+                    "frauds": model.fraud_count,
+                    "metrics": dict(model.metrics),
+                    "threshold": model.threshold,
+                    "threshold_rule": model.threshold_rule,
+                    "trees": model.tree_count,
+                    "nodes": model.node_count,
+                    "sql_bytes": model.sql_bytes,
+                    "feature_hash": model.feature_hash,
+                    "deployed_at": model.deployed_at,
+                }
+                for model in found
+            ]
+        )
         return
     if not found:
         out.print("no model yet")
         next_steps("rowguard retrain")
         return
-    columns = ["version", "state", "trained (UTC)", "on", "rows", "frauds", "AUC", "AP", "threshold", "nodes", "kB"]
+    columns = [
+        "version",
+        "state",
+        "trained (UTC)",
+        "on",
+        "rows",
+        "frauds",
+        "AUC",
+        "AP",
+        "threshold",
+        "nodes",
+        "kB",
+    ]
     out.print(
         table(
             columns,
@@ -247,5 +263,7 @@ def _print_training(result: TrainingResult) -> None:
 
 
 def _print_deployment(done: Deployment) -> None:
-    compared = f"; {done.parity.rows:,} rows compared, {done.parity.differences} differ" if done.parity else ""
+    compared = (
+        f"; {done.parity.rows:,} rows compared, {done.parity.differences} differ" if done.parity else ""
+    )
     out.print(f"{done.version} decides now (before: {done.previous or 'none'}){compared}")

@@ -14,7 +14,14 @@ import typer
 from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 
 _WIDE = None if sys.stdout.isatty() else 200  # a pipe has no width; do not fold what a program may read
@@ -33,7 +40,9 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | No
     """A table whose numbers stand to the right."""
     result = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
     for index, column in enumerate(columns):
-        numeric = bool(rows) and all(isinstance(row[index], int | float) or row[index] is None for row in rows)
+        numeric = bool(rows) and all(
+            isinstance(row[index], int | float) or row[index] is None for row in rows
+        )
         result.add_column(column, justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
         result.add_row(*(_shown(value) for value in row))

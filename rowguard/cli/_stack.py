@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from typing import Annotated
 
 import typer
+from psycopg.conninfo import conninfo_to_dict
 
 from rowguard.cli._output import Json, next_steps, out, print_json, steps, table
+
+_PSQL_VARIABLES = {
+    "host": "PGHOST",
+    "port": "PGPORT",
+    "user": "PGUSER",
+    "password": "PGPASSWORD",
+    "dbname": "PGDATABASE",
+    "sslmode": "PGSSLMODE",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -14,6 +26,7 @@ def register(app: typer.Typer) -> None:
     app.command()(down)
     app.command()(status)
     app.command()(migrate)
+    app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(psql)
 
 
 def up(
@@ -40,7 +53,9 @@ def up(
             local.up(settings(), api=True)
     _print_status(as_json)
     if not as_json:
-        next_steps("rowguard migrate      schema, features, models", "rowguard simulate     a history to train on")
+        next_steps(
+            "rowguard migrate      schema, features, models", "rowguard simulate     a history to train on"
+        )
 
 
 def down(as_json: Json = False) -> None:
@@ -73,8 +88,29 @@ def migrate(as_json: Json = False) -> None:
     if as_json:
         print_json({"dbt_nodes": done.features.passed, "model_revisions_applied": done.model_revisions})
         return
-    out.print(f"schema at its head, {done.features.passed} dbt nodes built, {done.model_revisions} model revisions applied")
-    next_steps("rowguard simulate            a history with frauds in it", "rowguard import FILE         your own")
+    out.print(
+        f"schema at its head, {done.features.passed} dbt nodes built, {done.model_revisions} model revisions applied"
+    )
+    next_steps(
+        "rowguard simulate            a history with frauds in it", "rowguard import FILE         your own"
+    )
+
+
+def psql(context: typer.Context) -> None:
+    """Open psql on the database; further words go to psql.
+
+    Example: rowguard psql -c "SELECT * FROM model_versions"
+    """
+    from rowguard.local import find_postgres_binaries, resolve_database_url
+    from rowguard.settings import settings
+
+    options = conninfo_to_dict(resolve_database_url(settings()))
+    program = shutil.which("psql") or str(find_postgres_binaries() / "psql")
+    # In the environment and not among the arguments, which every user of the machine can list.
+    for name, variable in _PSQL_VARIABLES.items():
+        if options.get(name) is not None:
+            os.environ[variable] = str(options[name])
+    os.execv(program, [program, *context.args])  # noqa: S606
 
 
 def _print_status(as_json: bool) -> None:
@@ -94,16 +130,18 @@ def _print_status(as_json: bool) -> None:
         except RowguardError as error:
             notes.append(str(error))
     if as_json:
-        print_json({
-            "database_url": found.database_url,
-            "pooled_url": found.pooled_url,
-            "api_url": found.api_url,
-            "champion": champion,
-            "postgres_version": found.postgres_version,
-            "data_bytes": found.data_bytes,
-            "logs": {name: str(path) for name, path in found.logs.items()},
-            "notes": notes,
-        })
+        print_json(
+            {
+                "database_url": found.database_url,
+                "pooled_url": found.pooled_url,
+                "api_url": found.api_url,
+                "champion": champion,
+                "postgres_version": found.postgres_version,
+                "data_bytes": found.data_bytes,
+                "logs": {name: str(path) for name, path in found.logs.items()},
+                "notes": notes,
+            }
+        )
         return
     shown = found.redacted()
     size = f"{found.data_bytes / 1e6:,.0f} MB" if found.data_bytes else "–"

@@ -133,43 +133,47 @@ def _ids(connection: psycopg.Connection, batch: pa.RecordBatch) -> pa.Array:
 
 def _transaction_rows(batch: pa.RecordBatch, ids: pa.Array, started: datetime) -> pa.RecordBatch:
     count = batch.num_rows
-    return pa.RecordBatch.from_pydict({
-        "user_id": batch.column("user_id"),
-        "transaction_id": ids,
-        "occurred_at": batch.column("occurred_at"),
-        "received_at": pa.repeat(pa.scalar(started, pa.timestamp("us", "UTC")), count),
-        "is_history": pa.repeat(pa.scalar(True), count),
-        "amount": batch.column("amount"),
-        "merchant_id": _optional(batch, "merchant_id", pa.int64()),
-        "location": _optional(batch, "location", pa.string()),
-    })
+    return pa.RecordBatch.from_pydict(
+        {
+            "user_id": batch.column("user_id"),
+            "transaction_id": ids,
+            "occurred_at": batch.column("occurred_at"),
+            "received_at": pa.repeat(pa.scalar(started, pa.timestamp("us", "UTC")), count),
+            "is_history": pa.repeat(pa.scalar(True), count),
+            "amount": batch.column("amount"),
+            "merchant_id": _optional(batch, "merchant_id", pa.int64()),
+            "location": _optional(batch, "location", pa.string()),
+        }
+    )
 
 
-def _label_rows(
-    batch: pa.RecordBatch, ids: pa.Array, label_delay: timedelta, source: str
-) -> pa.RecordBatch:
+def _label_rows(batch: pa.RecordBatch, ids: pa.Array, label_delay: timedelta, source: str) -> pa.RecordBatch:
     later = pc.add(batch.column("occurred_at"), pa.scalar(label_delay, pa.duration("us")))
     known = _optional(batch, "labelled_at", pa.timestamp("us", "UTC"))
-    rows = pa.RecordBatch.from_pydict({
-        "user_id": batch.column("user_id"),
-        "transaction_id": ids,
-        "is_fraud": _optional(batch, "is_fraud", pa.bool_()),
-        "labelled_at": pc.coalesce(known, later),
-        "source": pa.repeat(pa.scalar(source), batch.num_rows),
-    })
+    rows = pa.RecordBatch.from_pydict(
+        {
+            "user_id": batch.column("user_id"),
+            "transaction_id": ids,
+            "is_fraud": _optional(batch, "is_fraud", pa.bool_()),
+            "labelled_at": pc.coalesce(known, later),
+            "source": pa.repeat(pa.scalar(source), batch.num_rows),
+        }
+    )
     return rows.filter(pc.is_valid(rows.column("is_fraud")))
 
 
 def _given_label_rows(batch: pa.RecordBatch, now: datetime, source: str) -> pa.RecordBatch:
     times = _optional(batch, "labelled_at", pa.timestamp("us", "UTC"))
     sources = _optional(batch, "source", pa.string())
-    return pa.RecordBatch.from_pydict({
-        "user_id": batch.column("user_id"),
-        "transaction_id": batch.column("transaction_id"),
-        "is_fraud": batch.column("is_fraud"),
-        "labelled_at": pc.coalesce(times, pa.scalar(now, pa.timestamp("us", "UTC"))),
-        "source": pc.coalesce(sources, pa.scalar(source)),
-    })
+    return pa.RecordBatch.from_pydict(
+        {
+            "user_id": batch.column("user_id"),
+            "transaction_id": batch.column("transaction_id"),
+            "is_fraud": batch.column("is_fraud"),
+            "labelled_at": pc.coalesce(times, pa.scalar(now, pa.timestamp("us", "UTC"))),
+            "source": pc.coalesce(sources, pa.scalar(source)),
+        }
+    )
 
 
 def _optional(batch: pa.RecordBatch, name: str, kind: pa.DataType) -> pa.Array:

@@ -152,15 +152,17 @@ class HistoryFile:
         unit = self._source.unit
         problems.bad_rows += total
         problems.count(column, "repeats an earlier one of the same user", total)
-        problems.add_examples([
-            RowProblem(
-                duplicate.line,
-                column,
-                f"repeats the one of {unit} {duplicate.first_line:,} for the same user",
-                str(duplicate.key[position]),
-            )
-            for duplicate in first
-        ])
+        problems.add_examples(
+            [
+                RowProblem(
+                    duplicate.line,
+                    column,
+                    f"repeats the one of {unit} {duplicate.first_line:,} for the same user",
+                    str(duplicate.key[position]),
+                )
+                for duplicate in first
+            ]
+        )
 
 
 def _nullable(schema: pa.Schema) -> pa.Schema:

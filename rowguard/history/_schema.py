@@ -44,9 +44,12 @@ class FileSchema:
 
     @property
     def arrow(self) -> pa.Schema:
-        return pa.schema([
-            pa.field(column.name, column.kind.value, nullable=not column.required) for column in self.columns
-        ])
+        return pa.schema(
+            [
+                pa.field(column.name, column.kind.value, nullable=not column.required)
+                for column in self.columns
+            ]
+        )
 
 
 TRANSACTIONS = FileSchema(

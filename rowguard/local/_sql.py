@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import LiteralString, cast
+from typing import LiteralString
 
 from psycopg import sql
 
@@ -12,7 +12,8 @@ from psycopg import sql
 @lru_cache
 def _text(name: str) -> LiteralString:
     # Shipped with the package: as trustworthy as a literal in the code.
-    return cast(LiteralString, (Path(__file__).parent / "sql" / f"{name}.sql").read_text(encoding="utf-8"))
+    text: LiteralString = (Path(__file__).parent / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+    return text
 
 
 def load_sql(name: str, /, **parts: sql.Composable) -> sql.Composed | sql.SQL:

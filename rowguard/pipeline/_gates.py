@@ -67,11 +67,15 @@ def gate(url: str, settings: Settings, version: str) -> GateReport:
         }
         reasons = []
         if record.feature_hash != built.hash:
-            reasons.append(f"feature list {record.feature_hash[:8]} is not the one that is built, {built.hash[:8]}")
+            reasons.append(
+                f"feature list {record.feature_hash[:8]} is not the one that is built, {built.hash[:8]}"
+            )
         if record.node_count > MAX_NODES:
             reasons.append(f"{record.node_count:,} nodes are more than {MAX_NODES:,}")
         if precision < MIN_LIFT * guessing:
-            reasons.append(f"average precision {precision:.4f} is under {MIN_LIFT:g} times guessing ({guessing:.4f})")
+            reasons.append(
+                f"average precision {precision:.4f} is under {MIN_LIFT:g} times guessing ({guessing:.4f})"
+            )
         if standing and precision < MIN_SHARE_OF_CHAMPION * standing.metrics["average_precision"]:
             reasons.append(
                 f"average precision {precision:.4f} is under {MIN_SHARE_OF_CHAMPION:.0%} of the champion's "

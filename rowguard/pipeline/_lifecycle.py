@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from rowguard.database import connect
-from rowguard.feature_build import FeatureBuild, build_features
 from rowguard.errors import GateError
+from rowguard.feature_build import FeatureBuild, build_features
 from rowguard.pipeline._gates import gate
 from rowguard.settings import Settings
-from sql_scoring import registry
 from sql_scoring import deploy as deployments
+from sql_scoring import registry
 from sql_scoring.transpile import boundary_rows
 from trainer.artifact import artifact_path, load_artifact
 from trainer.dataset import read_feature_list
@@ -89,10 +89,12 @@ def deploy(
         features = read_feature_list(connection)
     progress("loading the artifact")
     forest = load_artifact(artifact_path(settings.state_dir, version), record.artifact_sha256)
-    rows = np.concatenate([
-        sample_rows(url, record, PARITY_ROWS // 2),
-        boundary_rows(forest, PARITY_ROWS // 2, seed=0),
-    ])
+    rows = np.concatenate(
+        [
+            sample_rows(url, record, PARITY_ROWS // 2),
+            boundary_rows(forest, PARITY_ROWS // 2, seed=0),
+        ]
+    )
     progress(f"comparing {len(rows):,} rows in the database and switching")
     return deployments.deploy_champion(
         url, settings.models_dir, version, forest, rows, built_feature_hash=features.hash

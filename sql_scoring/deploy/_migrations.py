@@ -119,5 +119,3 @@ def refuse_unknown_files(folder: Path, known: set[str]) -> None:
                 f"{path.name} is not applied to this database; run: rowguard migrate (or remove the file, "
                 "if it belongs to another database)"
             )
-
-

@@ -50,9 +50,7 @@ def check_parity(
     return Parity(len(rows), 0)
 
 
-def _call(
-    connection: psycopg.Connection, function_name: str, rows: NDArray[np.float32]
-) -> Iterator[float]:
+def _call(connection: psycopg.Connection, function_name: str, rows: NDArray[np.float32]) -> Iterator[float]:
     function = sql.SQL(".").join(sql.Identifier(part) for part in function_name.split("."))
     # The temporary table lives in this block, whether or not the caller has a transaction open.
     with connection.transaction(), connection.cursor() as cursor:

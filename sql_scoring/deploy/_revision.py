@@ -15,6 +15,25 @@ from sql_scoring.registry import ModelRecord
 from sql_scoring.schema_files import SQL_DIR
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
+_REGISTERED = (
+    "model_kind",
+    "layout",
+    "feature_names",
+    "feature_hash",
+    "trained_at",
+    "train_from",
+    "train_to",
+    "label_cutoff",
+    "row_count",
+    "fraud_count",
+    "threshold",
+    "threshold_rule",
+    "tree_count",
+    "node_count",
+    "sql_bytes",
+    "sql_sha256",
+    "artifact_sha256",
+)
 
 
 @dataclass(frozen=True)
@@ -63,7 +82,9 @@ def _revision(
     drop_function: str,
 ) -> RevisionText:
     name = f"m{position.number:04d}_{kind}_{model.version}"
-    reason = "deployed" if kind == "deploy" else f"rolled back from {previous.version if previous else 'nothing'}"
+    reason = (
+        "deployed" if kind == "deploy" else f"rolled back from {previous.version if previous else 'nothing'}"
+    )
     folder = {
         "upgrade.sql": _template("upgrade").format(
             version=model.version,
@@ -87,15 +108,19 @@ def _revision(
         folder["function.sql"] = model.sql_text
     revision = f"m{position.number:04d}_{sha256(folder['upgrade.sql'])[:8]}"
     title = f"Deploy {model.version}." if kind == "deploy" else f"Roll back to {model.version}."
-    py = (TEMPLATES / "revision.py.txt").read_text().format(
-        title=title,
-        revision=revision,
-        down_revision=position.down_revision,
-        branch_labels=None if position.down_revision else ("models",),
-        depends_on=position.schema_head,
-        kind=kind,
-        champion=model.version,
-        hashes="\n".join(f'        "{file}": "{sha256(text)}",' for file, text in sorted(folder.items())),
+    py = (
+        (TEMPLATES / "revision.py.txt")
+        .read_text()
+        .format(
+            title=title,
+            revision=revision,
+            down_revision=position.down_revision,
+            branch_labels=None if position.down_revision else ("models",),
+            depends_on=position.schema_head,
+            kind=kind,
+            champion=model.version,
+            hashes="\n".join(f'        "{file}": "{sha256(text)}",' for file, text in sorted(folder.items())),
+        )
     )
     files = {f"{name}.py": py} | {f"{name}/{file}": text for file, text in folder.items()}
     return RevisionText(revision, name, files)
@@ -128,14 +153,7 @@ def _register(model: ModelRecord) -> str:
     return _template("register").format(
         version_literal=literal(model.version),
         function_literal=literal(model.function_name),
-        **{
-            name: literal(getattr(model, name))
-            for name in (
-                "model_kind layout feature_names feature_hash trained_at train_from train_to label_cutoff "
-                "row_count fraud_count threshold threshold_rule tree_count node_count sql_bytes sql_sha256 "
-                "artifact_sha256"
-            ).split()
-        },
+        **{name: literal(getattr(model, name)) for name in _REGISTERED},
         metrics=literal(Jsonb(dict(model.metrics))),
         library_versions=literal(Jsonb(dict(model.library_versions))),
     )
@@ -144,9 +162,7 @@ def _register(model: ModelRecord) -> str:
 def _restore_state(previous: ModelRecord | None) -> str:
     if previous is None:
         return ""
-    return (
-        read_sql(TEMPLATES, "restore_state").format(version_literal=literal(previous.version)) + "\n"
-    )
+    return read_sql(TEMPLATES, "restore_state").format(version_literal=literal(previous.version)) + "\n"
 
 
 def _template(name: str) -> str:

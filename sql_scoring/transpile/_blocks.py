@@ -14,6 +14,7 @@ their ratios matter here.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -115,7 +116,7 @@ class _Planner:
         microseconds, text = MICROSECONDS_PER_CALL, 0.0
         for number in range(groups):
             part = bounds[number * blocks : (number + 1) * blocks + 1]
-            runs = list(zip(part[:-1], part[1:], strict=True))
+            runs = list(itertools.pairwise(part))
             group_ranks = self.ranks(part[0], part[-1])
             features = len(group_ranks)
             slot_format = choose_format(

@@ -58,7 +58,7 @@ def texts() -> dict[str, str]:
             models()["forest_missing"],
             feature_names=names,
             function_name="scoring.golden",
-            arguments=arguments,  # type: ignore[arg-type]
+            arguments=arguments,
         )
     return found
 

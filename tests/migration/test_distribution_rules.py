@@ -36,7 +36,9 @@ def test_foreign_keys_carry_user_id(migrated_template: Workspace) -> None:
 
 def test_there_are_no_identity_columns(migrated_template: Workspace) -> None:
     with migrated_template.connect() as connection:
-        rows = connection.execute("SELECT attrelid::regclass FROM pg_attribute WHERE attidentity <> ''").fetchall()
+        rows = connection.execute(
+            "SELECT attrelid::regclass FROM pg_attribute WHERE attidentity <> ''"
+        ).fetchall()
     assert rows == []
 
 

@@ -40,7 +40,7 @@ def scores(connection: psycopg.Connection[Any], model: Any, rows: Rows, **option
     )
     arguments = options.get("arguments", "auto")
     if arguments == "real_array":
-        call = sql.SQL("v::real[]")
+        call: sql.Composable = sql.SQL("v::real[]")
     elif arguments == "array" or count > COLUMN_LIMIT:
         call = sql.SQL("v")
     else:

@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION public.score_transaction(
     amount numeric,
     merchant_id bigint DEFAULT NULL,
     location text DEFAULT NULL,
-    occurred_at timestamptz DEFAULT now()
+    occurred_at timestamptz DEFAULT pg_catalog.now()
 )
 RETURNS public.fraud_score
 LANGUAGE plpgsql STABLE SECURITY DEFINER

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from rowguard.errors import FeatureBuildError
-from rowguard.feature_build import PROJECT_DIR, _profile_variables, build_features, run_dbt
+from rowguard.feature_build import PROJECT_DIR, profile_variables, build_features, run_dbt
 from rowguard.history import load_history
 from simulator import SimulationConfig, live_transactions, simulate
 from simulator.live import insert_live
@@ -33,7 +33,9 @@ def test_live_features_equal_the_training_set_value_for_value(scored: Workspace)
         insert_live(connection, live_transactions(config, count=400, fraud_share=0.2))
         late = datetime.now(UTC) - timedelta(days=3)
         insert_live(
-            connection, live_transactions(config, count=400, fraud_share=0.2, start=late), set_occurred_at=True
+            connection,
+            live_transactions(config, count=400, fraud_share=0.2, start=late),
+            set_occurred_at=True,
         )
         tie = "INSERT INTO transactions (user_id, amount, occurred_at) VALUES (5, %s, '2026-11-20 12:00+00')"
         for amount in ("1.10", "2.20", "3.30"):
@@ -70,7 +72,9 @@ def test_an_incremental_build_equals_one_from_nothing(scored: Workspace) -> None
         source="simulator",
     )
     with scored.connect() as connection:
-        connection.execute("INSERT INTO transactions (user_id, amount) SELECT g, g FROM generate_series(1, 50) AS g")
+        connection.execute(
+            "INSERT INTO transactions (user_id, amount) SELECT g, g FROM generate_series(1, 50) AS g"
+        )
     build_features(scored.url, scored.settings)
     kept = _training_set(scored)
     build_features(scored.url, scored.settings, full_refresh=True)
@@ -80,9 +84,18 @@ def test_an_incremental_build_equals_one_from_nothing(scored: Workspace) -> None
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("- {name: x, entity: shop, measure: amount, aggregate: sum, window: 1d, description: d}", "unknown entity"),
-        ("- {name: x, entity: user, measure: amount, aggregate: median, window: 1d, description: d}", "no aggregate"),
-        ("- {name: x, entity: user, measure: amount, aggregate: sum, window: 1 week, description: d}", "window must"),
+        (
+            "- {name: x, entity: shop, measure: amount, aggregate: sum, window: 1d, description: d}",
+            "unknown entity",
+        ),
+        (
+            "- {name: x, entity: user, measure: amount, aggregate: median, window: 1d, description: d}",
+            "no aggregate",
+        ),
+        (
+            "- {name: x, entity: user, measure: amount, aggregate: sum, window: 1 week, description: d}",
+            "window must",
+        ),
         ("- {name: Big, expression: amount, description: d}", "name must be lower-case"),
         ("- {name: amount, expression: amount, description: d}", "is taken"),
         ("- {name: x, expression: amount}", "a description is missing"),
@@ -113,7 +126,9 @@ def test_a_failing_build_names_its_reason(scored: Workspace) -> None:
 
 def test_the_velocity_view_shows_the_same_counts(scored: Workspace) -> None:
     with scored.connect() as connection:
-        connection.execute("INSERT INTO transactions (user_id, amount) SELECT 777, 2 FROM generate_series(1, 3)")
+        connection.execute(
+            "INSERT INTO transactions (user_id, amount) SELECT 777, 2 FROM generate_series(1, 3)"
+        )
         row = connection.execute(
             "SELECT user_txn_count_1h, user_amount_mean_1h, user_amount_max_30d"
             " FROM features.user_velocity WHERE user_id = 777"
@@ -144,7 +159,7 @@ def test_every_column_is_documented(migrated_template: Workspace, tmp_path: Path
             "docs", "generate", "--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR),
             "--target-path", str(target),
         ],
-        env={**os.environ, **_profile_variables(migrated_template.url)},
+        env={**os.environ, **profile_variables(migrated_template.url)},
         check=True,
         capture_output=True,
     )  # fmt: skip
@@ -156,7 +171,8 @@ def test_every_column_is_documented(migrated_template: Workspace, tmp_path: Path
         f"{node}.{column}"
         for node, entry in catalog["nodes"].items()
         for column in entry["columns"]
-        if not manifest["nodes"][node]["columns"].get(column, {}).get("description") and column not in features
+        if not manifest["nodes"][node]["columns"].get(column, {}).get("description")
+        and column not in features
     ]
     assert catalog["nodes"] and undocumented == []
 

@@ -74,7 +74,7 @@ def test_pool_shares_connections_by_transaction(pool: PgBouncer) -> None:
     assert pool.ensure_running() == url
     assert process_of(pool) == pid
     assert pool.stop() is True
-    assert (pool.stop(), pool.url, is_alive(pid)) == (False, None, False)
+    assert [pool.stop(), pool.url, is_alive(pid)] == [False, None, False]
     assert pool.ensure_running() == url
 
 

@@ -20,14 +20,18 @@ def test_before_any_model_inserts_work_and_stay_undecided(migrated: Workspace) -
     with migrated.connect() as connection:
         row = connection.execute(INSERT, ["order-991"]).fetchone()
         assert row is not None and row[0] >= 1 and row[1:] == (None, None, None)
-        stored = connection.execute("SELECT scored_at, feature_values, unscored_reason FROM transactions").fetchone()
+        stored = connection.execute(
+            "SELECT scored_at, feature_values, unscored_reason FROM transactions"
+        ).fetchone()
     assert stored == (None, None, None)
 
 
 def test_a_deployed_model_decides_on_the_same_row(scored: Workspace) -> None:
     with scored.connect() as connection:
         row = connection.execute(INSERT, ["order-991"]).fetchone()
-        champion = connection.execute("SELECT version FROM model_versions WHERE state = 'champion'").fetchone()
+        champion = connection.execute(
+            "SELECT version FROM model_versions WHERE state = 'champion'"
+        ).fetchone()
         stored = connection.execute(
             "SELECT cardinality(feature_values), scored_at >= occurred_at, unscored_reason"
             " FROM transactions WHERE idempotency_key = 'order-991'"
@@ -103,13 +107,19 @@ def test_application_roles_cannot_pass_the_trigger_by_as_history(migrated: Works
         ("(user_id, amount) VALUES (1, 0.00001)", "has more than 4 decimals"),
         ("(user_id, amount) VALUES (NULL, 1)", 'null value in column "user_id"'),
         ("(user_id) VALUES (1)", 'null value in column "amount"'),
-        ("(user_id, amount, occurred_at) VALUES (1, 1, now() + interval '25 hours')", "more than a day in the future"),
+        (
+            "(user_id, amount, occurred_at) VALUES (1, 1, now() + interval '25 hours')",
+            "more than a day in the future",
+        ),
         ("(user_id, amount, occurred_at) VALUES (1, 1, 'infinity')", "more than a day in the future"),
         ("(user_id, amount, occurred_at) VALUES (1, 1, '1969-12-31')", "is before 1970"),
         ("(user_id, amount, occurred_at) VALUES (1, 1, '-infinity')", "is before 1970"),
         ("(user_id, amount, location) VALUES (1, 1, repeat('x', 65))", "transactions_location_length"),
         ("(user_id, amount, idempotency_key) VALUES (1, 1, '')", "transactions_idempotency_key_length"),
-        ("(user_id, amount, colour) VALUES (1, 1, 'red')", 'column "colour" of relation "transactions" does not exist'),
+        (
+            "(user_id, amount, colour) VALUES (1, 1, 'red')",
+            'column "colour" of relation "transactions" does not exist',
+        ),
     ],
 )
 def test_bad_input_gets_one_clear_line_and_stores_nothing(
@@ -129,7 +139,9 @@ def test_unknown_users_are_scored_with_an_unknown_home(scored: Workspace) -> Non
             "INSERT INTO transactions (user_id, amount, location) VALUES (999999999, 5, 'DE')"
             " RETURNING fraud_flag, feature_values"
         ).fetchone()
-        names = connection.execute("SELECT name FROM features.feature_definitions ORDER BY position").fetchall()
+        names = connection.execute(
+            "SELECT name FROM features.feature_definitions ORDER BY position"
+        ).fetchall()
     assert row is not None and row[0] is not None
     values = dict(zip([name for (name,) in names], row[1], strict=True))
     assert values["user_location_match"] is None
@@ -142,7 +154,9 @@ def test_a_key_can_be_used_once_per_user(migrated: Workspace) -> None:
         connection.execute(INSERT, ["once"])
         with pytest.raises(psycopg.errors.UniqueViolation):
             connection.execute(INSERT, ["once"])
-        connection.execute("INSERT INTO transactions (user_id, amount, idempotency_key) VALUES (43, 1, 'once')")
+        connection.execute(
+            "INSERT INTO transactions (user_id, amount, idempotency_key) VALUES (43, 1, 'once')"
+        )
         assert connection.execute("SELECT count(*) FROM transactions").fetchone() == (2,)
 
 
@@ -182,7 +196,10 @@ def test_a_row_is_stored_with_its_reason_when_scoring_fails(scored: Workspace) -
 
 def test_score_transaction_needs_a_model(migrated: Workspace) -> None:
     with migrated.connect("rowguard_app") as connection:
-        for call in ("score_transaction(450.75, 1.5, 12, true)", "score_transaction(user_id => 1, amount => 2)"):
+        for call in (
+            "score_transaction(450.75, 1.5, 12, true)",
+            "score_transaction(user_id => 1, amount => 2)",
+        ):
             with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="no model is deployed yet"):
                 connection.execute(f"SELECT * FROM {call}".encode())
 

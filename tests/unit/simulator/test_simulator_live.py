@@ -116,7 +116,7 @@ def test_pauses(rows: list[LiveTransaction]) -> None:
     "parameters",
     [{"rate": 1.0, "pause_between": 1.0}, {"rate": 0.0}, {"rate": float("inf")}, {"pause_between": -1.0}],
 )
-def test_refuses_parameters(rows: list[LiveTransaction], parameters: dict[str, float]) -> None:
+def test_refuses_parameters(rows: list[LiveTransaction], parameters: dict[str, Any]) -> None:
     made = connection((None, None, None))
     with pytest.raises(SimulationConfigError):
         insert_live(made, rows, **parameters)

@@ -43,7 +43,7 @@ def write(model: Any = FOREST, **changes: Any) -> str:
     return transpile(model, **options)
 
 
-class Subclass(RandomForestClassifier):
+class Subclass(RandomForestClassifier):  # type: ignore[misc]
     """May predict in another way."""
 
 
