@@ -39,7 +39,8 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("ROWGUARD_DEBUG"):
             raise
-        text = " ".join(str(error).split()) or "no message"
+        # SQLAlchemy adds the whole statement, which may be a migration, and drivers add the line of it.
+        text = str(getattr(error, "orig", None) or error).strip().partition("\n")[0] or "no message"
         _fail(f"{type(error).__name__}: {text} (ROWGUARD_DEBUG=1 shows where)")
 
 

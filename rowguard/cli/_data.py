@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from rowguard.cli._output import Json, bar, err, next_steps, out, parse_time, print_json, steps, table
+from rowguard.cli._target import database_url
 
 
 def register(app: typer.Typer) -> None:
@@ -35,14 +36,13 @@ def import_file(
     from datetime import timedelta
 
     from rowguard import history
-    from rowguard.local import resolve_database_url
     from rowguard.settings import settings
 
     started = time.monotonic()
     read = history.read_labels if labels else history.read_history
-    url = resolve_database_url(settings())
     try:
         opened = read(file, column_mapping=_mapping(mapping), ignore_unknown=ignore_unknown_columns)
+        url = database_url()
         # Parquet tells its rows beforehand, CSV only how far the file was read.
         known, shown = opened.rows is not None, [0.0]
 
@@ -122,10 +122,9 @@ def features(
 ) -> None:
     """Build the features with dbt: views, live function, training set, tests."""
     from rowguard.feature_build import build_features
-    from rowguard.local import resolve_database_url
     from rowguard.settings import settings
 
-    url = resolve_database_url(settings())
+    url = database_url()
     with steps(quiet=as_json) as step:
         step("dbt build")
         built = build_features(url, settings(), full_refresh=full_refresh)
@@ -140,13 +139,12 @@ def _simulate_history(config: object, as_json: bool) -> None:
     from datetime import timedelta
 
     from rowguard.history import load_history, load_users
-    from rowguard.local import resolve_database_url
     from rowguard.settings import settings
     from simulator import SimulationConfig
     from simulator import simulate as generate
 
     assert isinstance(config, SimulationConfig)
-    url = resolve_database_url(settings())
+    url = database_url()
     with steps(quiet=as_json) as step:
         step("simulating")
         world = generate(config)
@@ -179,13 +177,11 @@ def _simulate_history(config: object, as_json: bool) -> None:
 
 def _simulate_live(config: object, rate: float | None, count: int, fraud_share: float, as_json: bool) -> None:
     from rowguard.database import connect
-    from rowguard.local import resolve_database_url
-    from rowguard.settings import settings
     from simulator import SimulationConfig, live_transactions
     from simulator.live import insert_live
 
     assert isinstance(config, SimulationConfig)
-    url = resolve_database_url(settings())
+    url = database_url()
     stream = live_transactions(config, fraud_share=fraud_share, count=count)
     with connect(url, autocommit=True) as connection, bar("inserting", count, quiet=as_json) as advance:
         summary = insert_live(connection, stream, rate=rate, on_row=lambda decision: advance(1))

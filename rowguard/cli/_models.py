@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from rowguard.cli._output import Json, next_steps, out, parse_time, print_json, steps, table
+from rowguard.cli._target import database_url
 
 if TYPE_CHECKING:
     from sql_scoring.deploy import Deployment
@@ -43,20 +44,13 @@ def train(
     Example: rowguard train --from 2026-09-01 --to 2026-11-01 --alert-budget 0.005
     """
     from rowguard import pipeline
-    from rowguard.local import resolve_database_url
     from rowguard.settings import settings
 
     rule = _rule(alert_budget, false_alarm_cost, missed_fraud_cost)
-    url = resolve_database_url(settings())
+    window = {"start": parse_time(start, "--from"), "cutoff": parse_time(cutoff, "--to")}
+    url = database_url()
     with steps(quiet=as_json) as step:
-        result = pipeline.train(
-            url,
-            settings(),
-            start=parse_time(start, "--from"),
-            cutoff=parse_time(cutoff, "--to"),
-            rule=rule,
-            progress=step,
-        )
+        result = pipeline.train(url, settings(), **window, rule=rule, progress=step)
     if as_json:
         print_json(_training_document(result))
         return
@@ -76,10 +70,9 @@ def deploy(
     Its function is compared with scikit-learn bit for bit inside the database before the commit.
     """
     from rowguard import pipeline
-    from rowguard.local import resolve_database_url
     from rowguard.settings import settings
 
-    url = resolve_database_url(settings())
+    url = database_url()
     with steps(quiet=as_json) as step:
         done = pipeline.deploy(url, settings(), version, progress=step)
     if as_json:
@@ -92,10 +85,9 @@ def deploy(
 def rollback(as_json: Json = False) -> None:
     """Back to the champion before; repeated calls keep going back."""
     from rowguard import pipeline
-    from rowguard.local import resolve_database_url
     from rowguard.settings import settings
 
-    done = pipeline.rollback(resolve_database_url(settings()), settings())
+    done = pipeline.rollback(database_url(), settings())
     if as_json:
         print_json(_deployment_document(done))
     else:
@@ -105,11 +97,9 @@ def rollback(as_json: Json = False) -> None:
 def models(as_json: Json = False) -> None:
     """The registry: every version, newest first."""
     from rowguard.database import connect
-    from rowguard.local import resolve_database_url
-    from rowguard.settings import settings
     from sql_scoring.registry import list_models
 
-    with connect(resolve_database_url(settings())) as connection:
+    with connect(database_url()) as connection:
         found = list_models(connection)
     if as_json:
         print_json(
@@ -180,18 +170,12 @@ def models(as_json: Json = False) -> None:
 def retrain(start: From = None, cutoff: To = None, as_json: Json = False) -> None:
     """Features, train, deploy: what the nightly DAG does, as one command."""
     from rowguard import pipeline
-    from rowguard.local import resolve_database_url
     from rowguard.settings import settings
 
-    url = resolve_database_url(settings())
+    window = {"start": parse_time(start, "--from"), "cutoff": parse_time(cutoff, "--to")}
+    url = database_url()
     with steps(quiet=as_json) as step:
-        done = pipeline.retrain(
-            url,
-            settings(),
-            start=parse_time(start, "--from"),
-            cutoff=parse_time(cutoff, "--to"),
-            progress=step,
-        )
+        done = pipeline.retrain(url, settings(), **window, progress=step)
     if as_json:
         document = _training_document(done.training)
         document["deployment"] = _deployment_document(done.deployment) if done.deployment else None

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from rowguard.cli._target import require_addresses
+
 
 def register(app: typer.Typer) -> None:
     app.command()(serve)
@@ -24,6 +26,7 @@ def serve(
     from rowguard import local
     from rowguard.settings import settings
 
+    require_addresses()
     chosen = settings()
     if chosen.database_url is None:
         # The embedded database: a log-in of its own with the API's rights and no more.

@@ -10,6 +10,7 @@ import typer
 from psycopg.conninfo import conninfo_to_dict
 
 from rowguard.cli._output import Json, next_steps, out, print_json, steps, table
+from rowguard.cli._target import require_addresses, unchecked_database_url
 
 _PSQL_VARIABLES = {
     "host": "PGHOST",
@@ -41,6 +42,7 @@ def up(
     from rowguard.settings import settings
     from sql_scoring.deploy import migrate_schema
 
+    require_addresses()
     with steps(quiet=as_json) as step:
         step("starting PostgreSQL and PgBouncer")
         local.up(settings(), api=False)
@@ -78,12 +80,11 @@ def status(as_json: Json = False) -> None:
 def migrate(as_json: Json = False) -> None:
     """Bring the schema to its head, build the features, restore the deployed models. Safe to repeat."""
     from rowguard import pipeline
-    from rowguard.local import resolve_database_url
     from rowguard.settings import settings
 
     with steps(quiet=as_json) as step:
         step("connecting")
-        url = resolve_database_url(settings())
+        url = unchecked_database_url()
         done = pipeline.migrate(url, settings(), progress=step)
     if as_json:
         print_json({"dbt_nodes": done.features.passed, "model_revisions_applied": done.model_revisions})
@@ -120,6 +121,7 @@ def _print_status(as_json: bool) -> None:
     from rowguard.settings import settings
     from sql_scoring.registry import champion_version
 
+    require_addresses()
     found = local.status(settings())
     champion = None
     notes = list(found.notes)
@@ -139,7 +141,7 @@ def _print_status(as_json: bool) -> None:
                 "postgres_version": found.postgres_version,
                 "data_bytes": found.data_bytes,
                 "logs": {name: str(path) for name, path in found.logs.items()},
-                "notes": notes,
+                "notes": list(dict.fromkeys(notes)),
             }
         )
         return
@@ -152,5 +154,5 @@ def _print_status(as_json: bool) -> None:
         ("champion", champion or "none yet", ""),
     ]
     out.print(table(["part", "where", ""], rows))
-    for note in notes:
+    for note in dict.fromkeys(notes):
         out.print(f"note: {note}", markup=False)

@@ -1,0 +1,165 @@
+"""A real server process before a database of its own, asked over HTTP."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+import pytest
+from psycopg import sql
+
+from rowguard.settings import CHECKOUT
+from tests.fix_database import Workspace, _database, _settings
+
+START_S = 30.0
+STOP_S = 20.0
+
+
+@dataclass
+class Api:
+    """A running server and what it may have said."""
+
+    client: httpx.Client
+    process: subprocess.Popen[bytes]
+    log: Path
+    workspace: Workspace | None = field(default=None)
+
+    @property
+    def database(self) -> Workspace:
+        assert self.workspace is not None
+        return self.workspace
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def serve_command(port: int) -> list[str]:
+    return [sys.executable, "-m", "rowguard.cli", "serve", "--port", str(port)]
+
+
+def serve_environment(database_url: str, folder: Path) -> dict[str, str]:
+    taken = ("DATABASE_URL", "POOLED_DATABASE_URL")
+    kept = {name: value for name, value in os.environ.items() if name not in taken}
+    return kept | {
+        "DATABASE_URL": database_url,
+        "ROWGUARD_STATE_DIR": str(folder / "state"),
+        "ROWGUARD_MODELS_DIR": str(folder / "models"),
+    }
+
+
+@contextmanager
+def serving(database_url: str, folder: Path) -> Iterator[Api]:
+    """`rowguard serve` before this database until the block ends; it must end quietly on SIGTERM."""
+    port, log = free_port(), folder / "serve.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            serve_command(port),
+            cwd=CHECKOUT,
+            env=serve_environment(database_url, folder),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:
+            _wait_until_it_lives(client, process, log)
+            yield Api(client, process, log)
+        process.terminate()
+        assert process.wait(STOP_S) in (0, -15), log.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _wait_until_it_lives(client: httpx.Client, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        assert process.poll() is None, log.read_text()
+        try:
+            client.get("/livez").raise_for_status()
+        except httpx.TransportError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError(f"the API did not start: {log.read_text()}")
+
+
+@contextmanager
+def _api_login(workspace: Workspace) -> Iterator[str]:
+    """The address of the database for a login with the rights of the API and no more."""
+    name, password = f"test_api_{uuid.uuid4().hex[:8]}", uuid.uuid4().hex
+    create = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE rowguard_api")
+    with workspace.connect() as connection:
+        connection.execute(create.format(sql.Identifier(name), sql.Literal(password)))
+    parts = urlsplit(workspace.url)
+    try:
+        yield urlunsplit(parts._replace(netloc=f"{name}:{password}@{parts.netloc.rpartition('@')[2]}"))
+    finally:
+        with workspace.connect() as connection:
+            connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="module")
+def api(
+    server_url: str, scored_template: Workspace, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Api]:
+    """The API before a clone with a history and a deployed model."""
+    yield from _api_before(server_url, scored_template, tmp_path_factory.mktemp("api"))
+
+
+@pytest.fixture(scope="module")
+def api_without_model(
+    server_url: str, migrated_template: Workspace, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Api]:
+    """The API before a clone with the schema, and no model."""
+    yield from _api_before(server_url, migrated_template, tmp_path_factory.mktemp("api"))
+
+
+def _api_before(server_url: str, template: Workspace, folder: Path) -> Iterator[Api]:
+    with _database(server_url, template.url) as url:
+        workspace = Workspace(url, _settings(url, folder))
+        with _api_login(workspace) as login_url, serving(login_url, folder) as running:
+            running.workspace = workspace
+            yield running
+
+
+Count = Callable[[str], int]
+
+
+@pytest.fixture
+def rows_of(api: Api) -> Count:
+    """How many rows a table holds now."""
+
+    def count(table: str) -> int:
+        with api.database.connect() as connection:
+            row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    return count
+
+
+def problem(answer: httpx.Response, status: int) -> dict[str, object]:
+    """The problem document of an answer, after its form was checked."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    document: dict[str, object] = answer.json()
+    assert document["type"] == "about:blank" and document["status"] == status
+    assert document["title"] and document["detail"]
+    assert set(document) <= {"type", "title", "status", "detail", "errors"}
+    return document
+
+
