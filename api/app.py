@@ -33,6 +33,7 @@ class ApiConfig:
     max_connections: int = 10
     max_waiting: int = 200
     connection_timeout_s: float = 3.0
+    reconnect_timeout_s: float = 5.0
 
 
 def create_app(config: ApiConfig) -> FastAPI:
@@ -44,6 +45,8 @@ def create_app(config: ApiConfig) -> FastAPI:
         max_size=config.max_connections,
         max_waiting=config.max_waiting,
         timeout=config.connection_timeout_s,
+        # Pauses between attempts double; giving up soon lets the next request begin anew after an outage.
+        reconnect_timeout=config.reconnect_timeout_s,
         check=AsyncConnectionPool.check_connection,
         kwargs={"autocommit": True, **({"prepare_threshold": None} if config.is_pooled else {})},
     )

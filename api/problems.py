@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
+from typing import Any
 
 import psycopg
 from fastapi import FastAPI, Request
@@ -19,6 +20,10 @@ from api.schemas import FieldProblem, Problem
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = "1"
 log = logging.getLogger("rowguard.api")
+# Parts of an error's place that are not names of fields.
+ENVELOPE = ("body", "header", "features", "transaction")
+# What scoring.check_transaction looks at: its messages begin with the field.
+CHECKED_FIELDS = ("amount", "occurred_at")
 
 # For the OpenAPI document: what each status means wherever it can happen.
 RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -75,22 +80,28 @@ async def _on_problem(request: Request, error: Exception) -> JSONResponse:
 async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     errors = [
-        FieldProblem(
-            field=".".join(
-                str(part) for part in one["loc"] if part not in ("body", "features", "transaction")
-            )
-            or "body",
-            message=str(one["msg"]).removeprefix("Value error, "),
-        )
+        FieldProblem(field=_field(one), message=str(one["msg"]).removeprefix("Value error, "))
         for one in error.errors()
     ]
     first = errors[0]
     return _answer(422, f"{first.field}: {first.message}", errors)
 
 
+def _field(error: Mapping[str, Any]) -> str:
+    if error["type"] == "json_invalid":  # its place is an offset in the text
+        return "body"
+    return ".".join(str(part) for part in error["loc"] if part not in ENVELOPE) or "body"
+
+
 async def _on_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    if error.status_code == 400:  # FastAPI's answer to a body that is not even text
+        return _invalid_field("body", "is not JSON")
     return _answer(error.status_code, str(error.detail), headers=error.headers)
+
+
+def _invalid_field(field: str, reason: str) -> JSONResponse:
+    return _answer(422, f"{field}: {reason}", [FieldProblem(field=field, message=reason)])
 
 
 async def _on_busy(request: Request, error: Exception) -> JSONResponse:
@@ -102,10 +113,14 @@ async def _on_database(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, psycopg.Error)
     message = error.diag.message_primary or ""
     if isinstance(error, psycopg.errors.ObjectNotInPrerequisiteState):
-        return _retry(f"{message}; {error.diag.message_hint or 'try again'}")
+        hint = error.diag.message_hint or "try again"
+        return _retry(f"{message}; {hint[0].lower()}{hint[1:]}")
     if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedFunction):
         return _retry("the database has no rowguard schema yet; run: rowguard migrate")
     if isinstance(error, psycopg.DataError | psycopg.IntegrityError):
+        field, _, reason = message.partition(" ")
+        if field in CHECKED_FIELDS:
+            return _invalid_field(field, reason)
         return _answer(422, message or "the database refused the values")
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         log.warning("database: %s", type(error).__name__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_val
 
 BIGINT_MAX = 2**63 - 1
 INTEGER_MAX = 2**31 - 1
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+CLOCKS_MAY_DIFFER = timedelta(days=1)
 
 UserId = Annotated[
     int, Field(ge=-BIGINT_MAX - 1, le=BIGINT_MAX, strict=True, description="Whose transaction it is.")
@@ -25,7 +27,12 @@ class _Body(BaseModel):
 
 
 class Features(_Body):
-    """Four features that the caller has worked out; what is left out is missing to the model."""
+    """Four features that the caller has worked out; what is left out is missing to the model.
+
+    Strict: `true` is not the amount 1, and `"12"` is no count.
+    """
+
+    model_config = ConfigDict(strict=True)
 
     transaction_amount: float = Field(ge=0, lt=1e12, allow_inf_nan=False, description="Amount.")
     time_since_last_txn: float | None = Field(
@@ -62,7 +69,7 @@ class Label(_Body):
 
     user_id: UserId
     transaction_id: Annotated[int, Field(ge=-BIGINT_MAX - 1, le=BIGINT_MAX, strict=True)]
-    is_fraud: bool
+    is_fraud: bool = Field(strict=True)
     labelled_at: datetime | None = Field(None, description="When it became known; now, if it is left out.")
     source: str = Field("api", min_length=1, max_length=64)
 
@@ -74,8 +81,11 @@ class Label(_Body):
 
     @field_validator("labelled_at")
     @classmethod
-    def _with_zone(cls, value: datetime | None) -> datetime | None:
-        return require_zone(value)
+    def _possible(cls, value: datetime | None) -> datetime | None:
+        """The table takes any instant, but one that Python cannot read back would be stored and then fail."""
+        if require_zone(value) is None or EARLIEST <= value <= datetime.now(UTC) + CLOCKS_MAY_DIFFER:
+            return value
+        raise ValueError("is before 1970 or more than a day in the future")
 
 
 def refuse_nul(value: str | None) -> str | None:

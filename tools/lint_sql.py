@@ -70,7 +70,8 @@ def migrations_squawk() -> bool:
 
 
 def functions_pgspot() -> bool:
-    """The functions only, whose schemas the same script has just made (PS002): pgspot finds the tables' defaults unqualified, which run with nobody's rights."""
+    """Only the functions: of the tables pgspot says that their defaults are unqualified, and those run with
+    nobody's rights. PS002 is about replacing a function in a schema of others; ours are made just before."""
     files = sorted((ROOT / "sql_scoring/sql/functions").glob("*.sql"))
     return _run(["pgspot", "--ignore", "PS002", *map(str, files)])
 
@@ -86,7 +87,11 @@ CHECKS = {
 def _migration_script() -> str:
     alembic = Path(sys.executable).with_name("alembic")
     return subprocess.run(
-        [str(alembic), "upgrade", "schema@head", "--sql"], cwd=ROOT, capture_output=True, text=True, check=True
+        [str(alembic), "upgrade", "schema@head", "--sql"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
 
 

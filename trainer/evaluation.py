@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_score
 
-from rowguard.errors import SettingsError
+from rowguard.errors import SettingsError, TrainingDataError
 
 
 @dataclass(frozen=True)
@@ -26,17 +26,24 @@ class AlertBudget:
         return f"alert budget: {self.share:.2%} of transactions"
 
     def choose(self, scores: NDArray[np.float64], is_fraud: NDArray[np.bool_]) -> float:
-        """The lowest threshold whose alerts (score >= threshold) fit the budget."""
+        """The lowest threshold whose alerts (score >= threshold) fit the budget.
+
+        Raises:
+            TrainingDataError: more rows than that have the score 1, and no threshold parts them.
+        """
         allowed = int(len(scores) * self.share)
         ranked = np.sort(scores)[::-1]
-        if allowed == 0:
-            return float(np.nextafter(ranked[0], np.inf))
+        cut = ranked[allowed - 1] if allowed else np.nextafter(ranked[0], np.inf)
         # Ties at the cut would break the budget: step over them.
-        cut = ranked[allowed - 1]
-        if allowed < len(ranked) and ranked[allowed] == cut:
+        if allowed and ranked[allowed] == cut:
             above = ranked[ranked > cut]
             cut = above[-1] if len(above) else np.nextafter(cut, np.inf)
-        return float(min(cut, 1.0))
+        if cut > 1:
+            raise TrainingDataError(
+                f"{int((scores >= 1).sum()):,} of {len(scores):,} rows have the score 1, more than the alert budget of "
+                f"{self.share:.2%}; give a larger budget or the two costs"
+            )
+        return float(cut)
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ class ExpectedCost:
         return f"least cost: {self.false_alarm:g} a false alarm, {self.missed_fraud:g} a missed fraud"
 
     def choose(self, scores: NDArray[np.float64], is_fraud: NDArray[np.bool_]) -> float:
-        """The threshold of least total cost on these rows."""
+        """The threshold up to 1 of least total cost on these rows; the higher one, if two cost the same."""
         order = np.argsort(-scores, kind="stable")
         ranked, caught = scores[order], np.cumsum(is_fraud[order])
         alarms = np.arange(1, len(scores) + 1) - caught
@@ -62,8 +69,9 @@ class ExpectedCost:
         last_of_tie = np.append(ranked[1:] != ranked[:-1], True)
         cost = np.where(last_of_tie, cost, np.inf)
         best = int(np.argmin(cost))
-        if caught[-1] * self.missed_fraud <= cost[best]:
-            return float(min(np.nextafter(ranked[0], np.inf), 1.0))
+        flag_nothing = np.nextafter(ranked[0], np.inf)
+        if caught[-1] * self.missed_fraud <= cost[best] and flag_nothing <= 1:
+            return float(flag_nothing)
         return float(ranked[best])
 
 

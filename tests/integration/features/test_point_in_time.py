@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from rowguard.errors import FeatureBuildError
-from rowguard.feature_build import PROJECT_DIR, profile_variables, build_features, run_dbt
+from rowguard.feature_build import PROJECT_DIR, build_features, profile_variables, run_dbt
 from rowguard.history import load_history
 from simulator import SimulationConfig, live_transactions, simulate
 from simulator.live import insert_live
