@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
-from typing import Any
 
 import psycopg
 from fastapi import FastAPI, Request

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainSerializer, Tag, field_validator
 
 BIGINT_MAX = 2**63 - 1
 INTEGER_MAX = 2**31 - 1
@@ -83,7 +83,8 @@ class Label(_Body):
     @classmethod
     def _possible(cls, value: datetime | None) -> datetime | None:
         """The table takes any instant, but one that Python cannot read back would be stored and then fail."""
-        if require_zone(value) is None or EARLIEST <= value <= datetime.now(UTC) + CLOCKS_MAY_DIFFER:
+        require_zone(value)
+        if value is None or EARLIEST <= value <= datetime.now(UTC) + CLOCKS_MAY_DIFFER:
             return value
         raise ValueError("is before 1970 or more than a day in the future")
 
@@ -130,7 +131,7 @@ class Decision(BaseModel):
 
     transaction_id: int
     user_id: int
-    amount: Decimal
+    amount: Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
     merchant_id: int | None
     location: str | None
     occurred_at: datetime

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit, urlunsplit
@@ -13,6 +14,7 @@ from sqlalchemy import URL
 from rowguard.errors import DatabaseUnavailableError, SettingsError
 
 CONNECT_TIMEOUT_S = 10
+_PASSWORD_WORD = re.compile(r"(password|passfile|sslpassword)\s*=\s*('(?:[^'\\]|\\.)*'|\S+)", re.IGNORECASE)
 
 
 @contextmanager
@@ -30,14 +32,21 @@ def connect(url: str, *, autocommit: bool = False) -> Iterator[psycopg.Connectio
     except psycopg.ProgrammingError:
         raise SettingsError(f"DATABASE_URL is not a PostgreSQL address: {redacted(url)}") from None
     except psycopg.OperationalError as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise DatabaseUnavailableError(f"no connection to {redacted(url)}: {reason}") from None
+        raise DatabaseUnavailableError(f"no connection to {redacted(url)}: {one_line(error)}") from None
     with connection:
         yield connection
 
 
+def one_line(error: Exception) -> str:
+    """What libpq says, in one line; it puts the cause first and a question after it."""
+    return " ".join(str(error).split())
+
+
 def redacted(url: str) -> str:
     """The address without its password, for messages and logs."""
+    if "://" not in url:
+        # libpq's keyword form
+        return _PASSWORD_WORD.sub(r"\1=***", url)
     parts = urlsplit(url)
     if "@" not in parts.netloc:
         return urlunsplit(parts._replace(query=""))

@@ -67,6 +67,7 @@ def run_dbt(
     command = [
         str(Path(sys.executable).with_name("dbt")),
         "--no-version-check",
+        "--no-use-colors",
         "--log-format",
         "json",
         "--log-path",

@@ -20,8 +20,8 @@ QUERIES = Path(__file__).parent / "queries"
 
 @dataclass(frozen=True)
 class ModelRecord:
-    """One row of the registry. `sql_sha256` is the hash of the function's text without its name and version,
-    so that the same model trained twice is recognised."""
+    """One row of the registry. `sql_sha256` is the hash of the function's text without its name, and of the
+    threshold, so that the same model trained twice is recognised."""
 
     version: str
     model_kind: str

@@ -35,13 +35,13 @@ class AlertBudget:
         ranked = np.sort(scores)[::-1]
         cut = ranked[allowed - 1] if allowed else np.nextafter(ranked[0], np.inf)
         # Ties at the cut would break the budget: step over them.
-        if allowed and ranked[allowed] == cut:
+        if 0 < allowed < len(ranked) and ranked[allowed] == cut:
             above = ranked[ranked > cut]
             cut = above[-1] if len(above) else np.nextafter(cut, np.inf)
         if cut > 1:
             raise TrainingDataError(
-                f"{int((scores >= 1).sum()):,} of {len(scores):,} rows have the score 1, more than the alert budget of "
-                f"{self.share:.2%}; give a larger budget or the two costs"
+                f"{int((scores >= 1).sum()):,} of {len(scores):,} rows have the score 1, more than the alert "
+                f"budget of {self.share:.2%}; give a larger budget or the two costs"
             )
         return float(cut)
 

@@ -21,9 +21,9 @@ class ForestParameters:
 
     trees: int = 50
     max_leaves: int = 64
-    min_rows_per_leaf: int = 5
+    min_rows_per_leaf: int = 10
     features_per_split: float = 0.4
-    fraud_weight: float = 10.0
+    fraud_weight: float = 2.0
     max_rows_per_tree: int = 250_000
     seed: int = 0
 

@@ -82,7 +82,8 @@ def plan_window(
         needed = label_delay / (1 - VALIDATION_SHARE) + label_delay
         raise TrainingDataError(
             f"the window from {begin:%Y-%m-%d} to {known_at:%Y-%m-%d} is too short: with labels that are "
-            f"known after {label_delay.days} days it takes more than {needed.total_seconds() / 86400:.0f} days"
+            f"known after {label_delay.days} days it takes more than {needed.total_seconds() / 86400:.0f} days "
+            "(history loaded since the last build of the features is not in it; rowguard retrain builds them)"
         )
     return TrainingWindow(begin, fit_end, validation_start, end, known_at)
 
@@ -134,9 +135,13 @@ def train(
         known_version = registry.find_version_by_sql(connection, record.sql_sha256, record.feature_hash)
         if known_version is not None:
             known = registry.get_model(connection, known_version)
-            return TrainingResult(
-                known_version, False, evaluation, known.threshold, known, _card(state_dir, known_version)
-            )
+            card = _card(state_dir, known_version)
+            # Another machine may have registered it, or the files were lost: the same data give them again.
+            if not artifact_path(state_dir, known_version).exists():
+                save_artifact(forest, artifact_path(state_dir, known_version))
+            if not card.exists():
+                write_model_card(card, known, evaluation, forest, scores, everything.is_fraud[later])
+            return TrainingResult(known_version, False, evaluation, known.threshold, known, card)
     path = artifact_path(state_dir, record.version)
     record = replace(record, artifact_sha256=save_artifact(forest, path))
     with connect(url) as connection:
@@ -184,8 +189,10 @@ def _record(
             forest, feature_names=features.names, function_name=name, layout=LAYOUT, arguments="real_array"
         )
 
-    # The name holds the date; the hash must not, so that the same model is recognised on another day.
-    body_sha256 = hashlib.sha256(text(_HASHED_NAME).encode()).hexdigest()
+    # The name holds the date; the hash must not, so that the same model is recognised on another day. The
+    # same forest with another threshold decides differently: it is another model.
+    identity = f"{text(_HASHED_NAME)}\n-- threshold {threshold!r}\n"
+    body_sha256 = hashlib.sha256(identity.encode()).hexdigest()
     version = f"rf_{trained_at:%Y%m%d}_{body_sha256[:8]}"
     sql_text = text(f"scoring.{version}")
     shape = forest_shape(forest)

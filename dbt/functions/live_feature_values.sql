@@ -14,8 +14,8 @@ BEGIN
             p_occurred_at AS occurred_at,
             (SELECT u.home_location FROM {{ ref('stg_users').include(database=false) }} AS u WHERE u.user_id = p_user_id) AS home_location
     ) AS c
-    CROSS JOIN LATERAL (
-        {{ windowed_features(ref('stg_transactions').include(database=false)) }}
-    ) AS w;
+    {{ lateral_features(
+        ref('stg_transactions').include(database=false), ref('merchant_days').include(database=false)
+    ) }};
     RETURN v_feature_values;
 END

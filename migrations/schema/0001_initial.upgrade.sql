@@ -20,7 +20,8 @@ $$;
 -- scoring: rowguard's internals. features: what dbt builds.
 CREATE SCHEMA scoring;
 
-CREATE SCHEMA features;
+-- dbt makes it too, when it is run before the migrations.
+CREATE SCHEMA IF NOT EXISTS features;
 
 -- One row per user: an optional profile. A user without one is scored with an unknown home.
 CREATE TABLE public.users (
@@ -133,7 +134,7 @@ CREATE TABLE scoring.models (
     CONSTRAINT models_state_known CHECK (
         state IN ('candidate', 'challenger', 'champion', 'retired', 'refused')
     ),
-    CONSTRAINT models_threshold_range CHECK (threshold >= 0 AND threshold <= 1)
+    CONSTRAINT models_threshold_range CHECK (threshold >= 0)
 );
 
 -- At most one champion, whatever goes wrong.

@@ -1,5 +1,6 @@
 """What takes several rooms: migrate, train, deploy, retrain. The command line and the nightly DAG call these."""
 
+from rowguard.pipeline._backtest import backtest
 from rowguard.pipeline._gates import GateReport, VerifyReport, gate, verify
 from rowguard.pipeline._lifecycle import Migration, Retraining, deploy, migrate, retrain, rollback, train
 
@@ -8,6 +9,7 @@ __all__ = [
     "Migration",
     "Retraining",
     "VerifyReport",
+    "backtest",
     "deploy",
     "gate",
     "migrate",

@@ -16,7 +16,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
-from rowguard.database import redacted, sqlalchemy_url
+from rowguard.database import one_line, redacted, sqlalchemy_url
 from rowguard.errors import DatabaseUnavailableError, RegistryError
 from rowguard.settings import CHECKOUT
 
@@ -35,7 +35,7 @@ def transaction(url: str) -> Iterator[sa.Connection]:
         try:
             connection = engine.connect()
         except sa.exc.OperationalError as error:
-            reason = str(error.orig).strip().splitlines()[-1]
+            reason = one_line(error.orig or error)  # type: ignore[arg-type, unused-ignore]
             raise DatabaseUnavailableError(f"no connection to {redacted(url)}: {reason}") from None
         with connection, connection.begin():
             yield connection

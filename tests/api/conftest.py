@@ -145,7 +145,9 @@ def rows_of(api: Api) -> Count:
 
     def count(table: str) -> int:
         with api.database.connect() as connection:
-            row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))).fetchone()
+            row = connection.execute(
+                sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))
+            ).fetchone()
         assert row is not None
         return int(row[0])
 
@@ -161,5 +163,3 @@ def problem(answer: httpx.Response, status: int) -> dict[str, object]:
     assert document["title"] and document["detail"]
     assert set(document) <= {"type", "title", "status", "detail", "errors"}
     return document
-
-

@@ -21,7 +21,10 @@ NAN, INFINITY = float("nan"), float("inf")
 MISSING = object()
 
 BAD_FEATURES: list[tuple[str, list[Any]]] = [
-    ("transaction_amount", [-0.01, NAN, INFINITY, -INFINITY, 1e12, 10**400, "450", "x", True, None, [], {}, MISSING]),
+    (
+        "transaction_amount",
+        [-0.01, NAN, INFINITY, -INFINITY, 1e12, 10**400, "450", "x", True, None, [], {}, MISSING],
+    ),
     ("time_since_last_txn", [-1, NAN, INFINITY, 1e13, "1.5", True]),
     ("num_txns_last_hour", [-1, 1.5, 2**31, 10**30, "12", True, NAN]),
     ("user_location_match", ["yes", 1, 2, "x"]),
@@ -70,7 +73,9 @@ def _shown(value: Any) -> str:
 
 
 @pytest.mark.parametrize(("path", "good", "field", "value"), cases())
-def test_a_bad_value_is_refused_by_name(api: Api, path: str, good: dict[str, Any], field: str, value: Any) -> None:
+def test_a_bad_value_is_refused_by_name(
+    api: Api, path: str, good: dict[str, Any], field: str, value: Any
+) -> None:
     body = {name: one for name, one in good.items() if name != field}
     if value is not MISSING:
         body[field] = value
@@ -93,7 +98,9 @@ def test_a_body_that_is_no_object_is_refused(api: Api, path: str, text: bytes) -
     assert isinstance(errors, list) and [error["field"] for error in errors] == ["body"]
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "application/octet-stream"])
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "application/octet-stream"]
+)
 def test_another_content_type_is_refused(api: Api, content_type: str) -> None:
     answer = api.client.post("/predict", content=json.dumps(FEATURES), headers={"Content-Type": content_type})
     errors = problem(answer, 422)["errors"]
@@ -107,8 +114,13 @@ def test_an_idempotency_key_has_1_to_255_characters(api: Api, key: str) -> None:
 
 
 def test_every_bad_field_is_named_at_once(api: Api) -> None:
-    errors = problem(api.client.post("/predict", json=FEATURES | {"transaction_amount": -1, "colour": 1}), 422)["errors"]
-    assert isinstance(errors, list) and {error["field"] for error in errors} == {"transaction_amount", "colour"}
+    errors = problem(
+        api.client.post("/predict", json=FEATURES | {"transaction_amount": -1, "colour": 1}), 422
+    )["errors"]
+    assert isinstance(errors, list) and {error["field"] for error in errors} == {
+        "transaction_amount",
+        "colour",
+    }
 
 
 def test_refused_bodies_store_nothing(api: Api, rows_of: Count) -> None:

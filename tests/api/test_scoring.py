@@ -98,7 +98,8 @@ def test_the_three_ways_to_ask_agree_to_the_last_bit(api: Api, user_id: int) -> 
             inserted = connection.execute(INSERT, raw).fetchone()
         assert asked is not None and inserted is not None
         assert asked == tuple(
-            predicted[name] for name in ("prediction", "probability", "flag", "fraud_probability", "model_version")
+            predicted[name]
+            for name in ("prediction", "probability", "flag", "fraud_probability", "model_version")
         )
         assert inserted == (predicted["fraud_probability"], predicted["flag"], predicted["model_version"])
 
@@ -111,7 +112,13 @@ def test_predict_stores_nothing(api: Api, rows_of: Count) -> None:
 
 def test_a_stored_transaction_is_answered_with_its_row(api: Api) -> None:
     moment = datetime.now(UTC) - timedelta(minutes=1)
-    body = {"user_id": 42, "amount": 99.95, "merchant_id": 3, "location": "DE", "occurred_at": moment.isoformat()}
+    body = {
+        "user_id": 42,
+        "amount": 99.95,
+        "merchant_id": 3,
+        "location": "DE",
+        "occurred_at": moment.isoformat(),
+    }
     answer = api.client.post("/transactions", json=body)
     assert answer.status_code == 201, answer.text
     got = answer.json()
@@ -157,7 +164,9 @@ def test_a_key_for_another_transaction_is_a_conflict(
     body = {"user_id": 42, "amount": 450.75, "merchant_id": 7, "location": "DE"}
     assert api.client.post("/transactions", json=body, headers=key).status_code == 201
     before = rows_of("transactions")
-    assert "Idempotency-Key" in str(problem(api.client.post("/transactions", json=body | change, headers=key), 409))
+    assert "Idempotency-Key" in str(
+        problem(api.client.post("/transactions", json=body | change, headers=key), 409)
+    )
     assert rows_of("transactions") == before
 
 
@@ -181,7 +190,9 @@ def test_sixteen_retries_at_once_store_one_row(api: Api) -> None:
     assert sorted(status for status, _ in answers) == [200] * 15 + [201]
     assert all(document == answers[0][1] for _, document in answers)
     with api.database.connect() as connection:
-        row = connection.execute("SELECT count(*) FROM transactions WHERE idempotency_key = %s", [key]).fetchone()
+        row = connection.execute(
+            "SELECT count(*) FROM transactions WHERE idempotency_key = %s", [key]
+        ).fetchone()
     assert row == (1,)
 
 

@@ -78,12 +78,12 @@ def test_a_label_is_stored_and_corrections_are_kept(api: Api, rows_of: Count) ->
 
 
 @pytest.mark.parametrize("reference", [(42, 9_000_000_000), (999_999_999, 1)])
-def test_a_label_of_no_transaction_is_not_found(
-    api: Api, rows_of: Count, reference: tuple[int, int]
-) -> None:
+def test_a_label_of_no_transaction_is_not_found(api: Api, rows_of: Count, reference: tuple[int, int]) -> None:
     before = rows_of("fraud_labels")
     user, transaction = reference
-    answer = api.client.post("/labels", json={"user_id": user, "transaction_id": transaction, "is_fraud": True})
+    answer = api.client.post(
+        "/labels", json={"user_id": user, "transaction_id": transaction, "is_fraud": True}
+    )
     assert problem(answer, 404)["detail"] == f"user {user} has no transaction {transaction}"
     assert rows_of("fraud_labels") == before
 

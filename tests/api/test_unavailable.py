@@ -27,15 +27,16 @@ def unavailable(answer: httpx.Response) -> str:
 
 
 @pytest.mark.parametrize("body", [FEATURES, RAW])
-def test_without_a_model_predictions_are_unavailable(
-    api_without_model: Api, body: dict[str, float]
-) -> None:
+def test_without_a_model_predictions_are_unavailable(api_without_model: Api, body: dict[str, float]) -> None:
     detail = unavailable(api_without_model.client.post("/predict", json=body))
     assert detail == "no model is deployed yet; run: rowguard retrain"
 
 
 def test_without_a_model_there_is_none_to_show(api_without_model: Api) -> None:
-    assert unavailable(api_without_model.client.get("/model")) == "no model is deployed yet; run: rowguard retrain"
+    assert (
+        unavailable(api_without_model.client.get("/model"))
+        == "no model is deployed yet; run: rowguard retrain"
+    )
 
 
 def test_without_a_model_transactions_are_stored_undecided(api_without_model: Api) -> None:
@@ -43,7 +44,9 @@ def test_without_a_model_transactions_are_stored_undecided(api_without_model: Ap
     assert answer.status_code == 201
     got = answer.json()
     assert got["transaction_id"] >= 1
-    assert [got[name] for name in ("fraud_flag", "fraud_probability", "model_version", "unscored_reason")] == [None] * 4
+    assert [
+        got[name] for name in ("fraud_flag", "fraud_probability", "model_version", "unscored_reason")
+    ] == [None] * 4
 
 
 def test_without_a_model_the_api_is_ready(api_without_model: Api) -> None:

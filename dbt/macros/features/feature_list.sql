@@ -7,6 +7,10 @@
     measure    transaction | amount | merchant | location
     aggregate  count | sum | mean | max | stddev | distinct | minutes_since
     window     a number and h or d, half-open: (t - window, t], the transaction itself left out
+  What was found out about a merchant's transactions, by whole days (UTC) and as known when the day began:
+    entity     merchant        measure    label
+    aggregate  count (transactions) | fraud_count | fraud_share
+    window     days, ending `delay` days before the day of the transaction
   A derived feature names an expression over the transaction (amount, merchant_id, location, occurred_at,
   home_location) and the windowed features.
   Every feature has a description. Missing (no earlier transaction, no location) is NULL, never a number.
@@ -28,6 +32,12 @@
 - {name: user_merchant_distinct_1d, entity: user, measure: merchant, aggregate: distinct, window: 1d, description: "Different merchants of the user in the last day."}
 - {name: user_merchant_txn_count_30d, entity: user_merchant, measure: transaction, aggregate: count, window: 30d, description: "Transactions of the user at this merchant in the last 30 days."}
 - {name: user_location_txn_count_30d, entity: user_location, measure: transaction, aggregate: count, window: 30d, description: "Transactions of the user from this location in the last 30 days."}
+- {name: merchant_txn_count_1d, entity: merchant, measure: label, aggregate: count, window: 1d, delay: 7d, description: "Transactions at the merchant in 1 day, ending 7 days ago."}
+- {name: merchant_fraud_rate_1d, entity: merchant, measure: label, aggregate: fraud_share, window: 1d, delay: 7d, description: "Share of frauds at the merchant in 1 day, ending 7 days ago."}
+- {name: merchant_txn_count_7d, entity: merchant, measure: label, aggregate: count, window: 7d, delay: 7d, description: "Transactions at the merchant in 7 days, ending 7 days ago."}
+- {name: merchant_fraud_rate_7d, entity: merchant, measure: label, aggregate: fraud_share, window: 7d, delay: 7d, description: "Share of frauds at the merchant in 7 days, ending 7 days ago."}
+- {name: merchant_txn_count_30d, entity: merchant, measure: label, aggregate: count, window: 30d, delay: 7d, description: "Transactions at the merchant in 30 days, ending 7 days ago."}
+- {name: merchant_fraud_rate_30d, entity: merchant, measure: label, aggregate: fraud_share, window: 30d, delay: 7d, description: "Share of frauds at the merchant in 30 days, ending 7 days ago."}
 - {name: amount_to_user_mean_30d, expression: "amount::double precision / nullif(user_amount_mean_30d, 0)", description: "Amount as a multiple of the user's 30-day mean."}
 - {name: amount_to_user_max_30d, expression: "amount::double precision / nullif(user_amount_max_30d, 0)", description: "Amount as a multiple of the user's 30-day maximum."}
 - {name: amount_zscore_user_30d, expression: "(amount::double precision - user_amount_mean_30d) / nullif(user_amount_stddev_30d, 0)", description: "Amount above the user's 30-day mean, in standard deviations."}

@@ -7,8 +7,16 @@
     c.occurred_at - interval '{{ hours }} hours'
 {%- endmacro %}
 
+{% macro user_features() %}
+    {{ return(feature_list() | selectattr('window_hours', 'defined') | rejectattr('measure', 'equalto', 'label') | list) }}
+{% endmacro %}
+
+{% macro label_features() %}
+    {{ return(feature_list() | selectattr('measure', 'equalto', 'label') | list) }}
+{% endmacro %}
+
 {% macro longest_window_hours() %}
-    {{ return(feature_list() | selectattr('window_hours', 'defined') | map(attribute='window_hours') | max) }}
+    {{ return(user_features() | map(attribute='window_hours') | max) }}
 {% endmacro %}
 
 {# One aggregate over `e`. #}
@@ -50,7 +58,7 @@
    `visible` narrows it to what the candidate could see. #}
 {% macro windowed_features(transactions, visible=none) -%}
     SELECT
-    {%- for feature in feature_list() if feature.window_hours is defined %}
+    {%- for feature in user_features() %}
         {{ windowed_expression(feature) }} AS {{ feature.name }}{{ ',' if not loop.last }}
     {%- endfor %}
     FROM {{ transactions }} AS e
@@ -60,6 +68,60 @@
         {%- if visible %}
         AND {{ visible }}
         {%- endif %}
+{%- endmacro %}
+
+{# The day of the candidate, on which label windows end `delay` days earlier. #}
+{% macro candidate_day() -%}
+    (c.occurred_at AT TIME ZONE 'UTC')::date
+{%- endmacro %}
+
+{# One aggregate over `r`, the rollup of the candidate's merchant. #}
+{% macro label_expression(feature) -%}
+    {%- set first = candidate_day() ~ ' - ' ~ (feature.delay_days + feature.window_days) -%}
+    {%- set last = candidate_day() ~ ' - ' ~ feature.delay_days -%}
+    {%- set only = ' FILTER (WHERE r.event_day >= ' ~ first ~ ' AND r.event_day < ' ~ last ~ ')' -%}
+    {%- if feature.aggregate == 'count' -%}
+        {%- set sql = 'coalesce(sum(r.txn_count)' ~ only ~ ', 0)' -%}
+    {%- elif feature.aggregate == 'fraud_count' -%}
+        {%- set sql = 'coalesce(sum(r.fraud_change)' ~ only ~ ', 0)' -%}
+    {%- elif feature.aggregate == 'fraud_share' -%}
+        {%- set sql = 'sum(r.fraud_change)' ~ only ~ '::double precision / nullif(sum(r.txn_count)' ~ only ~ ', 0)' -%}
+    {%- endif -%}
+    (CASE WHEN c.merchant_id IS NOT NULL THEN {{ sql }} END)::double precision
+{%- endmacro %}
+
+{# The sub-select over the rollup of the candidate's merchant: what was known when the candidate's day began.
+   At most one row a day and day of knowledge, however busy the merchant is. #}
+{% macro merchant_label_features(merchant_days) -%}
+    SELECT
+    {%- for feature in label_features() %}
+        {{ label_expression(feature) }} AS {{ feature.name }}{{ ',' if not loop.last }}
+    {%- endfor %}
+    FROM {{ merchant_days }} AS r
+    WHERE r.merchant_id = c.merchant_id
+        AND r.event_day >= {{ candidate_day() }} - {{ longest_label_reach_days() }}
+        AND r.event_day < {{ candidate_day() }} - {{ label_features() | map(attribute='delay_days') | min }}
+        AND r.known_day < {{ candidate_day() }}
+{%- endmacro %}
+
+{% macro longest_label_reach_days() %}
+    {% set reach = [] %}
+    {% for feature in label_features() %}
+        {% do reach.append(feature.delay_days + feature.window_days) %}
+    {% endfor %}
+    {{ return(reach | max) }}
+{% endmacro %}
+
+{# Both joins that stand beside `c`; without label features there is only one. #}
+{% macro lateral_features(transactions, merchant_days, visible=none) -%}
+    CROSS JOIN LATERAL (
+        {{ windowed_features(transactions, visible) }}
+    ) AS w
+    {%- if label_features() %}
+    CROSS JOIN LATERAL (
+        {{ merchant_label_features(merchant_days) }}
+    ) AS m
+    {%- endif %}
 {%- endmacro %}
 
 {# Features that need no earlier transactions stand here with those that do, in list order. The cast to real
@@ -82,6 +144,6 @@
 
 {# Changes with anything that could change a value: the list, its order, or the SQL that it renders to. #}
 {% macro feature_hash() %}
-    {% set text = feature_names() | join(',') ~ feature_values() ~ windowed_features('transactions') %}
+    {% set text = feature_names() | join(',') ~ feature_values() ~ lateral_features('transactions', 'merchant_days') %}
     {{ return(local_md5(modules.re.sub('\\s+', ' ', text))) }}
 {% endmacro %}

@@ -6,8 +6,9 @@
         'amount': ['sum', 'mean', 'max', 'stddev'],
         'merchant': ['distinct'],
         'location': ['distinct'],
+        'label': ['count', 'fraud_count', 'fraud_share'],
     } %}
-    {% set windowed_keys = ['name', 'entity', 'measure', 'aggregate', 'window', 'description'] %}
+    {% set windowed_keys = ['name', 'entity', 'measure', 'aggregate', 'window', 'delay', 'description'] %}
     {% set derived_keys = ['name', 'expression', 'description'] %}
     {% set transaction_columns = candidate_columns() %}
     {% set features = [] %}
@@ -38,20 +39,33 @@
                 {% endif %}
             {% endfor %}
             {% if 'expression' not in feature %}
-                {% for key in windowed_keys %}
+                {% for key in windowed_keys if key != 'delay' %}
                     {% if key not in feature %}
                         {{ refuse_feature(where ~ '`' ~ key ~ '` is missing') }}
                     {% endif %}
                 {% endfor %}
-                {% if feature.entity not in ['user', 'user_merchant', 'user_location'] %}
+                {% if feature.entity not in ['user', 'user_merchant', 'user_location', 'merchant'] %}
                     {{ refuse_feature(where ~ 'unknown entity `' ~ feature.entity ~ '`') }}
                 {% endif %}
                 {% if feature.aggregate not in aggregates.get(feature.measure, []) %}
                     {{ refuse_feature(where ~ 'no aggregate `' ~ feature.aggregate ~ '` of measure `' ~ feature.measure ~ '`') }}
                 {% endif %}
+                {% if (feature.entity == 'merchant') != (feature.measure == 'label') %}
+                    {{ refuse_feature(where ~ 'labels are rolled up per merchant, and merchants have no other measure') }}
+                {% endif %}
+                {% if ('delay' in feature) != (feature.measure == 'label') %}
+                    {{ refuse_feature(where ~ 'labels need a delay, and nothing else has one') }}
+                {% endif %}
                 {% set window = modules.re.fullmatch('([1-9][0-9]{0,3})(h|d)', feature.window | string) %}
                 {% if not window %}
                     {{ refuse_feature(where ~ 'window must be a number and h or d, such as 12h or 30d') }}
+                {% endif %}
+                {% if feature.measure == 'label' %}
+                    {% set delay = modules.re.fullmatch('([1-9][0-9]{0,2})d', feature.delay | string) %}
+                    {% if not delay or window.group(2) != 'd' %}
+                        {{ refuse_feature(where ~ 'window and delay of labels are whole days, such as 7d') }}
+                    {% endif %}
+                    {% do feature.update({'window_days': window.group(1) | int, 'delay_days': delay.group(1) | int}) %}
                 {% endif %}
                 {% do feature.update({'window_hours': window.group(1) | int * (24 if window.group(2) == 'd' else 1)}) %}
             {% endif %}

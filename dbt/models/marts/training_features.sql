@@ -66,6 +66,4 @@ SELECT
     c.is_history,
     {{ feature_values() }} AS feature_values
 FROM candidates AS c
-CROSS JOIN LATERAL (
-    {{ windowed_features(ref('stg_transactions'), visible) }}
-) AS w
+{{ lateral_features(ref('stg_transactions'), ref('merchant_days'), visible) }}

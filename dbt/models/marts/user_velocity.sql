@@ -3,7 +3,7 @@
 SELECT
     c.user_id,
     c.occurred_at AS as_of,
-    {%- for feature in feature_list() if feature.entity == 'user' %}
+    {%- for feature in user_features() if feature.entity == 'user' %}
     w.{{ feature.name }}{{ ',' if not loop.last }}
     {%- endfor %}
 FROM (

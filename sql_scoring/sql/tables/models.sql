@@ -31,7 +31,7 @@ CREATE TABLE scoring.models (
     CONSTRAINT models_state_known CHECK (
         state IN ('candidate', 'challenger', 'champion', 'retired', 'refused')
     ),
-    CONSTRAINT models_threshold_range CHECK (threshold >= 0 AND threshold <= 1)
+    CONSTRAINT models_threshold_range CHECK (threshold >= 0)
 );
 
 -- At most one champion, whatever goes wrong.

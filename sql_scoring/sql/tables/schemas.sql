@@ -1,4 +1,5 @@
 -- scoring: rowguard's internals. features: what dbt builds.
 CREATE SCHEMA scoring;
 
-CREATE SCHEMA features;
+-- dbt makes it too, when it is run before the migrations.
+CREATE SCHEMA IF NOT EXISTS features;
