@@ -94,7 +94,7 @@ def _score(
     connection: psycopg.Connection, schema: str, start: datetime, end: datetime
 ) -> NDArray[np.float64]:
     """Scores of the window's rows in the order in which `read_dataset` gives them."""
-    query = sql.SQL(read_sql(SQL, "backtest_scores")).format(function=sql.Identifier(schema, "model"))  # type: ignore[arg-type]
+    query = sql.SQL(read_sql(SQL, "backtest_scores")).format(function=sql.Identifier(schema, "model"))
     with connection.cursor(binary=True) as cursor:
         cursor.execute(query, {"start": start, "end": end})
         return np.fromiter((score for (score,) in cursor), np.float64, count=cursor.rowcount)
