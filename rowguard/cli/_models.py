@@ -210,14 +210,12 @@ def backtest(
     from statistics import mean, stdev
 
     from rowguard import pipeline
-    from rowguard.local import resolve_database_url
-    from rowguard.settings import settings
     from trainer.backtest import BacktestPlan
 
     start = parse_time(train_start, "--train-start")
     assert start is not None
     start = start.replace(hour=0, minute=0, second=0, microsecond=0)
-    url = resolve_database_url(settings())
+    url = database_url()
     with steps(quiet=as_json) as step:
         plan = BacktestPlan(start, train_days, delay_days, test_days)
         results = pipeline.backtest(url, plan, folds=folds, progress=step)
