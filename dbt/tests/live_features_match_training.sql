@@ -1,4 +1,5 @@
 -- What the trigger saw on live rows of the current list is what the training set says they saw.
+{%- set names = feature_list() | rejectattr('measure', 'equalto', 'label') | map(attribute='name') | list %}
 SELECT
     t.user_id,
     t.transaction_id,
@@ -9,4 +10,4 @@ INNER JOIN {{ ref('training_features') }} AS f
     ON t.user_id = f.user_id AND t.transaction_id = f.transaction_id
 INNER JOIN {{ source('scoring', 'models') }} AS m ON t.model_version = m.version
 WHERE m.feature_hash = '{{ feature_hash() }}'
-    AND t.feature_values IS DISTINCT FROM f.feature_values
+    AND {{ compared_values('t', names) }} IS DISTINCT FROM {{ compared_values('f', names) }}

@@ -18,7 +18,7 @@ WITH
 {%- if is_incremental() %}
 -- What is not built yet, as one span of time a user ...
 unbuilt AS (
-    SELECT t.user_id, t.transaction_id, t.occurred_at
+    SELECT t.user_id, t.transaction_id, t.occurred_at, t.is_history
     FROM {{ ref('stg_transactions') }} AS t
     WHERE NOT EXISTS (
         SELECT FROM {{ this }} AS built
@@ -48,12 +48,16 @@ candidates AS (
         AND CASE WHEN t.is_history THEN t.occurred_at ELSE t.received_at END < h.valid_to
     {%- if is_incremental() %}
     WHERE (t.user_id, t.transaction_id) IN (SELECT u.user_id, u.transaction_id FROM unbuilt AS u)
-        -- ... and history that lies within reach of it: by event time it sees rows that came later.
+        -- ... and history that lies within reach of it: by event time it sees rows that came later. More history
+        -- changes the merchants' counts as well, for every user: then all of it is reckoned again.
         OR (
             t.is_history
-            AND EXISTS (
-                SELECT FROM spans AS s
-                WHERE s.user_id = t.user_id AND t.occurred_at BETWEEN s.first_at AND s.last_felt_at
+            AND (
+                EXISTS (SELECT FROM unbuilt AS u WHERE u.is_history)
+                OR EXISTS (
+                    SELECT FROM spans AS s
+                    WHERE s.user_id = t.user_id AND t.occurred_at BETWEEN s.first_at AND s.last_felt_at
+                )
             )
         )
     {%- endif %}

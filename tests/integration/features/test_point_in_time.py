@@ -181,3 +181,25 @@ def _training_set(workspace: Workspace) -> dict[tuple[int, int], list[float | No
     with psycopg.connect(workspace.url) as connection:
         rows = connection.execute("SELECT user_id, transaction_id, feature_values FROM features.training_set")
         return {(user, transaction): values for user, transaction, values in rows}
+
+
+def test_a_finding_entered_with_an_earlier_date_warns_and_does_not_stop_the_build(scored: Workspace) -> None:
+    """Rows that were decided before it did not see it; training, which goes by its date, does."""
+    with scored.connect() as connection:
+        merchant = connection.execute(
+            "SELECT merchant_id FROM transactions WHERE occurred_at < now() - interval '12 days'"
+            " GROUP BY 1 ORDER BY count(*) DESC LIMIT 1"
+        ).fetchone()
+        assert merchant is not None
+        connection.execute(
+            "INSERT INTO transactions (user_id, amount, merchant_id) VALUES (5, 10, %s)", merchant
+        )
+        connection.execute(
+            "INSERT INTO fraud_labels (user_id, transaction_id, is_fraud, labelled_at)"
+            " SELECT user_id, transaction_id, true, now() - interval '2 days' FROM transactions"
+            " WHERE merchant_id = %s AND occurred_at BETWEEN now() - interval '20 days' AND now() - interval '9 days'",
+            merchant,
+        )
+    assert build_features(scored.url, scored.settings).failed == 0
+    with scored.connect() as connection:
+        assert connection.execute(COMPARE).fetchone() == (1, 1)
