@@ -114,6 +114,10 @@ def profile_variables(url: str) -> dict[str, str]:
     }
     if options.get("password"):
         variables["DBT_ENV_SECRET_ROWGUARD_PASSWORD"] = str(options["password"])
+    for name in ("sslrootcert", "sslcert", "sslkey"):
+        # dbt's driver is libpq underneath, which reads these itself.
+        if options.get(name):
+            variables[f"PG{name.upper()}"] = str(options[name])
     if options.get("sslmode"):
         variables["ROWGUARD_DBT_SSLMODE"] = str(options["sslmode"])
     return variables

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rowguard.errors import SettingsError
@@ -30,7 +32,8 @@ class Settings(BaseSettings):
     """Everything this checkout keeps: the embedded server's data, logs, passwords, artifacts."""
 
     models_dir: Path = CHECKOUT / "migrations" / "models"
-    """Where generated model revisions are written and read."""
+    """Where generated model revisions are written and read. A database named by DATABASE_URL has a folder of its own
+    below it unless this is set: what the embedded database decides with has no business there."""
 
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8001, ge=1, le=65535)
@@ -40,6 +43,16 @@ class Settings(BaseSettings):
 
     label_delay_days: int = Field(default=7, ge=0)
     """Days until frauds are usually found out; evaluation waits this long."""
+
+    @model_validator(mode="after")
+    def _one_models_folder_per_database(self) -> Settings:
+        if self.database_url is not None and "models_dir" not in self.model_fields_set:
+            parts = urlsplit(self.database_url.get_secret_value())
+            name = re.sub(
+                r"[^A-Za-z0-9.-]+", "_", f"{parts.hostname or 'local'}-{parts.port or 5432}{parts.path}"
+            )
+            self.models_dir = self.models_dir / name.strip("_")
+        return self
 
 
 @lru_cache

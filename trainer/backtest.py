@@ -48,8 +48,8 @@ class BacktestPlan:
         return self.test_start + timedelta(days=self.test_days)
 
     def shifted(self, folds: int) -> BacktestPlan:
-        """The same plan so many test periods later."""
-        later = self.start + timedelta(days=self.test_days * folds)
+        """The same plan so many weeks later."""
+        later = self.start + timedelta(weeks=folds)
         return BacktestPlan(later, self.train_days, self.delay_days, self.test_days)
 
 

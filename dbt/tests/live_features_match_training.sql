@@ -1,3 +1,6 @@
+-- A few rows may differ for reasons that nobody can mend afterwards (a home that changed, or history that was loaded,
+-- in the very moment of an INSERT; an INSERT under REPEATABLE READ): they are reported. Many are a defect.
+{{ config(warn_if='>0', error_if='>100') }}
 -- What the trigger saw on live rows of the current list is what the training set says they saw.
 {%- set names = feature_list() | rejectattr('measure', 'equalto', 'label') | map(attribute='name') | list %}
 SELECT

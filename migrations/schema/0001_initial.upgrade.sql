@@ -322,6 +322,7 @@ $$;
 -- The lock comes before the read, so that concurrent inserts of one user see each other; it is held to the
 -- end of the transaction (a session lock would leak through PgBouncer). The arrival is stamped after the
 -- lock, so that per user the order of arrival is the order in which the rows became visible.
+-- Users share 4,096 locks: a statement that inserts rows of very many users must not fill the server's lock table.
 -- SECURITY DEFINER: the inserting role needs no right to read other rows.
 --
 -- Written for speed where it does not show: PERFORM would run a whole query each time, an expression in IF does
@@ -334,7 +335,7 @@ AS $$
 DECLARE
     v_decision scoring.decision;
 BEGIN
-    IF pg_advisory_xact_lock(7265, hashint8(NEW.user_id)) IS NULL THEN
+    IF pg_advisory_xact_lock(7265, hashint8(NEW.user_id) & 4095) IS NULL THEN
         RETURN NEW; -- a row without a user: the table refuses it by name
     END IF;
     NEW.received_at := clock_timestamp();
@@ -387,8 +388,7 @@ BEGIN
 END
 $$;
 
--- Guards the loading of history, which does not fire the scoring trigger: only the owner may load, and
--- loaded rows carry no decision.
+-- Guards the loading of history, which does not fire the scoring trigger: only the owner may load.
 CREATE OR REPLACE FUNCTION scoring.keep_history_undecided()
 RETURNS trigger
 LANGUAGE plpgsql VOLATILE
@@ -410,6 +410,11 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    IF TG_OP = 'DELETE' THEN
+        INSERT INTO scoring.user_home_history AS h (user_id, valid_from, home_location)
+        VALUES (OLD.user_id, clock_timestamp(), NULL);
+        RETURN NULL;
+    END IF;
     INSERT INTO scoring.user_home_history AS h (user_id, valid_from, home_location)
     VALUES (NEW.user_id, clock_timestamp(), NEW.home_location)
     ON CONFLICT (user_id, valid_from) DO UPDATE SET home_location = excluded.home_location;
@@ -458,6 +463,11 @@ CREATE TRIGGER record_home_update
 AFTER UPDATE ON public.users
 FOR EACH ROW
 WHEN (OLD.home_location IS DISTINCT FROM NEW.home_location)
+EXECUTE FUNCTION scoring.record_home_change();
+
+CREATE TRIGGER record_home_delete
+AFTER DELETE ON public.users
+FOR EACH ROW
 EXECUTE FUNCTION scoring.record_home_change();
 
 CREATE TRIGGER record_model_insert

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 From = Annotated[str | None, typer.Option("--from", help="First day of the training window.")]
 To = Annotated[
-    str | None, typer.Option("--to", help="Cut-off: only labels known by then are used; now if not given.")
+    str | None,
+    typer.Option(
+        "--to", help="Cut-off: only labels known by then are used; the last transaction if not given."
+    ),
 ]
 
 
@@ -197,7 +200,7 @@ def backtest(
     train_days: Annotated[int, typer.Option(help="Days to train on.", min=1)] = 7,
     delay_days: Annotated[int, typer.Option(help="Days until labels are known.", min=0)] = 7,
     test_days: Annotated[int, typer.Option(help="Days to test on.", min=1)] = 7,
-    folds: Annotated[int, typer.Option(help="Repeat it a test period later each time.", min=1)] = 1,
+    folds: Annotated[int, typer.Option(help="Repeat it a week later each time.", min=1)] = 1,
     as_json: Json = False,
 ) -> None:
     """Train with what was known then, score the days after by the SQL function, report how it ranked.

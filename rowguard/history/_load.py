@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from rowguard.errors import ImportFileError, SchemaError
 from rowguard.sql_files import read_sql
 
 SQL = Path(__file__).parent / "sql"
+MAX_TRANSACTION_ID = 2**62  # the sequence goes on from the highest id; half of its range stays free
 _SCRIPT_OPTIONS = pa.csv.WriteOptions(include_header=False)
 
 
@@ -61,6 +63,11 @@ def load_history(
             for batch in batches:
                 ids = _ids(connection, batch)
                 highest = max(highest, pc.max(ids).as_py() or 0)
+                if highest > MAX_TRANSACTION_ID:
+                    raise ImportFileError(
+                        f"transaction_id {highest} leaves no ids for new transactions "
+                        f"(at most {MAX_TRANSACTION_ID}); nothing was loaded"
+                    )
                 _copy(connection, "copy_transactions", _transaction_rows(batch, ids, started))
                 transactions += batch.num_rows
                 kept.append(_label_rows(batch, ids, label_delay, source))
@@ -189,7 +196,8 @@ def _copy(connection: psycopg.Connection[Any], script: str, rows: pa.RecordBatch
 
 def _analyze(url: str) -> None:
     """Fresh statistics at once: the features are usually built next, before autovacuum comes round."""
-    with connect(url, autocommit=True) as connection:
+    # What was loaded is committed: a failure here must not look like one of the import.
+    with suppress(psycopg.Error), connect(url, autocommit=True) as connection:
         connection.execute(_sql("analyze"))
 
 

@@ -34,7 +34,7 @@ def backtest(
     parameters: ForestParameters = ForestParameters(),
     progress: Callable[[str], None] = lambda step: None,
 ) -> list[BacktestResult]:
-    """One result a fold, each a test period later than the one before.
+    """One result a fold, each a week later than the one before.
 
     The model of a fold is fitted on its training days with the labels that were known when its test days began.
 

@@ -13,7 +13,7 @@ from rowguard.errors import RowguardError
 from rowguard.settings import Settings
 from rowguard.sql_files import read_sql
 from sql_scoring import registry
-from sql_scoring.deploy import check_parity
+from sql_scoring.deploy import ROLLED_BACK, check_parity
 from sql_scoring.transpile import boundary_rows
 from trainer.artifact import artifact_path, load_artifact
 from trainer.dataset import read_feature_list
@@ -66,6 +66,11 @@ def gate(url: str, settings: Settings, version: str) -> GateReport:
             "feature_hash": record.feature_hash,
         }
         reasons = []
+        if record.state == "retired" and (record.state_reason or "").startswith(ROLLED_BACK):
+            # The same data give the same model: without this, the night after a rollback would undo it.
+            reasons.append(
+                f"it was taken back ({record.state_reason}); to use it again: rowguard deploy {version}"
+            )
         if record.feature_hash != built.hash:
             reasons.append(
                 f"feature list {record.feature_hash[:8]} is not the one that is built, {built.hash[:8]}"

@@ -22,9 +22,16 @@ from rowguard.sql_files import read_sql
 from sql_scoring import registry
 from sql_scoring.deploy import _migrations as migrations
 from sql_scoring.deploy._parity import Parity, check_parity
-from sql_scoring.deploy._revision import Position, RevisionText, deploy_revision, rollback_revision
+from sql_scoring.deploy._revision import (
+    ROLLED_BACK,
+    Position,
+    RevisionText,
+    deploy_revision,
+    rollback_revision,
+)
 
 __all__ = [
+    "ROLLED_BACK",
     "Deployment",
     "Parity",
     "check_parity",

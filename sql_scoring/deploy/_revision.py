@@ -14,6 +14,7 @@ from rowguard.sql_files import read_sql
 from sql_scoring.registry import ModelRecord
 from sql_scoring.schema_files import SQL_DIR
 
+ROLLED_BACK = "rollback of"  # begins the reason of a model that was taken back
 TEMPLATES = Path(__file__).parent.parent / "templates"
 _REGISTERED = (
     "model_kind",
@@ -90,7 +91,11 @@ def _revision(
             version=model.version,
             version_literal=literal(model.version),
             register=_register(model) if create_function else "",
-            retire_reason=literal(f"{kind} of {model.version}"),
+            retire_reason=literal(
+                f"{model.version} was deployed"
+                if kind == "deploy"
+                else f"{ROLLED_BACK} it to {model.version}"
+            ),
             reason=literal(reason),
             facade=facade(model),
         ),

@@ -1,4 +1,9 @@
-{{ config(materialized='replaced_view', post_hook='{{ comment_features(this) }}') }}
+{{ config(
+    materialized='replaced_view',
+    pre_hook='DROP VIEW IF EXISTS {{ this }}',
+    post_hook='{{ comment_features(this) }}',
+) }}
+-- Dropped first: its columns are the list's, and a view that is replaced in place may only gain some at its end.
 -- Velocity of every user as of now, under the names of the list, for people and monitors.
 SELECT
     c.user_id,

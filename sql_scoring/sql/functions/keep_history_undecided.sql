@@ -1,5 +1,4 @@
--- Guards the loading of history, which does not fire the scoring trigger: only the owner may load, and
--- loaded rows carry no decision.
+-- Guards the loading of history, which does not fire the scoring trigger: only the owner may load.
 CREATE OR REPLACE FUNCTION scoring.keep_history_undecided()
 RETURNS trigger
 LANGUAGE plpgsql VOLATILE

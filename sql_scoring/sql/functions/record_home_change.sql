@@ -5,6 +5,11 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    IF TG_OP = 'DELETE' THEN
+        INSERT INTO scoring.user_home_history AS h (user_id, valid_from, home_location)
+        VALUES (OLD.user_id, clock_timestamp(), NULL);
+        RETURN NULL;
+    END IF;
     INSERT INTO scoring.user_home_history AS h (user_id, valid_from, home_location)
     VALUES (NEW.user_id, clock_timestamp(), NEW.home_location)
     ON CONFLICT (user_id, valid_from) DO UPDATE SET home_location = excluded.home_location;

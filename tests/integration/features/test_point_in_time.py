@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from rowguard import pipeline
 from rowguard.errors import FeatureBuildError
 from rowguard.feature_build import PROJECT_DIR, build_features, profile_variables, run_dbt
 from rowguard.history import load_history
@@ -117,7 +119,9 @@ def test_the_feature_list_refuses_what_it_cannot_express(
 
 def test_a_failing_build_names_its_reason(scored: Workspace) -> None:
     with scored.connect() as connection:
-        connection.execute("INSERT INTO transactions (user_id, amount) VALUES (5, 10)")
+        connection.execute(
+            "INSERT INTO transactions (user_id, amount) SELECT g, 10 FROM generate_series(1, 101) AS g"
+        )
         # No role may; the owner can, and the data test sees it.
         connection.execute("UPDATE transactions SET feature_values[1] = 11 WHERE model_version IS NOT NULL")
     with pytest.raises(FeatureBuildError, match="live_features_match_training"):
@@ -203,3 +207,29 @@ def test_a_finding_entered_with_an_earlier_date_warns_and_does_not_stop_the_buil
     assert build_features(scored.url, scored.settings).failed == 0
     with scored.connect() as connection:
         assert connection.execute(COMPARE).fetchone() == (1, 1)
+
+
+def test_a_feature_can_be_added_in_the_middle_of_the_list(
+    scored: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model goes on deciding with its own list until the next is trained on the new one."""
+    project = tmp_path / "dbt"
+    shutil.copytree(PROJECT_DIR, project, ignore=shutil.ignore_patterns("target", "logs"))
+    path = project / "macros" / "features" / "feature_list.sql"
+    known = "- {name: user_txn_count_1d,"
+    added = (
+        "- {name: user_txn_count_6h, entity: user, measure: transaction, aggregate: count, window: 6h,"
+        ' description: "Transactions of the user in the last 6 hours."}\n'
+    )
+    path.write_text(path.read_text().replace(known, added + known))
+    monkeypatch.setattr("rowguard.feature_build.PROJECT_DIR", project)
+    build_features(scored.url, scored.settings)
+    insert = "INSERT INTO transactions (user_id, amount) VALUES (5, 10) RETURNING cardinality(feature_values)"
+    with scored.connect() as connection:
+        before = connection.execute(insert).fetchone()
+        view = connection.execute("SELECT user_txn_count_6h FROM features.user_velocity LIMIT 1").fetchone()
+    assert before is not None
+    assert view is not None
+    pipeline.retrain(scored.url, scored.settings)
+    with scored.connect() as connection:
+        assert connection.execute(insert).fetchone() == (before[0] + 1,)

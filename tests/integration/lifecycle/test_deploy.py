@@ -205,6 +205,16 @@ def test_a_worse_candidate_is_refused_and_the_champion_stays(scored: Workspace) 
     assert refused.state == "refused" and refused.state_reason == "; ".join(report.reasons)
 
 
+def test_the_nightly_run_does_not_bring_back_what_was_taken_back(scored: Workspace) -> None:
+    second = _train(scored, 1)
+    pipeline.deploy(scored.url, scored.settings, second)
+    pipeline.rollback(scored.url, scored.settings)
+    report = pipeline.gate(scored.url, scored.settings, second)
+    assert not report.passed
+    assert "it was taken back" in report.reasons[0]
+    assert pipeline.deploy(scored.url, scored.settings, second).version == second
+
+
 def test_every_change_of_state_is_kept(scored: Workspace) -> None:
     first, second = _champion(scored), _train(scored, 1)
     pipeline.deploy(scored.url, scored.settings, second)

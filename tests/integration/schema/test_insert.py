@@ -241,3 +241,12 @@ def _hour_counts(workspace: Workspace, select: str | None, user: int = 777001) -
             [user],
         ).fetchall()
     return [value for (value,) in rows]
+
+
+def test_one_statement_may_insert_rows_of_very_many_users(migrated: Workspace) -> None:
+    """One lock a user would fill the server's lock table and fail the statement."""
+    with migrated.connect() as connection:
+        connection.execute(
+            "INSERT INTO transactions (user_id, amount) SELECT g, 1 FROM generate_series(1, 40000) AS g"
+        )
+        assert connection.execute("SELECT count(*) FROM transactions").fetchone() == (40_000,)

@@ -54,10 +54,10 @@ def test_card_precision_takes_each_cards_highest_score_and_drops_caught_cards() 
     assert card_precision(scores, rows, tested, top=1) == 0.5
 
 
-def test_the_folds_follow_each_other_by_a_test_period() -> None:
+def test_the_folds_follow_each_other_by_a_week() -> None:
     later = PLAN.shifted(3)
-    assert (later.start - PLAN.start).days == 6
-    assert later.test_start == datetime(2026, 3, 11, tzinfo=UTC)
+    assert (later.start - PLAN.start).days == 21
+    assert later.test_start == datetime(2026, 3, 26, tzinfo=UTC)
 
 
 def test_impossible_plans_are_refused() -> None:
