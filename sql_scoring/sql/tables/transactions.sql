@@ -24,6 +24,14 @@ CREATE TABLE public.transactions (
     feature_values real[],
     -- Why the row has no decision although a model is deployed.
     unscored_reason text,
+    -- Judged fraud, and let through by chance so that its label is learnt: fraud_flag says LEGITIMATE.
+    is_let_through boolean NOT NULL DEFAULT false,
+    -- What the other of champion and challenger says about the row, while there is a challenger.
+    shadow_version text,
+    shadow_probability double precision,
+    -- What the other model saw, where that is not feature_values.
+    shadow_feature_values real[],
+    shadow_error text,
     CONSTRAINT transactions_pkey PRIMARY KEY (user_id, transaction_id),
     CONSTRAINT transactions_amount_range CHECK (amount >= 0 AND amount < 1e12),
     CONSTRAINT transactions_amount_decimals CHECK (min_scale(amount) <= 4),
@@ -41,3 +49,6 @@ INCLUDE (amount, amount_units, merchant_id, location);
 -- Retries with the same key give one row; per user, as unique constraints must carry user_id.
 CREATE UNIQUE INDEX transactions_idempotency_idx ON public.transactions (user_id, idempotency_key)
 WHERE idempotency_key IS NOT NULL;
+
+-- Monitoring reads the newest days. Rows arrive in this order, so a few pages of summary do.
+CREATE INDEX transactions_received_idx ON public.transactions USING brin (received_at) WITH (autosummarize = on);

@@ -11,3 +11,17 @@ BEFORE INSERT ON public.transactions
 FOR EACH STATEMENT
 WHEN (current_setting('rowguard.load_history', true) IS NOT DISTINCT FROM 'on')
 EXECUTE FUNCTION scoring.keep_history_undecided();
+
+-- The following two come after score_on_insert: triggers fire in the order of their names.
+CREATE TRIGGER shadow_on_insert
+BEFORE INSERT ON public.transactions
+FOR EACH ROW
+WHEN (current_setting('rowguard.load_history', true) IS DISTINCT FROM 'on')
+EXECUTE FUNCTION scoring.shadow_on_insert();
+
+-- Costs nothing on rows that are not flagged.
+CREATE TRIGGER spare_on_insert
+BEFORE INSERT ON public.transactions
+FOR EACH ROW
+WHEN (new.fraud_flag = 'FRAUD' AND current_setting('rowguard.load_history', true) IS DISTINCT FROM 'on')
+EXECUTE FUNCTION scoring.spare_on_insert();
