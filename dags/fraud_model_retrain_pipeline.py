@@ -1,4 +1,4 @@
-"""Nightly: refresh features → train → gate → deploy → verify.
+"""Nightly: refresh features → train → gate → deploy → verify → monitor.
 
 Each task calls the function behind the command of the same purpose; nothing is decided here. Whatever is
 heavy is imported inside the tasks, because the scheduler reads this file again and again.
@@ -7,6 +7,7 @@ What a night can end with:
     a new champion           every task succeeded
     the same model again     gate, deploy and verify are skipped; the champion is that very model already
     a refused candidate      deploy and verify are skipped; gate's result says why, and the champion stays
+    an alarm                 monitor is red, whatever the night did before; its one line says what to look at
     a failure                red; an unreachable database is tried again, everything else is not
 """
 
@@ -149,11 +150,32 @@ def fraud_model_retrain_pipeline() -> None:
             )
         return result
 
+    @task(trigger_rule="none_failed", retries=0)
+    def monitor() -> dict[str, Any]:
+        """`rowguard monitor`: also on nights without a new model."""
+        from rowguard import pipeline
+        from rowguard.local import resolve_database_url
+        from rowguard.settings import settings
+
+        report = settings().state_dir / "monitoring" / "report.html"
+        with _retry_only_what_passes():
+            found = pipeline.monitor(resolve_database_url(settings()), report=report)
+        result = _result(
+            champion=found.champion,
+            challenger=found.challenger,
+            measures=len(found.measures),
+            alarms=[f"{row['measure']} of {row['subject']}" for row in found.alarms],
+            report=str(report),
+        )
+        if found.alarms:
+            raise AirflowFailException(found.sentence())
+        return result
+
     candidate: Any = train()  # between tasks a reference to the result, inside them the result
     refresh_features() >> candidate
     gated: Any = gate(candidate)
     deployed: Any = deploy(gated)
-    verify(deployed)
+    verify(deployed) >> monitor()
 
 
 @contextmanager

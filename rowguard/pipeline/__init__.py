@@ -15,12 +15,14 @@ from rowguard.pipeline._lifecycle import (
     train,
     withdraw,
 )
+from rowguard.pipeline._monitor import Monitoring, monitor
 from rowguard.pipeline._verify import VerifyReport, verify
 
 __all__ = [
     "GateReport",
     "LetThrough",
     "Migration",
+    "Monitoring",
     "Retraining",
     "VerifyReport",
     "backtest",
@@ -29,6 +31,7 @@ __all__ = [
     "gate",
     "let_through",
     "migrate",
+    "monitor",
     "promote",
     "retrain",
     "rollback",
