@@ -1,7 +1,7 @@
 """Airflow on the local stack: UI, scheduler, triggerer and DAG processor, until Ctrl-C.
 
-Run by `make airflow` in Airflow's own environment. Whatever Airflow starts is remembered while it runs, because some of
-it outlives a plain signal to the parent; at the end all of it is stopped, and only that.
+Run by `make airflow` in Airflow's own environment. Whatever Airflow starts is remembered while it runs, because some
+of it outlives a plain signal to the parent; at the end all of it is stopped, and only that.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def is_open(port: int) -> bool:
 
 def answers(port: int) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v2/monitor/health", timeout=2) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v2/monitor/health", timeout=2) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False
