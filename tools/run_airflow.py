@@ -80,6 +80,8 @@ def variables(home: Path, port: int) -> dict[str, str]:
     """Airflow's settings. Port, base URL and execution API URL belong together."""
     return {
         "AIRFLOW_HOME": str(home),
+        # `standalone` starts its parts by name.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PARALLELISM": "2",
