@@ -49,6 +49,12 @@ def _day(description: str) -> Param:
     },
     params={
         "from": _day("First day of the training window; empty: as far back as the data go."),
+        "days": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            description="Instead of the first day: so many days before the cut-off.",
+        ),
         "to": _day("Cut-off: only labels known by then are used; empty: now."),
     },
     tags=["rowguard"],
@@ -76,12 +82,18 @@ def fraud_model_retrain_pipeline() -> None:
         from rowguard.settings import settings
 
         params = get_current_context()["params"]
+        if params["from"] and params["days"]:
+            raise AirflowFailException("give either the first day (from) or the number of days, not both")
+        cutoff = _instant(params["to"])
+        start = _instant(params["from"])
+        if params["days"]:
+            start = (cutoff or datetime.now(UTC)) - timedelta(days=params["days"])
         with _retry_only_what_passes():
             trained = pipeline.train(
                 resolve_database_url(settings()),
                 settings(),
-                start=_instant(params["from"]),
-                cutoff=_instant(params["to"]),
+                start=start,
+                cutoff=cutoff,
                 progress=log.info,
             )
         return _result(

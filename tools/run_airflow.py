@@ -92,6 +92,8 @@ def variables(home: Path, port: int) -> dict[str, str]:
         "AIRFLOW__API__BASE_URL": f"http://localhost:{port}",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://localhost:{port}/execution/",
         "AIRFLOW__API__WORKERS": "1",
+        # A busy machine answers late; the default of 5 s fails tasks before they begin.
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         "NO_COLOR": "1",
     }
 

@@ -170,7 +170,7 @@ def test_three_nights(airflow: Airflow, scored: Workspace) -> None:
     assert champion(scored) == new
 
     strict = {"ROWGUARD_GATE_MIN_FRAUDS": "100000"}
-    third = airflow.test(RETRAIN, scored, {"from": _days_of_history(scored, skip=6)}, extra=strict)
+    third = airflow.test(RETRAIN, scored, {"days": 38}, extra=strict)
     assert third.tasks["gate"] == "success"
     assert third.results["gate"]["passed"] is False
     assert "fewer than 100,000" in third.results["gate"]["reasons"][0]
