@@ -62,5 +62,9 @@ class RegistryError(RowguardError):
     """The model registry does not allow this."""
 
 
+class MonitoringAlarm(RowguardError):
+    """Monitoring found something that somebody should look at."""
+
+
 class NoModelError(RowguardError):
     """No model is deployed yet; run: rowguard retrain"""

@@ -89,7 +89,11 @@ def run_dbt(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, **profile_variables(url)},
+        env={
+            **os.environ,
+            **profile_variables(url),
+            "ROWGUARD_LABEL_DELAY_DAYS": str(settings.label_delay_days),
+        },
     )
     reasons: list[str] = []
     assert process.stdout is not None

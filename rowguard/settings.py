@@ -44,6 +44,20 @@ class Settings(BaseSettings):
     label_delay_days: int = Field(default=7, ge=0)
     """Days until frauds are usually found out; evaluation waits this long."""
 
+    gate_min_frauds: int = Field(default=10, ge=1)
+    """Labelled frauds that a candidate must have been evaluated on."""
+
+    gate_max_nodes: int = Field(default=50_000, ge=1)
+    gate_max_sql_mb: float = Field(default=10, gt=0)
+    """Largest forest, and longest function text, that may go live."""
+
+    gate_max_first_call_ms: float = Field(default=1_000, gt=0)
+    gate_max_call_ms: float = Field(default=5, gt=0)
+    """Slowest function that may go live: its first call in a connection, and the median of later ones."""
+
+    keep_versions: int = Field(default=10, ge=1)
+    """Former champions and challengers whose functions stay; older ones are pruned, their history is kept."""
+
     @model_validator(mode="after")
     def _one_models_folder_per_database(self) -> Settings:
         if self.database_url is not None and "models_dir" not in self.model_fields_set:

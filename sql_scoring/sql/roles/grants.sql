@@ -35,5 +35,6 @@ GRANT SELECT ON public.transactions, public.users, public.fraud_labels TO rowgua
 
 GRANT USAGE ON SCHEMA scoring, features TO rowguard_trainer, rowguard_readonly;
 
-GRANT SELECT ON scoring.models, scoring.model_state_changes, scoring.model_revisions
+GRANT SELECT ON scoring.models, scoring.model_state_changes, scoring.model_revisions, scoring.gate_reports,
+scoring.let_through_shares
 TO rowguard_trainer, rowguard_readonly;

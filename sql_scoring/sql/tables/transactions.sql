@@ -30,6 +30,14 @@ CREATE TABLE public.transactions (
     user_txns_before bigint,
     user_amount_before numeric,
     user_amount_squares_before numeric,
+    -- Judged fraud, and let through by chance so that its label is learnt: fraud_flag says LEGITIMATE.
+    is_let_through boolean NOT NULL DEFAULT false,
+    -- What the other of champion and challenger says about the row, while there is a challenger.
+    shadow_version text,
+    shadow_probability double precision,
+    -- What the other model saw, where that is not feature_values.
+    shadow_feature_values real[],
+    shadow_error text,
     CONSTRAINT transactions_pkey PRIMARY KEY (user_id, transaction_id),
     CONSTRAINT transactions_amount_range CHECK (amount >= 0 AND amount < 1e12),
     CONSTRAINT transactions_amount_decimals CHECK (min_scale(amount) <= 4),
@@ -58,3 +66,6 @@ WHERE location IS NOT NULL;
 -- Retries with the same key give one row; per user, as unique constraints must carry user_id.
 CREATE UNIQUE INDEX transactions_idempotency_idx ON public.transactions (user_id, idempotency_key)
 WHERE idempotency_key IS NOT NULL;
+
+-- Monitoring reads the newest days. Rows arrive in this order, so a few pages of summary do.
+CREATE INDEX transactions_received_idx ON public.transactions USING brin (received_at) WITH (autosummarize = on);

@@ -32,3 +32,17 @@ AFTER UPDATE OF user_id, occurred_at, amount ON public.transactions
 FOR EACH ROW
 WHEN ((OLD.user_id, OLD.occurred_at, OLD.amount) IS DISTINCT FROM (NEW.user_id, NEW.occurred_at, NEW.amount))
 EXECUTE FUNCTION scoring.forget_totals();
+
+-- The following two come after score_on_insert: triggers fire in the order of their names.
+CREATE TRIGGER shadow_on_insert
+BEFORE INSERT ON public.transactions
+FOR EACH ROW
+WHEN (current_setting('rowguard.load_history', true) IS DISTINCT FROM 'on')
+EXECUTE FUNCTION scoring.shadow_on_insert();
+
+-- Costs nothing on rows that are not flagged.
+CREATE TRIGGER spare_on_insert
+BEFORE INSERT ON public.transactions
+FOR EACH ROW
+WHEN (new.fraud_flag = 'FRAUD' AND current_setting('rowguard.load_history', true) IS DISTINCT FROM 'on')
+EXECUTE FUNCTION scoring.spare_on_insert();
