@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainSerialize
 
 BIGINT_MAX = 2**63 - 1
 INTEGER_MAX = 2**31 - 1
+MAX_ITEMS = 1_000
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 CLOCKS_MAY_DIFFER = timedelta(days=1)
 
@@ -60,8 +61,8 @@ class RawTransaction(_Body):
 
     @field_validator("occurred_at")
     @classmethod
-    def _with_zone(cls, value: datetime | None) -> datetime | None:
-        return require_zone(value)
+    def _possible(cls, value: datetime | None) -> datetime | None:
+        return require_possible(value)
 
 
 class Label(_Body):
@@ -83,10 +84,7 @@ class Label(_Body):
     @classmethod
     def _possible(cls, value: datetime | None) -> datetime | None:
         """The table takes any instant, but one that Python cannot read back would be stored and then fail."""
-        require_zone(value)
-        if value is None or EARLIEST <= value <= datetime.now(UTC) + CLOCKS_MAY_DIFFER:
-            return value
-        raise ValueError("is before 1970 or more than a day in the future")
+        return require_possible(value)
 
 
 def refuse_nul(value: str | None) -> str | None:
@@ -99,6 +97,13 @@ def require_zone(value: datetime | None) -> datetime | None:
     if value is not None and value.tzinfo is None:
         raise ValueError("needs a time zone, such as 2026-11-23T12:00:00Z")
     return value
+
+
+def require_possible(value: datetime | None) -> datetime | None:
+    require_zone(value)
+    if value is None or EARLIEST <= value <= datetime.now(UTC) + CLOCKS_MAY_DIFFER:
+        return value
+    raise ValueError("is before 1970 or more than a day in the future")
 
 
 def _kind(body: Any) -> str:
@@ -115,15 +120,33 @@ PredictRequest = Annotated[
 ]
 
 
-class Prediction(BaseModel):
+class PredictBatch(_Body):
+    """Several questions at once, of both forms if need be."""
+
+    items: Annotated[list[PredictRequest], Field(min_length=1, max_length=MAX_ITEMS)]
+
+
+class Scored(BaseModel):
     """The model's answer. `probability` is the confidence in `prediction`."""
 
     prediction: int
     probability: float
     flag: str
-    message: str
     fraud_probability: float
     model_version: str
+
+
+class Prediction(Scored):
+    """The model's answer. `probability` is the confidence in `prediction`."""
+
+    message: str
+
+
+class Predictions(BaseModel):
+    """Answers in the order of the questions."""
+
+    predictions: list[Scored]
+    message: str
 
 
 class Decision(BaseModel):
