@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from fastapi.routing import APIRoute
 from limits import RateLimitItem, parse
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import FixedWindowRateLimiter
 from starlette.datastructures import Headers
 from starlette.routing import BaseRoute
 from starlette.types import Scope
@@ -79,27 +79,27 @@ class Access:
         self._refused_rate = parse_rate(REFUSED_RATE)
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
 
-    def check(self, scope: Scope, headers: Headers) -> None:
+    async def check(self, scope: Scope, headers: Headers) -> None:
         """Raises ApiProblem when the request may not pass."""
         path = scope["path"]
         address = scope["client"][0] if scope.get("client") else "unknown"
         if self._authenticator is None:
             _require_local_host(headers)
-            self._count(self._rate, address)
+            await self._count(self._rate, address)
             return
         needed = self._scopes.get(path)
         if needed is None:  # public, or not there at all
-            self._count(self._rate, address)
+            await self._count(self._rate, address)
             return
         try:
             client = self._authenticator.client(_token(headers))
         except TokenError as error:
             # Guessing is slowed down by address; whoever holds a token is not hurt by it.
-            self._count(self._refused_rate, f"refused {address}")
+            await self._count(self._refused_rate, f"refused {address}")
             raise ApiProblem(
                 401, str(error), headers={"WWW-Authenticate": 'Bearer realm="rowguard", error="invalid_token"'}
             ) from None
-        self._count(self._rate, f"client {client.subject}")
+        await self._count(self._rate, f"client {client.subject}")
         scope["state"]["client"] = client.subject
         if not needed & client.scopes:
             wanted = " or ".join(sorted(needed))
@@ -111,8 +111,8 @@ class Access:
                 },
             )
 
-    def _count(self, rate: RateLimitItem | None, key: str) -> None:
-        if rate is None or self._limiter.hit(rate, key):
+    async def _count(self, rate: RateLimitItem | None, key: str) -> None:
+        if rate is None or await self._limiter.hit(rate, key):
             return
         wait = max(1, round(rate.get_expiry()))
         raise ApiProblem(429, f"more than {rate} requests; wait", headers={"Retry-After": str(wait)})

@@ -13,6 +13,7 @@ from psycopg_pool import AsyncConnectionPool
 from api import problems
 from api.access import BEARER, Access, scopes_by_path
 from api.endpoints import labels, scoring, service
+from api.gate import Gate
 from api.guard import Guard, Record
 from api.metrics import Metrics
 from api.repository import Repository, require_silent
@@ -91,11 +92,11 @@ def create_app(config: ApiConfig) -> FastAPI:
     app.add_middleware(
         Guard,
         access=access,
-        max_requests=chosen.api_max_requests,
         max_body_bytes=chosen.api_max_body_bytes,
         timeout_s=chosen.api_request_timeout_s,
     )
     app.add_middleware(Record, metrics=metrics, log_all=chosen.api_access_log == "all")
+    app.add_middleware(Gate, metrics=metrics, max_requests=chosen.api_max_requests)
     _describe_security(app)
     return app
 

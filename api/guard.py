@@ -14,13 +14,12 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.access import Access
+from api.gate import PROBES
 from api.metrics import Metrics
 from api.problems import ApiProblem
 
 REQUEST_ID = "x-request-id"
 ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-# Probes come every few seconds and must work when everything else waits.
-PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 SLOW_S = 1.0
 log = logging.getLogger("rowguard.api")
 
@@ -92,31 +91,22 @@ def _request_id(scope: Scope) -> str:
 class Guard:
     """Plain ASGI: refuses early and cheaply, before a body is read; then bounds the body's size and the time."""
 
-    def __init__(
-        self, app: ASGIApp, access: Access, max_requests: int, max_body_bytes: int, timeout_s: float
-    ) -> None:
+    def __init__(self, app: ASGIApp, access: Access, max_body_bytes: int, timeout_s: float) -> None:
         self._app, self._access = app, access
-        self._max_requests, self._max_body_bytes, self._timeout_s = max_requests, max_body_bytes, timeout_s
-        self._running = 0
+        self._max_body_bytes, self._timeout_s = max_body_bytes, timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         try:
-            if self._running >= self._max_requests and scope["path"] not in PROBES:
-                raise ApiProblem(503, "the server is busy; try again")
             headers = Headers(scope=scope)
-            self._access.check(scope, headers)
+            await self._access.check(scope, headers)
             body = _Body(receive, headers, self._max_body_bytes)
         except ApiProblem as problem:
             await problem.response()(scope, receive, send)
             return
-        self._running += 1
-        try:
-            await self._bounded(scope, body, send)
-        finally:
-            self._running -= 1
+        await self._bounded(scope, body, send)
 
     async def _bounded(self, scope: Scope, body: _Body, send: Send) -> None:
         has_started = False

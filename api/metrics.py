@@ -21,6 +21,9 @@ class Metrics:
         self.seconds = Histogram(
             "rowguard_http_request_seconds", "Duration.", ["route"], buckets=BUCKETS_S, registry=self.registry
         )
+        self.turned_away = Counter(
+            "rowguard_http_turned_away", "Requests beyond what may be under way.", registry=self.registry
+        )
         self.decisions = Counter(
             "rowguard_decisions", "Decisions by flag.", ["endpoint", "flag"], registry=self.registry
         )

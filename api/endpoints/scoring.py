@@ -10,6 +10,7 @@ from fastapi import APIRouter, Body, Header, Response
 
 from api.access import requires
 from api.endpoints.dependencies import Counters, Database
+from api.lean import LeanRoute
 from api.problems import RESPONSES, ApiProblem
 from api.schemas import (
     Decision,
@@ -20,10 +21,9 @@ from api.schemas import (
     PredictRequest,
     RawTransaction,
     Scored,
-    refuse_nul,
 )
 
-router = APIRouter(tags=["scoring"], responses=RESPONSES)
+router = APIRouter(tags=["scoring"], responses=RESPONSES, route_class=LeanRoute)
 
 FEATURES_EXAMPLE = {
     "transaction_amount": 450.75,
@@ -103,9 +103,7 @@ async def create_transaction(
     ] = None,
 ) -> Decision:
     """Insert a transaction; the database decides it in the same transaction."""
-    row, is_new = await database.insert_transaction(
-        body.model_dump() | {"idempotency_key": refuse_nul(idempotency_key)}
-    )
+    row, is_new = await database.insert_transaction({**body.__dict__, "idempotency_key": idempotency_key})
     if is_new:
         counters.decided("transactions", row["fraud_flag"] or "NONE")
     else:

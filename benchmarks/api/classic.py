@@ -62,6 +62,7 @@ class Model:
         document = joblib.load(path)
         self.forest, self.names = document["forest"], document["names"]
         self.threshold, self.version = document["threshold"], document["version"]
+        self.feature_function = str(document["feature_function"])
         self.forest.n_jobs = 1
 
     def score(self, values: Any) -> dict[str, Any]:
@@ -79,10 +80,9 @@ class Model:
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    app.state.model = Model(os.environ["CLASSIC_MODEL"])
-    app.state.velocity = (SQL / "velocity.sql").read_text().replace(
-        "live_feature_values", os.environ["CLASSIC_FEATURE_FUNCTION"]
-    )
+    app.state.model = model = Model(os.environ["CLASSIC_MODEL"])
+    velocity = (SQL / "velocity.sql").read_text()
+    app.state.velocity = velocity.replace("live_feature_values", model.feature_function)
     app.state.insert = (SQL / "insert.sql").read_text()
     pool = AsyncConnectionPool(
         os.environ["CLASSIC_DATABASE_URL"], open=False, min_size=2, max_size=10, kwargs={"autocommit": True}

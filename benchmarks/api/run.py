@@ -27,6 +27,7 @@ from sql_scoring.registry import champion_version, get_model
 from trainer.artifact import artifact_path, load_artifact
 
 CONNECTIONS = (1, 10, 50)
+CLASSIC_DATABASE = "classic"
 KINDS = ("predict", "transactions")
 OVERLOAD_CONNECTIONS = 1_000
 SECRET = "benchmark-benchmark-benchmark-benchmark"
@@ -40,10 +41,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=1, help="worker processes of each service")
     parser.add_argument("--markdown", action="store_true")
+    parser.add_argument("--folder", type=Path, help="keep the databases here and use them again")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="rowguard-bench-") as folder:
-        Path(folder).chmod(0o711)
-        with services(Path(folder), given.workers) as (classic, ours):
+    with ExitStack() as stack:
+        folder = given.folder
+        if folder is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rowguard-bench-")))
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o711)
+        with services(folder.absolute(), given.workers, keep=given.folder is not None) as (classic, ours):
             document = {
                 "workers": given.workers,
                 "wrong_answers": compare(classic, ours),
@@ -54,20 +60,22 @@ def main() -> None:
 
 
 @contextmanager
-def services(folder: Path, workers: int) -> Iterator[tuple[Service, Service]]:
+def services(folder: Path, workers: int, *, keep: bool = False) -> Iterator[tuple[Service, Service]]:
     """Both services before databases of equal content; ours through PgBouncer where it is installed."""
     with ExitStack() as stack:
         server = PostgresServer(folder / "postgres", durable=True)
-        stack.callback(server.destroy)
-        url = server.ensure_running()
-        prepare(url, folder)
-        classic_url = server.create_database("classic", template=url.rpartition("/")[2])
-        with psycopg.connect(classic_url, autocommit=True) as connection:
-            connection.execute("ALTER TABLE transactions DISABLE TRIGGER USER")
-            connection.execute("VACUUM ANALYZE")
-            function = export_model(connection, folder)
         pgbouncer = PgBouncer(folder / "pgbouncer", server)
-        stack.callback(pgbouncer.destroy)
+        stack.callback(server.stop if keep else server.destroy)
+        stack.callback(pgbouncer.stop if keep else pgbouncer.destroy)
+        url = server.ensure_running()
+        classic_url = server.url_for(CLASSIC_DATABASE)
+        if not (folder / "forest.joblib").exists():
+            prepare(url, folder)
+            server.create_database(CLASSIC_DATABASE, template=url.rpartition("/")[2])
+            with psycopg.connect(classic_url, autocommit=True) as connection:
+                connection.execute("ALTER TABLE transactions DISABLE TRIGGER USER")
+                connection.execute("VACUUM ANALYZE")
+                export_model(connection, folder)
         pooled_url = pgbouncer.ensure_running()
         port = free_port()
         classic = stack.enter_context(
@@ -81,7 +89,6 @@ def services(folder: Path, workers: int) -> Iterator[tuple[Service, Service]]:
                 {
                     "CLASSIC_MODEL": str(folder / "forest.joblib"),
                     "CLASSIC_DATABASE_URL": classic_url,
-                    "CLASSIC_FEATURE_FUNCTION": function,
                 },
                 folder / "classic.log",
             )
@@ -114,15 +121,20 @@ def _token() -> str:
     return mint(Settings(jwt_secret=SecretStr(SECRET), _env_file=None), "benchmark", SCOPES, 86_400)
 
 
-def export_model(connection: psycopg.Connection, folder: Path) -> str:
-    """The champion as the classic service loads it; answers the name of its feature function."""
+def export_model(connection: psycopg.Connection, folder: Path) -> None:
+    """The champion as the classic service loads it."""
     version = champion_version(connection)
     assert version is not None
     record = get_model(connection, version)
     forest = load_artifact(artifact_path(folder / "state", version), record.artifact_sha256)
-    document = {"forest": forest, "names": record.feature_names, "threshold": record.threshold, "version": version}
+    document = {
+        "forest": forest,
+        "names": record.feature_names,
+        "threshold": record.threshold,
+        "version": version,
+        "feature_function": f"live_feature_values_{record.feature_hash[:8]}",
+    }
     joblib.dump(document, folder / "forest.joblib")
-    return f"live_feature_values_{record.feature_hash[:8]}"
 
 
 def compare(classic: Service, ours: Service) -> int:
@@ -143,6 +155,7 @@ def measure(both: tuple[Service, ...], seconds: float, rounds: int) -> list[dict
         for kind in KINDS:
             for connections in CONNECTIONS:
                 for service in both:
+                    print(f"{kind}, {connections} connections, {service.name}", file=sys.stderr)
                     found = service.load(kind, connections, seconds, USERS)
                     seen.setdefault((kind, connections, service.name), []).append(found)
     return [
@@ -208,8 +221,8 @@ def markdown(document: dict[str, Any]) -> str:
     lines += [
         f"| `{one['endpoint']}` | {one['connections']:,} | {one['per_second']:,.0f} "
         f"| {one['refused_per_second']:,.0f} | {one['refused_without_retry_after']} | {one['errors']} "
-        f"| {one['p50_ms']:.1f} | {one['p99_ms']:.1f} | {one['memory_before_mb']:.0f}, {one['memory_mb']:.0f} "
-        f"| {one['p50_ms_afterwards']:.2f} |"
+        f"| {one['p50_ms'] or 0:.1f} | {one['p99_ms'] or 0:.1f} | {one['memory_before_mb']:.0f}, {one['memory_mb']:.0f} "
+        f"| {one['p50_ms_afterwards'] or 0:.2f} |"
         for one in document["overload"]
     ]
     lines += ["", f"Answers that differ between the two services: {document['wrong_answers']} of {CHECKED}."]

@@ -46,6 +46,7 @@ class Service:
             capture_output=True,
             text=True,
             check=True,
+            timeout=seconds + 60,
         )
         return dict(json.loads(done.stdout)) | {"memory_mb": self.memory_mb()}
 
