@@ -11,6 +11,7 @@ from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.supervisors import Multiprocess
 
 from api.app import ApiConfig, create_app
 from api.logs import log_config
@@ -66,7 +67,9 @@ def serve(settings: Settings, config: ApiConfig, *, host: str | None = None, por
     with tempfile.TemporaryDirectory(prefix="rowguard-metrics-") as folder:
         # Where workers share their counters; read by prometheus_client when a worker imports it.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        uvicorn.run(AppFactory(config), factory=True, workers=settings.api_workers, **options)
+        # What uvicorn.run() does, which insists on the application's name where a factory does as well.
+        chosen = uvicorn.Config(AppFactory(config), factory=True, workers=settings.api_workers, **options)
+        Multiprocess(chosen, sockets=[chosen.bind_socket()]).run()
 
 
 def require_authentication_beyond_loopback(settings: Settings, host: str) -> None:
