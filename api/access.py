@@ -97,7 +97,9 @@ class Access:
             # Guessing is slowed down by address; whoever holds a token is not hurt by it.
             await self._count(self._refused_rate, f"refused {address}")
             raise ApiProblem(
-                401, str(error), headers={"WWW-Authenticate": 'Bearer realm="rowguard", error="invalid_token"'}
+                401,
+                str(error),
+                headers={"WWW-Authenticate": 'Bearer realm="rowguard", error="invalid_token"'},
             ) from None
         await self._count(self._rate, f"client {client.subject}")
         scope["state"]["client"] = client.subject

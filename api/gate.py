@@ -10,7 +10,8 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.metrics import Metrics
-from api.problems import MEDIA_TYPE, RETRY_AFTER_S, Problem
+from api.problems import MEDIA_TYPE, RETRY_AFTER_S
+from api.schemas import Problem
 
 # Probes come every few seconds and must work when everything else waits.
 PROBES = frozenset({"/livez", "/readyz", "/metrics"})

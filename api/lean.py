@@ -34,7 +34,10 @@ class LeanRoute(APIRoute):
         endpoint, status = self.endpoint, self.status_code or 200
 
         async def handle(request: Request) -> Response:
-            if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            if (
+                request.headers.get("content-type", "").partition(";")[0].strip().lower()
+                != "application/json"
+            ):
                 return await ordinary(request)
             response = Response()
             response.status_code = status
@@ -45,7 +48,9 @@ class LeanRoute(APIRoute):
                 return await ordinary(request)
             answer: BaseModel = await endpoint(body=body, **values)
             return Response(
-                answer.__pydantic_serializer__.to_json(answer), response.status_code, media_type="application/json"
+                answer.__pydantic_serializer__.to_json(answer),
+                response.status_code,
+                media_type="application/json",
             )
 
         return handle

@@ -32,7 +32,9 @@ class JsonFormatter(logging.Formatter):
 
 def describe(error: BaseException) -> dict[str, Any]:
     """Type and place of an error."""
-    place = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    place = [
+        f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
+    ]
     found: dict[str, Any] = {"error": type(error).__name__, "where": place[-FRAMES:]}
     if isinstance(error, psycopg.Error) and error.sqlstate:
         found["sqlstate"] = error.sqlstate
@@ -45,7 +47,9 @@ def log_config() -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": {"()": "api.logs.JsonFormatter"}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}},
+        "handlers": {
+            "stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}
+        },
         "root": {"handlers": ["stderr"], "level": "WARNING"},
         "loggers": {"rowguard": {"level": "INFO"}, "uvicorn": {"level": "WARNING"}},
     }

@@ -6,7 +6,17 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainSerializer, Tag, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    Tag,
+    WithJsonSchema,
+    field_validator,
+)
 
 BIGINT_MAX = 2**63 - 1
 INTEGER_MAX = 2**31 - 1
@@ -18,7 +28,29 @@ UserId = Annotated[
     int, Field(ge=-BIGINT_MAX - 1, le=BIGINT_MAX, strict=True, description="Whose transaction it is.")
 ]
 MerchantId = Annotated[int, Field(ge=-BIGINT_MAX - 1, le=BIGINT_MAX, strict=True)]
-Amount = Annotated[Decimal, Field(ge=0, lt=10**12, decimal_places=4, allow_inf_nan=False)]
+# Text keeps every digit where the caller's JSON library would not.
+AMOUNT_SCHEMA = {
+    "description": "At most 4 decimals.",
+    "anyOf": [
+        {"type": "number", "minimum": 0, "exclusiveMaximum": 10**12, "multipleOf": 0.0001},
+        {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,4})?$"},
+    ],
+}
+Amount = Annotated[
+    Decimal,
+    Field(ge=0, lt=10**12, decimal_places=4, allow_inf_nan=False),
+    WithJsonSchema(AMOUNT_SCHEMA),
+]
+
+
+def _require_text(value: Any) -> Any:
+    """Pydantic also takes numbers for instants, in a unit that it guesses."""
+    if isinstance(value, str | datetime):
+        return value
+    raise ValueError("is no instant such as 2026-11-23T12:00:00Z")
+
+
+Instant = Annotated[datetime, BeforeValidator(_require_text)]
 
 
 class _Body(BaseModel):
@@ -52,7 +84,7 @@ class RawTransaction(_Body):
     amount: Amount
     merchant_id: MerchantId | None = None
     location: str | None = Field(None, max_length=64)
-    occurred_at: datetime | None = Field(None, description="Now, if it is left out. A zone is required.")
+    occurred_at: Instant | None = Field(None, description="Now, if it is left out. A zone is required.")
 
     @field_validator("location")
     @classmethod
@@ -71,7 +103,7 @@ class Label(_Body):
     user_id: UserId
     transaction_id: Annotated[int, Field(ge=-BIGINT_MAX - 1, le=BIGINT_MAX, strict=True)]
     is_fraud: bool = Field(strict=True)
-    labelled_at: datetime | None = Field(None, description="When it became known; now, if it is left out.")
+    labelled_at: Instant | None = Field(None, description="When it became known; now, if it is left out.")
     source: str = Field("api", min_length=1, max_length=64)
 
     @field_validator("source")

@@ -67,11 +67,16 @@ def read_secret(settings: Settings) -> str | None:
     if settings.jwt_secret is not None:
         secret, name = settings.jwt_secret.get_secret_value(), "ROWGUARD_JWT_SECRET"
     elif settings.jwt_secret_file is not None:
-        secret, name = _read(settings.jwt_secret_file, "ROWGUARD_JWT_SECRET_FILE").strip(), "the secret's file"
+        secret, name = (
+            _read(settings.jwt_secret_file, "ROWGUARD_JWT_SECRET_FILE").strip(),
+            "the secret's file",
+        )
     else:
         return None
     if len(secret.encode()) < SECRET_BYTES:
-        raise SettingsError(f"{name} holds fewer than {SECRET_BYTES} bytes; `openssl rand -hex 32` makes a good one")
+        raise SettingsError(
+            f"{name} holds fewer than {SECRET_BYTES} bytes; `openssl rand -hex 32` makes a good one"
+        )
     return secret
 
 

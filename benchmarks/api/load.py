@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -46,7 +47,8 @@ class Tally:
             "max_ms": quantile(1.0),
             "statuses": {str(status): count for status, count in sorted(self.statuses.items())},
             "refused_per_second": round(self.statuses[503] / duration, 1),
-            "errors": self.broken + sum(count for status, count in self.statuses.items() if status not in (200, 201, 503)),
+            "errors": self.broken
+            + sum(count for status, count in self.statuses.items() if status not in (200, 201, 503)),
             "refused_without_retry_after": self.without_retry_after,
         }
 
@@ -110,19 +112,21 @@ class Connection(asyncio.Protocol):
             self.closed.set_result(None)
 
 
-async def run(host: str, port: int, connections: int, seconds: float, requests: list[bytes]) -> dict[str, Any]:
+async def run(
+    host: str, port: int, connections: int, seconds: float, requests: list[bytes]
+) -> dict[str, Any]:
     """Load for that long; the first fifth is warm-up and does not count."""
     loop = asyncio.get_running_loop()
     now = time.perf_counter()
     tally = Tally(now + seconds * WARM_UP_SHARE, now + seconds)
     stride = max(1, len(requests) // connections)
-    made = await asyncio.gather(
-        *(
-            loop.create_connection(lambda n=number: Connection(requests, n * stride, tally), host, port)
-            for number in range(connections)
-        ),
-        return_exceptions=True,
-    )
+
+
+    def make(number: int) -> Callable[[], Connection]:
+        return lambda: Connection(requests, number * stride, tally)
+
+    opening = (loop.create_connection(make(number), host, port) for number in range(connections))
+    made = await asyncio.gather(*opening, return_exceptions=True)
     protocols = [one[1] for one in made if not isinstance(one, BaseException)]
     tally.broken += len(made) - len(protocols)
     await asyncio.wait([one.closed for one in protocols], timeout=seconds + 30)

@@ -1,7 +1,7 @@
 """rowguard's API against the classic service: requests a second, latency, errors, memory; and under overload.
 
-Both services stand on one durable private PostgreSQL with the same forest, each with a database of its own of the same
-content. They are loaded in turn, round after round; what is reported are medians over the rounds. The load generator,
+Both services stand on one durable private PostgreSQL with the same forest, each with a database of its own of the
+same content. They are loaded in turn, round after round; what is reported are medians over the rounds. The load generator,
 the services and the database share the machine's cores, so compare ratios and not times.
 """
 
@@ -82,8 +82,8 @@ def services(folder: Path, workers: int, *, keep: bool = False) -> Iterator[tupl
             running(
                 "classic",
                 [
-                    sys.executable, "-m", "uvicorn", "benchmarks.api.classic:app", "--port", str(port), "--loop=uvloop",
-                    "--http=httptools", "--no-access-log", "--log-level=warning", f"--workers={workers}",
+                    sys.executable, "-m", "uvicorn", "benchmarks.api.classic:app", "--port", str(port),
+                    "--loop=uvloop", "--http=httptools", "--no-access-log", "--log-level=warning", f"--workers={workers}",
                 ],
                 port,
                 {
@@ -104,7 +104,16 @@ def services(folder: Path, workers: int, *, keep: bool = False) -> Iterator[tupl
         }
         if pooled_url is not None:
             environment["POOLED_DATABASE_URL"] = pooled_url
-        command = [sys.executable, "-m", "rowguard.cli", "serve", "--port", str(port), "--workers", str(workers)]
+        command = [
+            sys.executable,
+            "-m",
+            "rowguard.cli",
+            "serve",
+            "--port",
+            str(port),
+            "--workers",
+            str(workers),
+        ]
         headers = {"authorization": f"bearer {_token()}"}
         ours = stack.enter_context(
             running("rowguard", command, port, environment, folder / "rowguard.log", headers)
@@ -167,7 +176,8 @@ def measure(both: tuple[Service, ...], seconds: float, rounds: int) -> list[dict
                 measure: statistics.median([one[measure] for one in found])
                 for measure in ("per_second", "p50_ms", "p99_ms", "memory_mb")
             },
-            "errors": sum(one["errors"] for one in found) + sum(one["statuses"].get("503", 0) for one in found),
+            "errors": sum(one["errors"] for one in found)
+            + sum(one["statuses"].get("503", 0) for one in found),
         }
         for (kind, connections, name), found in seen.items()
     ]
@@ -214,14 +224,15 @@ def markdown(document: dict[str, Any]) -> str:
         )
     lines += [
         "",
-        "| Overload | Connections | Served/s | Refused with 503/s | Without Retry-After | Other errors | p50 ms served "
-        "| p99 ms served | Memory MB before, after | p50 ms alone afterwards |",
+        "| Overload | Connections | Served/s | Refused with 503/s | Without Retry-After | Other errors "
+        "| p50 ms served | p99 ms served | Memory MB before, after | p50 ms alone afterwards |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [
         f"| `{one['endpoint']}` | {one['connections']:,} | {one['per_second']:,.0f} "
         f"| {one['refused_per_second']:,.0f} | {one['refused_without_retry_after']} | {one['errors']} "
-        f"| {one['p50_ms'] or 0:.1f} | {one['p99_ms'] or 0:.1f} | {one['memory_before_mb']:.0f}, {one['memory_mb']:.0f} "
+        f"| {one['p50_ms'] or 0:.1f} | {one['p99_ms'] or 0:.1f} "
+        f"| {one['memory_before_mb']:.0f}, {one['memory_mb']:.0f} "
         f"| {one['p50_ms_afterwards'] or 0:.2f} |"
         for one in document["overload"]
     ]

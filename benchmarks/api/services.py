@@ -41,7 +41,14 @@ class Service:
         """Requests of one kind from that many connections; the generator is a process of its own."""
         lines = "\n".join(json.dumps([*one, self.headers]) for one in requests(kind, users))
         done = subprocess.run(
-            [sys.executable, str(HERE / "load.py"), "127.0.0.1", str(self.port), str(connections), str(seconds)],
+            [
+                sys.executable,
+                str(HERE / "load.py"),
+                "127.0.0.1",
+                str(self.port),
+                str(connections),
+                str(seconds),
+            ],
             input=lines,
             capture_output=True,
             text=True,

@@ -3,7 +3,7 @@ REVOKE ALL ON public.transactions FROM rowguard_app, rowguard_api;
 
 REVOKE ALL (
     user_id, transaction_id, occurred_at, received_at, amount, merchant_id, location, idempotency_key, fraud_flag,
-    fraud_probability, model_version, scored_at, unscored_reason
+    fraud_probability, model_version, scored_at, feature_values, unscored_reason
 ) ON public.transactions FROM rowguard_app, rowguard_api;
 
 REVOKE ALL ON public.fraud_labels FROM rowguard_api;

@@ -9,12 +9,12 @@ REVOKE UPDATE (home_location, updated_at) ON public.users FROM rowguard_api;
 
 REVOKE ALL ON public.fraud_labels FROM rowguard_api;
 
--- Applications insert, and read what they inserted and what was decided; not what the model saw of the user's past.
+-- Applications insert, and read what they inserted and what was decided; the table's own book-keeping is not theirs.
 GRANT INSERT ON public.transactions TO rowguard_app;
 
 GRANT SELECT (
     user_id, transaction_id, occurred_at, received_at, amount, merchant_id, location, idempotency_key, fraud_flag,
-    fraud_probability, model_version, scored_at, unscored_reason
+    fraud_probability, model_version, scored_at, feature_values, unscored_reason
 ) ON public.transactions TO rowguard_app;
 
 -- The API: the columns that its statements name, and no others.

@@ -16,7 +16,9 @@ RAW = {"user_id": 42, "amount": 450.75, "location": "DE", "occurred_at": "2026-1
 
 
 def test_a_batch_is_answered_in_order_like_its_questions_alone(api: Api, rows_of: Count) -> None:
-    items = [FEATURES | {"transaction_amount": 10.0 * n} if n % 3 else RAW | {"user_id": n} for n in range(30)]
+    items = [
+        FEATURES | {"transaction_amount": 10.0 * n} if n % 3 else RAW | {"user_id": n} for n in range(30)
+    ]
     before = rows_of("transactions")
     answer = api.client.post("/predict/batch", json={"items": items})
     assert answer.status_code == 200, answer.text

@@ -81,7 +81,9 @@ def test_a_body_that_does_not_arrive_is_given_up(bounded: Api) -> None:
     with socket.create_connection(("127.0.0.1", port or 0), timeout=10) as client:
         client.sendall(
             b"POST /transactions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
-            b"authorization: bearer " + token("write", sub="slow").encode() + b"\r\ncontent-length: 50\r\n\r\n{"
+            b"authorization: bearer "
+            + token("write", sub="slow").encode()
+            + b"\r\ncontent-length: 50\r\n\r\n{"
         )
         assert client.recv(65_536).startswith(b"HTTP/1.1 408 ")
 
@@ -182,7 +184,9 @@ def test_without_authentication_only_loopback_is_bound(tmp_path: Path, host: str
         ({"api_workers": "0"}, "api_workers"),
     ],
 )  # fmt: skip
-def test_settings_of_no_use_are_one_clear_line(tmp_path: Path, settings: dict[str, str], message: str) -> None:
+def test_settings_of_no_use_are_one_clear_line(
+    tmp_path: Path, settings: dict[str, str], message: str
+) -> None:
     done = subprocess.run(
         serve_command(free_port()),
         cwd=CHECKOUT,
@@ -195,7 +199,9 @@ def test_settings_of_no_use_are_one_clear_line(tmp_path: Path, settings: dict[st
     assert "short" not in done.stderr
 
 
-def test_an_open_loopback_serves_names_of_this_machine_only(migrated_template: Workspace, tmp_path: Path) -> None:
+def test_an_open_loopback_serves_names_of_this_machine_only(
+    migrated_template: Workspace, tmp_path: Path
+) -> None:
     with serving(migrated_template.url, tmp_path) as api:
         for host in ("localhost", "localhost:8001", "127.0.0.1:1", "[::1]:80"):
             assert api.client.get("/", headers={"Host": host}).status_code == 200
@@ -290,7 +296,12 @@ def test_token_mints_what_the_server_takes(bounded: Api, tmp_path: Path) -> None
     assert bounded.client.post("/transactions", json=RAW, headers=bearer(minted)).status_code == 201
     problem(bounded.client.get("/metrics", headers=bearer(minted)), 403)
     for arguments, code in ((["--scope", "root"], 2), (["--expires", "forever"], 2)):
-        assert subprocess.run([*command, *arguments], cwd=CHECKOUT, env=environment, capture_output=True).returncode == code
+        assert (
+            subprocess.run(
+                [*command, *arguments], cwd=CHECKOUT, env=environment, capture_output=True
+            ).returncode
+            == code
+        )
     without = {name: value for name, value in os.environ.items() if name != "ROWGUARD_JWT_SECRET"}
     done = subprocess.run(command, cwd=CHECKOUT, env=without, capture_output=True, text=True)
     assert done.returncode == 1 and "no secret to sign with" in done.stderr

@@ -53,7 +53,9 @@ def call(api: Api, method: str, path: str, body: Any, value: str | None) -> Any:
 
 
 @pytest.mark.parametrize("mint", [token, rsa_token], ids=["HS256", "RS256"])
-@pytest.mark.parametrize("holder", HOLDERS, ids=lambda held: "nothing" if held is None else "+".join(held) or "no scope")
+@pytest.mark.parametrize(
+    "holder", HOLDERS, ids=lambda held: "nothing" if held is None else "+".join(held) or "no scope"
+)
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "opened_by"), ENDPOINTS, ids=[one[1] for one in ENDPOINTS]
 )
@@ -81,9 +83,7 @@ def test_matrix(
 def test_the_matrix_names_every_endpoint_of_the_document(guarded_api: Api) -> None:
     document = guarded_api.client.get("/openapi.json").json()
     named = {(method, path) for method, path, *_ in ENDPOINTS}
-    documented = {
-        (method.upper(), path) for path, methods in document["paths"].items() for method in methods
-    }
+    documented = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
     assert documented <= named
     for method, path, _, _, opened_by in ENDPOINTS:
         operation = document["paths"].get(path, {}).get(method.lower(), {})
@@ -97,9 +97,11 @@ def bad_tokens() -> dict[str, str]:
     public = rsa_key().public_key()
     pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     head, body, _ = jwt.encode(claims(*SCOPES), "x" * 32, algorithm="HS256").split(".")
-    confused = base64.urlsafe_b64encode(
-        hmac.new(pem, f"{head}.{body}".encode(), hashlib.sha256).digest()
-    ).decode().rstrip("=")
+    confused = (
+        base64.urlsafe_b64encode(hmac.new(pem, f"{head}.{body}".encode(), hashlib.sha256).digest())
+        .decode()
+        .rstrip("=")
+    )
     return {
         "not a token": "x",
         "two parts": good.rpartition(".")[0],
@@ -174,7 +176,9 @@ def test_keys_that_leave_the_file_stop_to_count(scored_template: Workspace, tmp_
 
 
 def test_the_issuer_counts_where_one_is_set(scored_template: Workspace, tmp_path: Path) -> None:
-    with serving(scored_template.url, tmp_path, jwt_secret=SECRET, jwt_issuer="https://id.example.com") as api:
+    with serving(
+        scored_template.url, tmp_path, jwt_secret=SECRET, jwt_issuer="https://id.example.com"
+    ) as api:
         problem(call(api, "GET", "/model", None, token("predict")), 401)
         good = token("predict", iss="https://id.example.com")
         assert call(api, "GET", "/model", None, good).status_code == 200

@@ -37,13 +37,13 @@ GRANT USAGE ON SCHEMA scoring, features TO rowguard_trainer, rowguard_readonly;
 GRANT SELECT ON scoring.models, scoring.model_state_changes, scoring.model_revisions
 TO rowguard_trainer, rowguard_readonly;
 
--- Applications insert, and read what they inserted and what was decided; not what the model saw of the user's past.
+-- Applications insert, and read what they inserted and what was decided; the table's own book-keeping is not theirs.
 -- They may name decision columns in an INSERT (the trigger drops the values), but there is no UPDATE and no DELETE.
 GRANT INSERT ON public.transactions TO rowguard_app;
 
 GRANT SELECT (
     user_id, transaction_id, occurred_at, received_at, amount, merchant_id, location, idempotency_key, fraud_flag,
-    fraud_probability, model_version, scored_at, unscored_reason
+    fraud_probability, model_version, scored_at, feature_values, unscored_reason
 ) ON public.transactions TO rowguard_app;
 
 -- The API: the columns that its statements name, and no others.
