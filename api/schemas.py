@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -20,6 +21,7 @@ from pydantic import (
 
 BIGINT_MAX = 2**63 - 1
 INTEGER_MAX = 2**31 - 1
+SINGLE_ROUNDS_TO_ZERO = 2.0**-150
 MAX_ITEMS = 1_000
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 CLOCKS_MAY_DIFFER = timedelta(days=1)
@@ -53,6 +55,14 @@ def _require_text(value: Any) -> Any:
 Instant = Annotated[datetime, BeforeValidator(_require_text)]
 
 
+def _not_below_single(value: float) -> float:
+    """The model sees single precision; what is too small for it is 0, where the database would refuse the cast."""
+    return 0.0 if abs(value) <= SINGLE_ROUNDS_TO_ZERO else value
+
+
+Measure = Annotated[float, AfterValidator(_not_below_single)]
+
+
 class _Body(BaseModel):
     """Unknown fields are refused: a misspelt one would silently be missing to the model."""
 
@@ -67,8 +77,8 @@ class Features(_Body):
 
     model_config = ConfigDict(strict=True)
 
-    transaction_amount: float = Field(ge=0, lt=1e12, allow_inf_nan=False, description="Amount.")
-    time_since_last_txn: float | None = Field(
+    transaction_amount: Measure = Field(ge=0, lt=1e12, allow_inf_nan=False, description="Amount.")
+    time_since_last_txn: Measure | None = Field(
         None, ge=0, le=1e12, allow_inf_nan=False, description="Minutes since the user's last transaction."
     )
     num_txns_last_hour: int | None = Field(

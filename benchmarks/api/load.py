@@ -121,7 +121,6 @@ async def run(
     tally = Tally(now + seconds * WARM_UP_SHARE, now + seconds)
     stride = max(1, len(requests) // connections)
 
-
     def make(number: int) -> Callable[[], Connection]:
         return lambda: Connection(requests, number * stride, tally)
 

@@ -1,8 +1,8 @@
 """rowguard's API against the classic service: requests a second, latency, errors, memory; and under overload.
 
 Both services stand on one durable private PostgreSQL with the same forest, each with a database of its own of the
-same content. They are loaded in turn, round after round; what is reported are medians over the rounds. The load generator,
-the services and the database share the machine's cores, so compare ratios and not times.
+same content. They are loaded in turn, round after round; what is reported are medians over the rounds. The load
+generator, the services and the database share the machine's cores, so compare ratios and not times.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ def services(folder: Path, workers: int, *, keep: bool = False) -> Iterator[tupl
                 "classic",
                 [
                     sys.executable, "-m", "uvicorn", "benchmarks.api.classic:app", "--port", str(port),
-                    "--loop=uvloop", "--http=httptools", "--no-access-log", "--log-level=warning", f"--workers={workers}",
+                    "--loop=uvloop", "--http=httptools", "--no-access-log", "--log-level=warning",
+                    f"--workers={workers}",
                 ],
                 port,
                 {

@@ -17,7 +17,9 @@ EXAMPLES = 40
 
 def test_every_operation_keeps_its_promises(guarded_api: Api, tmp_path: Path) -> None:
     value = token(*SCOPES)
-    stored = guarded_api.client.post("/transactions", json={"user_id": 42, "amount": 1}, headers=bearer(value))
+    stored = guarded_api.client.post(
+        "/transactions", json={"user_id": 42, "amount": 1}, headers=bearer(value)
+    )
     done = subprocess.run(
         [
             str(Path(sys.executable).with_name("schemathesis")), "run",
