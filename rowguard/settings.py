@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
@@ -37,6 +38,42 @@ class Settings(BaseSettings):
 
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8001, ge=1, le=65535)
+
+    api_workers: int = Field(default=1, ge=1, le=64)
+    """Processes that serve; each has its own pool, limits of its own and one core's worth of Python."""
+
+    api_pool_size: int = Field(default=10, ge=1, le=200)
+    """Database connections of each worker."""
+
+    api_max_requests: int = Field(default=100, ge=1)
+    """Requests under way in each worker; more are turned away at once with 503."""
+
+    api_max_body_bytes: int = Field(default=1_048_576, ge=1_024)
+    api_request_timeout_s: float = Field(default=10.0, gt=0)
+
+    api_rate_limit: str | None = None
+    """Requests of one client in each worker, such as 500/second or 10000/minute. Unset: 1000/second where calls
+    need a token, none on an open loopback."""
+
+    api_trusted_proxies: str | None = None
+    """Addresses of proxies whose X-Forwarded-For is believed, with commas; nobody's by default."""
+
+    api_access_log: Literal["all", "problems"] = "all"
+    """Log every request, or only those that failed or were slow."""
+
+    api_tls_cert_file: Path | None = None
+    api_tls_key_file: Path | None = None
+    api_tls_key_password: SecretStr | None = None
+
+    jwt_jwks_file: Path | None = None
+    """Public keys (JWKS) that RS256 tokens are checked with; read again when the file changes."""
+
+    jwt_secret: SecretStr | None = None
+    """Shared secret for HS256 tokens, at least 32 bytes; or in a file, as containers mount secrets."""
+    jwt_secret_file: Path | None = None
+
+    jwt_audience: str = Field(default="rowguard", min_length=1)
+    jwt_issuer: str | None = None
 
     alert_budget: float = Field(default=0.01, gt=0, lt=1)
     """Share of transactions that people can look at; the decision threshold is chosen to fill it."""

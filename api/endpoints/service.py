@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST
 
+from api.access import requires
 from api.endpoints.dependencies import Counters, Database
 from api.problems import RESPONSES, ApiProblem
 from api.schemas import ModelInfo, Status
@@ -32,7 +34,12 @@ async def readyz(database: Database) -> Status:
     return Status(status="ok", message="ready")
 
 
-@router.get("/model", summary="Which model decides", responses={503: RESPONSES[503]})
+@router.get(
+    "/model",
+    summary="Which model decides",
+    responses=RESPONSES,
+    openapi_extra=requires("predict", "admin"),
+)
 async def model(database: Database) -> ModelInfo:
     champion = await database.champion()
     if champion is None:
@@ -40,6 +47,12 @@ async def model(database: Database) -> ModelInfo:
     return ModelInfo(**champion)
 
 
-@router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+@router.get(
+    "/metrics",
+    summary="Prometheus metrics",
+    response_class=PlainTextResponse,
+    responses=RESPONSES,
+    openapi_extra=requires("admin"),
+)
 async def metrics(counters: Counters) -> Response:
-    return Response(generate_latest(counters.registry), media_type=CONTENT_TYPE_LATEST)
+    return Response(counters.text(), media_type=CONTENT_TYPE_LATEST)
