@@ -7,7 +7,7 @@ from pathlib import Path
 from migrations.script_text import run_sql_file
 
 revision = "0004"
-down_revision = "0002"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 
