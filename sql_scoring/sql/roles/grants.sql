@@ -37,3 +37,9 @@ GRANT USAGE ON SCHEMA scoring, features TO rowguard_trainer, rowguard_readonly;
 
 GRANT SELECT ON scoring.models, scoring.model_state_changes, scoring.model_revisions
 TO rowguard_trainer, rowguard_readonly;
+
+REVOKE ALL ON FUNCTION public.warm_scoring() FROM public;
+
+GRANT EXECUTE ON FUNCTION public.warm_scoring() TO rowguard_app, rowguard_api, rowguard_trainer;
+
+GRANT SELECT ON scoring.rescored_transactions TO rowguard_trainer, rowguard_readonly;
