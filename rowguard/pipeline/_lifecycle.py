@@ -12,6 +12,7 @@ from rowguard.database import connect
 from rowguard.errors import GateError
 from rowguard.feature_build import FeatureBuild, build_features
 from rowguard.pipeline._gates import gate
+from rowguard.pipeline._warm import renew_pooled_connections
 from rowguard.settings import Settings
 from sql_scoring import deploy as deployments
 from sql_scoring import registry
@@ -96,14 +97,18 @@ def deploy(
         ]
     )
     progress(f"comparing {len(rows):,} rows in the database and switching")
-    return deployments.deploy_champion(
+    done = deployments.deploy_champion(
         url, settings.models_dir, version, forest, rows, built_feature_hash=features.hash
     )
+    renew_pooled_connections(settings)
+    return done
 
 
 def rollback(url: str, settings: Settings) -> deployments.Deployment:
     """Back to the champion before."""
-    return deployments.roll_back(url, settings.models_dir)
+    done = deployments.roll_back(url, settings.models_dir)
+    renew_pooled_connections(settings)
+    return done
 
 
 def retrain(
