@@ -16,6 +16,7 @@ from rowguard.pipeline._lifecycle import (
     withdraw,
 )
 from rowguard.pipeline._monitor import Monitoring, monitor
+from rowguard.pipeline._rescore import Rescoring, rescore
 from rowguard.pipeline._verify import VerifyReport, verify
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "LetThrough",
     "Migration",
     "Monitoring",
+    "Rescoring",
     "Retraining",
     "VerifyReport",
     "backtest",
@@ -33,6 +35,7 @@ __all__ = [
     "migrate",
     "monitor",
     "promote",
+    "rescore",
     "retrain",
     "rollback",
     "train",
