@@ -57,12 +57,13 @@ def load_history(
     transactions = frauds = labels = highest = 0
     # Labels refer to transactions, so they follow them; what is kept meanwhile is small: ids, flag, time.
     kept: list[pa.RecordBatch] = []
+    rest = iter(batches)
     with connect(url) as connection:
         try:
             started = _begin(connection)
-            for batch in batches:
+            for batch in rest:
                 ids = _ids(connection, batch)
-                highest = max(highest, pc.max(ids).as_py() or 0)
+                highest = max(highest, _highest_given(batch))
                 if highest > MAX_TRANSACTION_ID:
                     raise ImportFileError(
                         f"transaction_id {highest} leaves no ids for new transactions "
@@ -82,6 +83,8 @@ def load_history(
         except psycopg.errors.UndefinedTable:
             raise SchemaError from None
         except psycopg.errors.UniqueViolation as error:
+            for _ in rest:  # a file that repeats its own ids says so at its end, with the lines
+                pass
             detail = (error.diag.message_detail or str(error)).strip()
             raise ImportFileError(f"already stored: {detail} Nothing was loaded.") from None
         except psycopg.errors.IntegrityError as error:
@@ -136,6 +139,13 @@ def _ids(connection: psycopg.Connection, batch: pa.RecordBatch) -> pa.Array:
     rows = connection.execute(_sql("allocate_ids"), {"count": missing}).fetchall()
     fresh = pa.array([row[0] for row in rows], pa.int64())
     return fresh if given is None else pc.replace_with_mask(given, pc.is_null(given), fresh)
+
+
+def _highest_given(batch: pa.RecordBatch) -> int:
+    """The highest id that came with the file; those of the sequence are its own affair."""
+    if "transaction_id" not in batch.schema.names:
+        return 0
+    return pc.max(batch.column("transaction_id")).as_py() or 0
 
 
 def _transaction_rows(batch: pa.RecordBatch, ids: pa.Array, started: datetime) -> pa.RecordBatch:
