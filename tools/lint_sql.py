@@ -25,6 +25,7 @@ PLAIN = (
     "rowguard/cli/sql",
     "rowguard/pipeline/sql",
     "simulator/sql",
+    "chaos/sql",
 )
 # The first schema is built where there is nothing yet: no lock that could hurt, no table that could be large.
 # The text columns have length checks, and integers that cannot overflow are meant to be small.
