@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -23,6 +23,11 @@ class Metrics:
         )
         self.decisions = Counter(
             "rowguard_decisions", "Decisions by flag.", ["endpoint", "flag"], registry=self.registry
+        )
+        self.unscored = Gauge(
+            "rowguard_unscored_transactions",
+            "Live transactions without a decision, counted up to 100,000; NaN when the database does not answer.",
+            registry=self.registry,
         )
 
 

@@ -167,9 +167,12 @@ def lock_the_table(house: House) -> None:
 
 def lock_every_user(house: House) -> None:
     """A session that hangs while it holds the locks of all users: the policy decides the rows of the others."""
-    with house.connect() as connection, connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(7265, n) FROM generate_series(0, 4095) AS n")
-        time.sleep(LOCKED_S)
+    with house.connect() as connection:
+        connection.execute("SELECT scoring.set_policy(p_lock_timeout_ms => 1000)")
+        with connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(7265, n) FROM generate_series(0, 4095) AS n")
+            time.sleep(LOCKED_S)
+        connection.execute("SELECT scoring.set_policy(p_lock_timeout_ms => 5000)")
 
 
 def fill_the_disk(house: House) -> None:

@@ -115,7 +115,7 @@ class _Client:
             connection.close()
             raise
         assert row is not None, f"neither inserted nor there: {payment.key}"
-        return row
+        return tuple(row)
 
     def _over_http(self, payment: Payment) -> tuple[Any, ...]:
         body = {name: getattr(payment, name) for name in ("user_id", "amount", "merchant_id", "location")}

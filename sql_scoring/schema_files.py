@@ -21,6 +21,7 @@ BUILD_ORDER = (
     "tables/models.sql",
     "tables/model_state_changes.sql",
     "tables/model_revisions.sql",
+    "tables/settings.sql",
     "types/decision.sql",
     "types/fraud_score.sql",
     "functions/score_candidate.sql",
@@ -29,7 +30,9 @@ BUILD_ORDER = (
     "functions/check_transaction.sql",
     "functions/score_transaction_features.sql",
     "functions/score_transaction.sql",
+    "functions/decide_failure.sql",
     "functions/score_on_insert.sql",
+    "functions/set_policy.sql",
     "functions/keep_history_undecided.sql",
     "functions/record_home_change.sql",
     "functions/record_model_state.sql",
@@ -37,6 +40,7 @@ BUILD_ORDER = (
     "triggers/users.sql",
     "triggers/models.sql",
     "views/model_versions.sql",
+    "views/unscored_transactions.sql",
     "roles/grants.sql",
 )
 

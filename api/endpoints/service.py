@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
+import psycopg
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from psycopg_pool import PoolTimeout, TooManyRequests
 
 from api.endpoints.dependencies import Counters, Database
 from api.problems import RESPONSES, ApiProblem
@@ -41,5 +45,9 @@ async def model(database: Database) -> ModelInfo:
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
-async def metrics(counters: Counters) -> Response:
+async def metrics(counters: Counters, database: Database) -> Response:
+    try:
+        counters.unscored.set(await database.count_unscored())
+    except (psycopg.Error, PoolTimeout, TooManyRequests):  # the other figures count all the same
+        counters.unscored.set(math.nan)
     return Response(generate_latest(counters.registry), media_type=CONTENT_TYPE_LATEST)

@@ -16,6 +16,7 @@ HERE = Path(__file__).parent
 
 def upgrade() -> None:
     run_sql_file(HERE / "0006_failure_policy.upgrade.sql")
+    run_sql_file(HERE / "0006_failure_policy.trigger.sql")
 
 
 def downgrade() -> None:

@@ -1,3 +1,94 @@
+-- The failure policy: a setting, the reason on the row or a refusal, and a bounded wait for locks.
+-- One row: what happens to a transaction that cannot be scored, and how long scoring may wait for a lock.
+CREATE TABLE scoring.settings (
+    is_only boolean NOT NULL DEFAULT true,
+    -- accept: the row is stored without a decision, with its reason. refuse: the INSERT fails.
+    on_failure text NOT NULL DEFAULT 'accept',
+    lock_timeout_ms bigint NOT NULL DEFAULT 5000,
+    changed_at timestamptz NOT NULL DEFAULT now(),
+    changed_by text NOT NULL DEFAULT session_user,
+    CONSTRAINT settings_pkey PRIMARY KEY (is_only),
+    CONSTRAINT settings_one_row CHECK (is_only),
+    CONSTRAINT settings_on_failure_known CHECK (on_failure IN ('accept', 'refuse')),
+    CONSTRAINT settings_lock_timeout_range CHECK (lock_timeout_ms BETWEEN 1 AND 600000)
+);
+
+INSERT INTO scoring.settings (is_only) VALUES (true);
+
+-- Live rows without a decision, for the list and for rescoring; a row that is decided never enters it.
+CREATE INDEX transactions_unscored_idx ON public.transactions (user_id, received_at)
+WHERE model_version IS NULL AND NOT is_history;
+
+-- The failure policy: the reason that goes on the row, or an error that refuses the INSERT. Called by the trigger
+-- when a row could not be scored, never on the good path.
+CREATE OR REPLACE FUNCTION scoring.decide_failure(p_sqlstate text, p_message text)
+RETURNS text
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_refuse boolean;
+    v_budget interval;
+    v_reason text := left(p_sqlstate || ': ' || p_message, 500);
+BEGIN
+    IF p_sqlstate = '57014' THEN
+        -- A statement that used up its time is decided; one that somebody cancels ends, as they wish.
+        v_budget := current_setting('statement_timeout')::interval;
+        IF v_budget = interval '0' OR clock_timestamp() - statement_timestamp() < v_budget THEN
+            RAISE EXCEPTION '%', p_message USING ERRCODE = 'query_canceled';
+        END IF;
+    END IF;
+    v_refuse := (SELECT s.on_failure = 'refuse' FROM scoring.settings AS s);
+    IF p_sqlstate = 'NOMODEL' THEN
+        IF v_refuse THEN
+            RAISE EXCEPTION '%', p_message USING ERRCODE = 'object_not_in_prerequisite_state';
+        END IF;
+        RETURN NULL; -- before any model this is no failure, and no row needs a word about it
+    END IF;
+    IF v_refuse THEN
+        RAISE EXCEPTION 'the transaction could not be scored and is refused: %', v_reason
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Try again; rowguard policy shows the setting.';
+    END IF;
+    RAISE WARNING 'a transaction is stored without a decision: %', v_reason;
+    RETURN v_reason;
+END
+$$;
+
+-- Changes the failure policy; what is NULL stays. The time stands on the trigger's function itself, where it costs
+-- next to nothing; called without values it puts it there again, for after the function was replaced.
+CREATE OR REPLACE FUNCTION scoring.set_policy(
+    p_on_failure text DEFAULT NULL, p_lock_timeout_ms bigint DEFAULT NULL
+)
+RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_milliseconds bigint;
+BEGIN
+    UPDATE scoring.settings AS s
+    SET on_failure = coalesce(p_on_failure, s.on_failure),
+        lock_timeout_ms = coalesce(p_lock_timeout_ms, s.lock_timeout_ms),
+        changed_at = now(),
+        changed_by = session_user
+    WHERE num_nonnulls(p_on_failure, p_lock_timeout_ms) > 0;
+    SELECT s.lock_timeout_ms INTO STRICT v_milliseconds FROM scoring.settings AS s;
+    EXECUTE format('ALTER FUNCTION scoring.score_on_insert() SET lock_timeout = %L', v_milliseconds || 'ms');
+END
+$$;
+
+-- Live rows without a decision, and why; rowguard rescore decides them later.
+CREATE VIEW public.unscored_transactions AS
+SELECT
+    t.user_id,
+    t.transaction_id,
+    t.occurred_at,
+    t.received_at,
+    t.amount,
+    coalesce(t.unscored_reason, 'no model was deployed') AS reason
+FROM public.transactions AS t
+WHERE t.model_version IS NULL AND NOT t.is_history;
+
 -- A score from four features; every other feature is missing to the model, and so is NaN.
 CREATE OR REPLACE FUNCTION public.score_transaction(
     transaction_amount double precision,
@@ -29,3 +120,12 @@ BEGIN
     );
 END
 $$;
+
+REVOKE ALL ON FUNCTION scoring.decide_failure(text, text) FROM public;
+
+REVOKE ALL ON FUNCTION scoring.set_policy(text, bigint) FROM public;
+
+GRANT SELECT ON public.unscored_transactions
+TO rowguard_app, rowguard_api, rowguard_trainer, rowguard_readonly;
+
+GRANT SELECT ON scoring.settings TO rowguard_trainer, rowguard_readonly;

@@ -37,3 +37,8 @@ def test_clients_are_answered_soon_after_a_kill_without_a_restart(outcomes: dict
 def test_retries_through_a_fault_happened(outcomes: dict[str, Outcome]) -> None:
     """A fault that nobody noticed shows nothing."""
     assert outcomes["16 clients, same keys; sessions and PgBouncer killed"].retries > 0
+
+
+def test_rows_whose_lock_did_not_come_have_their_reason(outcomes: dict[str, Outcome]) -> None:
+    held = outcomes["locks of all users held for 4 s"]
+    assert held.with_reason > 0 and held.worst_s < 15

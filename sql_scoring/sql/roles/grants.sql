@@ -31,9 +31,12 @@ TO rowguard_app, rowguard_api, rowguard_trainer;
 
 GRANT SELECT ON public.model_versions TO rowguard_app, rowguard_api, rowguard_trainer, rowguard_readonly;
 
+GRANT SELECT ON public.unscored_transactions
+TO rowguard_app, rowguard_api, rowguard_trainer, rowguard_readonly;
+
 GRANT SELECT ON public.transactions, public.users, public.fraud_labels TO rowguard_trainer, rowguard_readonly;
 
 GRANT USAGE ON SCHEMA scoring, features TO rowguard_trainer, rowguard_readonly;
 
-GRANT SELECT ON scoring.models, scoring.model_state_changes, scoring.model_revisions
+GRANT SELECT ON scoring.models, scoring.model_state_changes, scoring.model_revisions, scoring.settings
 TO rowguard_trainer, rowguard_readonly;

@@ -41,3 +41,7 @@ INCLUDE (amount, amount_units, merchant_id, location);
 -- Retries with the same key give one row; per user, as unique constraints must carry user_id.
 CREATE UNIQUE INDEX transactions_idempotency_idx ON public.transactions (user_id, idempotency_key)
 WHERE idempotency_key IS NOT NULL;
+
+-- Live rows without a decision, for the list and for rescoring; a row that is decided never enters it.
+CREATE INDEX transactions_unscored_idx ON public.transactions (user_id, received_at)
+WHERE model_version IS NULL AND NOT is_history;
