@@ -4,6 +4,8 @@
 -- end of the transaction (a session lock would leak through PgBouncer). The arrival is stamped after the
 -- lock, so that per user the order of arrival is the order in which the rows became visible.
 -- Users share 4,096 locks: a statement that inserts rows of very many users must not fill the server's lock table.
+-- A lock that does not come within lock_timeout, and whatever else goes wrong while scoring, is decided by the
+-- failure policy (scoring.decide_failure); only that path costs anything. scoring.set_policy changes the time.
 -- SECURITY DEFINER: the inserting role needs no right to read other rows.
 --
 -- Written for speed where it does not show: PERFORM would run a whole query each time, an expression in IF does
@@ -12,12 +14,25 @@ CREATE OR REPLACE FUNCTION scoring.score_on_insert()
 RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '5s'
 AS $$
 DECLARE
     v_decision scoring.decision;
+    v_state text;
+    v_late text;
 BEGIN
-    IF pg_advisory_xact_lock(7265, hashint8(NEW.user_id) & 4095) IS NULL THEN
-        RETURN NEW; -- a row without a user: the table refuses it by name
+    IF NEW.user_id IS NULL THEN
+        RETURN NEW; -- the table refuses it by name
+    END IF;
+    -- The exception block is entered only when somebody else holds the lock.
+    IF NOT pg_try_advisory_xact_lock(7265, hashint8(NEW.user_id) & 4095) THEN
+        BEGIN
+            PERFORM pg_advisory_xact_lock(7265, hashint8(NEW.user_id) & 4095);
+        EXCEPTION
+            WHEN lock_not_available OR query_canceled THEN
+                v_state := SQLSTATE;
+                v_late := SQLERRM || ' while another transaction holds the lock of user ' || NEW.user_id;
+        END;
     END IF;
     NEW.received_at := clock_timestamp();
     IF NEW.occurred_at IS NULL THEN
@@ -46,24 +61,38 @@ BEGIN
         PERFORM scoring.check_transaction(NEW.amount, NEW.occurred_at);
     END IF;
 
+    IF v_state IS NOT NULL THEN
+        NEW.unscored_reason := scoring.decide_failure(v_state, v_late);
+        RETURN NEW;
+    END IF;
     BEGIN
         v_decision := scoring.score_candidate(
             NEW.user_id, NEW.amount, NEW.merchant_id, NEW.location, NEW.occurred_at
         );
     EXCEPTION
         -- A payment is never lost because its score failed; the row says why it has none.
-        WHEN OTHERS THEN
-            NEW.unscored_reason := left(SQLSTATE || ': ' || SQLERRM, 500);
-            RAISE WARNING 'transaction of user % is stored without a decision: %', NEW.user_id, SQLERRM;
+        WHEN query_canceled OR OTHERS THEN
+            NEW.unscored_reason := scoring.decide_failure(SQLSTATE, SQLERRM);
             RETURN NEW;
     END;
 
-    IF v_decision.model_version IS NOT NULL THEN
+    IF v_decision.model_version IS NULL THEN
+        NEW.unscored_reason := scoring.decide_failure('NOMODEL', 'no model is deployed yet');
+        RETURN NEW;
+    END IF;
+    IF v_decision.fraud_probability BETWEEN 0 AND 1 THEN
         NEW.fraud_probability := v_decision.fraud_probability;
         NEW.fraud_flag := CASE WHEN v_decision.is_fraud THEN 'FRAUD' ELSE 'LEGITIMATE' END;
         NEW.model_version := v_decision.model_version;
         NEW.feature_values := v_decision.feature_values;
         NEW.scored_at := NEW.received_at;
+    ELSE
+        NEW.unscored_reason := scoring.decide_failure(
+            'XX001', format(
+                'model %s is corrupt: it answers %s', v_decision.model_version,
+                coalesce(v_decision.fraud_probability::text, 'nothing')
+            )
+        );
     END IF;
     RETURN NEW;
 END
