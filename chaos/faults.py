@@ -5,6 +5,7 @@ The supervisor's part is the only help that anything gets: programs that ended a
 
 from __future__ import annotations
 
+import os
 import signal
 import tempfile
 import threading
@@ -13,6 +14,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import psycopg
 
 from chaos.house import House, train_candidate
 from chaos.killed import kill_at_every_step
@@ -79,8 +82,6 @@ def shut_down_immediately(house: House) -> None:
 
 def kill_a_backend(house: House) -> None:
     """PostgreSQL ends every session and recovers by itself."""
-    import os
-
     with house.connect() as connection:
         row = connection.execute(
             "SELECT pid FROM pg_stat_activity WHERE query LIKE 'INSERT%' OR query LIKE '-- %'"
@@ -180,15 +181,17 @@ def fill_the_disk(house: House) -> None:
     if house.disk is None:
         raise Skipped("no small file system can be mounted here (root only)")
     ballast = house.disk / "ballast"
-    with ballast.open("wb") as file, suppress(OSError):
-        while True:
-            file.write(b"\0" * 65_536)
-            file.flush()
     deadline = time.monotonic() + FULL_S
-    while time.monotonic() < deadline:  # what others free is taken as well
-        with suppress(OSError), ballast.open("ab") as file:
-            file.write(b"\0" * 65_536)
-        time.sleep(0.05)
+    with ballast.open("wb") as file:
+        while time.monotonic() < deadline:  # again and again: what others free is taken too
+            for piece in (2**24, 2**20, 2**16, 2**12):
+                with suppress(OSError):
+                    while True:
+                        os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, piece)
+            # New segments of the log are wanted now, and not in some minutes.
+            with suppress(psycopg.Error, RowguardError), house.connect() as connection:
+                connection.execute("SELECT pg_switch_wal()")
+            time.sleep(0.05)
     ballast.unlink()
     house.start_what_ended()
 

@@ -62,5 +62,9 @@ class RegistryError(RowguardError):
     """The model registry does not allow this."""
 
 
+class RetentionError(RowguardError):
+    """Old transactions could not be archived and deleted."""
+
+
 class NoModelError(RowguardError):
     """No model is deployed yet; run: rowguard retrain"""

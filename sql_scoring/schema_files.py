@@ -22,6 +22,7 @@ BUILD_ORDER = (
     "tables/model_state_changes.sql",
     "tables/model_revisions.sql",
     "tables/settings.sql",
+    "tables/retention_runs.sql",
     "types/decision.sql",
     "types/fraud_score.sql",
     "functions/score_candidate.sql",

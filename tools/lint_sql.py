@@ -24,6 +24,7 @@ PLAIN = (
     "rowguard/history/sql",
     "rowguard/cli/sql",
     "rowguard/pipeline/sql",
+    "rowguard/retention/sql",
     "simulator/sql",
     "chaos/sql",
 )

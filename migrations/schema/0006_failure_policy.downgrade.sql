@@ -96,3 +96,5 @@ DROP FUNCTION scoring.set_policy (text, bigint);
 DROP FUNCTION scoring.decide_failure (text, text);
 
 DROP TABLE scoring.settings;
+
+DROP TABLE scoring.retention_runs;

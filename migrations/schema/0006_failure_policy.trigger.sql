@@ -14,7 +14,7 @@ CREATE OR REPLACE FUNCTION scoring.score_on_insert()
 RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
-SET lock_timeout = '5s'
+SET lock_timeout = '5000ms'
 AS $$
 DECLARE
     v_decision scoring.decision;

@@ -15,6 +15,23 @@ CREATE TABLE scoring.settings (
 
 INSERT INTO scoring.settings (is_only) VALUES (true);
 
+-- One row per run of retention: what went, and from when on the windows of what stayed are whole.
+CREATE SEQUENCE scoring.retention_runs_run_id_seq AS bigint;
+
+CREATE TABLE scoring.retention_runs (
+    run_id bigint NOT NULL DEFAULT nextval('scoring.retention_runs_run_id_seq'::regclass),
+    cut timestamptz NOT NULL,
+    complete_from timestamptz NOT NULL,
+    transactions bigint NOT NULL,
+    labels bigint NOT NULL,
+    archives text[] NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    finished_at timestamptz,
+    CONSTRAINT retention_runs_pkey PRIMARY KEY (run_id)
+);
+
+ALTER SEQUENCE scoring.retention_runs_run_id_seq OWNED BY scoring.retention_runs.run_id;
+
 -- Live rows without a decision, for the list and for rescoring; a row that is decided never enters it.
 CREATE INDEX transactions_unscored_idx ON public.transactions (user_id, received_at)
 WHERE model_version IS NULL AND NOT is_history;
@@ -73,7 +90,13 @@ BEGIN
         changed_by = session_user
     WHERE num_nonnulls(p_on_failure, p_lock_timeout_ms) > 0;
     SELECT s.lock_timeout_ms INTO STRICT v_milliseconds FROM scoring.settings AS s;
-    EXECUTE format('ALTER FUNCTION scoring.score_on_insert() SET lock_timeout = %L', v_milliseconds || 'ms');
+    IF NOT EXISTS (
+        SELECT FROM pg_proc AS p
+        WHERE p.oid = 'scoring.score_on_insert()'::regprocedure
+            AND p.proconfig @> ARRAY['lock_timeout=' || v_milliseconds || 'ms']
+    ) THEN
+        EXECUTE format('ALTER FUNCTION scoring.score_on_insert() SET lock_timeout = %L', v_milliseconds || 'ms');
+    END IF;
 END
 $$;
 
@@ -128,4 +151,4 @@ REVOKE ALL ON FUNCTION scoring.set_policy(text, bigint) FROM public;
 GRANT SELECT ON public.unscored_transactions
 TO rowguard_app, rowguard_api, rowguard_trainer, rowguard_readonly;
 
-GRANT SELECT ON scoring.settings TO rowguard_trainer, rowguard_readonly;
+GRANT SELECT ON scoring.settings, scoring.retention_runs TO rowguard_trainer, rowguard_readonly;

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from rowguard.errors import GateError
 from rowguard.feature_build import FeatureBuild, build_features
 from rowguard.pipeline._gates import gate
 from rowguard.settings import Settings
+from rowguard.sql_files import read_sql
 from sql_scoring import deploy as deployments
 from sql_scoring import registry
 from sql_scoring.transpile import boundary_rows
@@ -23,6 +25,7 @@ from trainer.training import TrainingResult, sample_rows
 from trainer.training import train as train_model
 
 PARITY_ROWS = 10_000
+SQL = Path(__file__).parent / "sql"
 
 Progress = Callable[[str], None]
 
@@ -52,6 +55,8 @@ def migrate(url: str, settings: Settings, *, progress: Progress = _silent) -> Mi
     """Schema to head, features built, deployed models restored; safe to repeat."""
     progress("schema")
     deployments.migrate_schema(url, settings.models_dir)
+    with connect(url) as connection:  # a revision may have replaced the function that the lock time stands on
+        connection.execute(read_sql(SQL, "keep_policy").encode())
     progress("features")
     built = build_features(url, settings)
     progress("models")

@@ -17,6 +17,12 @@ BEGIN
         changed_by = session_user
     WHERE num_nonnulls(p_on_failure, p_lock_timeout_ms) > 0;
     SELECT s.lock_timeout_ms INTO STRICT v_milliseconds FROM scoring.settings AS s;
-    EXECUTE format('ALTER FUNCTION scoring.score_on_insert() SET lock_timeout = %L', v_milliseconds || 'ms');
+    IF NOT EXISTS (
+        SELECT FROM pg_proc AS p
+        WHERE p.oid = 'scoring.score_on_insert()'::regprocedure
+            AND p.proconfig @> ARRAY['lock_timeout=' || v_milliseconds || 'ms']
+    ) THEN
+        EXECUTE format('ALTER FUNCTION scoring.score_on_insert() SET lock_timeout = %L', v_milliseconds || 'ms');
+    END IF;
 END
 $$;

@@ -38,5 +38,6 @@ GRANT SELECT ON public.transactions, public.users, public.fraud_labels TO rowgua
 
 GRANT USAGE ON SCHEMA scoring, features TO rowguard_trainer, rowguard_readonly;
 
-GRANT SELECT ON scoring.models, scoring.model_state_changes, scoring.model_revisions, scoring.settings
+GRANT SELECT ON scoring.models, scoring.model_state_changes, scoring.model_revisions, scoring.settings,
+scoring.retention_runs
 TO rowguard_trainer, rowguard_readonly;

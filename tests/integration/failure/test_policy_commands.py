@@ -38,6 +38,8 @@ def test_unscored_lists_and_counts_with_reasons(run: Run, scored: Workspace) -> 
         connection.execute("INSERT INTO transactions (user_id, amount) VALUES (1, 1), (2, 2), (3, 3)")
     found = unscored("--limit", "2")
     assert found["unscored"] == 3
-    (reason,) = found["reasons"]  # type: ignore[misc]
+    reasons = found["reasons"]
+    assert isinstance(reasons, list) and len(reasons) == 1
+    reason = reasons[0]
     assert reason["transactions"] == 3 and reason["reason"].startswith("42883: function scoring.rf_")
     assert [row["user_id"] for row in found["transactions"]] == [3, 2]  # type: ignore[attr-defined]
