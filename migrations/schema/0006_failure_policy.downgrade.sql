@@ -1,3 +1,18 @@
+-- Guards the loading of history, which does not fire the scoring trigger: only the owner may load.
+CREATE OR REPLACE FUNCTION scoring.keep_history_undecided()
+RETURNS trigger
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT pg_has_role(current_user, (SELECT c.relowner FROM pg_class AS c WHERE c.oid = TG_RELID), 'USAGE') THEN
+        RAISE EXCEPTION 'only the owner of % may load history', TG_TABLE_NAME
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN NULL;
+END
+$$;
+
 -- Decides a row before it is written: lock the user, stamp the arrival, read velocity, score.
 --
 -- The lock comes before the read, so that concurrent inserts of one user see each other; it is held to the
@@ -94,6 +109,8 @@ DROP INDEX public.transactions_unscored_idx;
 DROP FUNCTION scoring.set_policy (text, bigint);
 
 DROP FUNCTION scoring.decide_failure (text, text);
+
+DROP FUNCTION scoring.distribute (text);
 
 DROP TABLE scoring.settings;
 
