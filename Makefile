@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 LINT := .venv-lint/bin
 PIP := -m pip install --quiet --disable-pip-version-check --no-warn-conflicts
 
-.PHONY: help setup demo test test-all lint format bench lock golden airflow airflow-env clean
+.PHONY: help setup demo test test-all lint format bench chaos longrun lock golden airflow airflow-env clean
 
 help: ## Show the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,12 @@ format: .venv-lint/.done ## Format the Python code
 
 bench: $(VENV)/.test ## The benchmark tables
 	@$(BIN)/rowguard bench
+
+chaos: $(VENV)/.test ## Faults under load, and a table of what was lost (about 8 minutes)
+	@$(BIN)/python -m chaos
+
+longrun: $(VENV)/.test ## Minutes of inserts into millions of rows: memory, sizes, plans, latency
+	@PYTHONPATH=. $(BIN)/python benchmarks/longrun/run.py
 
 golden: $(VENV)/.test ## Write the expected SQL of the small forests again
 	@$(BIN)/python -m tests.golden.regenerate

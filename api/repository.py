@@ -94,6 +94,10 @@ class Repository:
         rows = await self._all("select_champion", {})
         return rows[0] if rows else None
 
+    async def count_unscored(self) -> int:
+        """Live transactions without a decision, up to 100,000."""
+        return int((await self._one("count_unscored", {}))["unscored"])
+
     async def readiness(self) -> Row:
         """Flags `has_schema` and `takes_writes`."""
         return await self._one("is_ready", {})

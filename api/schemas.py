@@ -101,6 +101,11 @@ class RawTransaction(_Body):
     def _storable(cls, value: str | None) -> str | None:
         return refuse_nul(value)
 
+    @field_validator("occurred_at", mode="before")
+    @classmethod
+    def _no_number(cls, value: Any) -> Any:
+        return refuse_number(value)
+
     @field_validator("occurred_at")
     @classmethod
     def _possible(cls, value: datetime | None) -> datetime | None:
@@ -122,6 +127,11 @@ class Label(_Body):
         refuse_nul(value)
         return value
 
+    @field_validator("labelled_at", mode="before")
+    @classmethod
+    def _no_number(cls, value: Any) -> Any:
+        return refuse_number(value)
+
     @field_validator("labelled_at")
     @classmethod
     def _possible(cls, value: datetime | None) -> datetime | None:
@@ -132,6 +142,13 @@ class Label(_Body):
 def refuse_nul(value: str | None) -> str | None:
     if value is not None and "\x00" in value:
         raise ValueError("must not contain the NUL character")
+    return value
+
+
+def refuse_number(value: Any) -> Any:
+    """Numbers do not tell whether they are seconds or milliseconds; nothing is guessed."""
+    if isinstance(value, int | float) or (isinstance(value, str) and "-" not in value.strip()[1:]):
+        raise ValueError("is not an ISO 8601 time, such as 2026-11-23T12:00:00Z")
     return value
 
 

@@ -24,6 +24,8 @@ BUILD_ORDER = (
     "tables/model_revisions.sql",
     "tables/gate_reports.sql",
     "tables/let_through_shares.sql",
+    "tables/settings.sql",
+    "tables/retention_runs.sql",
     "types/decision.sql",
     "types/fraud_score.sql",
     "functions/score_candidate.sql",
@@ -32,6 +34,7 @@ BUILD_ORDER = (
     "functions/check_transaction.sql",
     "functions/score_transaction_features.sql",
     "functions/score_transaction.sql",
+    "functions/decide_failure.sql",
     "functions/score_on_insert.sql",
     "functions/rebuild_totals.sql",
     "functions/settle_totals.sql",
@@ -39,6 +42,8 @@ BUILD_ORDER = (
     "functions/forget_totals.sql",
     "functions/shadow_on_insert.sql",
     "functions/spare_on_insert.sql",
+    "functions/set_policy.sql",
+    "functions/distribute.sql",
     "functions/keep_history_undecided.sql",
     "functions/record_home_change.sql",
     "functions/record_model_state.sql",
@@ -47,6 +52,7 @@ BUILD_ORDER = (
     "triggers/users.sql",
     "triggers/models.sql",
     "views/model_versions.sql",
+    "views/unscored_transactions.sql",
     "roles/grants.sql",
 )
 

@@ -31,8 +31,10 @@ PLAIN = (
     "rowguard/history/sql",
     "rowguard/cli/sql",
     "rowguard/pipeline/sql",
+    "rowguard/retention/sql",
     "simulator/sql",
     "benchmarks",
+    "chaos/sql",
 )
 # The first schema is built where there is nothing yet: no lock that could hurt, no table that could be large.
 # The text columns have length checks, and integers that cannot overflow are meant to be small.

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
+import psycopg
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
+from psycopg_pool import PoolTimeout, TooManyRequests
 
 from api.access import requires
 from api.endpoints.dependencies import Counters, Database
@@ -54,5 +58,9 @@ async def model(database: Database) -> ModelInfo:
     responses=RESPONSES,
     openapi_extra=requires("admin"),
 )
-async def metrics(counters: Counters) -> Response:
+async def metrics(counters: Counters, database: Database) -> Response:
+    try:
+        counters.unscored.set(await database.count_unscored())
+    except (psycopg.Error, PoolTimeout, TooManyRequests):  # the other figures count all the same
+        counters.unscored.set(math.nan)
     return Response(counters.text(), media_type=CONTENT_TYPE_LATEST)

@@ -8,7 +8,7 @@ SELECT
     t.feature_values AS at_insert,
     f.feature_values AS in_training
 FROM {{ source('public', 'transactions') }} AS t
-INNER JOIN {{ ref('training_features') }} AS f
+INNER JOIN {{ ref('training_set') }} AS f
     ON t.user_id = f.user_id AND t.transaction_id = f.transaction_id
 INNER JOIN {{ source('scoring', 'models') }} AS m ON t.model_version = m.version
 WHERE m.feature_hash = '{{ feature_hash() }}'

@@ -27,7 +27,7 @@ SELECT
     f.transaction_id,
     c.earlier,
     f.feature_values[{{ names.index(feature.name) + 1 }}] AS seen
-FROM {{ ref('training_features') }} AS f
+FROM {{ ref('training_set') }} AS f
 INNER JOIN counted AS c ON f.user_id = c.user_id AND f.transaction_id = c.transaction_id
 WHERE f.is_history
     AND f.feature_values[{{ names.index(feature.name) + 1 }}] <> c.earlier

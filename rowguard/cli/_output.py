@@ -113,11 +113,11 @@ def parse_time(value: str | None, option: str) -> datetime | None:
         return None
     try:
         parsed = datetime.fromisoformat(value)
-    except ValueError:
+        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+    except (ValueError, OverflowError):  # an instant may leave the calendar on its way to UTC
         raise typer.BadParameter(
             f"{value!r} is neither a day (2026-11-01) nor an instant (2026-11-01T12:00)", param_hint=option
         ) from None
-    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
 
 
 def _shown(value: Any) -> str:

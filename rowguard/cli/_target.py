@@ -57,7 +57,10 @@ def require_addresses() -> None:
     given = {"DATABASE_URL": settings().database_url, "POOLED_DATABASE_URL": settings().pooled_url}
     for name, address in given.items():
         try:
-            options = conninfo_to_dict(address.get_secret_value()) if address else {}
+            if address is not None and not address.get_secret_value().strip():
+                # libpq would take whatever server it finds by its own defaults.
+                raise ValueError
+            options = conninfo_to_dict(address.get_secret_value()) if address is not None else {}
             int(str(options.get("port") or 0).split(",")[0])
         except (psycopg.ProgrammingError, ValueError):
             raise SettingsError(

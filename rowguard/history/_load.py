@@ -67,7 +67,7 @@ def load_history(
             connection.execute(_sql("create_history_stage"))
             for batch in batches:
                 ids = _ids(connection, batch)
-                highest = max(highest, pc.max(ids).as_py() or 0)
+                highest = max(highest, _highest_given(batch))
                 if highest > MAX_TRANSACTION_ID:
                     raise ImportFileError(
                         f"transaction_id {highest} leaves no ids for new transactions "
@@ -145,6 +145,13 @@ def _ids(connection: psycopg.Connection, batch: pa.RecordBatch) -> pa.Array:
     rows = connection.execute(_sql("allocate_ids"), {"count": missing}).fetchall()
     fresh = pa.array([row[0] for row in rows], pa.int64())
     return fresh if given is None else pc.replace_with_mask(given, pc.is_null(given), fresh)
+
+
+def _highest_given(batch: pa.RecordBatch) -> int:
+    """The highest id that came with the file; those of the sequence are its own affair."""
+    if "transaction_id" not in batch.schema.names:
+        return 0
+    return pc.max(batch.column("transaction_id")).as_py() or 0
 
 
 def _transaction_rows(batch: pa.RecordBatch, ids: pa.Array) -> pa.RecordBatch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Literal
 
 from rowguard.database import connect
@@ -14,6 +15,7 @@ from rowguard.pipeline._gates import gate
 from rowguard.pipeline._trial import parity_rows
 from rowguard.pipeline._warm import renew_pooled_connections
 from rowguard.settings import Settings
+from rowguard.sql_files import read_sql
 from sql_scoring import deploy as deployments
 from sql_scoring import registry
 from trainer.artifact import artifact_path, load_artifact
@@ -23,6 +25,7 @@ from trainer.training import TrainingResult
 from trainer.training import train as train_model
 
 PARITY_ROWS = 10_000
+SQL = Path(__file__).parent / "sql"
 
 Progress = Callable[[str], None]
 Role = Literal["champion", "challenger"]
@@ -53,6 +56,8 @@ def migrate(url: str, settings: Settings, *, progress: Progress = _silent) -> Mi
     """Schema to head, features built, deployed models restored; safe to repeat."""
     progress("schema")
     deployments.migrate_schema(url, settings.models_dir)
+    with connect(url) as connection:  # a revision may have replaced the function that the lock time stands on
+        connection.execute(read_sql(SQL, "keep_policy").encode())
     progress("features")
     built = build_features(url, settings)
     progress("models")

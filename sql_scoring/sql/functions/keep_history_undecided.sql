@@ -9,6 +9,6 @@ BEGIN
         RAISE EXCEPTION 'only the owner of % may load history', TG_TABLE_NAME
             USING ERRCODE = 'insufficient_privilege';
     END IF;
-    RETURN NULL;
+    RETURN NEW; -- nothing for a statement, the row for a row
 END
 $$;

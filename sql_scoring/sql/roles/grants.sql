@@ -30,12 +30,15 @@ TO rowguard_app, rowguard_api, rowguard_trainer;
 
 GRANT SELECT ON public.model_versions TO rowguard_app, rowguard_api, rowguard_trainer, rowguard_readonly;
 
+GRANT SELECT ON public.unscored_transactions
+TO rowguard_app, rowguard_api, rowguard_trainer, rowguard_readonly;
+
 GRANT SELECT ON public.transactions, public.users, public.fraud_labels TO rowguard_trainer, rowguard_readonly;
 
 GRANT USAGE ON SCHEMA scoring, features TO rowguard_trainer, rowguard_readonly;
 
 GRANT SELECT ON scoring.models, scoring.model_state_changes, scoring.model_revisions, scoring.gate_reports,
-scoring.let_through_shares
+scoring.let_through_shares, scoring.settings, scoring.retention_runs
 TO rowguard_trainer, rowguard_readonly;
 
 -- Applications insert, and read what they inserted and what was decided; the table's own book-keeping is not theirs.

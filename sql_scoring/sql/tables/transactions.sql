@@ -69,3 +69,7 @@ WHERE idempotency_key IS NOT NULL;
 
 -- Monitoring reads the newest days. Rows arrive in this order, so a few pages of summary do.
 CREATE INDEX transactions_received_idx ON public.transactions USING brin (received_at) WITH (autosummarize = on);
+
+-- Live rows without a decision, for the list and for rescoring; a row that is decided never enters it.
+CREATE INDEX transactions_unscored_idx ON public.transactions (user_id, received_at)
+WHERE model_version IS NULL AND NOT is_history;

@@ -38,7 +38,12 @@ def test_first_trees_are_the_forest_of_that_size() -> None:
 
 def test_the_best_that_fits_is_chosen_and_drawn(scored: Workspace, tmp_path: Path) -> None:
     open_end = search(scored.url, Budget(microseconds=1e6), label_delay=WEEK, **GRID)
-    assert [(one.trees, one.max_leaves) for one in open_end.candidates] == [(4, 8), (12, 8), (4, 32), (12, 32)]
+    assert [(one.trees, one.max_leaves) for one in open_end.candidates] == [
+        (4, 8),
+        (12, 8),
+        (4, 32),
+        (12, 32),
+    ]
     assert all(one.fits for one in open_end.candidates)
     assert open_end.best.average_precision == max(one.average_precision for one in open_end.candidates)
     costs = [one.microseconds for one in open_end.candidates]
@@ -50,5 +55,7 @@ def test_the_best_that_fits_is_chosen_and_drawn(scored: Workspace, tmp_path: Pat
     assert [one.fits for one in tight.candidates] == [True, False, False, False]
     picture = draw(tight, limit, tmp_path / "plots" / "tradeoff.png")
     assert picture.read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(TrainingDataError, match="no forest fits the budget; the smallest, 4 trees of 8 leaves"):
+    with pytest.raises(
+        TrainingDataError, match="no forest fits the budget; the smallest, 4 trees of 8 leaves"
+    ):
         search(scored.url, Budget(microseconds=0.1), label_delay=WEEK, **GRID)

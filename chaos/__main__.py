@@ -1,0 +1,87 @@
+"""`python -m chaos`: every fault, and a table of what came of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from chaos.faults import ALL, QUICK
+from chaos.run import Outcome, run_faults
+
+COLUMNS = {
+    "fault": "fault",
+    "acknowledged": "answered",
+    "retries": "retries",
+    "failed": "failed",
+    "lost": "lost",
+    "doubled": "doubled",
+    "changed": "changed",
+    "undecided": "no decision, no reason",
+    "with_reason": "with reason",
+    "unreplayable": "unreplayable",
+    "velocity_wrong": "wrong velocity",
+    "fault_s": "fault s",
+    "recovery_s": "recovery s",
+    "median_ms": "median ms",
+    "worst_s": "worst s",
+}
+
+
+def main(
+    seconds: Annotated[float, typer.Option(help="Load around each fault.", min=1)] = 12,
+    rate: Annotated[float, typer.Option(help="Payments a second.", min=1)] = 120,
+    only: Annotated[list[str] | None, typer.Option(help="Names of faults, or parts of them.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="The faults of the test suite.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Break things under load and count what was lost. A stack of its own; about five minutes.
+
+    Example: python -m chaos --only SIGKILL --seconds 20
+    """
+    names = [
+        fault.name
+        for fault in ALL
+        if (not quick or fault.name in QUICK) and (not only or any(part in fault.name for part in only))
+    ]
+    if not names:
+        raise typer.BadParameter("no fault has such a name", param_hint="--only")
+    err = Console(stderr=True, highlight=False)
+    outcomes = run_faults(
+        names,
+        seconds=seconds,
+        rate=rate,
+        check_each=not quick,
+        progress=lambda step: err.print(f"  {step}", markup=False),
+        on_outcome=lambda outcome: None if outcome.is_right else err.print(outcome.notes, markup=False),
+    )
+    if as_json:
+        sys.stdout.write(json.dumps([outcome.document() for outcome in outcomes], indent=2) + "\n")
+    else:
+        _print(outcomes)
+    if not all(outcome.is_right for outcome in outcomes):
+        raise typer.Exit(1)
+
+
+def _print(outcomes: list[Outcome]) -> None:
+    table = Table(box=box.SIMPLE_HEAD)
+    for name, title in COLUMNS.items():
+        table.add_column(title, justify="left" if name == "fault" else "right")
+    for outcome in outcomes:
+        if outcome.skipped:
+            table.add_row(outcome.fault, f"skipped: {outcome.skipped}")
+            continue
+        values = [getattr(outcome, name) for name in COLUMNS]
+        table.add_row(*("–" if v is None else f"{v:.2f}" if isinstance(v, float) else str(v) for v in values))
+    Console(width=None if sys.stdout.isatty() else 220, highlight=False).print(table)
+    wrong = [outcome.fault for outcome in outcomes if not outcome.is_right]
+    print("all right" if not wrong else f"WRONG: {', '.join(wrong)}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,1 @@
+SELECT scoring.set_policy()

@@ -1,0 +1,1 @@
+VACUUM (ANALYZE) public.transactions, public.fraud_labels
