@@ -18,12 +18,20 @@ import numpy.typing as npt
 import psycopg
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
-from sql_scoring.transpile import LAYOUTS, boundary_rows, reference_scores, transpile
+from sql_scoring.transpile import (
+    LAYOUTS,
+    boundary_rows,
+    reference_scores,
+    transpile,
+    transpile_for_bulk,
+)
 
 Rows = npt.NDArray[np.float64]
 BATCH_ROWS = 20_000
 # The slow layouts see fewer rows: they exist to be compared with.
-SHARE_OF_ROWS = {"bitmask": 1.0, "case": 0.1, "nested_if": 0.02}
+BULK = "inline (bulk)"
+SHARE_OF_ROWS = {"bitmask": 1.0, BULK: 0.2, "case": 0.05, "nested_if": 0.01}
+FORMS = (*LAYOUTS, BULK)
 
 
 def random_rows(rng: np.random.Generator, count: int, features: int, missing: float) -> Rows:
@@ -71,17 +79,20 @@ def differing(connection: psycopg.Connection[Any], rows: Rows, expected: Rows) -
         copy.set_types(["int4", "float8[]"])
         for number, row in enumerate(rows.tolist()):
             copy.write_row((number, [None if value != value and number % 2 else value for value in row]))
-    arguments = ", ".join(f"v[{number}]" for number in range(1, rows.shape[1] + 1))
-    query = f"SELECT pg_temp.model({arguments}) FROM probe ORDER BY n"
+    # Unpacked into columns: so the bulk form is put in place, and the others are called.
+    columns = ", ".join(f"v[{number}] AS f{number}" for number in range(1, rows.shape[1] + 1))
+    arguments = ", ".join(f"f{number}" for number in range(1, rows.shape[1] + 1))
+    query = f"SELECT pg_temp.model({arguments}) FROM (SELECT n, {columns} FROM probe OFFSET 0) AS p ORDER BY n"
     found = np.array([score for (score,) in connection.execute(query.encode())])
     return int((found.view(np.int64) != expected.view(np.int64)).sum())
 
 
 def run(connection: psycopg.Connection[Any], forests: int, rows_in_all: int, first_seed: int) -> int:
     """Compare and print; returns the number of differing scores."""
+    connection.execute("SET jit = off")
     connection.execute("CREATE TEMP TABLE probe (n integer, v double precision[])")
-    compared = dict.fromkeys(LAYOUTS, 0)
-    wrong = dict.fromkeys(LAYOUTS, 0)
+    compared = dict.fromkeys(FORMS, 0)
+    wrong = dict.fromkeys(FORMS, 0)
     trees = leaves = 0
     started = time.monotonic()
     for seed in range(first_seed, first_seed + forests):
@@ -90,16 +101,17 @@ def run(connection: psycopg.Connection[Any], forests: int, rows_in_all: int, fir
         leaves += sum(tree.tree_.n_leaves for tree in model.estimators_)
         features = int(model.n_features_in_)
         rng = np.random.default_rng(seed)
-        for layout in LAYOUTS:
-            connection.execute(
-                transpile(
-                    model,
-                    feature_names=[f"f{number}" for number in range(features)],
-                    function_name="pg_temp.model",
-                    layout=layout,
-                    memory_weight=float(rng.choice([0.0, 0.3, 3.0])),
-                ).encode()
-            )
+        for layout in FORMS:
+            named = {
+                "feature_names": [f"f{number}" for number in range(features)],
+                "function_name": "pg_temp.model",
+            }
+            if layout == BULK:
+                text = transpile_for_bulk(model, expected_rows=int(rng.choice([1, 10_000_000])), **named)
+            else:
+                weight = float(rng.choice([0.0, 0.3, 3.0]))
+                text = transpile(model, layout=layout, memory_weight=weight, **named)
+            connection.execute(text.encode())
             left = int(rows_in_all / forests * SHARE_OF_ROWS[layout])
             while left > 0:
                 count = min(left, BATCH_ROWS)
@@ -116,7 +128,7 @@ def run(connection: psycopg.Connection[Any], forests: int, rows_in_all: int, fir
             seconds = time.monotonic() - started
             print(f"{done}/{forests} forests, {seconds:.0f} s, {sum(wrong.values())} rows differ", flush=True)
     print(f"forests: {forests}, trees: {trees}, leaves: {leaves}")
-    for layout in LAYOUTS:
+    for layout in FORMS:
         print(f"{layout}: {compared[layout]} rows compared, {wrong[layout]} differ")
     return sum(wrong.values())
 

@@ -8,6 +8,7 @@ imports look packages up by full name.
 from __future__ import annotations
 
 from sql_scoring.transpile._boundary import boundary_rows, reference_scores
+from sql_scoring.transpile._bulk import transpile_for_bulk
 from sql_scoring.transpile._estimate import BitmaskCost, bitmask_cost, choose_layout
 from sql_scoring.transpile._shape import ForestShape, forest_shape
 from sql_scoring.transpile._supported import SUPPORTED_MODELS
@@ -39,6 +40,7 @@ __all__ = [
     "forest_shape",
     "reference_scores",
     "transpile",
+    "transpile_for_bulk",
 ]
 
 # ``import sql_scoring.transpile.x as y`` walks attributes, meets the function in the package's place and

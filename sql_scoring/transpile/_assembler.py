@@ -30,12 +30,16 @@ POSITIVE_CLASS = 1  # the column of predict_proba that the function returns
 class MissingAwareCompExpr(ast.CompExpr):  # type: ignore[misc]
     """``left <= right`` that also says where a missing value goes.
 
-    True when the left operand is missing and ``missing_left``.
+    True when the left operand is missing and ``missing_left``. ``left_share`` of the training rows that came by
+    went left: no part of the meaning, but of use to whoever wants a short way.
     """
 
-    def __init__(self, left: ast.Expr, right: ast.Expr, *, missing_left: bool) -> None:
+    def __init__(
+        self, left: ast.Expr, right: ast.Expr, *, missing_left: bool, left_share: float = 0.5
+    ) -> None:
         super().__init__(left, right, ast.CompOpType.LTE)
         self.missing_left = missing_left
+        self.left_share = left_share
 
     def __str__(self) -> str:
         return f"MissingAwareCompExpr({self.left},{self.right},missing_left={self.missing_left})"
@@ -64,6 +68,7 @@ class ExactTreeAssembler(TreeModelAssembler):  # type: ignore[misc]
         self._threshold = tree.threshold.tolist()
         self._missing_left = [bool(flag) for flag in tree.missing_go_to_left]
         self._value = tree.value[:, 0, POSITIVE_CLASS].tolist()
+        self._rows = tree.n_node_samples.tolist()
 
     def assemble(self) -> ast.Expr:
         """The tree's expression; its value is ``predict_proba(x)[:, 1]`` of this one tree."""
@@ -76,7 +81,7 @@ class ExactTreeAssembler(TreeModelAssembler):  # type: ignore[misc]
                 body, orelse = done[left], done[right]
                 assert body is not None and orelse is not None
                 done[node] = (
-                    body if _same_leaf(body, orelse) else ast.IfExpr(self._assemble_cond(node), body, orelse)
+                    body if same_leaf(body, orelse) else ast.IfExpr(self._assemble_cond(node), body, orelse)
                 )
                 done[left] = done[right] = None
         return done[0]
@@ -89,6 +94,7 @@ class ExactTreeAssembler(TreeModelAssembler):  # type: ignore[misc]
             ast.FeatureRef(self._feature[node_id]),
             ast.NumVal(cut_point(self._threshold[node_id])),
             missing_left=self._missing_left[node_id],
+            left_share=self._rows[self._left[node_id]] / self._rows[node_id],
         )
 
 
@@ -114,7 +120,8 @@ def _parents_first(left: list[int], right: list[int]) -> list[int]:
     return order
 
 
-def _same_leaf(one: ast.Expr, other: ast.Expr) -> bool:
+def same_leaf(one: ast.Expr, other: ast.Expr) -> bool:
+    """Whether both are leaves of the same value, to the bit."""
     if not (isinstance(one, ast.NumVal) and isinstance(other, ast.NumVal)):
         return False
     return struct.pack("<d", one.value) == struct.pack("<d", other.value)

@@ -26,12 +26,18 @@ class BitmaskInterpreter:
     def interpret(self, model: TreeSum, inputs: Inputs) -> Body:
         """See the class."""
         trees = [leaves(tree) for tree in model.trees]
-        plan = plan_groups(trees, text_budget=self._text_budget, memory_weight=self._memory_weight)
+        from_zero = model.divisor is not None
+        plan = plan_groups(
+            trees,
+            text_budget=self._text_budget,
+            memory_weight=self._memory_weight,
+            zero_is_nothing=from_zero,
+        )
         code = sql.PlpgsqlGenerator()
         thresholds = mask_bytes = 0
         for group_plan in plan.groups:
             blocks = [trees[first:past] for first, past in group_plan.runs]
-            group = build_group(blocks, group_plan.slot_format, group_plan.unroll)
+            group = build_group(blocks, group_plan.slot_format, group_plan.unroll, zero_is_nothing=from_zero)
             if group.features:
                 _write_group(code, group, inputs)
             else:
@@ -42,7 +48,7 @@ class BitmaskInterpreter:
             mask_bytes += sum(feature.rows.size for feature in group.features)
         divided = "" if model.divisor is None else f" {sql.DIVIDE} {sql.float_literal(model.divisor)}"
         code.line(f"RETURN v_sum{divided};")
-        start = 0.0 if model.divisor is not None else -0.0
+        start = 0.0 if from_zero else -0.0
         blocks_note = sum(len(group.runs) for group in plan.groups)
         return Body(
             code.text(),

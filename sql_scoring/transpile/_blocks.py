@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from rowguard.errors import UnsupportedModelError
 from sql_scoring.transpile._masks import cuts_by_feature
-from sql_scoring.transpile._slots import SlotFormat, choose_format
+from sql_scoring.transpile._slots import SlotFormat, TreeBits, choose_format
 from sql_scoring.transpile._trees import Leaf
 
 MICROSECONDS_PER_CALL = 3.0
@@ -62,9 +62,11 @@ class Plan:
         return self.microseconds + memory_weight * self.text_bytes * MEMORY_PER_TEXT_BYTE / 1e6
 
 
-def plan_groups(trees: list[list[Leaf]], *, text_budget: int, memory_weight: float) -> Plan:
+def plan_groups(
+    trees: list[list[Leaf]], *, text_budget: int, memory_weight: float, zero_is_nothing: bool
+) -> Plan:
     """The cheapest plan that fits ``text_budget`` bytes, or UnsupportedModelError."""
-    planner = _Planner(trees)
+    planner = _Planner(trees, zero_is_nothing)
     counts = [2**power for power in range(len(trees).bit_length())]
     if counts[-1] != len(trees):
         counts.append(len(trees))
@@ -88,9 +90,9 @@ def plan_groups(trees: list[list[Leaf]], *, text_budget: int, memory_weight: flo
 class _Planner:
     """Predicts plans, remembering what it counted per part of the trees."""
 
-    def __init__(self, trees: list[list[Leaf]]) -> None:
+    def __init__(self, trees: list[list[Leaf]], zero_is_nothing: bool) -> None:
         self._trees = trees
-        self._leaves = [len(tree) for tree in trees]
+        self._leaves = [TreeBits.of(tree, zero_is_nothing=zero_is_nothing) for tree in trees]
         self._cuts: list[dict[int, npt.NDArray[np.float64]]] = [
             {feature: np.array(cuts) for feature, cuts in cuts_by_feature([tree]).items()} for tree in trees
         ]
@@ -136,7 +138,7 @@ class _Planner:
             text += 2 * mask * sum(sum(self.ranks(first, past).values()) for first, past in runs)
             text += _TEXT_PER_THRESHOLD * sum(group_ranks.values()) + _TEXT_PER_FEATURE * features
             text += _TEXT_PER_START * blocks * sum(group_ranks.values()) if blocks > 1 else 0
-        text += _TEXT_PER_LEAF * sum(self._leaves) + 2 * sum(
+        text += _TEXT_PER_LEAF * sum(map(len, self._trees)) + 2 * sum(
             len(group.runs) * group.slot_format.stride for group in plans
         )
         return Plan(plans, microseconds, int(text))

@@ -17,6 +17,8 @@ ADD = "OPERATOR(pg_catalog.+)"
 DIVIDE = "OPERATOR(pg_catalog./)"
 AT_MOST = "OPERATOR(pg_catalog.<=)"
 ABOVE = "OPERATOR(pg_catalog.>)"
+LESS = "OPERATOR(pg_catalog.<)"
+EQUAL = "OPERATOR(pg_catalog.=)"
 BIT_AND = "OPERATOR(pg_catalog.&)"
 MULTIPLY = "OPERATOR(pg_catalog.*)"
 
@@ -120,17 +122,37 @@ def function_statement(
     body: str,
     cost: int,
 ) -> str:
-    """The whole ``CREATE FUNCTION``. ``arguments`` are pairs of name and type text."""
-    signature = ",\n".join(f"  {quote_identifier(arg)} {kind}" for arg, kind in arguments)
+    """The whole ``CREATE FUNCTION`` in PL/pgSQL. ``arguments`` are pairs of name and type text."""
     declare = "".join(f"  {line}\n" for line in declarations)
+    block = (f"DECLARE\n{declare}" if declare else "") + f"BEGIN\n{body}END\n"
+    return _statement("plpgsql", name, arguments, header, block, cost)
+
+
+def expression_statement(
+    *,
+    name: Sequence[str],
+    arguments: Sequence[tuple[str, str]],
+    header: Sequence[str],
+    expression: str,
+    cost: int,
+) -> str:
+    """The whole ``CREATE FUNCTION`` of one SQL expression, in the form that the planner can put in place."""
+    return _statement("sql", name, arguments, header, f"SELECT {expression}\n", cost)
+
+
+def _statement(
+    language: str,
+    name: Sequence[str],
+    arguments: Sequence[tuple[str, str]],
+    header: Sequence[str],
+    body: str,
+    cost: int,
+) -> str:
+    signature = ",\n".join(f"  {quote_identifier(arg)} {kind}" for arg, kind in arguments)
     return (
         f"CREATE FUNCTION {'.'.join(map(quote_identifier, name))}(\n{signature}\n)\n"
         "RETURNS double precision\n"
-        "LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE\n"
+        f"LANGUAGE {language} IMMUTABLE PARALLEL SAFE\n"
         f"COST {cost}\n"
-        f"AS {BODY_TAG}\n"
-        + "".join(f"-- {line}\n" for line in header)
-        + (f"DECLARE\n{declare}" if declare else "")
-        + f"BEGIN\n{body}END\n"
-        f"{BODY_TAG};\n"
+        f"AS {BODY_TAG}\n" + "".join(f"-- {line}\n" for line in header) + body + f"{BODY_TAG};\n"
     )

@@ -42,8 +42,13 @@ def bitmask_cost(
     memory_weight: float = DEFAULT_MEMORY_WEIGHT,
 ) -> BitmaskCost:
     """Predict without writing the text; raises UnsupportedModelError as ``transpile`` does."""
-    trees = [leaves(tree) for tree in tree_sum(assemble(model)).trees]
-    plan = plan_groups(trees, text_budget=size_budget_bytes, memory_weight=memory_weight)
+    total = tree_sum(assemble(model))
+    plan = plan_groups(
+        [leaves(tree) for tree in total.trees],
+        text_budget=size_budget_bytes,
+        memory_weight=memory_weight,
+        zero_is_nothing=total.divisor is not None,
+    )
     return BitmaskCost(plan.microseconds, plan.text_bytes, int(plan.text_bytes * MEMORY_PER_TEXT_BYTE))
 
 

@@ -65,9 +65,11 @@ def cuts_by_feature(trees: list[list[Leaf]]) -> dict[int, list[float]]:
     return {feature: sorted(found[feature]) for feature in sorted(found)}
 
 
-def build_group(blocks: list[list[list[Leaf]]], slot_format: SlotFormat, unroll: int) -> Group:
+def build_group(
+    blocks: list[list[list[Leaf]]], slot_format: SlotFormat, unroll: int, *, zero_is_nothing: bool
+) -> Group:
     """The masks of a group, from the leaves of the trees of its blocks."""
-    placements = [place(trees, slot_format) for trees in blocks]
+    placements = [place(trees, slot_format, zero_is_nothing=zero_is_nothing) for trees in blocks]
     slots = -(-max(placement.slots for placement in placements) // unroll) * unroll
     width = slots * slot_format.stride
     values = np.stack([placement.padded_values(slots) for placement in placements])

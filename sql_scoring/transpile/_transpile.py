@@ -10,7 +10,7 @@ from rowguard.errors import UnsupportedModelError
 from sql_scoring.transpile import _codegen as sql
 from sql_scoring.transpile._bitmask import BitmaskInterpreter
 from sql_scoring.transpile._case import CaseInterpreter
-from sql_scoring.transpile._interpreter import Inputs, Interpreter
+from sql_scoring.transpile._interpreter import Body, Inputs, Interpreter
 from sql_scoring.transpile._names import check_feature_names, function_name_parts
 from sql_scoring.transpile._nested_if import NestedIfInterpreter
 from sql_scoring.transpile._shape import forest_shape
@@ -24,11 +24,11 @@ LAYOUTS: tuple[Layout, ...] = ("bitmask", "case", "nested_if")
 ARGUMENTS: tuple[Arguments, ...] = ("auto", "columns", "array", "real_array")
 DEFAULT_SIZE_BUDGET_BYTES = 64 * 1024 * 1024
 DEFAULT_MEMORY_WEIGHT = 0.3
-FORMAT_VERSION = 1  # of the generated text; raised whenever the same model would be written differently
+FORMAT_VERSION = 2  # of the generated text; raised whenever the same model would be written differently
 
-_MAX_FUNCTION_ARGUMENTS = 100  # PostgreSQL's FUNC_MAX_ARGS, fixed when it is compiled
+MAX_FUNCTION_ARGUMENTS = 100  # PostgreSQL's FUNC_MAX_ARGS, fixed when it is compiled
 # What one microsecond is in planner cost: cpu_operator_cost is about the price of a 20 ns operator.
-_COST_PER_MICROSECOND = 50
+COST_PER_MICROSECOND = 50
 
 
 def transpile(
@@ -68,23 +68,33 @@ def transpile(
     inputs, parameters = _arguments(names, arguments)
     interpreter = _interpreter(layout, size_budget_bytes, memory_weight)
     body = interpreter.interpret(tree_sum(assemble(model)), inputs)
-    shape = forest_shape(model)
-    header = [
-        f"Probability of the second class, as {type(model).__name__}.predict_proba(X)[:, 1]",
-        f"trees: {shape.trees}, leaves: {shape.leaves}, features: {len(names)}, layout: {layout}",
-        *body.notes,
-        "NULL and NaN are missing values. Inputs are compared unrounded with the cuts that float32 rounding "
-        "amounts to.",
-        f"Written by rowguard's transpiler, format {FORMAT_VERSION}. Do not edit: transpile the model again.",
-    ]
+    header = header_lines(model, layout, body)
     text = sql.function_statement(
         name=name,
         arguments=parameters,
         header=header,
         declarations=body.declarations,
         body=_array_check(inputs) + body.text,
-        cost=max(1, math.ceil(body.microseconds * _COST_PER_MICROSECOND)),
+        cost=max(1, math.ceil(body.microseconds * COST_PER_MICROSECOND)),
     )
+    return within_budget(text, size_budget_bytes)
+
+
+def header_lines(model: Any, layout: str, body: Body) -> list[str]:
+    """What the function's first lines say of it."""
+    shape = forest_shape(model)
+    return [
+        f"Probability of the second class, as {type(model).__name__}.predict_proba(X)[:, 1]",
+        f"trees: {shape.trees}, leaves: {shape.leaves}, features: {shape.features}, layout: {layout}",
+        *body.notes,
+        "NULL and NaN are missing values. Inputs are compared unrounded with the cuts that float32 rounding "
+        "amounts to.",
+        f"Written by rowguard's transpiler, format {FORMAT_VERSION}. Do not edit: transpile the model again.",
+    ]
+
+
+def within_budget(text: str, size_budget_bytes: int) -> str:
+    """The text itself, or UnsupportedModelError when it is too long."""
     size = len(text.encode())
     if size > size_budget_bytes:
         raise UnsupportedModelError(
@@ -104,11 +114,11 @@ def _arguments(names: list[str], arguments: Arguments) -> tuple[Inputs, list[tup
     if arguments not in ARGUMENTS:
         raise UnsupportedModelError(f"arguments {arguments!r} is unknown; there are: {', '.join(ARGUMENTS)}")
     if arguments == "auto":
-        arguments = "columns" if len(names) <= _MAX_FUNCTION_ARGUMENTS else "array"
+        arguments = "columns" if len(names) <= MAX_FUNCTION_ARGUMENTS else "array"
     if arguments == "columns":
-        if len(names) > _MAX_FUNCTION_ARGUMENTS:
+        if len(names) > MAX_FUNCTION_ARGUMENTS:
             raise UnsupportedModelError(
-                f"PostgreSQL functions take at most {_MAX_FUNCTION_ARGUMENTS} arguments, the model has "
+                f"PostgreSQL functions take at most {MAX_FUNCTION_ARGUMENTS} arguments, the model has "
                 f"{len(names)} features: use arguments='array'"
             )
         return Inputs(len(names)), [(name, "double precision") for name in names]

@@ -11,18 +11,18 @@ AS $rowguard$
 -- trees: 3, leaves: 11, features: 3, layout: bitmask
 -- groups: 1, blocks: 1, thresholds: 5, masks: 33 bytes
 -- NULL and NaN are missing values. Inputs are compared unrounded with the cuts that float32 rounding amounts to.
--- Written by rowguard's transpiler, format 1. Do not edit: transpile the model again.
+-- Written by rowguard's transpiler, format 2. Do not edit: transpile the model again.
 DECLARE
   v_sum double precision := float '0';
   v_mask bit varying;
   v_rank integer[];
 BEGIN
-  v_mask := pg_catalog.substring(X'010101020102040104010204', pg_catalog.width_bucket(COALESCE($1, float 'NaN'), '{157.70999908447268,903.8249816894532,NaN}'::float[]) OPERATOR(pg_catalog.*) 24 OPERATOR(pg_catalog.+) 1, 24)
-    OPERATOR(pg_catalog.&) pg_catalog.substring(X'070307070300000300070307', pg_catalog.width_bucket(COALESCE($2, float 'NaN'), '{1.500000059604645,2.00000011920929,NaN}'::float[]) OPERATOR(pg_catalog.*) 24 OPERATOR(pg_catalog.+) 1, 24)
-    OPERATOR(pg_catalog.&) pg_catalog.substring(X'070307070107070107', pg_catalog.width_bucket(COALESCE($3, float 'NaN'), '{0.5000000298023225,NaN}'::float[]) OPERATOR(pg_catalog.*) 24 OPERATOR(pg_catalog.+) 1, 24);
+  v_mask := pg_catalog.substring(X'010001000000020002010102', pg_catalog.width_bucket(COALESCE($1, float 'NaN'), '{157.70999908447268,903.8249816894532,NaN}'::float[]) OPERATOR(pg_catalog.*) 24 OPERATOR(pg_catalog.+) 1, 24)
+    OPERATOR(pg_catalog.&) pg_catalog.substring(X'030103030100000100030103', pg_catalog.width_bucket(COALESCE($2, float 'NaN'), '{1.500000059604645,2.00000011920929,NaN}'::float[]) OPERATOR(pg_catalog.*) 24 OPERATOR(pg_catalog.+) 1, 24)
+    OPERATOR(pg_catalog.&) pg_catalog.substring(X'030103030003030003', pg_catalog.width_bucket(COALESCE($3, float 'NaN'), '{0.5000000298023225,NaN}'::float[]) OPERATOR(pg_catalog.*) 24 OPERATOR(pg_catalog.+) 1, 24);
   FOR v_bit IN 1..17 BY 8 LOOP
     v_sum := v_sum
-      OPERATOR(pg_catalog.+) ('{1,0,1,0,0,0,0,0,0,0,1,0,0,0,0,0,1,0,1,0,0,0,0,0}'::float[])[v_bit OPERATOR(pg_catalog.+) pg_catalog.mod(pg_catalog.substring(v_mask, v_bit, 8)::integer, 5::integer)];
+      OPERATOR(pg_catalog.+) ('{1,0,0,0,0,0,0,0,0,1,0,0,0,0,0,0,1,0,0,0,0,0,0,0}'::float[])[v_bit OPERATOR(pg_catalog.+) pg_catalog.mod(pg_catalog.substring(v_mask, v_bit, 8)::integer, 5::integer)];
   END LOOP;
   RETURN v_sum OPERATOR(pg_catalog./) float '3';
 END

@@ -11,7 +11,7 @@ AS $rowguard$
 -- trees: 2, leaves: 2, features: 3, layout: bitmask
 -- groups: 1, blocks: 1, thresholds: 0, masks: 0 bytes
 -- NULL and NaN are missing values. Inputs are compared unrounded with the cuts that float32 rounding amounts to.
--- Written by rowguard's transpiler, format 1. Do not edit: transpile the model again.
+-- Written by rowguard's transpiler, format 2. Do not edit: transpile the model again.
 DECLARE
   v_sum double precision := float '0';
   v_mask bit varying;

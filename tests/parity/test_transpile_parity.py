@@ -15,7 +15,14 @@ from psycopg import sql
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
-from sql_scoring.transpile import LAYOUTS, boundary_rows, reference_scores, transpile
+from rowguard.errors import UnsupportedModelError
+from sql_scoring.transpile import (
+    LAYOUTS,
+    boundary_rows,
+    reference_scores,
+    transpile,
+    transpile_for_bulk,
+)
 
 Rows = npt.NDArray[np.float64]
 SCHEMA = "transpile_parity"
@@ -56,6 +63,29 @@ def scores(connection: psycopg.Connection[Any], model: Any, rows: Rows, **option
         query = sql.SQL("SELECT {}({}) FROM probe ORDER BY n").format(function, call)
         found = connection.execute(query).fetchall()
         connection.execute(sql.SQL("DROP FUNCTION {}").format(function))
+    return np.array([score for (score,) in found], dtype=np.float64)
+
+
+def bulk_scores(connection: psycopg.Connection[Any], model: Any, rows: Rows, *, expected_rows: int) -> Rows:
+    """What one statement says of every row, with the forest put into the statement."""
+    names = [f"f{n}" for n in range(rows.shape[1])]
+    text = transpile_for_bulk(
+        model, feature_names=names, function_name=f"{SCHEMA}.bulk", expected_rows=expected_rows
+    )
+    columns = ", ".join(f"v[{n + 1}] AS {name}" for n, name in enumerate(names))
+    query = f"SELECT {SCHEMA}.bulk({', '.join(names)}) FROM (SELECT n, {columns} FROM bulk_probe OFFSET 0) ORDER BY n"
+    with connection.transaction(force_rollback=True):
+        connection.execute(text.encode())
+        connection.execute("SET LOCAL jit = off")
+        connection.execute("CREATE TEMP TABLE bulk_probe (n integer, v double precision[])")
+        with connection.cursor().copy("COPY bulk_probe FROM STDIN WITH (FORMAT BINARY)") as copy:
+            copy.set_types(["int4", "float8[]"])
+            for number, row in enumerate(rows.tolist()):
+                copy.write_row((number, [None if value != value and number % 2 else value for value in row]))
+        query = query.replace("OFFSET 0)", "OFFSET 0) AS unpacked")
+        plan = "\n".join(line for (line,) in connection.execute(f"EXPLAIN VERBOSE {query}".encode()))
+        assert "bulk(" not in plan  # put in place, not called
+        found = connection.execute(query.encode()).fetchall()
     return np.array([score for (score,) in found], dtype=np.float64)
 
 
@@ -141,6 +171,19 @@ def test_every_layout_equals_scikit_learn(
     assert differing_bits(found, reference_scores(model, rows)) == 0
 
 
+@pytest.mark.parametrize("expected_rows", [1, 10_000_000])
+def test_bulk_equals_scikit_learn(
+    connection: psycopg.Connection[Any], model: Any, expected_rows: int
+) -> None:
+    rows = boundary_rows(model, 400, seed=5)
+    if rows.shape[1] > COLUMN_LIMIT:
+        with pytest.raises(UnsupportedModelError, match="at most 100 arguments"):
+            bulk_scores(connection, model, rows, expected_rows=expected_rows)
+        return
+    found = bulk_scores(connection, model, rows, expected_rows=expected_rows)
+    assert differing_bits(found, reference_scores(model, rows)) == 0
+
+
 @pytest.mark.parametrize("memory_weight", [0.0, 3.0, 100.0])
 def test_every_division_into_blocks_equals_scikit_learn(
     connection: psycopg.Connection[Any], memory_weight: float
@@ -190,6 +233,8 @@ def test_infinities_count_as_beyond_every_threshold(connection: psycopg.Connecti
     found = scores(connection, model, rows, layout=layout)
     with np.errstate(over="ignore"):
         rounded = rows.astype(np.float32)
+    in_bulk = bulk_scores(connection, model, rows, expected_rows=10_000_000)
+    assert differing_bits(found, in_bulk) == 0
     total = np.zeros(len(rows))
     for tree in model.estimators_:
         total += tree.tree_.predict(rounded)[:, 1]
@@ -206,7 +251,7 @@ def test_hostile_search_path(connection: psycopg.Connection[Any], layout: Any) -
         connection.execute(
             "CREATE FUNCTION hostile.wrong(float8, float8) RETURNS boolean LANGUAGE sql AS 'SELECT false'"
         )
-        for name in ("<=", ">", "<>"):
+        for name in ("<=", ">", "<>", "<", "="):
             operands = "LEFTARG = float8, RIGHTARG = float8, FUNCTION = hostile.wrong"
             connection.execute(f"CREATE OPERATOR hostile.{name} ({operands})".encode())
         connection.execute(
@@ -216,6 +261,8 @@ def test_hostile_search_path(connection: psycopg.Connection[Any], layout: Any) -
         connection.execute("SET LOCAL search_path = hostile, pg_catalog")
         found = scores(connection, model, rows, layout=layout)
         assert differing_bits(found, reference_scores(model, rows)) == 0
+        in_bulk = bulk_scores(connection, model, rows, expected_rows=10_000_000)
+        assert differing_bits(in_bulk, reference_scores(model, rows)) == 0
 
 
 VALUES = st.one_of(
@@ -247,3 +294,4 @@ def test_any_small_forest(connection: psycopg.Connection[Any], data: st.DataObje
     expected = reference_scores(model, probes)
     for layout in LAYOUTS:
         assert differing_bits(scores(connection, model, probes, layout=layout), expected) == 0
+    assert differing_bits(bulk_scores(connection, model, probes, expected_rows=10_000_000), expected) == 0

@@ -29,13 +29,32 @@ def test_every_bit_of_a_slot_has_a_hash_of_its_own(slot_format: SlotFormat) -> N
 @pytest.mark.parametrize("slot_format", FORMATS, ids=str)
 def test_every_leaf_is_found_by_its_bit(slot_format: SlotFormat, count: int) -> None:
     tree = [Leaf(float(number + 1)) for number in range(count)]
-    placement = place([[Leaf(0.5)], tree], slot_format)
-    assert placement.slots == 1 + slot_format.slots_for(count)
+    placement = place([[Leaf(0.5)], tree], slot_format, zero_is_nothing=True)
+    assert placement.slots == 1 + (1 if count <= slot_format.used + 1 else -(-count // slot_format.used))
     for leaf, bit in zip(tree, placement.bits[1:].tolist(), strict=True):
         mask = np.zeros(placement.slots * slot_format.stride, dtype=np.uint8)
         if bit >= 0:
             mask[bit] = 1
         assert 0.5 + leaf.value == _sum_of_slots(mask, placement.values, slot_format)
+
+
+@pytest.mark.parametrize("zero_is_nothing", [True, False])
+@pytest.mark.parametrize("slot_format", FORMATS, ids=str)
+def test_leaves_that_need_no_bit_have_none(slot_format: SlotFormat, zero_is_nothing: bool) -> None:
+    several = [Leaf(float(number % 2) * (number + 1)) for number in range(3 * slot_format.used)]
+    one = [Leaf(0.25), *(Leaf(0.75) for _ in range(100)), Leaf(0.25)]
+    placement = place([several, one], slot_format, zero_is_nothing=zero_is_nothing)
+    zeros = sum(leaf.value == 0 for leaf in several)
+    with_bit = len(several) - (zeros if zero_is_nothing else 0)
+    assert placement.slots == -(-with_bit // slot_format.used) + 1
+    assert (placement.bits >= 0).sum() == with_bit + 2
+    for number, leaf in enumerate(several + one):
+        mask = np.zeros(placement.slots * slot_format.stride, dtype=np.uint8)
+        bit = int(placement.bits[number])
+        if bit >= 0:
+            mask[bit] = 1
+        rest = 0.75 if number < len(several) else 0.0
+        assert leaf.value + rest == _sum_of_slots(mask, placement.values, slot_format)
 
 
 def _sum_of_slots(mask: np.ndarray, values: np.ndarray, slot_format: SlotFormat) -> float:
@@ -74,9 +93,14 @@ def test_masks_pick_the_leaves_that_scikit_learn_reaches(memory_weight: float) -
     rows[rng.random(rows.shape) < 0.2] = np.nan
     model = RandomForestClassifier(9, max_leaf_nodes=90, random_state=0).fit(rows, labels)
     trees = [leaves(tree) for tree in tree_sum(assemble(model)).trees]
-    plan = plan_groups(trees, text_budget=10**8, memory_weight=memory_weight)
+    plan = plan_groups(trees, text_budget=10**8, memory_weight=memory_weight, zero_is_nothing=True)
     groups = [
-        build_group([trees[first:past] for first, past in group.runs], group.slot_format, group.unroll)
+        build_group(
+            [trees[first:past] for first, past in group.runs],
+            group.slot_format,
+            group.unroll,
+            zero_is_nothing=True,
+        )
         for group in plan.groups
     ]
     assert sum(group.blocks for group in groups) > 1 or memory_weight < 1000
