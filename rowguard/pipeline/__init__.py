@@ -17,12 +17,14 @@ from rowguard.pipeline._lifecycle import (
 )
 from rowguard.pipeline._monitor import Monitoring, monitor
 from rowguard.pipeline._verify import VerifyReport, verify
+from rowguard.pipeline._rescore import Rescoring, rescore
 
 __all__ = [
     "GateReport",
     "LetThrough",
     "Migration",
     "Monitoring",
+    "Rescoring",
     "Retraining",
     "VerifyReport",
     "backtest",
@@ -33,6 +35,7 @@ __all__ = [
     "migrate",
     "monitor",
     "promote",
+    "rescore",
     "retrain",
     "rollback",
     "train",

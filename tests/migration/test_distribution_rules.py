@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.fix_database import Workspace
 
-SHARDED = ("transactions", "fraud_labels", "users", "user_home_history")
+SHARDED = ("transactions", "fraud_labels", "users", "user_home_history", "rescored_transactions")
 
 
 def test_every_key_of_a_sharded_table_carries_user_id(migrated_template: Workspace) -> None:

@@ -59,3 +59,9 @@ GRANT SELECT (
 GRANT INSERT (user_id, transaction_id, is_fraud, labelled_at, source) ON public.fraud_labels TO rowguard_api;
 
 GRANT SELECT ON public.fraud_labels TO rowguard_api;
+
+REVOKE ALL ON FUNCTION public.warm_scoring() FROM public;
+
+GRANT EXECUTE ON FUNCTION public.warm_scoring() TO rowguard_app, rowguard_api, rowguard_trainer;
+
+GRANT SELECT ON scoring.rescored_transactions TO rowguard_trainer, rowguard_readonly;

@@ -1,0 +1,3 @@
+DROP FUNCTION public.warm_scoring ();
+
+DROP TABLE scoring.rescored_transactions;

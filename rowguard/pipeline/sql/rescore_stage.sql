@@ -1,0 +1,2 @@
+CREATE TEMP TABLE rescored_now ON COMMIT DROP AS
+{scores}
