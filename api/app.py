@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import FastAPI
 from psycopg_pool import AsyncConnectionPool
 
-from api import problems
+from api import problems, warm
 from api.access import BEARER, Access, scopes_by_path
 from api.endpoints import labels, scoring, service
 from api.gate import Gate
@@ -60,13 +60,15 @@ def create_app(config: ApiConfig) -> FastAPI:
         # Pauses between attempts double; giving up soon lets the next request begin anew after an outage.
         reconnect_timeout=config.reconnect_timeout_s,
         check=require_silent,
+        configure=None if config.is_pooled else warm.configure,
         kwargs={"autocommit": True, **({"prepare_threshold": None} if config.is_pooled else {})},
     )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await pool.open()
-        yield
+        async with nullcontext() if config.is_pooled else warm.kept_warm(pool):
+            yield
         await pool.close()
 
     app = FastAPI(

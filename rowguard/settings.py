@@ -29,6 +29,10 @@ class Settings(BaseSettings):
     pooled_url: SecretStr | None = Field(default=None, validation_alias="POOLED_DATABASE_URL")
     """The same database through PgBouncer; the API prefers it."""
 
+    pooler_admin_url: SecretStr | None = None
+    """Admin console of a PgBouncer (database `pgbouncer`): a deploy has it replace its connections, so that new ones
+    warm themselves. The local stack's own needs no setting."""
+
     state_dir: Path = CHECKOUT / ".rowguard"
     """Everything this checkout keeps: the embedded server's data, logs, passwords, artifacts."""
 

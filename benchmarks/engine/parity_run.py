@@ -82,7 +82,9 @@ def differing(connection: psycopg.Connection[Any], rows: Rows, expected: Rows) -
     # Unpacked into columns: so the bulk form is put in place, and the others are called.
     columns = ", ".join(f"v[{number}] AS f{number}" for number in range(1, rows.shape[1] + 1))
     arguments = ", ".join(f"f{number}" for number in range(1, rows.shape[1] + 1))
-    query = f"SELECT pg_temp.model({arguments}) FROM (SELECT n, {columns} FROM probe OFFSET 0) AS p ORDER BY n"
+    query = (
+        f"SELECT pg_temp.model({arguments}) FROM (SELECT n, {columns} FROM probe OFFSET 0) AS p ORDER BY n"
+    )
     found = np.array([score for (score,) in connection.execute(query.encode())])
     return int((found.view(np.int64) != expected.view(np.int64)).sum())
 

@@ -15,7 +15,9 @@ def register(app: typer.Typer) -> None:
 
 
 def rescore(
-    start: Annotated[str | None, typer.Option("--from", help="Only rows from this day or instant on.")] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", help="Only rows from this day or instant on.")
+    ] = None,
     past: Annotated[str | None, typer.Option("--to", help="Only rows before this day or instant.")] = None,
     into: Annotated[
         str | None,
@@ -28,7 +30,8 @@ def rescore(
         bool, typer.Option("--build/--no-build", help="Build the features of new rows first.")
     ] = True,
     workers: Annotated[
-        int | None, typer.Option(min=0, help="Parallel workers of PostgreSQL; the server's own number if not given.")
+        int | None,
+        typer.Option(min=0, help="Parallel workers of PostgreSQL; the server's own number if not given."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -46,7 +49,7 @@ def rescore(
 
     if into is not None and history:
         raise typer.BadParameter("--into scores history and live rows alike; --history is for decisions")
-    if into is not None and not all(into.split(".")) or (into or "").count(".") > 1:
+    if (into is not None and not all(into.split("."))) or (into or "").count(".") > 1:
         raise typer.BadParameter(f"{into!r} is no table name such as backfill or audit.backfill")
     span = {"start": parse_time(start, "--from"), "past": parse_time(past, "--to")}
     url = database_url()

@@ -89,7 +89,10 @@ def embedded_pgbouncer(settings: Settings) -> PgBouncer:
     """
     state = _state_dir(settings)
     return PgBouncer(
-        state / "pgbouncer", embedded_server(settings), log_file=state / "logs" / "pgbouncer.log"
+        state / "pgbouncer",
+        embedded_server(settings),
+        log_file=state / "logs" / "pgbouncer.log",
+        connect_query=load_sql("warm_connection").as_string(None),
     )
 
 

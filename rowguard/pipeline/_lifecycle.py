@@ -12,6 +12,7 @@ from rowguard.errors import GateError, RegistryError
 from rowguard.feature_build import FeatureBuild, build_features
 from rowguard.pipeline._gates import gate
 from rowguard.pipeline._trial import parity_rows
+from rowguard.pipeline._warm import renew_pooled_connections
 from rowguard.settings import Settings
 from sql_scoring import deploy as deployments
 from sql_scoring import registry
@@ -122,6 +123,7 @@ def deploy(
         done = deployments.deploy_champion(
             url, settings.models_dir, version, forest, rows, built_feature_hash=features.hash, note=note
         )
+    renew_pooled_connections(settings)
     deployments.prune(url, settings.models_dir, settings.keep_versions)
     return done
 
@@ -143,7 +145,7 @@ def promote(
 
 def withdraw(url: str, settings: Settings) -> deployments.Deployment:
     """End the challenger's trial."""
-    return deployments.withdraw_challenger(url, settings.models_dir)
+    return _renewed(settings, deployments.withdraw_challenger(url, settings.models_dir))
 
 
 def rollback(
@@ -151,13 +153,18 @@ def rollback(
 ) -> deployments.Deployment:
     """Back by so many champions, or to a named one (which may lie ahead, if it was rolled back)."""
     if to is not None:
-        return deployments.go_to(url, settings.models_dir, to)
-    return deployments.roll_back(url, settings.models_dir, steps)
+        return _renewed(settings, deployments.go_to(url, settings.models_dir, to))
+    return _renewed(settings, deployments.roll_back(url, settings.models_dir, steps))
 
 
 def forward(url: str, settings: Settings, *, steps: int = 1) -> deployments.Deployment:
     """Forward again by so many champions that were rolled back."""
-    return deployments.go_forward(url, settings.models_dir, steps)
+    return _renewed(settings, deployments.go_forward(url, settings.models_dir, steps))
+
+
+def _renewed(settings: Settings, done: deployments.Deployment) -> deployments.Deployment:
+    renew_pooled_connections(settings)
+    return done
 
 
 def retrain(

@@ -134,7 +134,9 @@ def rescore(
             try:
                 connection.execute(_compose("rescore_into", table=table, scores=scores, **values))
             except (psycopg.errors.InvalidSchemaName, psycopg.errors.DuplicateTable) as error:
-                raise RegistryError(f"the table {into} cannot be made: {error.diag.message_primary}") from None
+                raise RegistryError(
+                    f"the table {into} cannot be made: {error.diag.message_primary}"
+                ) from None
             found = connection.execute(_compose("rescore_into_count", table=table)).fetchone()
             assert found is not None
             rows, flagged = found
@@ -174,9 +176,7 @@ def _bulk_scores(
     """The query by the bulk form, or None when the artifact is not here or the forest has no such form."""
     try:
         forest = load_artifact(artifact_path(settings.state_dir, record.version), record.artifact_sha256)
-        text = transpile_for_bulk(
-            forest, feature_names=names, function_name=_BULK_NAME, expected_rows=rows
-        )
+        text = transpile_for_bulk(forest, feature_names=names, function_name=_BULK_NAME, expected_rows=rows)
     except (RegistryError, UnsupportedModelError):
         return None
     connection.execute(text.encode())

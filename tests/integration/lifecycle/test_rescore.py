@@ -33,7 +33,13 @@ def test_undecided_rows_get_the_decision_that_they_would_have_had(broken: Worksp
     with broken.connect() as connection:
         version, before = _champion(connection), _decisions(connection)
     done = pipeline.rescore(broken.url, broken.settings)
-    assert (done.model_version, done.rows, done.waiting, done.into, done.form) == (version, 3, 0, None, "deployed")
+    assert (done.model_version, done.rows, done.waiting, done.into, done.form) == (
+        version,
+        3,
+        0,
+        None,
+        "deployed",
+    )
     with broken.connect() as connection:
         after = _decisions(connection)
         kept = connection.execute(
@@ -136,9 +142,7 @@ def test_a_bulk_form_that_differs_scores_nothing(scored: Workspace, monkeypatch:
 
     monkeypatch.setattr(_rescore, "transpile_for_bulk", wrong)
     with pytest.raises(ParityError, match="nothing was scored"):
-        pipeline.rescore(
-            scored.url, scored.settings, build=False, include_history=True, bulk_from_rows=1000
-        )
+        pipeline.rescore(scored.url, scored.settings, build=False, include_history=True, bulk_from_rows=1000)
     with scored.connect() as connection:
         decided = connection.execute("SELECT count(model_version) FROM transactions").fetchone()
     assert decided == (0,)
@@ -146,9 +150,7 @@ def test_a_bulk_form_that_differs_scores_nothing(scored: Workspace, monkeypatch:
 
 def test_without_the_artifact_the_deployed_function_does_it(scored: Workspace) -> None:
     elsewhere = scored.settings.model_copy(update={"state_dir": scored.settings.state_dir / "none"})
-    done = pipeline.rescore(
-        scored.url, elsewhere, build=False, include_history=True, bulk_from_rows=1000
-    )
+    done = pipeline.rescore(scored.url, elsewhere, build=False, include_history=True, bulk_from_rows=1000)
     assert done.form == "deployed" and done.rows > 1000
 
 
@@ -185,7 +187,8 @@ def _champion(connection: psycopg.Connection) -> str:
 
 def _insert(connection: psycopg.Connection, amount: int) -> None:
     connection.execute(
-        "INSERT INTO transactions (user_id, amount, merchant_id, location) VALUES (900001, %s, 7, 'DE')", [amount]
+        "INSERT INTO transactions (user_id, amount, merchant_id, location) VALUES (900001, %s, 7, 'DE')",
+        [amount],
     )
 
 

@@ -12,10 +12,19 @@ import psycopg
 import pytest
 
 from rowguard.errors import LocalStackError
-from rowguard.local import PgBouncer, PostgresServer, find_pgbouncer
-from rowguard.local._pgbouncer_config import LOGIN
+from rowguard.local import (
+    PgBouncer,
+    PostgresServer,
+    embedded_pgbouncer,
+    embedded_server,
+    find_pgbouncer,
+    resolve_pooled_url,
+)
+from rowguard.local._pgbouncer_config import ADMIN, LOGIN
 from rowguard.local._postmaster import find_postmaster
 from rowguard.local._processes import ProcessRecord, is_alive
+from rowguard.pipeline._warm import renew_pooled_connections
+from rowguard.settings import Settings
 
 needs_pgbouncer = pytest.mark.skipif(find_pgbouncer() is None, reason="PgBouncer is not installed here")
 
@@ -147,6 +156,40 @@ def test_reconnect_replaces_server_connections_and_keeps_clients(shared: PgBounc
         before = client.execute("SELECT pg_backend_pid()").fetchone()
         shared.reconnect()
         assert client.execute("SELECT pg_backend_pid()").fetchone() != before
+
+
+@needs_pgbouncer
+def test_the_local_stack_warms_connections_and_a_deploy_renews_them(
+    make_settings: Callable[..., Settings],
+) -> None:
+    settings = make_settings()
+    url = resolve_pooled_url(settings)
+    assert ask(url, "SELECT 1") == 1  # no schema yet, nothing to warm
+    with embedded_server(settings).connect("rowguard") as connection:
+        connection.execute("CREATE TABLE warmed (pid integer)")
+        connection.execute(
+            "CREATE FUNCTION public.warm_scoring() RETURNS void LANGUAGE sql"
+            " AS 'INSERT INTO warmed VALUES (pg_backend_pid())'"
+        )
+    for _ in range(2):
+        assert renew_pooled_connections(settings)
+        assert ask(url, "SELECT count(*) FROM warmed WHERE pid = pg_backend_pid()") == 1
+    assert "no_such" not in embedded_pgbouncer(settings).log_file.read_text()
+
+
+@needs_pgbouncer
+def test_a_deploy_renews_the_connections_of_a_named_pool(
+    shared: PgBouncer, make_settings: Callable[..., Settings]
+) -> None:
+    password = (shared.directory / "admin_password").read_text().strip()
+    console = shared.url_for(ADMIN, password).rpartition("/")[0] + "/pgbouncer"
+    named = make_settings(pooler_admin_url=console, database_url="postgresql://nobody@127.0.0.1:1/none")
+    before = ask(shared.url, "SELECT pg_backend_pid()")
+    assert renew_pooled_connections(named)
+    assert ask(shared.url, "SELECT pg_backend_pid()") != before
+    wrong = make_settings(pooler_admin_url=console.replace(password, "wrong"))
+    assert not renew_pooled_connections(wrong)
+    assert not renew_pooled_connections(make_settings())
 
 
 @needs_pgbouncer

@@ -1,0 +1,1 @@
+DO $$BEGIN PERFORM public.warm_scoring(); EXCEPTION WHEN OTHERS THEN NULL; END$$
