@@ -89,6 +89,21 @@ def differing(connection: psycopg.Connection[Any], rows: Rows, expected: Rows) -
     return int((found.view(np.int64) != expected.view(np.int64)).sum())
 
 
+def _text(model: Any, names: list[str], form: str, rng: np.random.Generator) -> str:
+    if form == BULK:
+        rows = int(rng.choice([1, 10_000_000]))
+        return transpile_for_bulk(
+            model, feature_names=names, function_name="pg_temp.model", expected_rows=rows
+        )
+    return transpile(
+        model,
+        feature_names=names,
+        function_name="pg_temp.model",
+        layout=next(layout for layout in LAYOUTS if layout == form),
+        memory_weight=float(rng.choice([0.0, 0.3, 3.0])),
+    )
+
+
 def run(connection: psycopg.Connection[Any], forests: int, rows_in_all: int, first_seed: int) -> int:
     """Compare and print; returns the number of differing scores."""
     connection.execute("SET jit = off")
@@ -103,35 +118,27 @@ def run(connection: psycopg.Connection[Any], forests: int, rows_in_all: int, fir
         leaves += sum(tree.tree_.n_leaves for tree in model.estimators_)
         features = int(model.n_features_in_)
         rng = np.random.default_rng(seed)
-        for layout in FORMS:
-            named = {
-                "feature_names": [f"f{number}" for number in range(features)],
-                "function_name": "pg_temp.model",
-            }
-            if layout == BULK:
-                text = transpile_for_bulk(model, expected_rows=int(rng.choice([1, 10_000_000])), **named)
-            else:
-                weight = float(rng.choice([0.0, 0.3, 3.0]))
-                text = transpile(model, layout=layout, memory_weight=weight, **named)
-            connection.execute(text.encode())
-            left = int(rows_in_all / forests * SHARE_OF_ROWS[layout])
+        for form in FORMS:
+            names = [f"f{number}" for number in range(features)]
+            connection.execute(_text(model, names, form, rng).encode())
+            left = int(rows_in_all / forests * SHARE_OF_ROWS[form])
             while left > 0:
                 count = min(left, BATCH_ROWS)
                 plain = random_rows(rng, count - count // 2, features, missing)
                 near = boundary_rows(model, count // 2, seed=int(rng.integers(2**31)))
                 rows = np.concatenate([plain, near])
-                wrong[layout] += differing(connection, rows, reference_scores(model, rows))
-                compared[layout] += count
+                wrong[form] += differing(connection, rows, reference_scores(model, rows))
+                compared[form] += count
                 left -= count
-            names = ", ".join(["double precision"] * features)
-            connection.execute(f"DROP FUNCTION pg_temp.model({names})".encode())
+            types = ", ".join(["double precision"] * features)
+            connection.execute(f"DROP FUNCTION pg_temp.model({types})".encode())
         if (seed - first_seed + 1) % 10 == 0:
             done = seed - first_seed + 1
             seconds = time.monotonic() - started
             print(f"{done}/{forests} forests, {seconds:.0f} s, {sum(wrong.values())} rows differ", flush=True)
     print(f"forests: {forests}, trees: {trees}, leaves: {leaves}")
-    for layout in FORMS:
-        print(f"{layout}: {compared[layout]} rows compared, {wrong[layout]} differ")
+    for form in FORMS:
+        print(f"{form}: {compared[form]} rows compared, {wrong[form]} differ")
     return sum(wrong.values())
 
 

@@ -51,13 +51,14 @@ def rescore(
         raise typer.BadParameter("--into scores history and live rows alike; --history is for decisions")
     if (into is not None and not all(into.split("."))) or (into or "").count(".") > 1:
         raise typer.BadParameter(f"{into!r} is no table name such as backfill or audit.backfill")
-    span = {"start": parse_time(start, "--from"), "past": parse_time(past, "--to")}
+    begin, end = parse_time(start, "--from"), parse_time(past, "--to")
     url = database_url()
     with steps(quiet=as_json) as step:
         done = pipeline.rescore(
             url,
             settings(),
-            **span,
+            start=begin,
+            past=end,
             into=into,
             include_history=history,
             build=build,

@@ -227,7 +227,7 @@ def _planned_workers(connection: psycopg.Connection, scores: sql.Composable) -> 
 
 
 def _compose(name: str, **parts: sql.Composable) -> sql.Composed:
-    return sql.SQL(read_sql(SQL, name)).format(**parts)  # type: ignore[arg-type]
+    return sql.SQL(read_sql(SQL, name)).format(**parts)
 
 
 def _one(connection: psycopg.Connection, name: str, values: dict[str, Any]) -> tuple[Any, ...]:

@@ -10,6 +10,7 @@ import pytest
 from rowguard import pipeline
 from rowguard.errors import NoModelError, ParityError, RegistryError
 from rowguard.pipeline import _rescore
+from sql_scoring.transpile import transpile_for_bulk
 from tests.fix_database import Workspace
 
 DECISION = "fraud_flag, fraud_probability, model_version, scored_at, feature_values, unscored_reason"
@@ -134,10 +135,9 @@ def test_a_span_goes_into_a_table_of_its_own(scored: Workspace, bulk_from_rows: 
 
 
 def test_a_bulk_form_that_differs_scores_nothing(scored: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    true_form = _rescore.transpile_for_bulk
 
     def wrong(*arguments: object, **options: object) -> str:
-        text: str = true_form(*arguments, **options)  # type: ignore[arg-type]
+        text: str = transpile_for_bulk(*arguments, **options)  # type: ignore[arg-type]
         return text.replace("OPERATOR(pg_catalog./) float '50'", "OPERATOR(pg_catalog./) float '51'")
 
     monkeypatch.setattr(_rescore, "transpile_for_bulk", wrong)
