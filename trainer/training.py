@@ -119,7 +119,7 @@ def train(
     everything = read_dataset(url, window.start, window.end, window.known_at)
     boundary = np.datetime64(window.validation_start.astimezone(UTC).replace(tzinfo=None))
     later = everything.occurred_at >= boundary
-    _require_frauds(known_early.frauds, int(everything.is_fraud[later].sum()), window)
+    require_frauds(known_early.frauds, int(everything.is_fraud[later].sum()), window)
 
     progress("fitting on the earlier rows, evaluating on the later")
     earlier_forest = fit_forest(known_early.features, known_early.is_fraud, parameters)
@@ -174,7 +174,8 @@ def _card(state_dir: Path, version: str) -> Path:
     return state_dir / "models" / version / "model_card.md"
 
 
-def _require_frauds(to_fit: int, to_evaluate: int, window: TrainingWindow) -> None:
+def require_frauds(to_fit: int, to_evaluate: int, window: TrainingWindow) -> None:
+    """Raise TrainingDataError when a window has too few known frauds to learn from or to judge by."""
     if to_fit < MIN_FRAUDS_TO_FIT or to_evaluate < MIN_FRAUDS_TO_EVALUATE:
         raise TrainingDataError(
             f"too few labelled frauds: {to_fit} from {window.start:%Y-%m-%d} to {window.fit_end:%Y-%m-%d} to "
