@@ -25,7 +25,7 @@ from rowguard.errors import SettingsError, TrainingDataError, UnsupportedModelEr
 from sql_scoring.transpile import BitmaskCost, bitmask_cost
 from trainer.dataset import read_dataset, read_span
 from trainer.forest import ForestParameters, fit_forest
-from trainer.training import require_frauds, plan_window
+from trainer.training import plan_window, require_frauds
 
 TREES = (5, 10, 20, 35, 50, 75, 100)
 LEAVES = (8, 16, 32, 64, 128, 256)
