@@ -16,8 +16,8 @@ from rowguard.pipeline._lifecycle import (
     withdraw,
 )
 from rowguard.pipeline._monitor import Monitoring, monitor
-from rowguard.pipeline._verify import VerifyReport, verify
 from rowguard.pipeline._rescore import Rescoring, rescore
+from rowguard.pipeline._verify import VerifyReport, verify
 
 __all__ = [
     "GateReport",

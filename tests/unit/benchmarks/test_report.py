@@ -30,7 +30,9 @@ def test_m2cgen_style_functions_are_the_same_forest(database_url: str, style: st
             connection.execute(f"SELECT pg_temp.peer({places})".encode(), row).fetchone()
             for row in probes.tolist()
         ]
-    np.testing.assert_allclose([row[0] for row in found if row], FOREST.predict_proba(probes)[:, 1], rtol=1e-12)
+    np.testing.assert_allclose(
+        [row[0] for row in found if row], FOREST.predict_proba(probes)[:, 1], rtol=1e-12
+    )
 
 
 def test_a_peer_that_cannot_be_installed_is_skipped_with_a_reason(
