@@ -14,6 +14,7 @@ import os
 import statistics
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,8 @@ import numpy.typing as npt
 import psycopg
 from sklearn.ensemble import RandomForestClassifier
 
-from sql_scoring.transpile import LAYOUTS, forest_shape, transpile
+from benchmarks.engine.peers import M2CGEN_STYLES, PROGRAMS, m2cgen_style, print_statement
+from sql_scoring.transpile import LAYOUTS, forest_shape, transpile, transpile_for_bulk
 
 Rows = npt.NDArray[np.float64]
 FEATURES = 10
@@ -45,13 +47,13 @@ class Measured:
     bulk_us_per_row: float
 
 
-def payments(count: int, seed: int) -> tuple[Rows, npt.NDArray[np.int64]]:
+def payments(count: int, seed: int, features: int = FEATURES) -> tuple[Rows, npt.NDArray[np.int64]]:
     """Amounts in cents, noise and a flag; an outcome that depends on them."""
     rng = np.random.default_rng(seed)
-    rows = rng.normal(size=(count, FEATURES))
+    rows = rng.normal(size=(count, features))
     rows[:, 0] = np.round(rng.lognormal(4, 1, count), 2)
     rows[:, -1] = rng.integers(0, 2, count)
-    signal = rows[:, 1] + np.log(rows[:, 0]) - 4 + (rows[:, 2] > 0) * rows[:, -1]
+    signal = rows[:, 1] + np.log(rows[:, 0]) - 4 + (rows[:, min(2, features - 1)] > 0) * rows[:, -1]
     return rows, (signal + 0.7 * rng.normal(size=count) > 1.2).astype(np.int64)
 
 
@@ -71,24 +73,24 @@ def forests() -> dict[str, RandomForestClassifier]:
     }
 
 
-def prepare(connection: psycopg.Connection[Any]) -> None:
+def prepare(connection: psycopg.Connection[Any], features: int = FEATURES, probes: int = PROBES) -> None:
     """Schema, probe rows and the procedure that scores one row per transaction."""
     connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE".encode())
     connection.execute(f"CREATE SCHEMA {SCHEMA}".encode())
     connection.execute(f"CREATE TABLE {SCHEMA}.probe (n integer PRIMARY KEY, v double precision[])".encode())
-    rows, _ = payments(PROBES, 5)
+    rows, _ = payments(probes, 5, features)
     with connection.cursor().copy(f"COPY {SCHEMA}.probe FROM STDIN WITH (FORMAT BINARY)".encode()) as copy:
         copy.set_types(["int4", "float8[]"])
         for number, row in enumerate(rows.tolist()):
             copy.write_row((number, row))
     connection.execute(f"VACUUM ANALYZE {SCHEMA}.probe".encode())
-    arguments = ", ".join(f"x[{number}]" for number in range(1, FEATURES + 1))
+    arguments = ", ".join(f"x[{number}]" for number in range(1, features + 1))
     connection.execute(
         f"""CREATE PROCEDURE {SCHEMA}.one_by_one(calls integer, INOUT micros float8[]) LANGUAGE plpgsql AS $$
             DECLARE x float8[]; started timestamptz; score float8;
             BEGIN
               FOR i IN 1..calls LOOP
-                SELECT v INTO x FROM {SCHEMA}.probe WHERE n = (i * 7919) % {PROBES};
+                SELECT v INTO x FROM {SCHEMA}.probe WHERE n = (i * 7919) % {probes};
                 started := clock_timestamp();
                 score := {SCHEMA}.model({arguments});
                 micros[i] := extract(epoch FROM clock_timestamp() - started) * 1e6;
@@ -98,10 +100,12 @@ def prepare(connection: psycopg.Connection[Any]) -> None:
     )
 
 
-def measure(database_url: str, forest: str, layout: str, text: str, calls: int) -> Measured:
+def measure(
+    database_url: str, forest: str, layout: str, text: str, calls: int, features: int = FEATURES
+) -> Measured:
     """One function, in a connection of its own."""
-    typed = ", ".join(["double precision"] * FEATURES)
-    columns = ", ".join(f"v[{number}]" for number in range(1, FEATURES + 1))
+    typed = ", ".join(["double precision"] * features)
+    columns = ", ".join(f"v[{number}]" for number in range(1, features + 1))
     with psycopg.connect(database_url, autocommit=True) as setup:
         setup.execute(f"DROP FUNCTION IF EXISTS {SCHEMA}.model({typed})".encode())
         setup.execute(text.encode())
@@ -113,7 +117,7 @@ def measure(database_url: str, forest: str, layout: str, text: str, calls: int) 
 
         before = memory()
         started = time.perf_counter()
-        connection.execute(f"SELECT {SCHEMA}.model({', '.join(['0.5'] * FEATURES)})".encode())
+        connection.execute(f"SELECT {SCHEMA}.model({', '.join(['0.5'] * features)})".encode())
         first = time.perf_counter() - started
         held = memory() - before
         medians = []
@@ -132,6 +136,97 @@ def measure(database_url: str, forest: str, layout: str, text: str, calls: int) 
         forest, layout, len(text) / 1e6, first * 1e3, held,
         statistics.median(medians), max(medians) - min(medians), statistics.median(bulk),
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """Microseconds a row of one statement over a table, on one core, beside scikit-learn's on the same rows."""
+
+    forest: str
+    rows: int
+    inline_us: float
+    scikit_learn_us: float
+    ratio: float
+    spread: float
+    differing: int
+
+
+def measure_bulk(database_url: str, forest: str, model: RandomForestClassifier, count: int) -> Bulk:
+    """The bulk form against `predict_proba`, turn by turn, so that a slow moment hits both."""
+    names = [f"f{number}" for number in range(FEATURES)]
+    rows, _ = payments(count, 5)
+    columns = ", ".join(f"v[{number + 1}] AS {name}" for number, name in enumerate(names))
+    unpacked = f"(SELECT n, {columns} FROM {SCHEMA}.probe OFFSET 0) AS p"
+    call = f"{SCHEMA}.bulk({', '.join(names)})"
+    ours, theirs, ratios = [], [], []
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        prepare(connection, probes=count)
+        text = transpile_for_bulk(
+            model, feature_names=names, function_name=f"{SCHEMA}.bulk", expected_rows=count
+        )
+        connection.execute(text.encode())
+        connection.execute("SET max_parallel_workers_per_gather = 0")
+        connection.execute("SET jit = off")
+        for _ in range(ROUNDS):
+            started = time.perf_counter()
+            connection.execute(f"SELECT sum({call}) FROM {unpacked}".encode())
+            ours.append((time.perf_counter() - started) / count * 1e6)
+            started = time.perf_counter()
+            expected = model.predict_proba(rows)[:, 1]
+            theirs.append((time.perf_counter() - started) / count * 1e6)
+            ratios.append(ours[-1] / theirs[-1])
+        query = f"SELECT {call} FROM {unpacked} ORDER BY n"
+        found = np.array([score for (score,) in connection.execute(query.encode())])
+    return Bulk(
+        forest, count, statistics.median(ours), statistics.median(theirs), statistics.median(ratios),
+        max(ratios) - min(ratios), int((found.view(np.int64) != expected.view(np.int64)).sum()),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A peer that prints one statement: one row in a transaction of its own, and many rows. Or its problem."""
+
+    peer: str
+    forest: str
+    one_row_us: float | None
+    bulk_us_per_row: float | None
+    differing_share: float | None
+    problem: str | None
+
+
+def measure_statement(database_url: str, peer: str, trees: int, folder: Path) -> Statement:
+    """orbital or SKompiler on the default forest, or on as many of its trees as PostgreSQL takes."""
+    rows, labels = payments(20_000, 0)
+    model = RandomForestClassifier(trees, max_leaf_nodes=64, random_state=0).fit(rows, labels)
+    forest = f"{trees} trees x 64 leaves"
+    printed = print_statement(peer, model, folder)
+    if printed.sql is None:
+        return Statement(peer, forest, None, None, None, printed.problem)
+    probes, _ = payments(PROBES, 5)
+    columns = ", ".join(f"v[{number}] AS x{number}" for number in range(1, FEATURES + 1))
+    one, bulk = [], []
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        prepare(connection)
+        source = f"SELECT n, {columns} FROM {SCHEMA}.probe"
+        try:
+            connection.execute(f"CREATE TEMP TABLE probe_columns AS {source} WHERE n = 1".encode())
+            for _ in range(ROUNDS * 3):
+                started = time.perf_counter()
+                connection.execute(printed.sql.encode())
+                one.append((time.perf_counter() - started) * 1e6)
+            connection.execute("DROP TABLE probe_columns")
+            connection.execute(f"CREATE TEMP TABLE probe_columns AS {source} ORDER BY n".encode())
+            for _ in range(3):
+                started = time.perf_counter()
+                found = connection.execute(printed.sql.encode()).fetchall()
+                bulk.append((time.perf_counter() - started) / PROBES * 1e6)
+        except psycopg.Error as error:
+            return Statement(peer, forest, None, None, None, str(error).strip().splitlines()[0])
+    # orbital loses the order of rows nowhere, but says nothing of it either: compare the sorted scores.
+    expected = np.sort(model.predict_proba(probes)[:, 1])
+    differing = float((np.sort(np.array([float(score) for (score,) in found])) != expected).mean())
+    return Statement(peer, forest, statistics.median(one), statistics.median(bulk), differing, None)
 
 
 def scikit_learn(model: RandomForestClassifier) -> tuple[float, float]:
@@ -154,6 +249,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--database-url", default=os.environ.get("DATABASE_URL"))
     parser.add_argument("--json", action="store_true")
+    parser.add_argument(
+        "--environments", type=Path, help="measure orbital and SKompiler too; their environments"
+    )
+    parser.add_argument("--bulk-rows", type=int, default=200_000)
     parser.add_argument("--calls", type=int, default=1000, help="transactions per round")
     options = parser.parse_args()
     if not options.database_url:
@@ -173,14 +272,33 @@ def main() -> None:
         shape = forest_shape(model)
         label = f"{title} ({shape.nodes} nodes)"
         peers[label] = scikit_learn(model)
-        for layout in LAYOUTS:
-            text = transpile(model, feature_names=names, function_name=f"{SCHEMA}.model", layout=layout)
+        for layout in (*LAYOUTS, *M2CGEN_STYLES):
+            if layout in M2CGEN_STYLES:
+                text = m2cgen_style(layout, model, f"{SCHEMA}.model", arguments)
+            else:
+                known = next(one for one in LAYOUTS if one == layout)
+                text = transpile(model, feature_names=names, function_name=f"{SCHEMA}.model", layout=known)
             calls = options.calls if layout == "bitmask" else max(100, options.calls // 5)
             found.append(measure(options.database_url, label, layout, text, calls))
+    bulk = [
+        measure_bulk(options.database_url, title, model, options.bulk_rows)
+        for title, model in forests().items()
+    ]
+    statements = [
+        measure_statement(options.database_url, peer, trees, options.environments)
+        for peer in (PROGRAMS if options.environments else ())
+        for trees in (20, 50)
+    ]
     with psycopg.connect(options.database_url, autocommit=True) as connection:
         connection.execute(f"DROP SCHEMA {SCHEMA} CASCADE".encode())
     if options.json:
-        print(json.dumps({"functions": [asdict(one) for one in found], "scikit_learn": peers}, indent=2))
+        document = {
+            "functions": [asdict(one) for one in found],
+            "scikit_learn": peers,
+            "bulk": [asdict(one) for one in bulk],
+            "statements": [asdict(one) for one in statements],
+        }
+        print(json.dumps(document, indent=2))
         return
     print("| forest | layout | text MB | first call ms | memory MB | own transaction µs | bulk µs/row |")
     print("|---|---|---|---|---|---|---|")
@@ -192,6 +310,10 @@ def main() -> None:
         )
     for label, (one_row, in_bulk) in peers.items():
         print(f"| {label} | scikit-learn | | | | {one_row:.0f} | {in_bulk:.1f} |")
+    for table in bulk:
+        print(table)
+    for statement in statements:
+        print(statement)
 
 
 if __name__ == "__main__":

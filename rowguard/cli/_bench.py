@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,42 +21,90 @@ def register(app: typer.Typer) -> None:
 def bench(
     quick: Annotated[bool, typer.Option("--quick", help="Short runs; the ratios are rougher.")] = False,
     api_only: Annotated[bool, typer.Option("--api", help="Only the HTTP API under load.")] = False,
+    inserts: Annotated[
+        bool, typer.Option("--inserts/--no-inserts", help="Measure INSERTs too, or the engine alone.")
+    ] = True,
+    peers: Annotated[
+        bool, typer.Option("--peers/--no-peers", help="Install and measure orbital and SKompiler too.")
+    ] = True,
+    largest: Annotated[
+        bool, typer.Option("--largest", help="Grow the table to ten million rows; takes much longer.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the report; docs/benchmarks, for --quick .rowguard/bench/report."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """The benchmark tables: the engine's layouts against scikit-learn, scored inserts against plain ones, and the
-    HTTP API against the classic service with a pickled model.
+    """Measure the engine, the INSERT path and the HTTP API beside their peers, and write a report with plots.
 
     Runs on private servers of its own; the database of this checkout is left alone. Compare ratios, not times:
     they come from one run on one machine.
 
-    Example: rowguard bench --quick
+    Example: rowguard bench --quick --no-peers
     """
     from rowguard.local import temporary_server
+    from rowguard.settings import CHECKOUT, settings
 
-    document: dict[str, Any] = {}
+    home = settings().state_dir.absolute() / "bench"
+    folder = output or (home / "report" if quick else CHECKOUT / "docs" / "benchmarks")
+    calls = "200" if quick else "1000"
+    document: dict[str, Any] = {"quick": quick, "machine": _machine()}
     with steps(quiet=as_json) as step:
         if not api_only:
-            step("engine: layouts against scikit-learn")
             with temporary_server() as server:
-                calls = "200" if quick else "1000"
-                arguments = ("--database-url", server.url, "--json", "--calls", calls)
-                document["engine"] = _run("engine/layouts.py", *arguments)
-            step("inserts: scored against plain")
-            document["inserts"] = _run("inserts/run.py", *(("2", "2") if quick else ("10", "5")))
-        step("API: against the classic service, and overloaded")
-        length = ("--seconds", "2", "--rounds", "1") if quick else ("--seconds", "6", "--rounds", "3")
-        document["api"] = _run("api/run.py", *length)
+                step("engine: layouts, peers, bulk")
+                options = ["--calls", calls, "--bulk-rows", "50000" if quick else "200000"]
+                options += ["--environments", str(home / "peers")] if peers else []
+                address = ("--database-url", server.url)
+                document["engine"] = _run("engine/layouts.py", *address, "--json", *options)
+                step("engine: growth with trees, leaves, features")
+                document["growth"] = _run("engine/growth.py", *address, *(["--quick"] if quick else []))
+            if inserts:
+                step("inserts: scored against plain")
+                document["inserts"] = _run("inserts/run.py", *(("2", "2") if quick else ("8", "5")))
+                step("inserts: profile, growth with the table")
+                sizes = ["200000"] if quick else ["10000", "100000", "1000000"]
+                sizes += ["10000000"] if largest else []
+                document["profile"] = _run("inserts/profile.py", calls, *sizes)
+            step("report")
+            document |= _run_report(document, folder)
+        if api_only or inserts:
+            step("API: against the classic service, and overloaded")
+            length = ("--seconds", "2", "--rounds", "1") if quick else ("--seconds", "6", "--rounds", "3")
+            document["api"] = _run("api/run.py", *length)
     if as_json:
         print_json(document)
         return
     if not api_only:
+        out.print(table(["measure", "goal", "measured", "met"], document["goals"], title="Goals"))
         _print_engine(document["engine"])
+    if "inserts" in document:
         _print_inserts(document["inserts"])
-    _print_api(document["api"])
+    if "api" in document:
+        _print_api(document["api"])
     next_steps(
+        f"{document.get('page', 'docs/benchmarks/')}      the report of engine and inserts",
         "docs/engine.md      what the layouts are and what was tried",
         "docs/api.md         the API under load",
     )
+
+
+def _machine() -> str:
+    """The machine, without its name."""
+    import platform
+
+    return f"{os.cpu_count()} cores, {platform.system()}, {platform.machine()}, Python {platform.python_version()}"
+
+
+def _run_report(document: dict[str, Any], folder: Path) -> Any:
+    """The report is written by the benchmarks' own program, which is no part of the package."""
+    import tempfile
+
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as handed:
+        json.dump(document, handed)
+        handed.flush()
+        return _run("report.py", handed.name, str(folder))
 
 
 def _run(program: str, *arguments: str) -> Any:

@@ -15,7 +15,7 @@ from trainer.budget import Budget, draw, first_trees, search
 from trainer.forest import ForestParameters, fit_forest
 
 WEEK = timedelta(days=7)
-GRID = {"trees": (4, 12), "leaves": (8, 32)}
+TREES, LEAVES = (4, 12), (8, 32)
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(600, 4)).astype(np.float32)
 FRAUD = ROWS[:, 0] + RNG.normal(size=600) > 1
@@ -37,7 +37,7 @@ def test_first_trees_are_the_forest_of_that_size() -> None:
 
 
 def test_the_best_that_fits_is_chosen_and_drawn(scored: Workspace, tmp_path: Path) -> None:
-    open_end = search(scored.url, Budget(microseconds=1e6), label_delay=WEEK, **GRID)
+    open_end = search(scored.url, Budget(microseconds=1e6), label_delay=WEEK, trees=TREES, leaves=LEAVES)
     assert [(one.trees, one.max_leaves) for one in open_end.candidates] == [
         (4, 8),
         (12, 8),
@@ -49,7 +49,7 @@ def test_the_best_that_fits_is_chosen_and_drawn(scored: Workspace, tmp_path: Pat
     costs = [one.microseconds for one in open_end.candidates]
     assert costs[0] < costs[1] < costs[3] and costs[0] < costs[2] < costs[3]
     limit = Budget(microseconds=costs[0], megabytes=open_end.candidates[0].megabytes)
-    tight = search(scored.url, limit, label_delay=WEEK, **GRID)
+    tight = search(scored.url, limit, label_delay=WEEK, trees=TREES, leaves=LEAVES)
     assert (tight.best.trees, tight.best.max_leaves) == (4, 8)
     assert (tight.parameters.trees, tight.parameters.max_leaves) == (4, 8)
     assert [one.fits for one in tight.candidates] == [True, False, False, False]
@@ -58,4 +58,4 @@ def test_the_best_that_fits_is_chosen_and_drawn(scored: Workspace, tmp_path: Pat
     with pytest.raises(
         TrainingDataError, match="no forest fits the budget; the smallest, 4 trees of 8 leaves"
     ):
-        search(scored.url, Budget(microseconds=0.1), label_delay=WEEK, **GRID)
+        search(scored.url, Budget(microseconds=0.1), label_delay=WEEK, trees=TREES, leaves=LEAVES)
