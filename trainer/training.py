@@ -152,7 +152,7 @@ def train(
                 earlier_forest, evaluation_path(state_dir, record.version)
             ),
         },
-        reference=reference_distribution(features.names, everything.features, scores),
+        reference=reference_distribution(features.names, everything.features, forest),
     )
     with connect(url) as connection:
         registry.insert_candidate(connection, record)

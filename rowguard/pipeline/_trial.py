@@ -76,7 +76,7 @@ def _training_rows(url: str, record: registry.ModelRecord, limit: int) -> NDArra
             {
                 "start": record.train_from,
                 "end": record.train_to,
-                "share": min(1.0, 1.2 * limit / max(record.row_count, 1)),
+                "below": 2**31 * min(1.0, 1.2 * limit / max(record.row_count, 1)),
                 "limit": limit,
             },
         )

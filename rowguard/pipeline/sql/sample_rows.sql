@@ -3,5 +3,5 @@ SELECT f.feature_values
 FROM features.training_set AS f
 WHERE f.occurred_at >= %(start)s
     AND f.occurred_at < %(end)s
-    AND hashint8(f.transaction_id) & 2147483647 < 2147483647 * %(share)s::double precision
+    AND (hashint8(f.transaction_id) & 2147483647) < %(below)s::double precision
 LIMIT %(limit)s
