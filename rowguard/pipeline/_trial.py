@@ -75,9 +75,9 @@ def _training_rows(url: str, record: registry.ModelRecord, limit: int) -> NDArra
             read_sql(SQL, "sample_rows").encode(),
             {
                 "start": record.train_from,
-                "end": record.train_to,
+                "until": record.train_to,
                 "below": 2**31 * min(1.0, 1.2 * limit / max(record.row_count, 1)),
-                "limit": limit,
+                "most": limit,
             },
         )
         rows = [values for (values,) in cursor if len(values) == width]

@@ -2,6 +2,6 @@
 SELECT f.feature_values
 FROM features.training_set AS f
 WHERE f.occurred_at >= %(start)s
-    AND f.occurred_at < %(end)s
+    AND f.occurred_at < %(until)s
     AND (hashint8(f.transaction_id) & 2147483647) < %(below)s::double precision
-LIMIT %(limit)s
+LIMIT %(most)s
