@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestClassifier
+
+from trainer.forest import fraud_probability
 
 SAMPLED_ROWS = 100_000
 # Scores crowd near zero, and what matters happens in the last hundredth.
@@ -14,19 +17,21 @@ FEATURE_QUANTILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 def reference_distribution(
-    names: tuple[str, ...], features: NDArray[np.float32], scores: NDArray[np.float64]
+    names: tuple[str, ...], features: NDArray[np.float32], forest: RandomForestClassifier
 ) -> dict[str, Any]:
-    """Bins and shares as small JSON.
+    """Bins and shares as small JSON, of a sample of the training rows.
+
+    The scores are the very forest's that will decide: most are close to zero and follow from its own leaves, so
+    another forest's would fall into other bins, though nothing has drifted.
 
     Args:
         features: the training rows, shape (rows, features), NaN where missing.
-        scores: probabilities on rows that the scoring forest had not seen, shape (rows,).
     """
     if len(features) > SAMPLED_ROWS:
         features = features[np.random.default_rng(0).choice(len(features), SAMPLED_ROWS, replace=False)]
     return {
         "rows": len(features),
-        "score": _bins(scores, SCORE_QUANTILES),
+        "score": _bins(fraud_probability(forest, features), SCORE_QUANTILES),
         "features": [
             {"name": name, **_bins(features[:, at].astype(np.float64), FEATURE_QUANTILES)}
             for at, name in enumerate(names)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
 from rowguard.database import connect
@@ -153,21 +152,13 @@ def train(
                 earlier_forest, evaluation_path(state_dir, record.version)
             ),
         },
-        reference=reference_distribution(features.names, everything.features, scores),
+        reference=reference_distribution(features.names, everything.features, forest),
     )
     with connect(url) as connection:
         registry.insert_candidate(connection, record)
     card = _card(state_dir, record.version)
     write_model_card(card, record, evaluation, forest, scores, everything.is_fraud[later])
     return TrainingResult(record.version, True, evaluation, threshold, record, card)
-
-
-def sample_rows(url: str, record: registry.ModelRecord, limit: int, seed: int = 0) -> NDArray[np.float64]:
-    """Rows of the model's own training window for the parity check, shape (at most limit, features)."""
-    rows = read_dataset(url, record.train_from, record.train_to, record.label_cutoff).features
-    if len(rows) > limit:
-        rows = rows[np.random.default_rng(seed).choice(len(rows), limit, replace=False)]
-    return rows.astype(np.float64)
 
 
 def _card(state_dir: Path, version: str) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from statistics import median
 
 import numpy as np
@@ -13,11 +14,13 @@ from numpy.typing import NDArray
 from psycopg import sql
 from sklearn.ensemble import RandomForestClassifier
 
+from rowguard.database import connect
 from rowguard.errors import RegistryError
+from rowguard.sql_files import read_sql
 from sql_scoring import registry
 from sql_scoring.transpile import boundary_rows
-from trainer.training import sample_rows
 
+SQL = Path(__file__).parent / "sql"
 TIMED_CALLS = 100
 
 
@@ -37,7 +40,7 @@ def parity_rows(
 ) -> NDArray[np.float64]:
     """Rows to compare on, shape (about count, features): the model's own training rows, rows on and around its
     thresholds, training rows with values knocked out, and one where everything is missing."""
-    sampled = sample_rows(url, record, count // 2, seed)
+    sampled = _training_rows(url, record, count // 2)
     around = boundary_rows(forest, count // 4, seed=seed)
     width = len(record.feature_names)
     random = np.random.default_rng(seed)
@@ -62,3 +65,22 @@ def measure_latency(
         connection.execute(call, [row]).fetchone()
         taken.append((time.perf_counter() - started) * 1000)
     return {"first_call_ms": round(taken[0], 3), "call_ms": round(median(taken[1:] or taken), 3)}
+
+
+def _training_rows(url: str, record: registry.ModelRecord, limit: int) -> NDArray[np.float64]:
+    """Rows of the model's training window, shape (at most limit, features); none when another list is built."""
+    width = len(record.feature_names)
+    with connect(url) as connection, connection.cursor(binary=True) as cursor:
+        cursor.execute(
+            read_sql(SQL, "sample_rows").encode(),
+            {
+                "start": record.train_from,
+                "until": record.train_to,
+                "below": 2**31 * min(1.0, 1.2 * limit / max(record.row_count, 1)),
+                "most": limit,
+            },
+        )
+        rows = [values for (values,) in cursor if len(values) == width]
+    return np.array(
+        [[np.nan if value is None else value for value in row] for row in rows], np.float64
+    ).reshape(len(rows), width)

@@ -1,5 +1,5 @@
--- Champion and challenger on the same rows, by day and pair; labels as far as they are known. `first_version` is the one
--- of the pair that was deployed earlier: the champion during the trial.
+-- Champion and challenger on the same rows, by day and pair; labels as far as they are known. `first_version` is the
+-- one of the pair that was deployed earlier: the champion during the trial.
 WITH pairs AS (
     SELECT
         r.event_day,

@@ -42,7 +42,8 @@ UNION ALL
 SELECT
     'alert_rate_ratio' AS measure,
     c.version AS subject,
-    (d.own_alerts::double precision / d.own_rows) / nullif((c.metrics ->> 'alert_rate')::double precision, 0) AS value,
+    (d.own_alerts::double precision / d.own_rows)
+    / nullif((c.metrics ->> 'alert_rate')::double precision, 0) AS value,
     d.own_rows::bigint AS row_count
 FROM champion AS c
 CROSS JOIN decided AS d
@@ -94,6 +95,6 @@ UNION ALL
 SELECT
     'champion_age_days' AS measure,
     c.version AS subject,
-    extract(epoch FROM now() - c.trained_at)::double precision / 86400 AS value,
+    date_part('epoch', now() - c.trained_at) / 86400 AS value,
     0::bigint AS row_count
 FROM champion AS c

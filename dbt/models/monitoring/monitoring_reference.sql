@@ -3,17 +3,18 @@ SELECT
     m.version AS model_version,
     parts.name,
     parts.position,
-    ARRAY(
-        SELECT edge.value::double precision
-        FROM jsonb_array_elements_text(parts.bins -> 'edges') WITH ORDINALITY AS edge (value, place)
-        ORDER BY edge.place
+    coalesce(
+        (
+            SELECT array_agg(edge.value::double precision ORDER BY edge.place)
+            FROM jsonb_array_elements_text(parts.bins -> 'edges') WITH ORDINALITY AS edge (value, place)
+        ),
+        '{}'::double precision[]
     ) AS edges,
     -- The first is the share of missing values, then bin by bin.
     ARRAY[(parts.bins ->> 'missing')::double precision]
-    || ARRAY(
-        SELECT part.value::double precision
+    || (
+        SELECT array_agg(part.value::double precision ORDER BY part.place)
         FROM jsonb_array_elements_text(parts.bins -> 'shares') WITH ORDINALITY AS part (value, place)
-        ORDER BY part.place
     ) AS shares,
     (parts.bins ->> 'mean')::double precision AS mean
 FROM {{ source('scoring', 'models') }} AS m
