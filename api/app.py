@@ -17,9 +17,12 @@ from api.gate import Gate
 from api.guard import Guard, Record
 from api.metrics import Metrics
 from api.repository import Repository, require_silent
+from api.schemas import BIGINT_MAX
 from api.tokens import SCOPES, Authenticator
 from rowguard import __version__
 from rowguard.settings import Settings
+
+EXACT = {float(bound): bound for bound in (-BIGINT_MAX - 1, BIGINT_MAX)}
 
 
 @dataclass(frozen=True)
@@ -99,16 +102,16 @@ def create_app(config: ApiConfig) -> FastAPI:
     )
     app.add_middleware(Record, metrics=metrics, log_all=chosen.api_access_log == "all")
     app.add_middleware(Gate, metrics=metrics, max_requests=chosen.api_max_requests)
-    _describe_security(app)
+    _describe(app)
     return app
 
 
-def _describe_security(app: FastAPI) -> None:
-    """Adds the scheme that the routes' `security` names to the OpenAPI document."""
+def _describe(app: FastAPI) -> None:
+    """Adds the scheme that the routes' `security` names to the OpenAPI document, and makes its bounds exact."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
-        document = generate()
+        document: dict[str, Any] = _with_exact_bounds(generate())
         document.setdefault("components", {})["securitySchemes"] = {
             BEARER: {
                 "type": "http",
@@ -120,3 +123,17 @@ def _describe_security(app: FastAPI) -> None:
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _with_exact_bounds(part: Any) -> Any:
+    """FastAPI keeps bounds as floating-point numbers, which round those of a bigint up, beyond it."""
+    if isinstance(part, dict):
+        return {
+            name: EXACT.get(value, value)
+            if name in ("minimum", "maximum") and isinstance(value, float)
+            else _with_exact_bounds(value)
+            for name, value in part.items()
+        }
+    if isinstance(part, list):
+        return [_with_exact_bounds(one) for one in part]
+    return part

@@ -137,4 +137,5 @@ async def require_silent(connection: psycopg.AsyncConnection[Any]) -> None:
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
     if poll.poll(0):
+        await connection.close()  # the pool would take it back: libpq itself has not noticed yet
         raise psycopg.OperationalError("the server has ended the connection")

@@ -26,10 +26,21 @@ MAX_ITEMS = 1_000
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 CLOCKS_MAY_DIFFER = timedelta(days=1)
 
-UserId = Annotated[
-    int, Field(ge=-BIGINT_MAX - 1, le=BIGINT_MAX, strict=True, description="Whose transaction it is.")
-]
-MerchantId = Annotated[int, Field(ge=-BIGINT_MAX - 1, le=BIGINT_MAX, strict=True)]
+
+def _whole(value: Any) -> Any:
+    """JSON knows one kind of number: 5.0 is the whole number 5."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _not_below_single(value: float) -> float:
+    """The model sees single precision; what is too small for it is 0, where the database would refuse the cast."""
+    return 0.0 if abs(value) <= SINGLE_ROUNDS_TO_ZERO else value
+
+
+Id = Annotated[int, Field(ge=-BIGINT_MAX - 1, le=BIGINT_MAX, strict=True), BeforeValidator(_whole)]
+Count = Annotated[int, Field(ge=0, le=INTEGER_MAX, strict=True), BeforeValidator(_whole)]
+FeatureAmount = Annotated[float, Field(ge=0, lt=1e12, allow_inf_nan=False), AfterValidator(_not_below_single)]
+Minutes = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False), AfterValidator(_not_below_single)]
 # Text keeps every digit where the caller's JSON library would not.
 AMOUNT_SCHEMA = {
     "description": "At most 4 decimals.",
@@ -55,14 +66,6 @@ def _require_text(value: Any) -> Any:
 Instant = Annotated[datetime, BeforeValidator(_require_text)]
 
 
-def _not_below_single(value: float) -> float:
-    """The model sees single precision; what is too small for it is 0, where the database would refuse the cast."""
-    return 0.0 if abs(value) <= SINGLE_ROUNDS_TO_ZERO else value
-
-
-Measure = Annotated[float, AfterValidator(_not_below_single)]
-
-
 class _Body(BaseModel):
     """Unknown fields are refused: a misspelt one would silently be missing to the model."""
 
@@ -77,22 +80,20 @@ class Features(_Body):
 
     model_config = ConfigDict(strict=True)
 
-    transaction_amount: Measure = Field(ge=0, lt=1e12, allow_inf_nan=False, description="Amount.")
-    time_since_last_txn: Measure | None = Field(
-        None, ge=0, le=1e12, allow_inf_nan=False, description="Minutes since the user's last transaction."
+    transaction_amount: FeatureAmount = Field(description="Amount.")
+    time_since_last_txn: Minutes | None = Field(
+        None, description="Minutes since the user's last transaction."
     )
-    num_txns_last_hour: int | None = Field(
-        None, ge=0, le=INTEGER_MAX, description="The user's transactions in the last hour."
-    )
+    num_txns_last_hour: Count | None = Field(None, description="The user's transactions in the last hour.")
     user_location_match: bool | None = Field(None, description="Whether the location is the user's home.")
 
 
 class RawTransaction(_Body):
     """A transaction as the application knows it; the database works out its velocity."""
 
-    user_id: UserId
+    user_id: Id = Field(description="Whose transaction it is.")
     amount: Amount
-    merchant_id: MerchantId | None = None
+    merchant_id: Id | None = None
     location: str | None = Field(None, max_length=64)
     occurred_at: Instant | None = Field(None, description="Now, if it is left out. A zone is required.")
 
@@ -115,8 +116,8 @@ class RawTransaction(_Body):
 class Label(_Body):
     """What was found out about a stored transaction."""
 
-    user_id: UserId
-    transaction_id: Annotated[int, Field(ge=-BIGINT_MAX - 1, le=BIGINT_MAX, strict=True)]
+    user_id: Id = Field(description="Whose transaction it is.")
+    transaction_id: Id
     is_fraud: bool = Field(strict=True)
     labelled_at: Instant | None = Field(None, description="When it became known; now, if it is left out.")
     source: str = Field("api", min_length=1, max_length=64)
