@@ -91,8 +91,6 @@ INCLUDE (amount, amount_units, merchant_id, location);
 
 DROP INDEX public.transactions_user_location_idx;
 
-DROP INDEX public.transactions_user_merchant_idx;
-
 DROP INDEX public.transactions_user_untotalled_idx;
 
 DROP INDEX public.transactions_user_totals_idx;

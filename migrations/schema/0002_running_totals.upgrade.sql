@@ -16,10 +16,7 @@ INCLUDE (amount, user_amount_before, user_amount_squares_before);
 CREATE INDEX transactions_user_untotalled_idx ON public.transactions (user_id, occurred_at)
 WHERE user_txns_before IS NULL;
 
--- When the user was last at this merchant, and at this location.
-CREATE INDEX transactions_user_merchant_idx ON public.transactions (user_id, merchant_id, occurred_at)
-WHERE merchant_id IS NOT NULL;
-
+-- When the user was last at this location.
 CREATE INDEX transactions_user_location_idx ON public.transactions (user_id, location, occurred_at)
 WHERE location IS NOT NULL;
 
