@@ -25,6 +25,6 @@ BEGIN
     {%- endif %}
     {{- rollup_joins({
         'merchant': ref('merchant_risk').include(database=false), 'user': ref('user_risk').include(database=false)
-    }) }};
+    }, is_single=true) }};
     RETURN v_feature_values;
 END

@@ -1,9 +1,9 @@
--- A transaction's count over the longest window must be the number of its user's earlier transactions, reckoned here in another
--- way (by a window frame over event time); a row that saw the future or itself has more. Loaded history only:
--- what live rows saw depends on arrival.
+-- A transaction's count over the longest window must be the number of its user's earlier transactions, reckoned
+-- here by a running count; a row that saw the future or itself has more. Loaded history only: what live rows saw
+-- depends on arrival.
 {%- set names = feature_names() %}
-{%- set counts = windowed_features() | selectattr('entity', 'equalto', 'user') | selectattr('aggregate', 'equalto', 'count')
-    | sort(attribute='window_hours') | list %}
+{%- set counts = totalled_features() | selectattr('aggregate', 'equalto', 'count') | list %}
+{%- set counts = counts | sort(attribute='window_hours') %}
 {%- if counts %}
 {%- set feature = counts[-1] %}
 WITH counted AS (
@@ -13,7 +13,7 @@ WITH counted AS (
         count(*) OVER (
             PARTITION BY t.user_id
             ORDER BY t.occurred_at
-            RANGE BETWEEN INTERVAL '{{ feature.window_hours }} hours' - INTERVAL '1 microsecond' PRECEDING AND CURRENT ROW
+            RANGE BETWEEN INTERVAL '{{ feature.window_hours - 1 }}:59:59.999999' PRECEDING AND CURRENT ROW
         ) - count(*) OVER (
             PARTITION BY t.user_id, t.occurred_at
             ORDER BY t.transaction_id

@@ -1,6 +1,6 @@
--- Frozen: what this revision changed. Running totals of each user on the rows themselves, so that the velocity read no
--- longer depends on how many rows a window holds. Rows that are there already get theirs from `rowguard migrate`;
--- until then their users' features are read row by row, as before.
+-- Frozen: what this revision changed. Running totals of each user on the rows themselves, so that the velocity
+-- read no longer depends on how many rows a window holds. Rows that are there already get theirs from
+-- `rowguard migrate`; until then their users' features are read row by row, as before.
 
 ALTER TABLE public.transactions
 ADD COLUMN user_txns_before bigint,
@@ -27,8 +27,8 @@ DROP INDEX public.transactions_user_occurred_idx;
 -- The lock comes before the read, so that concurrent inserts of one user see each other; it is held to the
 -- end of the transaction (a session lock would leak through PgBouncer). The arrival is stamped after the
 -- lock, so that per user the order of arrival is the order in which the rows became visible.
--- The running totals go on from the user's last row, which nobody can change under the lock. A row that is late, or whose
--- transaction may not see the last row, gets none; fold_late_row and rebuild_totals see to it later.
+-- The running totals go on from the user's last row, which nobody can change under the lock. A row that is late,
+-- or whose transaction may not see the last row, gets none; fold_late_row and rebuild_totals see to it later.
 -- Users share 4,096 locks: a statement that inserts rows of very many users must not fill the server's lock table.
 -- SECURITY DEFINER: the inserting role needs no right to read other rows.
 --
@@ -235,8 +235,8 @@ BEGIN
 END
 $$;
 
--- When the owner changes or deletes a row, the totals behind it are wrong: the user's first row is marked as not known,
--- and the features are read row by row until rebuild_totals has been there.
+-- When the owner changes or deletes a row, the totals behind it are wrong: the user's first row is marked as not
+-- known, and the features are read row by row until rebuild_totals has been there.
 -- Deleting a user's oldest rows marks nothing: no window's difference reaches before the first row that is left.
 CREATE OR REPLACE FUNCTION scoring.forget_totals()
 RETURNS trigger

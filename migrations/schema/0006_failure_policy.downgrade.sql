@@ -18,8 +18,8 @@ $$;
 -- The lock comes before the read, so that concurrent inserts of one user see each other; it is held to the
 -- end of the transaction (a session lock would leak through PgBouncer). The arrival is stamped after the
 -- lock, so that per user the order of arrival is the order in which the rows became visible.
--- The running totals go on from the user's last row, which nobody can change under the lock. A row that is late, or whose
--- transaction may not see the last row, gets none; fold_late_row and rebuild_totals see to it later.
+-- The running totals go on from the user's last row, which nobody can change under the lock. A row that is late,
+-- or whose transaction may not see the last row, gets none; fold_late_row and rebuild_totals see to it later.
 -- Users share 4,096 locks: a statement that inserts rows of very many users must not fill the server's lock table.
 -- SECURITY DEFINER: the inserting role needs no right to read other rows.
 --

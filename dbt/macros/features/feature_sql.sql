@@ -70,16 +70,18 @@
         {%- endif %}
 {%- endmacro %}
 
-{# Expressions under the names of features, joined beside `c`. OFFSET 0 keeps the planner from writing each of them out
-   again in every derived feature: a statement that runs once a transaction pays for building each copy. #}
-{% macro named_values(named, alias) -%}
+{# Expressions under the names of features, joined beside `c`. In a statement of one candidate OFFSET 0 keeps the planner
+   from writing each of them out again in every derived feature: it would pay for building every copy. #}
+{% macro named_values(named, alias, is_single) -%}
     {%- if named %}
     CROSS JOIN LATERAL (
         SELECT
         {%- for name, sql in named %}
             {{ sql }} AS {{ name }}{{ ',' if not loop.last }}
         {%- endfor %}
+        {%- if is_single %}
         OFFSET 0
+        {%- endif %}
     ) AS {{ alias }}
     {%- endif %}
 {%- endmacro %}

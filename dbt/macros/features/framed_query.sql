@@ -45,7 +45,7 @@
             PARTITION BY c.user_id{{ ', c.' ~ pair_key(feature) if pair_key(feature) }}
             ORDER BY c.occurred_at
             -- half-open: what happened a whole window ago is out
-            RANGE BETWEEN interval '{{ feature.window_hours }} hours' - interval '1 microsecond' PRECEDING AND CURRENT ROW
+            RANGE BETWEEN INTERVAL '{{ feature.window_hours - 1 }}:59:59.999999' PRECEDING AND CURRENT ROW
         )
         {%- endfor %}
 {%- endmacro %}

@@ -66,8 +66,8 @@
     {%- for feature in recency_features() %}
         {%- do named.append((feature.name, only_with_key(feature, live_recency(feature, transactions)))) %}
     {%- endfor %}
-    {{- named_values(named, 'w') }}
-    {{- rollup_joins(steps) }}
+    {{- named_values(named, 'w', is_single=true) }}
+    {{- rollup_joins(steps, is_single=true) }}
     {%- if scanned_features() %}
     CROSS JOIN LATERAL (
         {{ scan_of_window(scanned_features(), transactions) }}

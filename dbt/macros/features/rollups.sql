@@ -42,7 +42,7 @@
 
 {# The joins that stand beside `c`, with the features under their names; `steps` names the table of each entity. An
    entity without a step has counts and sums of 0. #}
-{% macro rollup_joins(steps) -%}
+{% macro rollup_joins(steps, is_single) -%}
     {%- for entity in ['merchant', 'user'] if rolled_features(entity) %}
     LEFT JOIN LATERAL (
         SELECT
@@ -63,7 +63,7 @@
         {%- endif %}
         {%- do named.append((feature.name, sql)) %}
     {%- endfor %}
-    {{- named_values(named, 'm') }}
+    {{- named_values(named, 'm', is_single) }}
 {%- endmacro %}
 
 {% macro is_never_missing(feature) %}

@@ -140,4 +140,4 @@ SELECT
     c.is_history,
     {{ feature_values() }} AS feature_values
 FROM windowed AS c
-{{ rollup_joins({'merchant': ref('merchant_risk'), 'user': ref('user_risk')}) }}
+{{ rollup_joins({'merchant': ref('merchant_risk'), 'user': ref('user_risk')}, is_single=false) }}

@@ -1,3 +1,4 @@
+{%- set user_windows = windowed_features() | selectattr('entity', 'equalto', 'user') | list -%}
 {{ config(
     materialized='replaced_view',
     pre_hook='DROP VIEW IF EXISTS {{ this }}',
@@ -24,5 +25,5 @@ FROM (
     ) AS known
 ) AS c
 CROSS JOIN LATERAL (
-    {{ scan_of_window(windowed_features() | selectattr('entity', 'equalto', 'user') | list, ref('stg_transactions')) }}
+    {{ scan_of_window(user_windows, ref('stg_transactions')) }}
 ) AS w

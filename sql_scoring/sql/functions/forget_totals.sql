@@ -1,5 +1,5 @@
--- When the owner changes or deletes a row, the totals behind it are wrong: the user's first row is marked as not known,
--- and the features are read row by row until rebuild_totals has been there.
+-- When the owner changes or deletes a row, the totals behind it are wrong: the user's first row is marked as not
+-- known, and the features are read row by row until rebuild_totals has been there.
 -- Deleting a user's oldest rows marks nothing: no window's difference reaches before the first row that is left.
 CREATE OR REPLACE FUNCTION scoring.forget_totals()
 RETURNS trigger
