@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 
 from rowguard import pipeline
@@ -174,15 +175,21 @@ def test_refusals_of_a_challenge(scored: Workspace, migrated: Workspace) -> None
         challenge(scored, second, canary=101)
 
 
-def test_what_a_client_sends_for_the_second_opinion_is_dropped(scored: Workspace) -> None:
-    for _ in range(2):
-        with scored.connect(role="rowguard_app") as connection:
-            row = connection.execute(
-                "INSERT INTO transactions (user_id, amount, is_let_through, shadow_version, shadow_probability,"
-                " shadow_feature_values, shadow_error) VALUES (1, 1, true, 'mine', 0.5, '{1}', 'x')"
-                " RETURNING is_let_through, shadow_version, shadow_probability, shadow_error"
-            ).fetchone()
-        assert row is not None and row[0] is False and row[1] != "mine" and row[3] is None
+def test_what_is_sent_for_the_second_opinion_is_dropped_and_applications_may_not_even_send_it(
+    scored: Workspace,
+) -> None:
+    insert = (
+        "INSERT INTO transactions (user_id, amount, is_let_through, shadow_version, shadow_probability,"
+        " shadow_feature_values, shadow_error) VALUES (1, 1, true, 'mine', 0.5, '{1}', 'x')"
+        " RETURNING is_let_through, shadow_version, shadow_probability, shadow_feature_values, shadow_error"
+    )
+    with scored.connect() as connection:
+        assert connection.execute(insert).fetchone() == (False, None, None, None, None)
+    with (
+        scored.connect(role="rowguard_app") as connection,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        connection.execute(insert)
 
 
 def test_a_row_that_is_not_inserted_leaves_no_second_opinion(scored: Workspace) -> None:
