@@ -66,7 +66,7 @@ def bench(
                 step("inserts: profile, growth with the table")
                 sizes = ["200000"] if quick else ["10000", "100000", "1000000"]
                 sizes += ["10000000"] if largest else []
-                document["profile"] = _run("inserts/profile.py", calls, *sizes)
+                document["profile"] = _run("inserts/sections.py", calls, *sizes)
             step("report")
             document |= _run_report(document, folder)
         if api_only or inserts:

@@ -1,7 +1,7 @@
 """Where the time of one scored INSERT goes, timed inside the server; and how it grows with the table.
 
 Each section runs alone, one call a transaction, in one connection: the difference between two is what lies between
-them. The client's round trip is in none of them. `profile.py CALLS SIZE…` prints one JSON document: the profile of
+them. The client's round trip is in none of them. `sections.py CALLS SIZE…` prints one JSON document: the profile of
 the simulated history, and at every size of the table what a plain and a scored INSERT take.
 """
 
