@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 LINT := .venv-lint/bin
 PIP := -m pip install --quiet --disable-pip-version-check --no-warn-conflicts
 
-.PHONY: help setup demo test test-all lint format bench chaos longrun lock golden airflow-env clean
+.PHONY: help setup demo test test-all lint format bench chaos longrun lock golden airflow airflow-env clean
 
 help: ## Show the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,10 +17,10 @@ setup: $(VENV)/.runtime ## Virtual environment with what running takes
 demo: $(VENV)/.runtime ## The whole way: PostgreSQL, history, features, model, live transactions
 	@$(BIN)/rowguard demo
 
-test: $(VENV)/.test ## All tests
+test: $(VENV)/.test .venv-airflow/.done ## All tests, the DAGs in Airflow included
 	@$(BIN)/python -m pytest
 
-test-all: $(VENV)/.test ## The tests on the embedded server and again on the PostgreSQL on PATH
+test-all: $(VENV)/.test .venv-airflow/.done ## The tests on the embedded server and again on the PostgreSQL on PATH
 	@$(BIN)/python -m pytest
 	@ROWGUARD_POSTGRES_BIN="$$($(PYTHON) tools/path_postgres.py)" $(BIN)/python -m pytest
 
@@ -41,6 +41,10 @@ longrun: $(VENV)/.test ## Minutes of inserts into millions of rows: memory, size
 
 golden: $(VENV)/.test ## Write the expected SQL of the small forests again
 	@$(BIN)/python -m tests.golden.regenerate
+
+airflow: $(VENV)/.runtime .venv-airflow/.done ## Airflow with its UI on localhost:8080, on the local stack, until Ctrl-C
+	@$(BIN)/rowguard up
+	@exec .venv-airflow/bin/python tools/run_airflow.py --port $(or $(PORT),8080)
 
 airflow-env: .venv-airflow/.done ## Airflow's environment: the DAG tests then run the DAGs for real
 

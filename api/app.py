@@ -1,19 +1,25 @@
-"""The application: pool, endpoints, errors."""
+"""The application: pool, endpoints, errors, and the layers around every request."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from fastapi import FastAPI
 from psycopg_pool import AsyncConnectionPool
 
 from api import problems
+from api.access import BEARER, Access, scopes_by_path
 from api.endpoints import labels, scoring, service
-from api.metrics import MeasureRequests, Metrics
-from api.repository import Repository
+from api.gate import Gate
+from api.guard import Guard, Record
+from api.metrics import Metrics
+from api.repository import Repository, require_silent
+from api.tokens import SCOPES, Authenticator
 from rowguard import __version__
+from rowguard.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -24,30 +30,36 @@ class ApiConfig:
         database_url: through PgBouncer where there is one.
         is_pooled: it goes through PgBouncer in transaction pooling, where server-side prepared statements of
             one client would be looked for in another's connection.
+        settings: limits, keys and the rest of what can be set.
         max_waiting: requests that may wait for a connection; more are turned away at once with 503.
     """
 
-    database_url: str
+    database_url: str = field(repr=False)
     is_pooled: bool
+    settings: Settings
     min_connections: int = 2
-    max_connections: int = 10
     max_waiting: int = 200
     connection_timeout_s: float = 3.0
     reconnect_timeout_s: float = 5.0
 
 
 def create_app(config: ApiConfig) -> FastAPI:
-    """The FastAPI application; connections open when it starts and need not succeed then."""
+    """The FastAPI application; connections open when it starts and need not succeed then.
+
+    Raises:
+        SettingsError: a key or a limit is of no use.
+    """
+    chosen = config.settings
     pool = AsyncConnectionPool(
         config.database_url,
         open=False,
-        min_size=config.min_connections,
-        max_size=config.max_connections,
+        min_size=min(config.min_connections, chosen.api_pool_size),
+        max_size=chosen.api_pool_size,
         max_waiting=config.max_waiting,
         timeout=config.connection_timeout_s,
         # Pauses between attempts double; giving up soon lets the next request begin anew after an outage.
         reconnect_timeout=config.reconnect_timeout_s,
-        check=AsyncConnectionPool.check_connection,
+        check=require_silent,
         kwargs={"autocommit": True, **({"prepare_threshold": None} if config.is_pooled else {})},
     )
 
@@ -62,6 +74,7 @@ def create_app(config: ApiConfig) -> FastAPI:
         summary="Fraud scores from inside PostgreSQL",
         version=__version__,
         lifespan=lifespan,
+        redirect_slashes=False,
     )
     metrics = Metrics()
     app.state.repository = Repository(pool)
@@ -69,5 +82,39 @@ def create_app(config: ApiConfig) -> FastAPI:
     for endpoints in (service, scoring, labels):
         app.include_router(endpoints.router)
     problems.register(app)
-    app.add_middleware(MeasureRequests, metrics=metrics)
+    authenticator = Authenticator(chosen)
+    access = Access(
+        scopes_by_path(app.routes),
+        authenticator if authenticator.is_configured else None,
+        chosen.api_rate_limit,
+    )
+    # The last one added is the outermost.
+    app.add_middleware(
+        Guard,
+        access=access,
+        max_body_bytes=chosen.api_max_body_bytes,
+        timeout_s=chosen.api_request_timeout_s,
+    )
+    app.add_middleware(Record, metrics=metrics, log_all=chosen.api_access_log == "all")
+    app.add_middleware(Gate, metrics=metrics, max_requests=chosen.api_max_requests)
+    _describe_security(app)
     return app
+
+
+def _describe_security(app: FastAPI) -> None:
+    """Adds the scheme that the routes' `security` names to the OpenAPI document."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        document.setdefault("components", {})["securitySchemes"] = {
+            BEARER: {
+                "type": "http",
+                "scheme": "bearer",
+                "bearerFormat": "JWT",
+                "description": f"Scopes: {', '.join(SCOPES)}. Not asked for on an open loopback.",
+            }
+        }
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -28,8 +28,14 @@ CHECKED_FIELDS = ("amount", "occurred_at")
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": text, "content": {MEDIA_TYPE: {}}}
     for status, text in {
+        401: "A bearer token is required, or the one given is not accepted.",
+        403: "The token lacks the scope.",
+        408: "The body did not arrive in time.",
+        413: "The body is larger than this server takes.",
         422: "The input is malformed; `errors` names the fields.",
-        503: "No model is deployed yet, or the database does not answer; try again.",
+        429: "Too many requests of this client; `Retry-After` says how many seconds to wait.",
+        500: "A defect of the server; the log has it under the request id.",
+        503: "No model is deployed yet, or the server is busy, or the database does not answer; try again.",
     }.items()
 }
 
@@ -37,9 +43,22 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 class ApiProblem(Exception):
     """An answer that is not a success."""
 
-    def __init__(self, status: int, detail: str, errors: list[FieldProblem] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        errors: list[FieldProblem] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.status, self.detail, self.errors = status, detail, errors
+        self.headers = dict(headers or {})
+        if status == 503:
+            self.headers.setdefault("Retry-After", RETRY_AFTER_S)
+
+    def response(self) -> JSONResponse:
+        """The document that says it."""
+        return answer(self.status, self.detail, self.errors, self.headers)
 
 
 def register(app: FastAPI) -> None:
@@ -50,15 +69,15 @@ def register(app: FastAPI) -> None:
     app.add_exception_handler(PoolTimeout, _on_busy)
     app.add_exception_handler(TooManyRequests, _on_busy)
     app.add_exception_handler(psycopg.Error, _on_database)
-    app.add_exception_handler(Exception, _on_defect)
 
 
-def _answer(
+def answer(
     status: int,
     detail: str,
     errors: list[FieldProblem] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
+    """A problem document."""
     problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=errors)
     return JSONResponse(
         problem.model_dump(exclude_none=True), status, headers=dict(headers or {}), media_type=MEDIA_TYPE
@@ -66,14 +85,12 @@ def _answer(
 
 
 def _retry(detail: str) -> JSONResponse:
-    return _answer(503, detail, headers={"Retry-After": RETRY_AFTER_S})
+    return answer(503, detail, headers={"Retry-After": RETRY_AFTER_S})
 
 
 async def _on_problem(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ApiProblem)
-    if error.status == 503:
-        return _retry(error.detail)
-    return _answer(error.status, error.detail, error.errors)
+    return error.response()
 
 
 async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
@@ -83,7 +100,7 @@ async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
         for one in error.errors()
     ]
     first = errors[0]
-    return _answer(422, f"{first.field}: {first.message}", errors)
+    return answer(422, f"{first.field}: {first.message}", errors)
 
 
 def _field(error: Mapping[str, Any]) -> str:
@@ -96,11 +113,11 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     if error.status_code == 400:  # FastAPI's answer to a body that is not even text
         return _invalid_field("body", "is not JSON")
-    return _answer(error.status_code, str(error.detail), headers=error.headers)
+    return answer(error.status_code, str(error.detail), headers=error.headers)
 
 
 def _invalid_field(field: str, reason: str) -> JSONResponse:
-    return _answer(422, f"{field}: {reason}", [FieldProblem(field=field, message=reason)])
+    return answer(422, f"{field}: {reason}", [FieldProblem(field=field, message=reason)])
 
 
 async def _on_busy(request: Request, error: Exception) -> JSONResponse:
@@ -120,14 +137,9 @@ async def _on_database(request: Request, error: Exception) -> JSONResponse:
         field, _, reason = message.partition(" ")
         if field in CHECKED_FIELDS:
             return _invalid_field(field, reason)
-        return _answer(422, message or "the database refused the values")
+        return answer(422, message or "the database refused the values")
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         log.warning("database: %s", type(error).__name__)
         return _retry("the database does not answer; try again")
-    log.exception("unexpected database error", exc_info=error)
-    return _answer(500, "unexpected database error")
-
-
-async def _on_defect(request: Request, error: Exception) -> JSONResponse:
-    log.exception("unexpected error", exc_info=error)
-    return _answer(500, "unexpected error")
+    log.error("unexpected database error", exc_info=error)
+    return answer(500, "unexpected database error")

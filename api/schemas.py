@@ -6,10 +6,23 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainSerializer, Tag, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    Tag,
+    WithJsonSchema,
+    field_validator,
+)
 
 BIGINT_MAX = 2**63 - 1
 INTEGER_MAX = 2**31 - 1
+SINGLE_ROUNDS_TO_ZERO = 2.0**-150
+MAX_ITEMS = 1_000
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 CLOCKS_MAY_DIFFER = timedelta(days=1)
 
@@ -17,7 +30,37 @@ UserId = Annotated[
     int, Field(ge=-BIGINT_MAX - 1, le=BIGINT_MAX, strict=True, description="Whose transaction it is.")
 ]
 MerchantId = Annotated[int, Field(ge=-BIGINT_MAX - 1, le=BIGINT_MAX, strict=True)]
-Amount = Annotated[Decimal, Field(ge=0, lt=10**12, decimal_places=4, allow_inf_nan=False)]
+# Text keeps every digit where the caller's JSON library would not.
+AMOUNT_SCHEMA = {
+    "description": "At most 4 decimals.",
+    "anyOf": [
+        {"type": "number", "minimum": 0, "exclusiveMaximum": 10**12, "multipleOf": 0.0001},
+        {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,4})?$"},
+    ],
+}
+Amount = Annotated[
+    Decimal,
+    Field(ge=0, lt=10**12, decimal_places=4, allow_inf_nan=False),
+    WithJsonSchema(AMOUNT_SCHEMA),
+]
+
+
+def _require_text(value: Any) -> Any:
+    """Pydantic also takes numbers for instants, in a unit that it guesses."""
+    if isinstance(value, str | datetime):
+        return value
+    raise ValueError("is no instant such as 2026-11-23T12:00:00Z")
+
+
+Instant = Annotated[datetime, BeforeValidator(_require_text)]
+
+
+def _not_below_single(value: float) -> float:
+    """The model sees single precision; what is too small for it is 0, where the database would refuse the cast."""
+    return 0.0 if abs(value) <= SINGLE_ROUNDS_TO_ZERO else value
+
+
+Measure = Annotated[float, AfterValidator(_not_below_single)]
 
 
 class _Body(BaseModel):
@@ -34,8 +77,8 @@ class Features(_Body):
 
     model_config = ConfigDict(strict=True)
 
-    transaction_amount: float = Field(ge=0, lt=1e12, allow_inf_nan=False, description="Amount.")
-    time_since_last_txn: float | None = Field(
+    transaction_amount: Measure = Field(ge=0, lt=1e12, allow_inf_nan=False, description="Amount.")
+    time_since_last_txn: Measure | None = Field(
         None, ge=0, le=1e12, allow_inf_nan=False, description="Minutes since the user's last transaction."
     )
     num_txns_last_hour: int | None = Field(
@@ -51,7 +94,7 @@ class RawTransaction(_Body):
     amount: Amount
     merchant_id: MerchantId | None = None
     location: str | None = Field(None, max_length=64)
-    occurred_at: datetime | None = Field(None, description="Now, if it is left out. A zone is required.")
+    occurred_at: Instant | None = Field(None, description="Now, if it is left out. A zone is required.")
 
     @field_validator("location")
     @classmethod
@@ -65,8 +108,8 @@ class RawTransaction(_Body):
 
     @field_validator("occurred_at")
     @classmethod
-    def _with_zone(cls, value: datetime | None) -> datetime | None:
-        return require_zone(value)
+    def _possible(cls, value: datetime | None) -> datetime | None:
+        return require_possible(value)
 
 
 class Label(_Body):
@@ -75,7 +118,7 @@ class Label(_Body):
     user_id: UserId
     transaction_id: Annotated[int, Field(ge=-BIGINT_MAX - 1, le=BIGINT_MAX, strict=True)]
     is_fraud: bool = Field(strict=True)
-    labelled_at: datetime | None = Field(None, description="When it became known; now, if it is left out.")
+    labelled_at: Instant | None = Field(None, description="When it became known; now, if it is left out.")
     source: str = Field("api", min_length=1, max_length=64)
 
     @field_validator("source")
@@ -93,10 +136,7 @@ class Label(_Body):
     @classmethod
     def _possible(cls, value: datetime | None) -> datetime | None:
         """The table takes any instant, but one that Python cannot read back would be stored and then fail."""
-        require_zone(value)
-        if value is None or EARLIEST <= value <= datetime.now(UTC) + CLOCKS_MAY_DIFFER:
-            return value
-        raise ValueError("is before 1970 or more than a day in the future")
+        return require_possible(value)
 
 
 def refuse_nul(value: str | None) -> str | None:
@@ -118,6 +158,13 @@ def require_zone(value: datetime | None) -> datetime | None:
     return value
 
 
+def require_possible(value: datetime | None) -> datetime | None:
+    require_zone(value)
+    if value is None or EARLIEST <= value <= datetime.now(UTC) + CLOCKS_MAY_DIFFER:
+        return value
+    raise ValueError("is before 1970 or more than a day in the future")
+
+
 def _kind(body: Any) -> str:
     if isinstance(body, RawTransaction):
         return "transaction"
@@ -132,15 +179,33 @@ PredictRequest = Annotated[
 ]
 
 
-class Prediction(BaseModel):
+class PredictBatch(_Body):
+    """Several questions at once, of both forms if need be."""
+
+    items: Annotated[list[PredictRequest], Field(min_length=1, max_length=MAX_ITEMS)]
+
+
+class Scored(BaseModel):
     """The model's answer. `probability` is the confidence in `prediction`."""
 
     prediction: int
     probability: float
     flag: str
-    message: str
     fraud_probability: float
     model_version: str
+
+
+class Prediction(Scored):
+    """The model's answer. `probability` is the confidence in `prediction`."""
+
+    message: str
+
+
+class Predictions(BaseModel):
+    """Answers in the order of the questions."""
+
+    predictions: list[Scored]
+    message: str
 
 
 class Decision(BaseModel):

@@ -1,4 +1,4 @@
-"""Nightly: refresh features → train → gate → deploy → verify.
+"""Nightly: refresh features → train → gate → deploy → verify → monitor.
 
 Each task calls the function behind the command of the same purpose; nothing is decided here. Whatever is
 heavy is imported inside the tasks, because the scheduler reads this file again and again.
@@ -7,6 +7,7 @@ What a night can end with:
     a new champion           every task succeeded
     the same model again     gate, deploy and verify are skipped; the champion is that very model already
     a refused candidate      deploy and verify are skipped; gate's result says why, and the champion stays
+    an alarm                 monitor is red, whatever the night did before; its one line says what to look at
     a failure                red; an unreachable database is tried again, everything else is not
 """
 
@@ -48,6 +49,12 @@ def _day(description: str) -> Param:
     },
     params={
         "from": _day("First day of the training window; empty: as far back as the data go."),
+        "days": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            description="Instead of the first day: so many days before the cut-off.",
+        ),
         "to": _day("Cut-off: only labels known by then are used; empty: now."),
     },
     tags=["rowguard"],
@@ -75,12 +82,18 @@ def fraud_model_retrain_pipeline() -> None:
         from rowguard.settings import settings
 
         params = get_current_context()["params"]
+        if params["from"] and params["days"]:
+            raise AirflowFailException("give either the first day (from) or the number of days, not both")
+        cutoff = _instant(params["to"])
+        start = _instant(params["from"])
+        if params["days"]:
+            start = (cutoff or datetime.now(UTC)) - timedelta(days=params["days"])
         with _retry_only_what_passes():
             trained = pipeline.train(
                 resolve_database_url(settings()),
                 settings(),
-                start=_instant(params["from"]),
-                cutoff=_instant(params["to"]),
+                start=start,
+                cutoff=cutoff,
                 progress=log.info,
             )
         return _result(
@@ -149,11 +162,32 @@ def fraud_model_retrain_pipeline() -> None:
             )
         return result
 
+    @task(trigger_rule="none_failed", retries=0)
+    def monitor() -> dict[str, Any]:
+        """`rowguard monitor`: also on nights without a new model."""
+        from rowguard import pipeline
+        from rowguard.local import resolve_database_url
+        from rowguard.settings import settings
+
+        report = settings().state_dir / "monitoring" / "report.html"
+        with _retry_only_what_passes():
+            found = pipeline.monitor(resolve_database_url(settings()), report=report)
+        result = _result(
+            champion=found.champion,
+            challenger=found.challenger,
+            measures=len(found.measures),
+            alarms=[f"{row['measure']} of {row['subject']}" for row in found.alarms],
+            report=str(report),
+        )
+        if found.alarms:
+            raise AirflowFailException(found.sentence())
+        return result
+
     candidate: Any = train()  # between tasks a reference to the result, inside them the result
     refresh_features() >> candidate
     gated: Any = gate(candidate)
     deployed: Any = deploy(gated)
-    verify(deployed)
+    verify(deployed) >> monitor()
 
 
 @contextmanager

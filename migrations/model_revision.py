@@ -19,6 +19,7 @@ from migrations.script_text import run_sql_file
 FUNCTION, UPGRADE, DOWNGRADE = "function.sql", "upgrade.sql", "downgrade.sql"
 
 _RECORD = sa.text((Path(__file__).parent / "record_model_revision.sql").read_text())
+_RECORD_FULL = sa.text((Path(__file__).parent / "record_model_revision_full.sql").read_text())
 _FORGET = sa.text((Path(__file__).parent / "forget_model_revision.sql").read_text())
 _KEEP_SQL = sa.text((Path(__file__).parent / "keep_model_sql.sql").read_text())
 
@@ -29,8 +30,10 @@ class ModelRevision:
 
     Attributes:
         file: the revision's own `.py`.
-        kind: `deploy` puts a champion on top of those before, `rollback` takes the top one away.
+        kind: what it does, as in `scoring.model_revisions`.
         champion: the version that decides after the upgrade.
+        challenger: the version that is tried beside it after the upgrade.
+        steps: how many champions a rollback goes back, or a forward goes forward.
         sha256: hash of each file in the folder, by name.
     """
 
@@ -39,6 +42,13 @@ class ModelRevision:
     kind: str
     champion: str
     sha256: Mapping[str, str]
+    challenger: str | None = None
+    steps: int = 1
+
+    @property
+    def subject(self) -> str:
+        """The version whose function the revision creates, if it creates one."""
+        return self.challenger if self.kind == "challenge" and self.challenger else self.champion
 
     @property
     def folder(self) -> Path:
@@ -51,15 +61,18 @@ class ModelRevision:
         self._run(UPGRADE)
         if FUNCTION in self.sha256:
             text = (self.folder / FUNCTION).read_text()
-            op.execute(_KEEP_SQL.bindparams(version=self.champion, sql_text=text))
-        op.execute(
-            _RECORD.bindparams(
-                revision=self.revision,
-                kind=self.kind,
-                champion=self.champion,
-                files=json.dumps(self._files()),
-            )
-        )
+            op.execute(_KEEP_SQL.bindparams(version=self.subject, sql_text=text))
+        values = {
+            "revision": self.revision,
+            "kind": self.kind,
+            "champion": self.champion,
+            "files": json.dumps(self._files()),
+        }
+        if self.steps == 1 and self.challenger is None:
+            # Alembic may run an old revision before the schema's newer ones, which bring the other columns.
+            op.execute(_RECORD.bindparams(**values))
+        else:
+            op.execute(_RECORD_FULL.bindparams(**values, steps=self.steps, challenger=self.challenger))
 
     def downgrade(self) -> None:
         """Repoint the facade to what was before, then drop the function that the upgrade made."""

@@ -66,5 +66,9 @@ class RetentionError(RowguardError):
     """Old transactions could not be archived and deleted."""
 
 
+class MonitoringAlarm(RowguardError):
+    """Monitoring found something that somebody should look at."""
+
+
 class NoModelError(RowguardError):
     """No model is deployed yet; run: rowguard retrain"""

@@ -16,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from rowguard.errors import FeatureBuildError
 from rowguard.settings import CHECKOUT, Settings
+from sql_scoring.totals import settle_totals
 
 PROJECT_DIR = CHECKOUT / "dbt"
 
@@ -37,11 +38,13 @@ def build_features(
     full_refresh: bool = False,
     on_node: Callable[[str, str], None] | None = None,
 ) -> FeatureBuild:
-    """`dbt build` against the database at `url`; `on_node(name, status)` hears of each finished node.
+    """Settle the users' running totals, then `dbt build` against the database at `url`; `on_node(name, status)` hears
+    of each finished node.
 
     Raises:
         FeatureBuildError: dbt refused the feature list, or a model or a data test failed; says which.
     """
+    settle_totals(url)
     arguments = ["build"] + (["--full-refresh"] if full_refresh else [])
     return run_dbt(arguments, url, settings, on_node=on_node)
 
@@ -86,7 +89,11 @@ def run_dbt(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, **profile_variables(url)},
+        env={
+            **os.environ,
+            **profile_variables(url),
+            "ROWGUARD_LABEL_DELAY_DAYS": str(settings.label_delay_days),
+        },
     )
     reasons: list[str] = []
     assert process.stdout is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
@@ -38,11 +39,61 @@ class Settings(BaseSettings):
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8001, ge=1, le=65535)
 
+    api_workers: int = Field(default=1, ge=1, le=64)
+    """Processes that serve; each has its own pool, limits of its own and one core's worth of Python."""
+
+    api_pool_size: int = Field(default=10, ge=1, le=200)
+    """Database connections of each worker."""
+
+    api_max_requests: int = Field(default=100, ge=1)
+    """Requests under way in each worker; more are turned away at once with 503."""
+
+    api_max_body_bytes: int = Field(default=1_048_576, ge=1_024)
+    api_request_timeout_s: float = Field(default=10.0, gt=0)
+
+    api_rate_limit: str | None = None
+    """Requests of one client in each worker, such as 500/second or 10000/minute. Unset: 1000/second where calls
+    need a token, none on an open loopback."""
+
+    api_trusted_proxies: str | None = None
+    """Addresses of proxies whose X-Forwarded-For is believed, with commas; nobody's by default."""
+
+    api_access_log: Literal["all", "problems"] = "all"
+    """Log every request, or only those that failed or were slow."""
+
+    api_tls_cert_file: Path | None = None
+    api_tls_key_file: Path | None = None
+    api_tls_key_password: SecretStr | None = None
+
+    jwt_jwks_file: Path | None = None
+    """Public keys (JWKS) that RS256 tokens are checked with; read again when the file changes."""
+
+    jwt_secret: SecretStr | None = None
+    """Shared secret for HS256 tokens, at least 32 bytes; or in a file, as containers mount secrets."""
+    jwt_secret_file: Path | None = None
+
+    jwt_audience: str = Field(default="rowguard", min_length=1)
+    jwt_issuer: str | None = None
+
     alert_budget: float = Field(default=0.01, gt=0, lt=1)
     """Share of transactions that people can look at; the decision threshold is chosen to fill it."""
 
     label_delay_days: int = Field(default=7, ge=0)
     """Days until frauds are usually found out; evaluation waits this long."""
+
+    gate_min_frauds: int = Field(default=10, ge=1)
+    """Labelled frauds that a candidate must have been evaluated on."""
+
+    gate_max_nodes: int = Field(default=50_000, ge=1)
+    gate_max_sql_mb: float = Field(default=10, gt=0)
+    """Largest forest, and longest function text, that may go live."""
+
+    gate_max_first_call_ms: float = Field(default=1_000, gt=0)
+    gate_max_call_ms: float = Field(default=5, gt=0)
+    """Slowest function that may go live: its first call in a connection, and the median of later ones."""
+
+    keep_versions: int = Field(default=10, ge=1)
+    """Former champions and challengers whose functions stay; older ones are pruned, their history is kept."""
 
     @model_validator(mode="after")
     def _one_models_folder_per_database(self) -> Settings:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
@@ -49,6 +50,8 @@ class ModelRecord:
     state_reason: str | None = None
     deployed_at: datetime | None = None
     deployed_by: str | None = None
+    reference: Mapping[str, Any] | None = None
+    canary_percent: float | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,31 @@ class AppliedRevision:
     kind: str
     champion: str
     files: dict[str, str]
+    steps: int = 1
+    challenger: str | None = None
+
+
+@dataclass(frozen=True)
+class ChampionLine:
+    """All champions in the order in which they came, and which of them decides: going back moves the position,
+    a new champion takes the place of those after it."""
+
+    versions: tuple[str, ...] = ()
+    position: int = -1
+
+    @property
+    def present(self) -> str | None:
+        return self.versions[self.position] if self.versions else None
+
+    def after(self, revision: AppliedRevision) -> ChampionLine:
+        """The line once the revision was applied."""
+        if revision.kind in ("deploy", "promote"):
+            kept = self.versions[: self.position + 1]
+            return ChampionLine((*kept, revision.champion), len(kept))
+        if revision.kind in ("rollback", "forward"):
+            steps = revision.steps if revision.kind == "forward" else -revision.steps
+            return ChampionLine(self.versions, self.position + steps)
+        return self
 
 
 def exists(connection: psycopg.Connection) -> bool:
@@ -72,11 +100,12 @@ def insert_candidate(connection: psycopg.Connection, record: ModelRecord) -> Non
     values = {field.name: getattr(record, field.name) for field in fields(record)}
     values["metrics"] = Jsonb(dict(record.metrics))
     values["library_versions"] = Jsonb(dict(record.library_versions))
+    values["reference"] = Jsonb(dict(record.reference)) if record.reference else None
     connection.execute(_query("insert_model"), values)
 
 
 def list_models(connection: psycopg.Connection) -> list[ModelRecord]:
-    """All models, newest first.
+    """All models, newest first, without the text of their functions.
 
     Raises:
         SchemaError: the database has no rowguard schema.
@@ -118,28 +147,64 @@ def champion_version(connection: psycopg.Connection) -> str | None:
     return row[0] if row else None
 
 
+def challenger_version(connection: psycopg.Connection) -> str | None:
+    """The version that is tried beside the champion, or None."""
+    row = connection.execute(_query("select_challenger")).fetchone()
+    return row[0] if row else None
+
+
 def applied_revisions(connection: psycopg.Connection) -> list[AppliedRevision]:
     """The generated migrations that this database has, oldest first."""
+    row = connection.execute(_query("has_steps")).fetchone()
+    query = "select_revisions" if row and row[0] else "select_old_revisions"
     with connection.cursor(row_factory=class_row(AppliedRevision)) as cursor:
-        return cursor.execute(_query("select_revisions")).fetchall()
+        return cursor.execute(_query(query)).fetchall()
 
 
-def champions_before(connection: psycopg.Connection) -> list[str]:
-    """The stack of champions, the present one last: a deploy puts one on, a rollback takes one off."""
-    stack: list[str] = []
+def champion_line(connection: psycopg.Connection) -> ChampionLine:
+    """All champions that there were, and where among them the present one stands."""
+    line = ChampionLine()
     for revision in applied_revisions(connection):
-        if revision.kind == "deploy":
-            stack.append(revision.champion)
-        else:
-            stack.pop()
-    return stack
+        line = line.after(revision)
+    return line
+
+
+def function_exists(connection: psycopg.Connection, function_name: str) -> bool:
+    """Whether the scoring function is there; old versions' functions are pruned."""
+    row = connection.execute(_query("function_exists"), {"function_name": function_name}).fetchone()
+    return bool(row and row[0])
+
+
+def prune_model(connection: psycopg.Connection, record: ModelRecord) -> None:
+    """Drop a retired version's function; its row, its text and its history stay."""
+    name = sql.SQL(".").join(sql.Identifier(part) for part in record.function_name.split("."))
+    connection.execute(sql.SQL("DROP FUNCTION IF EXISTS {}(real[])").format(name))
+    connection.execute(_query("record_pruning"), {"version": record.version, "state": record.state})
+
+
+def keep_files(connection: psycopg.Connection, revision: AppliedRevision) -> None:
+    """Write a revision's changed files into the registry."""
+    connection.execute(
+        _query("update_revision_files"), {"revision": revision.revision, "files": Jsonb(revision.files)}
+    )
+
+
+def insert_gate_report(connection: psycopg.Connection, report: Mapping[str, Any]) -> None:
+    """Keep what a candidate was judged by."""
+    connection.execute(_query("insert_gate_report"), {**report, "figures": Jsonb(report["figures"])})
+
+
+def last_gate_report(connection: psycopg.Connection, version: str) -> Mapping[str, Any] | None:
+    """The newest judgement of a version, or None."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(_query("select_gate_report"), {"version": version}).fetchone()
 
 
 def _select_models(connection: psycopg.Connection, version: str | None) -> list[ModelRecord]:
     try:
         with connection.cursor(row_factory=dict_row) as cursor:
             rows = cursor.execute(_query("select_models"), {"version": version}).fetchall()
-    except psycopg.errors.UndefinedTable:
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
         raise SchemaError from None
     return [ModelRecord(**row) for row in rows]
 

@@ -16,6 +16,11 @@ def artifact_path(state_dir: Path, version: str) -> Path:
     return state_dir / "artifacts" / f"{version}.joblib"
 
 
+def evaluation_path(state_dir: Path, version: str) -> Path:
+    """The forest that was fitted on the earlier rows only: it stands for the version where the later rows judge."""
+    return state_dir / "artifacts" / f"{version}.evaluation.joblib"
+
+
 def save_artifact(forest: RandomForestClassifier, path: Path) -> str:
     """Write the file whole or not at all; answers its sha256."""
     path.parent.mkdir(parents=True, exist_ok=True)

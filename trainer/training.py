@@ -18,11 +18,12 @@ from rowguard.database import connect
 from rowguard.errors import TrainingDataError
 from sql_scoring import registry, transpile
 from sql_scoring.transpile import forest_shape
-from trainer.artifact import artifact_path, save_artifact
+from trainer.artifact import artifact_path, evaluation_path, save_artifact
 from trainer.dataset import Dataset, FeatureList, read_dataset, read_feature_list, read_span
 from trainer.evaluation import Evaluation, ThresholdRule, evaluate
 from trainer.forest import ForestParameters, fit_forest, fraud_probability
 from trainer.model_card import write_model_card
+from trainer.reference import reference_distribution
 
 DEFAULT_WINDOW = timedelta(days=60)
 LAYOUT: Final = "bitmask"
@@ -143,7 +144,17 @@ def train(
                 write_model_card(card, known, evaluation, forest, scores, everything.is_fraud[later])
             return TrainingResult(known_version, False, evaluation, known.threshold, known, card)
     path = artifact_path(state_dir, record.version)
-    record = replace(record, artifact_sha256=save_artifact(forest, path))
+    record = replace(
+        record,
+        artifact_sha256=save_artifact(forest, path),
+        metrics={
+            **record.metrics,
+            "evaluation_artifact_sha256": save_artifact(
+                earlier_forest, evaluation_path(state_dir, record.version)
+            ),
+        },
+        reference=reference_distribution(features.names, everything.features, scores),
+    )
     with connect(url) as connection:
         registry.insert_candidate(connection, record)
     card = _card(state_dir, record.version)

@@ -1,4 +1,4 @@
-"""What endpoints get from the application."""
+"""What endpoints get from the application. Coroutines, as FastAPI runs plain functions in a thread pool."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from api.metrics import Metrics
 from api.repository import Repository
 
 
-def _repository(request: Request) -> Repository:
+async def _repository(request: Request) -> Repository:
     repository: Repository = request.app.state.repository
     return repository
 
 
-def _metrics(request: Request) -> Metrics:
+async def _metrics(request: Request) -> Metrics:
     metrics: Metrics = request.app.state.metrics
     return metrics
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body
 
+from api.access import requires
 from api.endpoints.dependencies import Database
 from api.problems import RESPONSES
 from api.schemas import Label, StoredLabel
@@ -17,6 +18,7 @@ router = APIRouter(tags=["feedback"], responses=RESPONSES)
     "/labels",
     summary="Say what was found out",
     status_code=201,
+    openapi_extra=requires("label"),
     responses={404: {"description": "There is no such transaction."}},
 )
 async def create_label(

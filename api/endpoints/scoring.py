@@ -1,4 +1,4 @@
-"""POST /predict and POST /transactions."""
+"""POST /predict, /predict/batch and /transactions."""
 
 from __future__ import annotations
 
@@ -8,11 +8,22 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Header, Response
 
+from api.access import requires
 from api.endpoints.dependencies import Counters, Database
+from api.lean import LeanRoute
 from api.problems import RESPONSES, ApiProblem
-from api.schemas import Decision, Features, Prediction, PredictRequest, RawTransaction, refuse_nul
+from api.schemas import (
+    Decision,
+    Features,
+    PredictBatch,
+    Prediction,
+    Predictions,
+    PredictRequest,
+    RawTransaction,
+    Scored,
+)
 
-router = APIRouter(tags=["scoring"], responses=RESPONSES)
+router = APIRouter(tags=["scoring"], responses=RESPONSES, route_class=LeanRoute)
 
 FEATURES_EXAMPLE = {
     "transaction_amount": 450.75,
@@ -23,7 +34,7 @@ FEATURES_EXAMPLE = {
 TRANSACTION_EXAMPLE = {"user_id": 42, "amount": 450.75, "merchant_id": 7, "location": "DE"}
 
 
-@router.post("/predict", summary="Score without storing")
+@router.post("/predict", summary="Score without storing", openapi_extra=requires("predict"))
 async def predict(
     body: Annotated[
         PredictRequest,
@@ -40,18 +51,43 @@ async def predict(
     """Score four features, or a raw transaction whose velocity the database reads. Nothing is stored."""
     started = time.perf_counter()
     if isinstance(body, Features):
-        score = await database.score_features(body.model_dump())
+        score = await database.score_features(body.__dict__)
     else:
-        score = await database.score_transaction(body.model_dump())
-    counters.decisions.labels("predict", score["flag"]).inc()
-    milliseconds = (time.perf_counter() - started) * 1000
-    return Prediction(**score, message=f"Prediction served successfully in {milliseconds:.0f}ms.")
+        score = await database.score_transaction(body.__dict__)
+    counters.decided("predict", score.flag)
+    return Prediction(**score._asdict(), message=_served("Prediction", started))
+
+
+@router.post("/predict/batch", summary="Score many without storing", openapi_extra=requires("predict"))
+async def predict_batch(
+    body: Annotated[PredictBatch, Body(examples=[{"items": [FEATURES_EXAMPLE, TRANSACTION_EXAMPLE]}])],
+    database: Database,
+    counters: Counters,
+) -> Predictions:
+    """Up to 1,000 questions in one call, answered in their order; one that is malformed refuses all of them."""
+    started = time.perf_counter()
+    features = [one.__dict__ for one in body.items if isinstance(one, Features)]
+    transactions = [one.__dict__ for one in body.items if not isinstance(one, Features)]
+    from_features = iter(await database.score_features_batch(features))
+    from_transactions = iter(await database.score_transactions_batch(transactions))
+    scores = [next(from_features if isinstance(one, Features) else from_transactions) for one in body.items]
+    for score in scores:
+        counters.decided("predict", score.flag)
+    return Predictions(
+        predictions=[Scored(**score._asdict()) for score in scores],
+        message=_served(f"{len(scores)} predictions", started),
+    )
+
+
+def _served(what: str, started: float) -> str:
+    return f"{what} served successfully in {(time.perf_counter() - started) * 1000:.0f}ms."
 
 
 @router.post(
     "/transactions",
     summary="Store and decide",
     status_code=201,
+    openapi_extra=requires("write"),
     responses={
         200: {"model": Decision, "description": "The Idempotency-Key was used before: the first answer."},
         409: {"description": "The Idempotency-Key was used for another transaction."},
@@ -67,11 +103,9 @@ async def create_transaction(
     ] = None,
 ) -> Decision:
     """Insert a transaction; the database decides it in the same transaction."""
-    row, is_new = await database.insert_transaction(
-        body.model_dump() | {"idempotency_key": refuse_nul(idempotency_key)}
-    )
+    row, is_new = await database.insert_transaction({**body.__dict__, "idempotency_key": idempotency_key})
     if is_new:
-        counters.decisions.labels("transactions", row["fraud_flag"] or "NONE").inc()
+        counters.decided("transactions", row["fraud_flag"] or "NONE")
     else:
         _require_same(row, body)
         response.status_code = 200

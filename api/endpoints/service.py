@@ -6,9 +6,11 @@ import math
 
 import psycopg
 from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST
 from psycopg_pool import PoolTimeout, TooManyRequests
 
+from api.access import requires
 from api.endpoints.dependencies import Counters, Database
 from api.problems import RESPONSES, ApiProblem
 from api.schemas import ModelInfo, Status
@@ -36,7 +38,12 @@ async def readyz(database: Database) -> Status:
     return Status(status="ok", message="ready")
 
 
-@router.get("/model", summary="Which model decides", responses={503: RESPONSES[503]})
+@router.get(
+    "/model",
+    summary="Which model decides",
+    responses=RESPONSES,
+    openapi_extra=requires("predict", "admin"),
+)
 async def model(database: Database) -> ModelInfo:
     champion = await database.champion()
     if champion is None:
@@ -44,10 +51,19 @@ async def model(database: Database) -> ModelInfo:
     return ModelInfo(**champion)
 
 
-@router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+@router.get(
+    "/metrics",
+    summary="Prometheus metrics",
+    response_class=PlainTextResponse,
+    responses=RESPONSES,
+    openapi_extra=requires("admin"),
+)
 async def metrics(counters: Counters, database: Database) -> Response:
     try:
-        counters.unscored.set(await database.count_unscored())
+        unscored: float = await database.count_unscored()
     except (psycopg.Error, PoolTimeout, TooManyRequests):  # the other figures count all the same
-        counters.unscored.set(math.nan)
-    return Response(generate_latest(counters.registry), media_type=CONTENT_TYPE_LATEST)
+        unscored = math.nan
+    # The database's figure and no worker's own, so it stands beside the counters that are summed.
+    gauge = "# TYPE rowguard_unscored_transactions gauge\nrowguard_unscored_transactions"
+    text = counters.text() + f"{gauge} {unscored}\n".encode()
+    return Response(text, media_type=CONTENT_TYPE_LATEST)

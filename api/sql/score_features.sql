@@ -1,7 +1,15 @@
+-- One row a question, in their order.
 SELECT s.prediction, s.probability, s.flag, s.fraud_probability, s.model_version
-FROM public.score_transaction(
-    transaction_amount => %(transaction_amount)s::double precision,
-    time_since_last_txn => %(time_since_last_txn)s::double precision,
-    num_txns_last_hour => %(num_txns_last_hour)s::integer,
-    user_location_match => %(user_location_match)s::boolean
+FROM unnest(
+    %(transaction_amount)s::double precision [],
+    %(time_since_last_txn)s::double precision [],
+    %(num_txns_last_hour)s::integer [],
+    %(user_location_match)s::boolean []
+) WITH ORDINALITY AS q (transaction_amount, time_since_last_txn, num_txns_last_hour, user_location_match, place)
+CROSS JOIN LATERAL public.score_transaction(
+    transaction_amount => q.transaction_amount,
+    time_since_last_txn => q.time_since_last_txn,
+    num_txns_last_hour => q.num_txns_last_hour,
+    user_location_match => q.user_location_match
 ) AS s
+ORDER BY q.place

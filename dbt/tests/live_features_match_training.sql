@@ -2,7 +2,7 @@
 -- in the very moment of an INSERT; an INSERT under REPEATABLE READ): they are reported. Many are a defect.
 {{ config(warn_if='>0', error_if='>100') }}
 -- What the trigger saw on live rows of the current list is what the training set says they saw.
-{%- set names = feature_list() | rejectattr('measure', 'equalto', 'label') | map(attribute='name') | list %}
+{%- set names = feature_list() | rejectattr('delay_days', 'defined') | map(attribute='name') | list %}
 SELECT
     t.user_id,
     t.transaction_id,

@@ -1,7 +1,7 @@
--- The same for what was known about merchants. A warning: rows that were decided after midnight and before the
+-- The same for what was known about merchants and users, by whole days. A warning: rows that were decided after midnight and before the
 -- nightly build, or before a finding was entered with an earlier date, did not see what training sees.
 {{ config(severity='warn') }}
-{%- set names = label_features() | map(attribute='name') | list %}
+{%- set names = rolled_features() | map(attribute='name') | list %}
 SELECT
     t.user_id,
     t.transaction_id,

@@ -1,7 +1,11 @@
--- A transaction's 30-day count must be the number of its user's earlier transactions, reckoned here in another
+-- A transaction's count over the longest window must be the number of its user's earlier transactions, reckoned here in another
 -- way (by a window frame over event time); a row that saw the future or itself has more. Loaded history only:
 -- what live rows saw depends on arrival.
 {%- set names = feature_names() %}
+{%- set counts = windowed_features() | selectattr('entity', 'equalto', 'user') | selectattr('aggregate', 'equalto', 'count')
+    | sort(attribute='window_hours') | list %}
+{%- if counts %}
+{%- set feature = counts[-1] %}
 WITH counted AS (
     SELECT
         t.user_id,
@@ -9,7 +13,7 @@ WITH counted AS (
         count(*) OVER (
             PARTITION BY t.user_id
             ORDER BY t.occurred_at
-            RANGE BETWEEN INTERVAL '719:59:59.999999' PRECEDING AND CURRENT ROW
+            RANGE BETWEEN INTERVAL '{{ feature.window_hours }} hours' - INTERVAL '1 microsecond' PRECEDING AND CURRENT ROW
         ) - count(*) OVER (
             PARTITION BY t.user_id, t.occurred_at
             ORDER BY t.transaction_id
@@ -22,8 +26,12 @@ SELECT
     f.user_id,
     f.transaction_id,
     c.earlier,
-    f.feature_values[{{ names.index('user_txn_count_30d') + 1 }}] AS seen
+    f.feature_values[{{ names.index(feature.name) + 1 }}] AS seen
 FROM {{ ref('training_set') }} AS f
 INNER JOIN counted AS c ON f.user_id = c.user_id AND f.transaction_id = c.transaction_id
 WHERE f.is_history
-    AND f.feature_values[{{ names.index('user_txn_count_30d') + 1 }}] <> c.earlier
+    AND f.feature_values[{{ names.index(feature.name) + 1 }}] <> c.earlier
+{%- else %}
+SELECT 1 AS no_count_to_compare
+WHERE false
+{%- endif %}

@@ -18,6 +18,8 @@ $$;
 -- The lock comes before the read, so that concurrent inserts of one user see each other; it is held to the
 -- end of the transaction (a session lock would leak through PgBouncer). The arrival is stamped after the
 -- lock, so that per user the order of arrival is the order in which the rows became visible.
+-- The running totals go on from the user's last row, which nobody can change under the lock. A row that is late, or whose
+-- transaction may not see the last row, gets none; fold_late_row and rebuild_totals see to it later.
 -- Users share 4,096 locks: a statement that inserts rows of very many users must not fill the server's lock table.
 -- SECURITY DEFINER: the inserting role needs no right to read other rows.
 --
@@ -30,6 +32,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_decision scoring.decision;
+    v_last_at timestamptz;
 BEGIN
     IF pg_advisory_xact_lock(7265, hashint8(NEW.user_id) & 4095) IS NULL THEN
         RETURN NEW; -- a row without a user: the table refuses it by name
@@ -59,6 +62,26 @@ BEGIN
         AND NEW.occurred_at <= NEW.received_at + interval '24 hours'
     ) IS NOT TRUE THEN
         PERFORM scoring.check_transaction(NEW.amount, NEW.occurred_at);
+    END IF;
+
+    SELECT
+        e.occurred_at,
+        e.user_txns_before + 1,
+        e.user_amount_before + e.amount,
+        e.user_amount_squares_before + e.amount * e.amount
+    INTO v_last_at, NEW.user_txns_before, NEW.user_amount_before, NEW.user_amount_squares_before
+    FROM public.transactions AS e
+    WHERE e.user_id = NEW.user_id
+    ORDER BY e.occurred_at DESC, e.user_txns_before DESC
+    LIMIT 1;
+    IF current_setting('transaction_isolation') <> 'read committed' OR v_last_at > NEW.occurred_at THEN
+        NEW.user_txns_before := NULL;
+        NEW.user_amount_before := NULL;
+        NEW.user_amount_squares_before := NULL;
+    ELSIF v_last_at IS NULL THEN
+        NEW.user_txns_before := 0;
+        NEW.user_amount_before := 0;
+        NEW.user_amount_squares_before := 0;
     END IF;
 
     BEGIN

@@ -3,6 +3,8 @@
 -- The lock comes before the read, so that concurrent inserts of one user see each other; it is held to the
 -- end of the transaction (a session lock would leak through PgBouncer). The arrival is stamped after the
 -- lock, so that per user the order of arrival is the order in which the rows became visible.
+-- The running totals go on from the user's last row, which nobody can change under the lock. A row that is late, or whose
+-- transaction may not see the last row, gets none; fold_late_row and rebuild_totals see to it later.
 -- Users share 4,096 locks: a statement that inserts rows of very many users must not fill the server's lock table.
 -- A lock that does not come within lock_timeout, and whatever else goes wrong while scoring, is decided by the
 -- failure policy (scoring.decide_failure); only that path costs anything. scoring.set_policy changes the time.
@@ -18,6 +20,7 @@ SET lock_timeout = '5000ms'
 AS $$
 DECLARE
     v_decision scoring.decision;
+    v_last_at timestamptz;
     v_state text;
     v_late text;
 BEGIN
@@ -62,9 +65,33 @@ BEGIN
     END IF;
 
     IF v_state IS NOT NULL THEN
+        -- Without the lock it may not see the user's last row: no totals, which fold_late_row sees to.
+        NEW.user_txns_before := NULL;
+        NEW.user_amount_before := NULL;
+        NEW.user_amount_squares_before := NULL;
         NEW.unscored_reason := scoring.decide_failure(v_state, v_late);
         RETURN NEW;
     END IF;
+    SELECT
+        e.occurred_at,
+        e.user_txns_before + 1,
+        e.user_amount_before + e.amount,
+        e.user_amount_squares_before + e.amount * e.amount
+    INTO v_last_at, NEW.user_txns_before, NEW.user_amount_before, NEW.user_amount_squares_before
+    FROM public.transactions AS e
+    WHERE e.user_id = NEW.user_id
+    ORDER BY e.occurred_at DESC, e.user_txns_before DESC
+    LIMIT 1;
+    IF current_setting('transaction_isolation') <> 'read committed' OR v_last_at > NEW.occurred_at THEN
+        NEW.user_txns_before := NULL;
+        NEW.user_amount_before := NULL;
+        NEW.user_amount_squares_before := NULL;
+    ELSIF v_last_at IS NULL THEN
+        NEW.user_txns_before := 0;
+        NEW.user_amount_before := 0;
+        NEW.user_amount_squares_before := 0;
+    END IF;
+
     BEGIN
         v_decision := scoring.score_candidate(
             NEW.user_id, NEW.amount, NEW.merchant_id, NEW.location, NEW.occurred_at

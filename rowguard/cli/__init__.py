@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from rowguard.cli import _bench, _data, _demo, _models, _policy, _retain, _serve, _stack
+from rowguard.cli import _bench, _data, _demo, _deploy, _models, _monitor, _policy, _retain, _serve, _stack
 from rowguard.errors import RowguardError
 
 app = typer.Typer(
@@ -20,7 +20,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (_stack, _data, _models, _policy, _retain, _serve, _bench, _demo):
+for module in (_stack, _data, _models, _deploy, _monitor, _policy, _retain, _serve, _bench, _demo):
     module.register(app)
 
 

@@ -19,9 +19,11 @@ def register(app: typer.Typer) -> None:
 
 def bench(
     quick: Annotated[bool, typer.Option("--quick", help="Short runs; the ratios are rougher.")] = False,
+    api_only: Annotated[bool, typer.Option("--api", help="Only the HTTP API under load.")] = False,
     as_json: Json = False,
 ) -> None:
-    """The benchmark tables: the engine's layouts against scikit-learn, and scored inserts against plain ones.
+    """The benchmark tables: the engine's layouts against scikit-learn, scored inserts against plain ones, and the
+    HTTP API against the classic service with a pickled model.
 
     Runs on private servers of its own; the database of this checkout is left alone. Compare ratios, not times:
     they come from one run on one machine.
@@ -30,20 +32,30 @@ def bench(
     """
     from rowguard.local import temporary_server
 
+    document: dict[str, Any] = {}
     with steps(quiet=as_json) as step:
-        step("engine: layouts against scikit-learn")
-        with temporary_server() as server:
-            calls = "200" if quick else "1000"
-            engine = _run("engine/layouts.py", "--database-url", server.url, "--json", "--calls", calls)
-        step("inserts: scored against plain")
-        inserts = _run("inserts/run.py", *(("2", "2") if quick else ("10", "5")))
-    document = {"engine": engine, "inserts": inserts}
+        if not api_only:
+            step("engine: layouts against scikit-learn")
+            with temporary_server() as server:
+                calls = "200" if quick else "1000"
+                arguments = ("--database-url", server.url, "--json", "--calls", calls)
+                document["engine"] = _run("engine/layouts.py", *arguments)
+            step("inserts: scored against plain")
+            document["inserts"] = _run("inserts/run.py", *(("2", "2") if quick else ("10", "5")))
+        step("API: against the classic service, and overloaded")
+        length = ("--seconds", "2", "--rounds", "1") if quick else ("--seconds", "6", "--rounds", "3")
+        document["api"] = _run("api/run.py", *length)
     if as_json:
         print_json(document)
         return
-    _print_engine(engine)
-    _print_inserts(inserts)
-    next_steps("docs/engine.md      what the layouts are and what was tried")
+    if not api_only:
+        _print_engine(document["engine"])
+        _print_inserts(document["inserts"])
+    _print_api(document["api"])
+    next_steps(
+        "docs/engine.md      what the layouts are and what was tried",
+        "docs/api.md         the API under load",
+    )
 
 
 def _run(program: str, *arguments: str) -> Any:
@@ -115,3 +127,30 @@ def _print_inserts(inserts: list[dict[str, Any]]) -> None:
         "spread",
     ]
     out.print(table(columns, rows, title="Inserts, velocity features included"))
+
+
+def _print_api(api: dict[str, Any]) -> None:
+    columns = {
+        "endpoint": "endpoint",
+        "connections": "connections",
+        "service": "service",
+        "per_second": "requests/s",
+        "p50_ms": "p50 ms",
+        "p99_ms": "p99 ms",
+        "errors": "errors",
+        "memory_mb": "memory MB",
+    }
+    rows = [[one[name] for name in columns] for one in api["load"]]
+    out.print(table([*columns.values()], rows, title=f"HTTP under load, {api['workers']} worker each"))
+    columns = {
+        "endpoint": "endpoint",
+        "connections": "connections",
+        "per_second": "served/s",
+        "refused_per_second": "refused/s",
+        "p99_ms": "p99 ms",
+        "errors": "errors",
+        "p50_ms_afterwards": "p50 ms afterwards",
+    }
+    rows = [[one[name] for name in columns] for one in api["overload"]]
+    title = "Overload: ten times what may be under way, trying again at once"
+    out.print(table([*columns.values()], rows, title=title))

@@ -64,6 +64,7 @@ def import_file(
                     label_delay=timedelta(days=settings().label_delay_days),
                     source="import",
                     on_rows=on_rows,
+                    on_storing=None if as_json else lambda: err.print("  storing"),
                 )
     except history.HistoryFileError as error:
         if error.problems and not as_json:

@@ -180,7 +180,7 @@ def _ask_twice(api_url: str, database_url: str) -> None:
     request = urllib.request.Request(  # noqa: S310 - our own address
         f"{api_url}/predict",
         data=json.dumps(RAW_TRANSACTION).encode(),
-        headers={"Content-Type": "application/json"},
+        headers={"Content-Type": "application/json", **_authorization()},
     )
     with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
         answer = json.load(response)
@@ -192,3 +192,13 @@ def _ask_twice(api_url: str, database_url: str) -> None:
         ("score_transaction", row[0], row[1]),
     ]
     out.print(table(["asked by", "fraud probability", "flag"], [(n, repr(p), f) for n, p, f in rows]))
+
+
+def _authorization() -> dict[str, str]:
+    """A token where the API asks for one that we can sign; the open loopback asks for none."""
+    from api.tokens import mint, read_secret
+    from rowguard.settings import settings
+
+    if read_secret(settings()) is None:
+        return {}
+    return {"Authorization": f"Bearer {mint(settings(), 'demo', ['predict'], 60)}"}

@@ -1,16 +1,16 @@
-"""train, deploy, rollback, models, retrain."""
+"""train, models, retrain, backtest."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rowguard.cli._deploy import deployment_document, print_deployment
 from rowguard.cli._output import Json, next_steps, out, parse_time, print_json, steps, table
 from rowguard.cli._target import database_url
 
 if TYPE_CHECKING:
-    from sql_scoring.deploy import Deployment
     from trainer.training import TrainingResult
 
 From = Annotated[str | None, typer.Option("--from", help="First day of the training window.")]
@@ -24,8 +24,6 @@ To = Annotated[
 
 def register(app: typer.Typer) -> None:
     app.command()(train)
-    app.command()(deploy)
-    app.command()(rollback)
     app.command()(models)
     app.command()(retrain)
     app.command()(backtest)
@@ -62,42 +60,6 @@ def train(
     next_steps(f"rowguard deploy {result.version}")
 
 
-def deploy(
-    version: Annotated[
-        str, typer.Argument(help="A registered version; see: rowguard models", show_default=False)
-    ],
-    role: Annotated[Literal["champion"], typer.Option("--as", help="What it becomes.")] = "champion",
-    as_json: Json = False,
-) -> None:
-    """Write and apply the migration that makes a model decide.
-
-    Its function is compared with scikit-learn bit for bit inside the database before the commit.
-    """
-    from rowguard import pipeline
-    from rowguard.settings import settings
-
-    url = database_url()
-    with steps(quiet=as_json) as step:
-        done = pipeline.deploy(url, settings(), version, progress=step)
-    if as_json:
-        print_json(_deployment_document(done))
-        return
-    _print_deployment(done)
-    next_steps("rowguard simulate --live      watch it decide", "rowguard rollback             go back")
-
-
-def rollback(as_json: Json = False) -> None:
-    """Back to the champion before; repeated calls keep going back."""
-    from rowguard import pipeline
-    from rowguard.settings import settings
-
-    done = pipeline.rollback(database_url(), settings())
-    if as_json:
-        print_json(_deployment_document(done))
-    else:
-        out.print(f"{done.version} decides again, instead of {done.previous}")
-
-
 def models(as_json: Json = False) -> None:
     """The registry: every version, newest first."""
     from rowguard.database import connect
@@ -126,6 +88,8 @@ def models(as_json: Json = False) -> None:
                     "sql_bytes": model.sql_bytes,
                     "feature_hash": model.feature_hash,
                     "deployed_at": model.deployed_at,
+                    "deployed_by": model.deployed_by,
+                    "canary_percent": model.canary_percent,
                 }
                 for model in found
             ]
@@ -182,12 +146,12 @@ def retrain(start: From = None, cutoff: To = None, as_json: Json = False) -> Non
         done = pipeline.retrain(url, settings(), **window, progress=step)
     if as_json:
         document = _training_document(done.training)
-        document["deployment"] = _deployment_document(done.deployment) if done.deployment else None
+        document["deployment"] = deployment_document(done.deployment) if done.deployment else None
         print_json(document)
         return
     _print_training(done.training)
     if done.deployment:
-        _print_deployment(done.deployment)
+        print_deployment(done.deployment)
     else:
         out.print(f"{done.training.version} is the champion already: the same data give the same model")
     next_steps("rowguard simulate --live      watch it decide", "rowguard models               the registry")
@@ -278,16 +242,6 @@ def _training_document(result: TrainingResult) -> dict[str, Any]:
     }
 
 
-def _deployment_document(done: Deployment) -> dict[str, Any]:
-    return {
-        "champion": done.version,
-        "previous": done.previous,
-        "revision": done.revision,
-        "parity_rows": done.parity.rows if done.parity else None,
-        "parity_differences": done.parity.differences if done.parity else None,
-    }
-
-
 def _print_training(result: TrainingResult) -> None:
     metrics = result.evaluation
     rows = [
@@ -305,10 +259,3 @@ def _print_training(result: TrainingResult) -> None:
         ("model card", str(result.card)),
     ]  # fmt: skip
     out.print(table(["", result.version], rows))
-
-
-def _print_deployment(done: Deployment) -> None:
-    compared = (
-        f"; {done.parity.rows:,} rows compared, {done.parity.differences} differ" if done.parity else ""
-    )
-    out.print(f"{done.version} decides now (before: {done.previous or 'none'}){compared}")

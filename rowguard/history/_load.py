@@ -18,6 +18,7 @@ import pyarrow.csv
 from rowguard.database import connect
 from rowguard.errors import ImportFileError, SchemaError
 from rowguard.sql_files import read_sql
+from sql_scoring.totals import settle_totals
 
 SQL = Path(__file__).parent / "sql"
 MAX_TRANSACTION_ID = 2**62  # the sequence goes on from the highest id; half of its range stays free
@@ -40,6 +41,7 @@ def load_history(
     label_delay: timedelta,
     source: str,
     on_rows: Callable[[int], None] | None = None,
+    on_storing: Callable[[], None] | None = None,
 ) -> LoadResult:
     """Load transactions and the labels that stand beside them, all or nothing.
 
@@ -49,6 +51,8 @@ def load_history(
             `label_delay` after its transaction.
         source: written on every label.
         on_rows: hears the number of rows of each batch once it is sent.
+        on_storing: hears when all rows are sent and are stored next; from then to the end, inserts for the users of
+            the file wait.
 
     Raises:
         ImportFileError: a transaction with that id is stored already; nothing was loaded.
@@ -60,7 +64,8 @@ def load_history(
     rest = iter(batches)
     with connect(url) as connection:
         try:
-            started = _begin(connection)
+            connection.execute(_sql("begin_history_load"))
+            connection.execute(_sql("create_history_stage"))
             for batch in rest:
                 ids = _ids(connection, batch)
                 highest = max(highest, _highest_given(batch))
@@ -69,11 +74,14 @@ def load_history(
                         f"transaction_id {highest} leaves no ids for new transactions "
                         f"(at most {MAX_TRANSACTION_ID}); nothing was loaded"
                     )
-                _copy(connection, "copy_transactions", _transaction_rows(batch, ids, started))
+                _copy(connection, "copy_transactions", _transaction_rows(batch, ids))
                 transactions += batch.num_rows
                 kept.append(_label_rows(batch, ids, label_delay, source))
                 if on_rows:
                     on_rows(batch.num_rows)
+            if on_storing:
+                on_storing()
+            _store(connection)
             for rows in kept:
                 _copy(connection, "copy_labels", rows)
                 labels += rows.num_rows
@@ -89,6 +97,7 @@ def load_history(
             raise ImportFileError(f"already stored: {detail} Nothing was loaded.") from None
         except psycopg.errors.IntegrityError as error:
             raise ImportFileError(f"{error.diag.message_primary}; nothing was loaded") from None
+    settle_totals(url)
     _analyze(url)
     return LoadResult(transactions, labels, frauds)
 
@@ -124,11 +133,11 @@ def load_users(url: str, users: pa.Table) -> None:
         connection.execute(_sql("merge_users"))
 
 
-def _begin(connection: psycopg.Connection) -> datetime:
-    row = connection.execute(_sql("begin_history_load")).fetchone()
+def _store(connection: psycopg.Connection) -> None:
+    """From the stage into the table. Arrival is stamped once no live row of these users can come in between."""
+    row = connection.execute(_sql("lock_staged_users")).fetchone()
     assert row is not None
-    started: datetime = row[1]
-    return started
+    connection.execute(_sql("store_history"), {"received_at": row[1]})
 
 
 def _ids(connection: psycopg.Connection, batch: pa.RecordBatch) -> pa.Array:
@@ -148,15 +157,12 @@ def _highest_given(batch: pa.RecordBatch) -> int:
     return pc.max(batch.column("transaction_id")).as_py() or 0
 
 
-def _transaction_rows(batch: pa.RecordBatch, ids: pa.Array, started: datetime) -> pa.RecordBatch:
-    count = batch.num_rows
+def _transaction_rows(batch: pa.RecordBatch, ids: pa.Array) -> pa.RecordBatch:
     return pa.RecordBatch.from_pydict(
         {
             "user_id": batch.column("user_id"),
             "transaction_id": ids,
             "occurred_at": batch.column("occurred_at"),
-            "received_at": pa.repeat(pa.scalar(started, pa.timestamp("us", "UTC")), count),
-            "is_history": pa.repeat(pa.scalar(True), count),
             "amount": batch.column("amount"),
             "merchant_id": _optional(batch, "merchant_id", pa.int64()),
             "location": _optional(batch, "location", pa.string()),

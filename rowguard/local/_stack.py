@@ -114,6 +114,8 @@ def _environment(settings: Settings) -> dict[str, str]:
         "ROWGUARD_API_PORT": str(settings.api_port),
     }
     urls = {"DATABASE_URL": settings.database_url, "POOLED_DATABASE_URL": settings.pooled_url}
+    # A log that nobody rotates while the API runs: only what went wrong, unless asked for.
+    theirs["ROWGUARD_API_ACCESS_LOG"] = os.environ.get("ROWGUARD_API_ACCESS_LOG", "problems")
     theirs |= {name: url.get_secret_value() for name, url in urls.items() if url is not None}
     return {name: value for name, value in os.environ.items() if name not in urls} | theirs
 

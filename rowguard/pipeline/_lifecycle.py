@@ -6,28 +6,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-
-import numpy as np
+from typing import Literal
 
 from rowguard.database import connect
-from rowguard.errors import GateError
+from rowguard.errors import GateError, RegistryError
 from rowguard.feature_build import FeatureBuild, build_features
 from rowguard.pipeline._gates import gate
+from rowguard.pipeline._trial import parity_rows
 from rowguard.settings import Settings
 from rowguard.sql_files import read_sql
 from sql_scoring import deploy as deployments
 from sql_scoring import registry
-from sql_scoring.transpile import boundary_rows
 from trainer.artifact import artifact_path, load_artifact
 from trainer.dataset import read_feature_list
 from trainer.evaluation import AlertBudget, ThresholdRule
-from trainer.training import TrainingResult, sample_rows
+from trainer.training import TrainingResult
 from trainer.training import train as train_model
 
 PARITY_ROWS = 10_000
 SQL = Path(__file__).parent / "sql"
 
 Progress = Callable[[str], None]
+Role = Literal["champion", "challenger"]
 
 
 def _silent(step: str) -> None:
@@ -85,30 +85,84 @@ def train(
 
 
 def deploy(
-    url: str, settings: Settings, version: str, *, progress: Progress = _silent
+    url: str,
+    settings: Settings,
+    version: str,
+    *,
+    role: Role = "champion",
+    canary_percent: float = 0.0,
+    force: bool = False,
+    progress: Progress = _silent,
 ) -> deployments.Deployment:
-    """Make a registered model the champion, after the function was compared with the artifact bit for bit:
-    half of the rows are the model's own training rows, half lie on and around its thresholds."""
+    """Make a registered model the champion, or try it as challenger, after the gates and after its function was
+    compared with the artifact bit for bit.
+
+    Candidates pass the gates first, unless they passed against the present champion already. A model that was
+    deployed before comes back by somebody's wish, and a challenger is promoted by somebody's: neither is judged.
+    `force` overrules the gates, and is recorded; nothing overrules the bit-for-bit comparison.
+
+    Raises:
+        GateError: a gate refused it; nothing was changed.
+    """
     with connect(url) as connection:
         record = registry.get_model(connection, version)
         features = read_feature_list(connection)
+    note = _pass_gates(url, settings, record, role, force, progress)
     progress("loading the artifact")
     forest = load_artifact(artifact_path(settings.state_dir, version), record.artifact_sha256)
-    rows = np.concatenate(
-        [
-            sample_rows(url, record, PARITY_ROWS // 2),
-            boundary_rows(forest, PARITY_ROWS // 2, seed=0),
-        ]
-    )
+    rows = parity_rows(url, record, forest, PARITY_ROWS)
     progress(f"comparing {len(rows):,} rows in the database and switching")
-    return deployments.deploy_champion(
-        url, settings.models_dir, version, forest, rows, built_feature_hash=features.hash
-    )
+    if role == "challenger":
+        done = deployments.deploy_challenger(
+            url,
+            settings.models_dir,
+            version,
+            forest,
+            rows,
+            built_feature_hash=features.hash,
+            canary_percent=canary_percent,
+            note=note,
+        )
+    else:
+        done = deployments.deploy_champion(
+            url, settings.models_dir, version, forest, rows, built_feature_hash=features.hash, note=note
+        )
+    deployments.prune(url, settings.models_dir, settings.keep_versions)
+    return done
 
 
-def rollback(url: str, settings: Settings) -> deployments.Deployment:
-    """Back to the champion before."""
-    return deployments.roll_back(url, settings.models_dir)
+def promote(
+    url: str, settings: Settings, *, force: bool = False, progress: Progress = _silent
+) -> deployments.Deployment:
+    """The challenger becomes the champion.
+
+    Raises:
+        RegistryError: there is no challenger.
+    """
+    with connect(url) as connection:
+        challenger = registry.challenger_version(connection)
+    if challenger is None:
+        raise RegistryError("there is no challenger to promote; see: rowguard deploy VERSION --as challenger")
+    return deploy(url, settings, challenger, force=force, progress=progress)
+
+
+def withdraw(url: str, settings: Settings) -> deployments.Deployment:
+    """End the challenger's trial."""
+    return deployments.withdraw_challenger(url, settings.models_dir)
+
+
+def rollback(
+    url: str, settings: Settings, *, steps: int = 1, to: str | None = None
+) -> deployments.Deployment:
+    """Back by so many champions, or to a named one (which may lie ahead, if it was rolled back)."""
+    if to is not None:
+        return deployments.go_to(url, settings.models_dir, to)
+    return deployments.roll_back(url, settings.models_dir, steps)
+
+
+def forward(url: str, settings: Settings, *, steps: int = 1) -> deployments.Deployment:
+    """Forward again by so many champions that were rolled back."""
+    return deployments.go_forward(url, settings.models_dir, steps)
 
 
 def retrain(
@@ -136,3 +190,43 @@ def retrain(
     if not report.passed:
         raise GateError(f"{training.version} was refused, the champion stays: {'; '.join(report.reasons)}")
     return Retraining(features, training, deploy(url, settings, training.version, progress=progress))
+
+
+def _pass_gates(
+    url: str,
+    settings: Settings,
+    record: registry.ModelRecord,
+    role: Role,
+    force: bool,
+    progress: Progress,
+) -> str:
+    """Raises GateError, or answers what to keep beside the deploy's reason."""
+    if record.state not in ("candidate", "refused"):
+        return ""
+    with connect(url) as connection:
+        champion = registry.champion_version(connection)
+        last = registry.last_gate_report(connection, record.version)
+    judged = last is not None and last["champion"] == champion and last["figures"].get("as") == role
+    if not (judged and last is not None and last["is_passed"]):
+        progress("judging the candidate")
+        report = gate(url, settings, record.version, as_challenger=role == "challenger")
+        reasons, figures, passed = report.reasons, report.figures, report.passed
+        if not passed and not force:
+            raise GateError(
+                f"{record.version} was refused, nothing was changed: {'; '.join(reasons)} (--force overrules)"
+            )
+        if not passed:
+            with connect(url) as connection:
+                registry.insert_gate_report(
+                    connection,
+                    {
+                        "version": record.version,
+                        "champion": champion,
+                        "is_passed": False,
+                        "is_forced": True,
+                        "reasons": reasons,
+                        "figures": figures,
+                    },
+                )
+            return f"by force, against: {'; '.join(reasons)}"
+    return ""

@@ -19,6 +19,8 @@ from alembic.util import CommandError
 from rowguard.database import one_line, redacted, sqlalchemy_url
 from rowguard.errors import DatabaseUnavailableError, RegistryError
 from rowguard.settings import CHECKOUT
+from rowguard.sql_files import read_sql
+from sql_scoring import registry
 
 MIGRATIONS = CHECKOUT / "migrations"
 
@@ -48,6 +50,11 @@ def driver(connection: sa.Connection) -> psycopg.Connection:
     raw = connection.connection.driver_connection
     assert isinstance(raw, psycopg.Connection)
     return raw
+
+
+def lock(connection: sa.Connection) -> None:
+    """One change at a time: wait until nobody else changes who decides."""
+    driver(connection).execute(read_sql(registry.QUERIES, "lock_deployments").encode())
 
 
 def config(connection: sa.Connection | None, version_folders: list[Path]) -> Config:

@@ -11,8 +11,8 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from rowguard.sql_files import read_sql
+from sql_scoring.deploy._facade import facade, literal, shadow
 from sql_scoring.registry import ModelRecord
-from sql_scoring.schema_files import SQL_DIR
 
 ROLLED_BACK = "rollback of"  # begins the reason of a model that was taken back
 TEMPLATES = Path(__file__).parent.parent / "templates"
@@ -60,70 +60,85 @@ class Position:
     schema_head: str
 
 
-def deploy_revision(
-    position: Position, model: ModelRecord, previous: ModelRecord | None, *, create_function: bool
-) -> RevisionText:
-    """A new champion. Its scoring function is created unless the version was deployed before."""
-    drop = f"DROP FUNCTION IF EXISTS {model.function_name}(real[]);\n" if create_function else ""
-    return _revision(position, "deploy", model, previous, create_function=create_function, drop_function=drop)
+@dataclass(frozen=True)
+class Standing:
+    """Who decides, and who is tried beside it. The challenger's own `canary_percent` says for how many users."""
+
+    champion: ModelRecord | None
+    challenger: ModelRecord | None = None
+
+    def versions(self) -> dict[str, ModelRecord]:
+        """State -> model, of those that there are."""
+        both = {"challenger": self.challenger, "champion": self.champion}
+        return {state: model for state, model in both.items() if model is not None}
 
 
-def rollback_revision(position: Position, target: ModelRecord, present: ModelRecord) -> RevisionText:
-    """Back to a champion of before, whose function is still there."""
-    return _revision(position, "rollback", target, present, create_function=False, drop_function="")
-
-
-def _revision(
+def revision_text(
     position: Position,
     kind: str,
-    model: ModelRecord,
-    previous: ModelRecord | None,
+    before: Standing,
+    after: Standing,
     *,
-    create_function: bool,
-    drop_function: str,
+    subject: ModelRecord,
+    creates_function: bool,
+    steps: int = 1,
+    note: str = "",
 ) -> RevisionText:
-    name = f"m{position.number:04d}_{kind}_{model.version}"
-    reason = (
-        "deployed" if kind == "deploy" else f"rolled back from {previous.version if previous else 'nothing'}"
-    )
+    """The revision that leads from one standing to another.
+
+    Args:
+        kind: as in `scoring.model_revisions`.
+        subject: the model that the revision is about; its scoring function is created when `creates_function`.
+        note: is added to the subject's reason, such as why it was forced.
+    """
+    if after.champion is None:
+        raise ValueError("a revision leaves a champion")
+    name = f"m{position.number:04d}_{kind}_{subject.version}"
+    reason = _WORDS[kind].format(before=before.champion.version if before.champion else "nothing")
+    leaving = {
+        "deploy": f"{after.champion.version} was deployed",
+        "promote": f"{after.champion.version} was promoted",
+        "rollback": f"{ROLLED_BACK} it to {after.champion.version}",
+        "forward": f"forward to {after.champion.version}",
+        "challenge": f"{subject.version} is the challenger instead",
+        "withdraw": "withdrawn",
+    }[kind]
+    back = f"downgrade of {kind} {subject.version}"
+    drop = f"DROP FUNCTION IF EXISTS {subject.function_name}(real[]);\n" if creates_function else ""
     folder = {
         "upgrade.sql": _template("upgrade").format(
-            version=model.version,
-            version_literal=literal(model.version),
-            register=_register(model) if create_function else "",
-            retire_reason=literal(
-                f"{model.version} was deployed"
-                if kind == "deploy"
-                else f"{ROLLED_BACK} it to {model.version}"
-            ),
-            reason=literal(reason),
-            facade=facade(model),
+            kind=kind,
+            version=subject.version,
+            register=_register(subject) if creates_function else "",
+            states=_states(before, after, leaving, reason + (f"; {note}" if note else ""), stamp=True),
+            facades=_facades(before, after),
         ),
         "downgrade.sql": _template("downgrade").format(
-            version=model.version,
-            reason=literal(f"downgrade of {kind} {model.version}"),
-            restore_state=_restore_state(previous),
-            facade=facade(previous),
-            drop_function=drop_function,
+            kind=kind,
+            version=subject.version,
+            states=_states(after, before, back, "the revision after it was taken back", stamp=False),
+            facades=_facades(after, before),
+            drop_function=drop,
         ),
     }
-    if create_function:
-        if model.sql_text is None:
-            raise ValueError(f"the registry holds no function text for {model.version}")
-        folder["function.sql"] = model.sql_text
+    if creates_function:
+        if subject.sql_text is None:
+            raise ValueError(f"the registry holds no function text for {subject.version}")
+        folder["function.sql"] = subject.sql_text
     revision = f"m{position.number:04d}_{sha256(folder['upgrade.sql'])[:8]}"
-    title = f"Deploy {model.version}." if kind == "deploy" else f"Roll back to {model.version}."
     py = (
         (TEMPLATES / "revision.py.txt")
         .read_text()
         .format(
-            title=title,
+            title=f"{kind.capitalize()}: {subject.version}.",
             revision=revision,
             down_revision=position.down_revision,
             branch_labels=None if position.down_revision else ("models",),
             depends_on=position.schema_head,
             kind=kind,
-            champion=model.version,
+            champion=after.champion.version,
+            challenger=after.challenger.version if after.challenger else None,
+            steps=steps,
             hashes="\n".join(f'        "{file}": "{sha256(text)}",' for file, text in sorted(folder.items())),
         )
     )
@@ -131,43 +146,72 @@ def _revision(
     return RevisionText(revision, name, files)
 
 
-def facade(model: ModelRecord | None) -> str:
-    """The two functions that callers know, bound to a model, or as they are before any."""
-    if model is None:
-        functions = SQL_DIR / "functions"
-        return read_sql(functions, "score_candidate") + "\n" + read_sql(functions, "score_basic")
-    return _template("facade").format(
-        version=model.version,
-        version_literal=literal(model.version),
-        feature_hash8=model.feature_hash[:8],
-        function_name=model.function_name,
-        threshold=literal(repr(model.threshold)),
-    )
-
-
-def literal(value: Any) -> str:
-    """A value as SQL text, quoted by the driver."""
-    return sql.Literal(value).as_string(None).strip()
-
-
 def sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _register(model: ModelRecord) -> str:
-    return _template("register").format(
-        version_literal=literal(model.version),
-        function_literal=literal(model.function_name),
-        **{name: literal(getattr(model, name)) for name in _REGISTERED},
-        metrics=literal(Jsonb(dict(model.metrics))),
-        library_versions=literal(Jsonb(dict(model.library_versions))),
+_WORDS = {
+    "deploy": "deployed",
+    "promote": "promoted",
+    "rollback": "rolled back from {before}",
+    "forward": "forward again from {before}",
+    "challenge": "challenger",
+    "withdraw": "withdrawn",
+}
+
+
+def _states(before: Standing, after: Standing, leaving: str, entering: str, *, stamp: bool) -> str:
+    """Who leaves first, then who comes, the challenger before the champion (taking a promotion back makes the
+    champion a challenger again): there is never more than one of a kind."""
+    statements = [
+        _state(model, "retired", leaving)
+        for model in before.versions().values()
+        if model.version not in {one.version for one in after.versions().values()}
+    ]
+    statements += [
+        _state(model, state, entering, stamp=stamp)
+        for state, model in after.versions().items()
+        if not _stands_already(before, state, model)
+    ]
+    return "\n".join(statements)
+
+
+def _stands_already(before: Standing, state: str, model: ModelRecord) -> bool:
+    present = before.versions().get(state)
+    return (
+        present is not None
+        and present.version == model.version
+        and (state == "champion" or present.canary_percent == model.canary_percent)
     )
 
 
-def _restore_state(previous: ModelRecord | None) -> str:
-    if previous is None:
-        return ""
-    return read_sql(TEMPLATES, "restore_state").format(version_literal=literal(previous.version)) + "\n"
+def _state(model: ModelRecord, state: str, reason: str, *, stamp: bool = False) -> str:
+    return _template("state").format(
+        version_literal=literal(model.version),
+        state=literal(state),
+        reason=literal(reason),
+        canary=literal(model.canary_percent or 0.0) if state == "challenger" else "NULL",
+        stamp=",\n    deployed_at = clock_timestamp(), deployed_by = session_user" if stamp else "",
+    )
+
+
+def _facades(before: Standing, after: Standing) -> str:
+    parts = [facade(after.champion, after.challenger)]
+    if before.challenger or after.challenger:
+        parts.append(shadow(after.champion, after.challenger))
+    return "\n".join(parts)
+
+
+def _register(model: ModelRecord) -> str:
+    values: dict[str, Any] = {name: literal(getattr(model, name)) for name in _REGISTERED}
+    return _template("register").format(
+        version_literal=literal(model.version),
+        function_literal=literal(model.function_name),
+        **values,
+        metrics=literal(Jsonb(dict(model.metrics))),
+        library_versions=literal(Jsonb(dict(model.library_versions))),
+        reference=literal(Jsonb(dict(model.reference))) if model.reference else sql.NULL.as_string(None),
+    )
 
 
 def _template(name: str) -> str:

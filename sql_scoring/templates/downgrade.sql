@@ -1,7 +1,4 @@
--- {version} was champion: back to what was before it.
-UPDATE scoring.models
-SET state = 'retired', state_reason = {reason}
-WHERE state = 'champion';
-
-{restore_state}{facade}
+-- {kind} {version} is taken back: to what was before it.
+{states}
+{facades}
 {drop_function}

@@ -11,11 +11,13 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v real[] := features.live_feature_values_{feature_hash8}(
+    v real[];
+    v_probability double precision;
+BEGIN
+{canary}    v := features.live_feature_values_{feature_hash8}(
         p_user_id, p_amount, p_merchant_id, p_location, p_occurred_at
     );
-    v_probability double precision := {function_name}(v);
-BEGIN
+    v_probability := {function_name}(v);
     RETURN (v_probability, v_probability >= {threshold}::double precision, {version_literal}::text, v);
 END
 $$;

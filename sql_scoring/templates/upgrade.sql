@@ -1,11 +1,4 @@
--- {version} becomes champion: the registry's row, the states, the facade.
+-- {kind} {version}: the registry's row, the states, the functions that callers know.
 {register}
-UPDATE scoring.models
-SET state = 'retired', state_reason = {retire_reason}
-WHERE state = 'champion';
-
-UPDATE scoring.models
-SET state = 'champion', state_reason = {reason}, deployed_at = clock_timestamp(), deployed_by = session_user
-WHERE version = {version_literal};
-
-{facade}
+{states}
+{facades}

@@ -19,6 +19,7 @@ import pytest
 from psycopg import sql
 
 from rowguard.settings import CHECKOUT
+from tests.api.tokens import SECRET, write_jwks
 from tests.fix_database import Workspace, _database, _settings
 
 START_S = 30.0
@@ -51,25 +52,31 @@ def serve_command(port: int) -> list[str]:
     return [sys.executable, "-m", "rowguard.cli", "serve", "--port", str(port)]
 
 
-def serve_environment(database_url: str, folder: Path) -> dict[str, str]:
+def serve_environment(database_url: str, folder: Path, **settings: str) -> dict[str, str]:
+    """The environment of a server; further settings without their prefix, such as `api_rate_limit`."""
     taken = ("DATABASE_URL", "POOLED_DATABASE_URL")
     kept = {name: value for name, value in os.environ.items() if name not in taken}
+    given = {
+        name.upper() if name.endswith("database_url") else f"ROWGUARD_{name.upper()}": value
+        for name, value in settings.items()
+    }
     return kept | {
         "DATABASE_URL": database_url,
         "ROWGUARD_STATE_DIR": str(folder / "state"),
         "ROWGUARD_MODELS_DIR": str(folder / "models"),
+        **given,
     }
 
 
 @contextmanager
-def serving(database_url: str, folder: Path) -> Iterator[Api]:
+def serving(database_url: str, folder: Path, **settings: str) -> Iterator[Api]:
     """`rowguard serve` before this database until the block ends; it must end quietly on SIGTERM."""
     port, log = free_port(), folder / "serve.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             serve_command(port),
             cwd=CHECKOUT,
-            env=serve_environment(database_url, folder),
+            env=serve_environment(database_url, folder, **settings),
             stdout=output,
             stderr=subprocess.STDOUT,
         )
@@ -128,10 +135,22 @@ def api_without_model(
     yield from _api_before(server_url, migrated_template, tmp_path_factory.mktemp("api"))
 
 
-def _api_before(server_url: str, template: Workspace, folder: Path) -> Iterator[Api]:
+@pytest.fixture(scope="module")
+def guarded_api(
+    server_url: str, scored_template: Workspace, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Api]:
+    """The API that asks for tokens, signed with the shared secret or by a key of its JWKS file."""
+    folder = tmp_path_factory.mktemp("guarded")
+    jwks = write_jwks(folder / "jwks.json", "one", "two")
+    yield from _api_before(
+        server_url, scored_template, folder, jwt_secret=SECRET, jwt_jwks_file=str(jwks), api_access_log="all"
+    )
+
+
+def _api_before(server_url: str, template: Workspace, folder: Path, **settings: str) -> Iterator[Api]:
     with _database(server_url, template.url) as url:
         workspace = Workspace(url, _settings(url, folder))
-        with _api_login(workspace) as login_url, serving(login_url, folder) as running:
+        with _api_login(workspace) as login_url, serving(login_url, folder, **settings) as running:
             running.workspace = workspace
             yield running
 

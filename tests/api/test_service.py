@@ -25,7 +25,7 @@ def test_docs_and_their_document_name_every_endpoint(api: Api) -> None:
     assert "text/html" in api.client.get("/docs").headers["content-type"]
     paths = api.client.get("/openapi.json").json()["paths"]
     assert set(paths) == {
-        "/", "/livez", "/readyz", "/model", "/metrics", "/predict", "/transactions", "/labels",
+        "/", "/livez", "/readyz", "/model", "/metrics", "/predict", "/predict/batch", "/transactions", "/labels",
     }  # fmt: skip
 
 

@@ -95,7 +95,7 @@ def test_calls_of_the_pipeline_fit_its_functions(path: Path) -> None:
             inspect.signature(function).bind(*([None] * len(node.args)), **keywords)
             called.add(node.func.attr)
     if path.stem == "fraud_model_retrain_pipeline":
-        assert {"train", "gate", "deploy", "verify"} <= called
+        assert {"train", "gate", "deploy", "verify", "monitor"} <= called
 
 
 def pins(name: str) -> dict[str, str]:

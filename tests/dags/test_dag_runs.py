@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
+from rowguard import pipeline
 from rowguard.settings import CHECKOUT
 from tests.fix_database import Workspace
+from tests.integration.lifecycle.models import train_small
 
 BIN = CHECKOUT / ".venv-airflow" / "bin"
 RETRAIN = "fraud_model_retrain_pipeline"
@@ -55,12 +57,16 @@ class Airflow:
         return theirs
 
     def run(
-        self, *arguments: str, workspace: Workspace | None = None, fails: bool = False
+        self,
+        *arguments: str,
+        workspace: Workspace | None = None,
+        fails: bool = False,
+        extra: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [BIN / "airflow", *arguments],
             cwd=self.home.parent,
-            env=self.environment(workspace),
+            env=self.environment(workspace) | dict(extra or {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -71,11 +77,17 @@ class Airflow:
         return done
 
     def test(
-        self, dag: str, workspace: Workspace, params: Mapping[str, Any] | None = None, *, fails: bool = False
+        self,
+        dag: str,
+        workspace: Workspace,
+        params: Mapping[str, Any] | None = None,
+        *,
+        fails: bool = False,
+        extra: Mapping[str, str] | None = None,
     ) -> Run:
-        """One run of a DAG."""
+        """One run of a DAG; `extra` are environment variables."""
         conf = ["--conf", json.dumps(params)] if params else []
-        done = self.run("dags", "test", dag, *conf, workspace=workspace, fails=fails)
+        done = self.run("dags", "test", dag, *conf, workspace=workspace, fails=fails, extra=extra)
         with sqlite3.connect(self.home / "airflow.db") as records:
             run_id, state = records.execute(
                 "SELECT run_id, state FROM dag_run WHERE dag_id = ? ORDER BY id DESC LIMIT 1", (dag,)
@@ -129,11 +141,15 @@ def in_airflow(airflow: Airflow, code: str) -> str:
 
 
 def test_three_nights(airflow: Airflow, scored: Workspace) -> None:
-    """A new champion; the same data once more; a candidate that is worse than the champion claims to be."""
-    before = champion(scored)
+    """A new champion; the same data once more; a candidate that a gate refuses. Each night ends with the monitor."""
+    # A weak champion, so that the first night's candidate is better beyond doubt.
+    before = train_small(scored, 1)
+    pipeline.deploy(scored.url, scored.settings, before, force=True)
 
-    first = airflow.test(RETRAIN, scored, {"from": _days_of_history(scored, skip=3)})
-    assert first.tasks == dict.fromkeys(["refresh_features", "train", "gate", "deploy", "verify"], "success")
+    first = airflow.test(RETRAIN, scored, {"from": _days_of_history(scored, skip=1)})
+    assert first.tasks == dict.fromkeys(
+        ["refresh_features", "train", "gate", "deploy", "verify", "monitor"], "success"
+    )
     assert first.state == "success"
     new = champion(scored)
     assert new != before
@@ -144,23 +160,21 @@ def test_three_nights(airflow: Airflow, scored: Workspace) -> None:
     assert first.results["verify"]["is_ok"] is True
     assert all(len(json.dumps(result)) < 4_000 for result in first.results.values())
 
-    second = airflow.test(RETRAIN, scored, {"from": _days_of_history(scored, skip=3)})
+    second = airflow.test(RETRAIN, scored, {"from": _days_of_history(scored, skip=1)})
     assert second.state == "success"
     assert second.tasks["train"] == "success"
     assert second.tasks["gate"] == "skipped"
     assert "success" not in (second.tasks["deploy"], second.tasks["verify"])
+    assert second.tasks["monitor"] == "success"
     assert f"no new model: {new} is the champion already" in second.log
     assert champion(scored) == new
 
-    with scored.connect() as connection:
-        connection.execute(
-            "UPDATE scoring.models SET metrics = jsonb_set(metrics, '{average_precision}', '3') WHERE version = %s",
-            (new,),
-        )
-    third = airflow.test(RETRAIN, scored, {"from": _days_of_history(scored, skip=6)})
+    strict = {"ROWGUARD_GATE_MIN_FRAUDS": "100000"}
+    third = airflow.test(RETRAIN, scored, {"days": 38}, extra=strict)
     assert third.tasks["gate"] == "success"
     assert third.results["gate"]["passed"] is False
-    assert third.results["gate"]["reasons"]
+    assert "fewer than 100,000" in third.results["gate"]["reasons"][0]
+    assert third.tasks["monitor"] == "success"
     assert third.tasks["deploy"] == "skipped"
     assert "deploy" not in third.results
     assert third.state == "success"

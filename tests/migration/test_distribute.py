@@ -67,10 +67,10 @@ def test_no_statement_trigger_stays_and_history_is_still_the_owners(stubbed: Wor
         assert "keep_history_undecided" in dict(levels) and all(level == 1 for _, level in levels)
         history = (
             "INSERT INTO transactions (user_id, amount, occurred_at, received_at, is_history)"
-            " VALUES (1, 1, now(), now(), true) RETURNING is_history"
+            " VALUES (1, 1, now(), now(), true) RETURNING user_id"
         )
         connection.execute("SET rowguard.load_history = 'on'")
-        assert connection.execute(history).fetchone() == (True,)
+        assert connection.execute(history).fetchone() == (1,)
         connection.execute("SET ROLE rowguard_app")
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="only the owner"):
             connection.execute(history)

@@ -1,131 +1,90 @@
-{# Everything here renders the one list; nothing else writes a feature in SQL.
-
-   Two relations take part: `c`, the candidates (one row, or many), and `e`, the earlier transactions of the
-   candidate's user. Sums run over whole ten-thousandths (amount_units), so that they are exact in any order. #}
+{# What all renderings of a feature share: the same count and exact sums go in, the same expression comes out, so that
+   the bits are the same wherever it is reckoned. `c` is the candidate. #}
 
 {% macro window_start(hours) -%}
     c.occurred_at - interval '{{ hours }} hours'
 {%- endmacro %}
 
-{% macro user_features() %}
-    {{ return(feature_list() | selectattr('window_hours', 'defined') | rejectattr('measure', 'equalto', 'label') | list) }}
-{% endmacro %}
-
-{% macro label_features() %}
-    {{ return(feature_list() | selectattr('measure', 'equalto', 'label') | list) }}
-{% endmacro %}
-
-{% macro longest_window_hours() %}
-    {{ return(user_features() | map(attribute='window_hours') | max) }}
-{% endmacro %}
-
-{# One aggregate over `e`. #}
-{% macro windowed_expression(feature) -%}
-    {%- set conditions = [] -%}
-    {%- if feature.window_hours < longest_window_hours() -%}
-        {%- do conditions.append('e.occurred_at > ' ~ window_start(feature.window_hours)) -%}
+{# count, sum and sum of squares of a window -> the value. Sums are numeric and so exact; each is rounded once. #}
+{% macro aggregate_value(aggregate, txns, amount, squares) -%}
+    {%- if aggregate == 'count' -%}
+        coalesce({{ txns }}, 0)::double precision
+    {%- elif aggregate == 'sum' -%}
+        coalesce({{ amount }}, 0)::double precision
+    {%- elif aggregate == 'mean' -%}
+        {{ amount }}::double precision / nullif({{ txns }}, 0)::double precision
+    {%- elif aggregate == 'stddev' -%}
+        sqrt(
+            ({{ txns }} * {{ squares }} - {{ amount }} * {{ amount }})::double precision
+            / nullif({{ txns }} * ({{ txns }} - 1), 0)::double precision
+        )
     {%- endif -%}
-    {%- set key = {'user_merchant': 'merchant_id', 'user_location': 'location'}.get(feature.entity) -%}
+{%- endmacro %}
+
+{% macro minutes_since(last_at) -%}
+    (extract(epoch FROM c.occurred_at - {{ last_at }}) / 60)::double precision
+{%- endmacro %}
+
+{# Without the key there is nothing to aggregate: missing, not zero. #}
+{% macro only_with_key(feature, sql) -%}
+    {%- set key = pair_key(feature) -%}
+    {%- if key -%} CASE WHEN c.{{ key }} IS NOT NULL THEN {{ sql }} END {%- else -%} {{ sql }} {%- endif -%}
+{%- endmacro %}
+
+{# One aggregate over `e`, the rows of the longest window. #}
+{% macro scanned_expression(feature) -%}
+    {%- set conditions = ['e.occurred_at > ' ~ window_start(feature.window_hours)] -%}
+    {%- set key = pair_key(feature) -%}
     {%- if key -%}
         {%- do conditions.append('e.' ~ key ~ ' = c.' ~ key) -%}
     {%- endif -%}
-    {%- set only = ' FILTER (WHERE ' ~ conditions | join(' AND ') ~ ')' if conditions else '' -%}
-    {%- if feature.aggregate == 'count' -%}
-        {%- set sql = 'count(*)' ~ only -%}
-    {%- elif feature.aggregate == 'sum' -%}
-        {%- set sql = 'coalesce(sum(e.amount_units)' ~ only ~ ', 0) / 10000' -%}
-    {%- elif feature.aggregate == 'mean' -%}
-        {%- set sql = 'avg(e.amount_units)' ~ only ~ ' / 10000' -%}
-    {%- elif feature.aggregate == 'max' -%}
-        {%- set sql = 'max(e.amount_units)' ~ only ~ ' / 10000' -%}
-    {%- elif feature.aggregate == 'stddev' -%}
-        {#- numeric: exact whatever the order, where float8 would depend on it -#}
-        {%- set sql = 'stddev_samp(e.amount)' ~ only -%}
+    {%- set only = ' FILTER (WHERE ' ~ conditions | join(' AND ') ~ ')' -%}
+    {%- if feature.aggregate == 'max' -%}
+        {%- set sql = '(max(e.amount)' ~ only ~ ')::double precision' -%}
     {%- elif feature.aggregate == 'distinct' -%}
         {%- set column = {'merchant': 'merchant_id', 'location': 'location'}[feature.measure] -%}
-        {%- set sql = 'count(DISTINCT e.' ~ column ~ ')' ~ only -%}
+        {%- set sql = '(count(DISTINCT e.' ~ column ~ ')' ~ only ~ ')::double precision' -%}
     {%- elif feature.aggregate == 'minutes_since' -%}
-        {%- set sql = 'extract(epoch FROM c.occurred_at - max(e.occurred_at)' ~ only ~ ') / 60' -%}
+        {%- set sql = minutes_since('max(e.occurred_at)' ~ only) -%}
+    {%- else -%}
+        {%- set sql = aggregate_value(
+            feature.aggregate, 'count(*)' ~ only, 'sum(e.amount)' ~ only, 'sum(e.amount * e.amount)' ~ only
+        ) -%}
     {%- endif -%}
-    {%- if key -%}
-        {#- without the key there is nothing to count: missing, not zero -#}
-        {%- set sql = 'CASE WHEN c.' ~ key ~ ' IS NOT NULL THEN ' ~ sql ~ ' END' -%}
-    {%- endif -%}
-    ({{ sql }})::double precision
+    {{ only_with_key(feature, sql) }}
 {%- endmacro %}
 
-{# The sub-select over the earlier transactions, to stand in a lateral join beside `c`.
+{# The sub-select that reads the rows of the longest window one by one, to stand in a lateral join beside `c`.
    `visible` narrows it to what the candidate could see. #}
-{% macro windowed_features(transactions, visible=none) -%}
+{% macro scan_of_window(features, transactions, visible=none) -%}
     SELECT
-    {%- for feature in user_features() %}
-        {{ windowed_expression(feature) }} AS {{ feature.name }}{{ ',' if not loop.last }}
+    {%- for feature in features %}
+        {{ scanned_expression(feature) }} AS {{ feature.name }}{{ ',' if not loop.last }}
     {%- endfor %}
     FROM {{ transactions }} AS e
     WHERE e.user_id = c.user_id
-        AND e.occurred_at > {{ window_start(longest_window_hours()) }}
+        AND e.occurred_at > {{ window_start(longest_window_hours(features)) }}
         AND e.occurred_at <= c.occurred_at
         {%- if visible %}
         AND {{ visible }}
         {%- endif %}
 {%- endmacro %}
 
-{# The day of the candidate, on which label windows end `delay` days earlier. #}
-{% macro candidate_day() -%}
-    (c.occurred_at AT TIME ZONE 'UTC')::date
-{%- endmacro %}
-
-{# One aggregate over `r`, the rollup of the candidate's merchant. #}
-{% macro label_expression(feature) -%}
-    {%- set first = candidate_day() ~ ' - ' ~ (feature.delay_days + feature.window_days) -%}
-    {%- set last = candidate_day() ~ ' - ' ~ feature.delay_days -%}
-    {%- set only = ' FILTER (WHERE r.event_day >= ' ~ first ~ ' AND r.event_day < ' ~ last ~ ')' -%}
-    {%- if feature.aggregate == 'count' -%}
-        {%- set sql = 'coalesce(sum(r.txn_count)' ~ only ~ ', 0)' -%}
-    {%- elif feature.aggregate == 'fraud_count' -%}
-        {%- set sql = 'coalesce(sum(r.fraud_change)' ~ only ~ ', 0)' -%}
-    {%- elif feature.aggregate == 'fraud_share' -%}
-        {%- set sql = 'sum(r.fraud_change)' ~ only ~ '::double precision / nullif(sum(r.txn_count)' ~ only ~ ', 0)' -%}
-    {%- endif -%}
-    (CASE WHEN c.merchant_id IS NOT NULL THEN {{ sql }} END)::double precision
-{%- endmacro %}
-
-{# The sub-select over the rollup of the candidate's merchant: what was known when the candidate's day began.
-   At most one row a day and day of knowledge, however busy the merchant is. #}
-{% macro merchant_label_features(merchant_days) -%}
-    SELECT
-    {%- for feature in label_features() %}
-        {{ label_expression(feature) }} AS {{ feature.name }}{{ ',' if not loop.last }}
-    {%- endfor %}
-    FROM {{ merchant_days }} AS r
-    WHERE r.merchant_id = c.merchant_id
-        AND r.event_day >= {{ candidate_day() }} - {{ longest_label_reach_days() }}
-        AND r.event_day < {{ candidate_day() }} - {{ label_features() | map(attribute='delay_days') | min }}
-        AND r.known_day < {{ candidate_day() }}
-{%- endmacro %}
-
-{% macro longest_label_reach_days() %}
-    {% set reach = [] %}
-    {% for feature in label_features() %}
-        {% do reach.append(feature.delay_days + feature.window_days) %}
-    {% endfor %}
-    {{ return(reach | max) }}
-{% endmacro %}
-
-{# Both joins that stand beside `c`; without label features there is only one. #}
-{% macro lateral_features(transactions, merchant_days, visible=none) -%}
+{# Expressions under the names of features, joined beside `c`. OFFSET 0 keeps the planner from writing each of them out
+   again in every derived feature: a statement that runs once a transaction pays for building each copy. #}
+{% macro named_values(named, alias) -%}
+    {%- if named %}
     CROSS JOIN LATERAL (
-        {{ windowed_features(transactions, visible) }}
-    ) AS w
-    {%- if label_features() %}
-    CROSS JOIN LATERAL (
-        {{ merchant_label_features(merchant_days) }}
-    ) AS m
+        SELECT
+        {%- for name, sql in named %}
+            {{ sql }} AS {{ name }}{{ ',' if not loop.last }}
+        {%- endfor %}
+        OFFSET 0
+    ) AS {{ alias }}
     {%- endif %}
 {%- endmacro %}
 
-{# Features that need no earlier transactions stand here with those that do, in list order. The cast to real
-   is scikit-learn's own: what is stored is exactly what the model sees. #}
+{# The cast to real is scikit-learn's own: what is stored is exactly what the model sees. #}
 {% macro feature_value(feature) -%}
     ({{ feature.expression if feature.expression is defined else feature.name }})::real
 {%- endmacro %}
@@ -138,12 +97,12 @@
     ]
 {%- endmacro %}
 
-{% macro feature_names() %}
-    {{ return(feature_list() | map(attribute='name') | list) }}
-{% endmacro %}
-
 {# Changes with anything that could change a value: the list, its order, or the SQL that it renders to. #}
 {% macro feature_hash() %}
-    {% set text = feature_names() | join(',') ~ feature_values() ~ lateral_features('transactions', 'merchant_days') %}
+    {% set tables = {'merchant': 'merchant_risk', 'user': 'user_risk'} %}
+    {% set text = feature_names() | join(',') ~ live_query('transactions', 'users', tables) %}
+    {% if windowed_features() %}
+        {% set text = text ~ scan_of_window(windowed_features(), 'transactions') %}
+    {% endif %}
     {{ return(local_md5(modules.re.sub('\\s+', ' ', text))) }}
 {% endmacro %}

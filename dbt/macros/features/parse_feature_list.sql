@@ -6,6 +6,10 @@
         'amount': ['sum', 'mean', 'max', 'stddev'],
         'merchant': ['distinct'],
         'location': ['distinct'],
+    } %}
+    {% set rolled_aggregates = {
+        'transaction': ['count'],
+        'amount': ['sum', 'mean'],
         'label': ['count', 'fraud_count', 'fraud_share'],
     } %}
     {% set windowed_keys = ['name', 'entity', 'measure', 'aggregate', 'window', 'delay', 'description'] %}
@@ -47,23 +51,28 @@
                 {% if feature.entity not in ['user', 'user_merchant', 'user_location', 'merchant'] %}
                     {{ refuse_feature(where ~ 'unknown entity `' ~ feature.entity ~ '`') }}
                 {% endif %}
-                {% if feature.aggregate not in aggregates.get(feature.measure, []) %}
-                    {{ refuse_feature(where ~ 'no aggregate `' ~ feature.aggregate ~ '` of measure `' ~ feature.measure ~ '`') }}
+                {% set is_rolled = 'delay' in feature %}
+                {% set known = rolled_aggregates if is_rolled else aggregates %}
+                {% if feature.aggregate not in known.get(feature.measure, []) %}
+                    {{ refuse_feature(
+                        where ~ 'no aggregate `' ~ feature.aggregate ~ '` of measure `' ~ feature.measure ~ '`'
+                        ~ (' with a delay' if is_rolled else ' without a delay')
+                    ) }}
                 {% endif %}
-                {% if (feature.entity == 'merchant') != (feature.measure == 'label') %}
-                    {{ refuse_feature(where ~ 'labels are rolled up per merchant, and merchants have no other measure') }}
+                {% if is_rolled and feature.entity not in ['user', 'merchant'] %}
+                    {{ refuse_feature(where ~ 'only users and merchants are summed up by day; leave out `delay`') }}
                 {% endif %}
-                {% if ('delay' in feature) != (feature.measure == 'label') %}
-                    {{ refuse_feature(where ~ 'labels need a delay, and nothing else has one') }}
+                {% if feature.entity == 'merchant' and not is_rolled %}
+                    {{ refuse_feature(where ~ 'merchants are summed up by day: say with `delay` how many days before') }}
                 {% endif %}
                 {% set window = modules.re.fullmatch('([1-9][0-9]{0,3})(h|d)', feature.window | string) %}
                 {% if not window %}
                     {{ refuse_feature(where ~ 'window must be a number and h or d, such as 12h or 30d') }}
                 {% endif %}
-                {% if feature.measure == 'label' %}
-                    {% set delay = modules.re.fullmatch('([1-9][0-9]{0,2})d', feature.delay | string) %}
+                {% if is_rolled %}
+                    {% set delay = modules.re.fullmatch('([0-9]{1,3})d', feature.delay | string) %}
                     {% if not delay or window.group(2) != 'd' %}
-                        {{ refuse_feature(where ~ 'window and delay of labels are whole days, such as 7d') }}
+                        {{ refuse_feature(where ~ 'with a delay, window and delay are whole days, such as 7d') }}
                     {% endif %}
                     {% do feature.update({'window_days': window.group(1) | int, 'delay_days': delay.group(1) | int}) %}
                 {% endif %}
@@ -76,7 +85,15 @@
     {% if not features %}
         {{ refuse_feature('the feature list is empty') }}
     {% endif %}
+    {% for name in caller_feature_names() if name not in names %}
+        {{ refuse_feature('the feature list lacks `' ~ name ~ '`, which callers of score_transaction bring') }}
+    {% endfor %}
     {{ return(features) }}
+{% endmacro %}
+
+{# What the four arguments of score_transaction are called in the list. #}
+{% macro caller_feature_names() %}
+    {{ return(['transaction_amount', 'user_txn_minutes_since_last', 'user_txn_count_1h', 'user_location_match']) }}
 {% endmacro %}
 
 {# The columns that a transaction brings to the features, whether it is stored or only a candidate. #}

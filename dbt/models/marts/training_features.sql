@@ -13,13 +13,14 @@ CASE
             ELSE e.received_at < c.received_at
         END
 {%- endset -%}
+{%- set transactions = ref('stg_transactions') -%}
 
 WITH
 {%- if is_incremental() %}
 -- What is not built yet, as one span of time a user ...
 unbuilt AS (
     SELECT t.user_id, t.transaction_id, t.occurred_at, t.is_history
-    FROM {{ ref('stg_transactions') }} AS t
+    FROM {{ transactions }} AS t
     WHERE NOT EXISTS (
         SELECT FROM {{ this }} AS built
         WHERE built.user_id = t.user_id AND built.transaction_id = t.transaction_id
@@ -34,32 +35,101 @@ spans AS (
     FROM unbuilt AS u
     GROUP BY u.user_id
 ),
+
+-- ... and history that lies within reach of it: by event time it sees rows that came later. More history changes the
+-- merchants' and users' days as well, for all that happened after it.
+wanted AS (
+    SELECT u.user_id, u.transaction_id, u.occurred_at
+    FROM unbuilt AS u
+    UNION
+    SELECT t.user_id, t.transaction_id, t.occurred_at
+    FROM {{ transactions }} AS t
+    INNER JOIN spans AS s ON t.user_id = s.user_id
+    WHERE t.is_history AND t.occurred_at BETWEEN s.first_at AND s.last_felt_at
+    UNION
+    SELECT t.user_id, t.transaction_id, t.occurred_at
+    FROM {{ transactions }} AS t
+    WHERE t.is_history
+        AND t.occurred_at >= (SELECT min(u.occurred_at) FROM unbuilt AS u WHERE u.is_history)
+),
 {%- endif %}
+
+-- The rows that windows of the candidates can reach.
+reachable AS (
+    SELECT
+        t.user_id,
+        t.transaction_id,
+        t.occurred_at,
+        t.received_at,
+        t.is_history,
+        t.amount,
+        t.merchant_id,
+        t.location
+    FROM {{ transactions }} AS t
+    {%- if is_incremental() %}
+    WHERE t.occurred_at > (SELECT min(w.occurred_at) FROM wanted AS w) - interval '{{ longest_window_hours() }} hours'
+        AND t.user_id IN (SELECT w.user_id FROM wanted AS w)
+    {%- endif %}
+),
+
+framed AS (
+    {{ framed_features('reachable') }}
+),
 
 candidates AS (
     SELECT
-        t.*,
+        f.*,
         h.home_location
-    FROM {{ ref('stg_transactions') }} AS t
+    FROM framed AS f
     LEFT JOIN {{ ref('int_user_homes') }} AS h
-        ON t.user_id = h.user_id
-        AND CASE WHEN t.is_history THEN h.covers_history_from ELSE h.valid_from END
-            <= CASE WHEN t.is_history THEN t.occurred_at ELSE t.received_at END
-        AND CASE WHEN t.is_history THEN t.occurred_at ELSE t.received_at END < h.valid_to
+        ON f.user_id = h.user_id
+        AND CASE WHEN f.is_history THEN h.covers_history_from ELSE h.valid_from END
+        <= CASE WHEN f.is_history THEN f.occurred_at ELSE f.received_at END
+        AND CASE WHEN f.is_history THEN f.occurred_at ELSE f.received_at END < h.valid_to
     {%- if is_incremental() %}
-    WHERE (t.user_id, t.transaction_id) IN (SELECT u.user_id, u.transaction_id FROM unbuilt AS u)
-        -- ... and history that lies within reach of it: by event time it sees rows that came later. More history
-        -- changes the merchants' counts as well, for every user: then all of it is reckoned again.
-        OR (
-            t.is_history
-            AND (
-                EXISTS (SELECT FROM unbuilt AS u WHERE u.is_history)
-                OR EXISTS (
-                    SELECT FROM spans AS s
-                    WHERE s.user_id = t.user_id AND t.occurred_at BETWEEN s.first_at AND s.last_felt_at
-                )
-            )
-        )
+    WHERE (f.user_id, f.transaction_id) IN (SELECT w.user_id, w.transaction_id FROM wanted AS w)
+    {%- endif %}
+),
+
+windowed AS (
+    SELECT
+        c.user_id,
+        c.transaction_id,
+        c.occurred_at,
+        c.is_history,
+        c.amount,
+        c.merchant_id,
+        c.location,
+        c.home_location
+        {%- for feature in windowed_features() %},
+        {{ 'x' if feature in scanned_in_training() else 'c' }}.{{ feature.name }}
+        {%- endfor %}
+    FROM candidates AS c
+    {%- if scanned_in_training() %}
+    CROSS JOIN LATERAL (
+        {{ scan_of_window(scanned_in_training(), transactions, visible) }}
+    ) AS x
+    {%- endif %}
+    {%- if windowed_features() %}
+    WHERE NOT c.is_disorderly
+    UNION ALL
+    SELECT
+        c.user_id,
+        c.transaction_id,
+        c.occurred_at,
+        c.is_history,
+        c.amount,
+        c.merchant_id,
+        c.location,
+        c.home_location
+        {%- for feature in windowed_features() %},
+        x.{{ feature.name }}
+        {%- endfor %}
+    FROM candidates AS c
+    CROSS JOIN LATERAL (
+        {{ scan_of_window(windowed_features(), transactions, visible) }}
+    ) AS x
+    WHERE c.is_disorderly
     {%- endif %}
 )
 
@@ -69,5 +139,5 @@ SELECT
     c.occurred_at,
     c.is_history,
     {{ feature_values() }} AS feature_values
-FROM candidates AS c
-{{ lateral_features(ref('stg_transactions'), ref('merchant_days'), visible) }}
+FROM windowed AS c
+{{ rollup_joins({'merchant': ref('merchant_risk'), 'user': ref('user_risk')}) }}

@@ -8,7 +8,7 @@
 SELECT
     c.user_id,
     c.occurred_at AS as_of,
-    {%- for feature in user_features() if feature.entity == 'user' %}
+    {%- for feature in windowed_features() if feature.entity == 'user' %}
     w.{{ feature.name }}{{ ',' if not loop.last }}
     {%- endfor %}
 FROM (
@@ -24,5 +24,5 @@ FROM (
     ) AS known
 ) AS c
 CROSS JOIN LATERAL (
-    {{ windowed_features(ref('stg_transactions')) }}
+    {{ scan_of_window(windowed_features() | selectattr('entity', 'equalto', 'user') | list, ref('stg_transactions')) }}
 ) AS w

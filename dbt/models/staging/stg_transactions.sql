@@ -8,5 +8,8 @@ SELECT
     t.amount,
     t.amount_units,
     t.merchant_id,
-    t.location
+    t.location,
+    t.user_txns_before,
+    t.user_amount_before,
+    t.user_amount_squares_before
 FROM {{ source('public', 'transactions') }} AS t

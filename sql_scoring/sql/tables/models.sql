@@ -27,13 +27,22 @@ CREATE TABLE scoring.models (
     state_reason text,
     deployed_at timestamptz,
     deployed_by text,
+    -- Distribution of scores and features in training, which monitoring compares live rows with.
+    reference jsonb,
+    -- Share of users whom it decides while it is the challenger, in percent.
+    canary_percent double precision,
     CONSTRAINT models_pkey PRIMARY KEY (version),
     CONSTRAINT models_state_known CHECK (
         state IN ('candidate', 'challenger', 'champion', 'retired', 'refused')
     ),
-    CONSTRAINT models_threshold_range CHECK (threshold >= 0)
+    CONSTRAINT models_threshold_range CHECK (threshold >= 0),
+    CONSTRAINT models_canary_range CHECK (canary_percent BETWEEN 0 AND 100)
 );
 
 -- At most one champion, whatever goes wrong.
 CREATE UNIQUE INDEX models_one_champion_idx ON scoring.models (state)
 WHERE state = 'champion';
+
+-- And at most one challenger.
+CREATE UNIQUE INDEX models_one_challenger_idx ON scoring.models (state)
+WHERE state = 'challenger';

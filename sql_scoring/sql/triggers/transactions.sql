@@ -11,3 +11,38 @@ BEFORE INSERT ON public.transactions
 FOR EACH STATEMENT
 WHEN (current_setting('rowguard.load_history', true) IS NOT DISTINCT FROM 'on')
 EXECUTE FUNCTION scoring.keep_history_undecided();
+
+-- Only rows that got no running totals pay for this one.
+CREATE TRIGGER fold_late_row
+AFTER INSERT ON public.transactions
+FOR EACH ROW
+WHEN (
+    NEW.user_txns_before IS NULL
+    AND current_setting('rowguard.load_history', true) IS DISTINCT FROM 'on'
+)
+EXECUTE FUNCTION scoring.fold_late_row();
+
+CREATE TRIGGER forget_totals_on_delete
+AFTER DELETE ON public.transactions
+FOR EACH ROW
+EXECUTE FUNCTION scoring.forget_totals();
+
+CREATE TRIGGER forget_totals_on_update
+AFTER UPDATE OF user_id, occurred_at, amount ON public.transactions
+FOR EACH ROW
+WHEN ((OLD.user_id, OLD.occurred_at, OLD.amount) IS DISTINCT FROM (NEW.user_id, NEW.occurred_at, NEW.amount))
+EXECUTE FUNCTION scoring.forget_totals();
+
+-- The following two come after score_on_insert: triggers fire in the order of their names.
+CREATE TRIGGER shadow_on_insert
+BEFORE INSERT ON public.transactions
+FOR EACH ROW
+WHEN (current_setting('rowguard.load_history', true) IS DISTINCT FROM 'on')
+EXECUTE FUNCTION scoring.shadow_on_insert();
+
+-- Costs nothing on rows that are not flagged.
+CREATE TRIGGER spare_on_insert
+BEFORE INSERT ON public.transactions
+FOR EACH ROW
+WHEN (new.fraud_flag = 'FRAUD' AND current_setting('rowguard.load_history', true) IS DISTINCT FROM 'on')
+EXECUTE FUNCTION scoring.spare_on_insert();

@@ -24,6 +24,7 @@ SELECT
     m.feature_hash,
     m.library_versions,
     m.deployed_at,
-    m.deployed_by
+    m.deployed_by,
+    m.canary_percent
 FROM scoring.models AS m
 ORDER BY m.trained_at DESC, m.version DESC;

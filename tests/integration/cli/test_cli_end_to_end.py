@@ -78,6 +78,11 @@ def _tell_all(story: Story, folder: Path) -> None:
     story.seen["second"] = _insert(urls["database_url"])
     story.tell("rollback", "rollback")
     story.seen["rolled back"] = _insert(urls["pooled_url"] or urls["database_url"])
+    story.tell("challenger", "deploy", second, "--as", "challenger", "--canary", "100")
+    story.seen["canary"] = _insert(urls["database_url"])
+    story.tell("withdraw", "withdraw")
+    story.tell("let through", "let-through", "0.5")
+    story.tell("monitor", "monitor", "--report", "report.html")
     story.tell("models", "models")
     story.tell("status", "status")
     story.tell("down", "down")
@@ -162,6 +167,21 @@ def test_a_second_model_decides_until_it_is_rolled_back(story: Story) -> None:
     assert story.seen["second"][1] == second
     assert (back["champion"], back["previous"]) == (first, second)
     assert story.seen["rolled back"][1] == first
+
+
+def test_a_challenger_is_tried_and_withdrawn(story: Story) -> None:
+    first, second = story.reports["retrain"]["version"], story.reports["train"]["version"]
+    tried, ended = story.reports["challenger"], story.reports["withdraw"]
+    assert (tried["champion"], tried["challenger"], tried["canary_percent"]) == (first, second, 100)
+    assert story.seen["canary"][1] == second
+    assert (ended["champion"], ended["challenger"]) == (first, None)
+    assert story.reports["let through"]["share"] == 0.5
+
+
+def test_monitor_reports_measures_and_no_alarm(story: Story) -> None:
+    report = story.reports["monitor"]
+    assert report["champion"] == story.reports["retrain"]["version"] and report["alarms"] == 0
+    assert {"alert_rate_ratio", "unscored_share"} <= {row["measure"] for row in report["measures"]}
 
 
 def test_models_lists_both_versions_newest_first(story: Story) -> None:

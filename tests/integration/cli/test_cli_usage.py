@@ -20,6 +20,12 @@ NEED_DATABASE = [
     ("retrain",),
     ("models",),
     ("rollback",),
+    ("rollback", "--steps", "2"),
+    ("forward",),
+    ("promote",),
+    ("withdraw",),
+    ("let-through",),
+    ("monitor",),
     ("deploy", "rf_1"),
     ("simulate", "--users", "20", "--days", "3"),
     ("simulate", "--live", "--count", "2"),
@@ -31,7 +37,7 @@ NEED_DATABASE = [
 def test_every_command_of_the_contract_is_there() -> None:
     assert set(COMMANDS) >= {
         "up", "down", "status", "migrate", "import", "simulate", "features", "train", "deploy", "rollback",
-        "models", "retrain", "serve", "demo",
+        "models", "retrain", "serve", "demo", "promote", "withdraw", "forward", "let-through", "monitor",
     }  # fmt: skip
 
 
@@ -61,6 +67,11 @@ def test_help_without_a_command_lists_them(run: Run) -> None:
         (("import",), "Missing argument"),
         (("simulate", "--users", "many"), "--users"),
         (("deploy", "rf_1", "--as", "emperor"), "emperor"),
+        (("deploy", "rf_1", "--canary", "5"), "a canary is a challenger's"),
+        (("deploy", "rf_1", "--as", "challenger", "--canary", "101"), "--canary"),
+        (("rollback", "--steps", "0"), "--steps"),
+        (("rollback", "--steps", "2", "--to", "rf_1"), "give either --steps or --to"),
+        (("let-through", "2"), "0<=x<=1"),
         (("serve", "--port", "70000"), "--port"),
         (("train", "--from", "yesterday"), "'yesterday' is neither a day"),
         (("train", "--to", "2026-13-01"), "'2026-13-01' is neither a day"),

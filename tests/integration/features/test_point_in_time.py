@@ -6,8 +6,10 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -104,6 +106,18 @@ def test_an_incremental_build_equals_one_from_nothing(scored: Workspace) -> None
         ("- {name: x, expression: amount, colour: red, description: d}", "unknown key `colour`"),
         ("nonsense", "not of the form"),
         ("", "the feature list is empty"),
+        (
+            "- {name: x, expression: amount, description: d}",
+            "lacks `transaction_amount`",
+        ),
+        (
+            "- {name: x, entity: merchant, measure: label, aggregate: count, window: 7d, description: d}",
+            "no aggregate `count` of measure `label` without a delay",
+        ),
+        (
+            "- {name: x, entity: user_merchant, measure: label, aggregate: count, window: 7d, delay: 7d, description: d}",
+            "only users and merchants",
+        ),
     ],
 )
 def test_the_feature_list_refuses_what_it_cannot_express(
@@ -134,22 +148,47 @@ def test_the_velocity_view_shows_the_same_counts(scored: Workspace) -> None:
             "INSERT INTO transactions (user_id, amount) SELECT 777, 2 FROM generate_series(1, 3)"
         )
         row = connection.execute(
-            "SELECT user_txn_count_1h, user_amount_mean_1h, user_amount_max_30d"
+            "SELECT user_txn_count_1h, user_amount_mean_1h, user_amount_stddev_7d"
             " FROM features.user_velocity WHERE user_id = 777"
         ).fetchone()
-    assert row == (3, 2, 2)
+    assert row == (3, 2, 0)
 
 
-def test_the_velocity_read_is_one_range_of_one_index(scored: Workspace) -> None:
+def test_the_trigger_reads_single_rows_of_indexes(scored: Workspace) -> None:
+    """The plan of the live function itself: every read of transactions is an index scan under a LIMIT, or the look for
+    rows without totals; none walks over a window."""
     with scored.connect() as connection:
-        connection.execute("ANALYZE transactions")
-        plan = connection.execute(
-            "EXPLAIN (FORMAT JSON) SELECT count(*) FROM features.stg_transactions AS e"
-            " WHERE e.user_id = 5 AND e.occurred_at > now() - interval '720 hours' AND e.occurred_at <= now()"
+        connection.execute("VACUUM ANALYZE transactions")
+        row = connection.execute(
+            "SELECT prosrc FROM pg_proc WHERE oid = to_regproc('features.live_feature_values_'"
+            " || (SELECT left(feature_hash, 8) FROM features.feature_definitions LIMIT 1))"
         ).fetchone()
+        assert row is not None
+        query = row[0][row[0].index("SELECT") : row[0].index("INTO v_feature_values")]
+        for name, value in {
+            "p_user_id": "5::bigint",
+            "p_amount": "10::numeric",
+            "p_merchant_id": "7::bigint",
+            "p_location": "'DE'::text",
+            "p_occurred_at": "now()",
+        }.items():
+            query = query.replace(name, value)
+        plan = connection.execute(("EXPLAIN (ANALYZE, FORMAT JSON) " + query).encode()).fetchone()
     assert plan is not None
-    assert "transactions_user_occurred_idx" in json.dumps(plan[0])
-    assert "Seq Scan" not in json.dumps(plan[0])
+    reads = list(_reads(plan[0][0]["Plan"], under_limit=False))
+    assert {index for index, _, _ in reads} == {
+        "transactions_user_totals_idx", "transactions_user_untotalled_idx", "transactions_user_location_idx"
+    }  # fmt: skip
+    assert all(limited or index == "transactions_user_untotalled_idx" for index, limited, _ in reads)
+    assert all(rows <= 1 for _, _, rows in reads)
+
+
+def _reads(node: dict[str, Any], *, under_limit: bool) -> Iterator[tuple[str, bool, float]]:
+    """Index, whether a LIMIT stands above, and rows a loop of each scan of transactions."""
+    if node.get("Relation Name") == "transactions":
+        yield node.get("Index Name", node["Node Type"]), under_limit, node["Actual Rows"]
+    for child in node.get("Plans", []):
+        yield from _reads(child, under_limit=node["Node Type"] == "Limit")
 
 
 def test_every_column_is_documented(migrated_template: Workspace, tmp_path: Path) -> None:
@@ -176,7 +215,7 @@ def test_every_column_is_documented(migrated_template: Workspace, tmp_path: Path
         for node, entry in catalog["nodes"].items()
         for column in entry["columns"]
         if not manifest["nodes"][node]["columns"].get(column, {}).get("description")
-        and column not in features
+        and column not in features  # described in the list, and by comments in the database
     ]
     assert catalog["nodes"] and undocumented == []
 

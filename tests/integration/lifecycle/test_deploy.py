@@ -28,7 +28,7 @@ def test_rollback_returns_to_the_model_before_and_keeps_going_back(scored: Works
     first = _champion(scored)
     second, third = (_train(scored, seed) for seed in (1, 2))
     for version in (second, third):
-        assert pipeline.deploy(scored.url, scored.settings, version).version == version
+        assert pipeline.deploy(scored.url, scored.settings, version, force=True).version == version
         assert _decided_by(scored) == version
     assert pipeline.rollback(scored.url, scored.settings).version == second
     assert _decided_by(scored) == second
@@ -37,7 +37,7 @@ def test_rollback_returns_to_the_model_before_and_keeps_going_back(scored: Works
     with pytest.raises(RegistryError, match="is the first champion; there is none before it"):
         pipeline.rollback(scored.url, scored.settings)
     # Forward again from here: what was rolled back is not what comes before the next one.
-    pipeline.deploy(scored.url, scored.settings, third)
+    pipeline.deploy(scored.url, scored.settings, third, force=True)
     assert pipeline.rollback(scored.url, scored.settings).version == first
 
 
@@ -45,7 +45,7 @@ def test_a_fresh_database_comes_to_the_same_champion_by_the_files(
     scored: Workspace, migrated: Workspace
 ) -> None:
     second = _train(scored, 1)
-    pipeline.deploy(scored.url, scored.settings, second)
+    pipeline.deploy(scored.url, scored.settings, second, force=True)
     shutil.copytree(scored.settings.models_dir, migrated.settings.models_dir, dirs_exist_ok=True)
     assert deploy.migrate_models(migrated.url, migrated.settings.models_dir) == 2
     assert _champion(migrated) == second
@@ -75,7 +75,7 @@ def test_a_changed_revision_file_is_refused(scored: Workspace, migrated: Workspa
 
 def test_downgrading_a_deployment_restores_what_was_before(scored: Workspace) -> None:
     first, second = _champion(scored), _train(scored, 1)
-    pipeline.deploy(scored.url, scored.settings, second)
+    pipeline.deploy(scored.url, scored.settings, second, force=True)
     with deploy._migrations.transaction(scored.url) as connection:
         deploy._migrations.downgrade(connection, "models@-1", [scored.settings.models_dir])
     assert _champion(scored) == first and _decided_by(scored) == first
@@ -140,7 +140,7 @@ def test_files_of_another_database_are_refused(scored: Workspace) -> None:
     stranger = scored.settings.models_dir / "m0009_deploy_rf_other.py"
     stranger.write_text("revision = 'm0009'\ndown_revision = None\n")
     with pytest.raises(RegistryError, match=r"m0009_deploy_rf_other\.py is not applied to this database"):
-        pipeline.deploy(scored.url, scored.settings, candidate)
+        pipeline.deploy(scored.url, scored.settings, candidate, force=True)
 
 
 def test_two_deployments_at_once_both_end_in_a_line_of_revisions(scored: Workspace) -> None:
@@ -149,7 +149,7 @@ def test_two_deployments_at_once_both_end_in_a_line_of_revisions(scored: Workspa
 
     def go(version: str) -> None:
         try:
-            pipeline.deploy(scored.url, scored.settings, version)
+            pipeline.deploy(scored.url, scored.settings, version, force=True)
         except RowguardError as error:
             errors.append(error)
 
@@ -207,17 +207,17 @@ def test_a_worse_candidate_is_refused_and_the_champion_stays(scored: Workspace) 
 
 def test_the_nightly_run_does_not_bring_back_what_was_taken_back(scored: Workspace) -> None:
     second = _train(scored, 1)
-    pipeline.deploy(scored.url, scored.settings, second)
+    pipeline.deploy(scored.url, scored.settings, second, force=True)
     pipeline.rollback(scored.url, scored.settings)
     report = pipeline.gate(scored.url, scored.settings, second)
     assert not report.passed
     assert "it was taken back" in report.reasons[0]
-    assert pipeline.deploy(scored.url, scored.settings, second).version == second
+    assert pipeline.deploy(scored.url, scored.settings, second, force=True).version == second
 
 
 def test_every_change_of_state_is_kept(scored: Workspace) -> None:
     first, second = _champion(scored), _train(scored, 1)
-    pipeline.deploy(scored.url, scored.settings, second)
+    pipeline.deploy(scored.url, scored.settings, second, force=True)
     with scored.connect() as connection:
         rows = connection.execute(
             "SELECT version, from_state, to_state FROM scoring.model_state_changes ORDER BY change_id"
@@ -226,8 +226,9 @@ def test_every_change_of_state_is_kept(scored: Workspace) -> None:
         (first, None, "candidate"),
         (first, "candidate", "champion"),
         (second, None, "candidate"),
+        (second, "candidate", "refused"),
         (first, "champion", "retired"),
-        (second, "candidate", "champion"),
+        (second, "refused", "champion"),
     ]
 
 
@@ -236,7 +237,7 @@ def test_a_changed_artifact_is_not_loaded(scored: Workspace) -> None:
     path = artifact_path(scored.settings.state_dir, candidate)
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(RegistryError, match="is not the one that was registered"):
-        pipeline.deploy(scored.url, scored.settings, candidate)
+        pipeline.deploy(scored.url, scored.settings, candidate, force=True)
 
 
 def _train(workspace: Workspace, seed: int) -> str:
@@ -280,6 +281,6 @@ def test_a_connection_sees_the_new_champion_without_reconnecting(scored: Workspa
     with psycopg.connect(scored.url, autocommit=True) as connection:
         insert = "INSERT INTO transactions (user_id, amount) VALUES (1, 1) RETURNING model_version"
         before = connection.execute(insert).fetchone()
-        pipeline.deploy(scored.url, scored.settings, second)
+        pipeline.deploy(scored.url, scored.settings, second, force=True)
         after = connection.execute(insert).fetchone()
     assert before != after and after == (second,)

@@ -265,7 +265,8 @@ def test_health_check_of_the_api_asks_a_real_endpoint() -> None:
     text = " ".join(service("api")["healthcheck"]["test"])
     path = re.search(r"http://127\.0\.0\.1:8001(/\w*)", text)
     assert path
-    assert path[1] in create_app(ApiConfig("postgresql://nowhere", is_pooled=False)).openapi()["paths"]
+    config = ApiConfig("postgresql://nowhere", is_pooled=False, settings=Settings(_env_file=None))
+    assert path[1] in create_app(config).openapi()["paths"]
 
 
 def config(environment: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:

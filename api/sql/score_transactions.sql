@@ -1,0 +1,17 @@
+-- One row a question, in their order.
+SELECT s.prediction, s.probability, s.flag, s.fraud_probability, s.model_version
+FROM unnest(
+    %(user_id)s::bigint [],
+    %(amount)s::numeric [],
+    %(merchant_id)s::bigint [],
+    %(location)s::text [],
+    %(occurred_at)s::timestamptz []
+) WITH ORDINALITY AS q (user_id, amount, merchant_id, location, occurred_at, place)
+CROSS JOIN LATERAL public.score_transaction(
+    user_id => q.user_id,
+    amount => q.amount,
+    merchant_id => q.merchant_id,
+    location => q.location,
+    occurred_at => coalesce(q.occurred_at, now())
+) AS s
+ORDER BY q.place

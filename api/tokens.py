@@ -1,0 +1,204 @@
+"""Bearer tokens (JWT): who may call what. Minted for local use here, usually by an identity provider."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jwt
+
+from rowguard.errors import SettingsError
+from rowguard.settings import Settings
+
+SCOPES = ("predict", "write", "label", "admin")
+SECRET_BYTES = 32
+CACHED_TOKENS = 1_024
+RELOAD_S = 1.0
+CLOCKS_MAY_DIFFER_S = 30
+
+
+class TokenError(Exception):
+    """The token is not accepted; the text says why and repeats nothing of the token."""
+
+
+@dataclass(frozen=True)
+class Client:
+    """Whom a valid token speaks for."""
+
+    subject: str
+    scopes: frozenset[str]
+    expires_at: float
+
+
+def mint(settings: Settings, subject: str, scopes: Iterable[str], lifetime_s: float) -> str:
+    """An HS256 token signed with the configured secret.
+
+    Raises:
+        SettingsError: no secret is configured, or it is too short.
+    """
+    secret = read_secret(settings)
+    if secret is None:
+        raise SettingsError(
+            "no secret to sign with: set ROWGUARD_JWT_SECRET (`openssl rand -hex 32` makes one) for the API too; "
+            "without it the API on this machine needs no token"
+        )
+    now = time.time()
+    claims: dict[str, Any] = {
+        "sub": subject,
+        "scope": " ".join(scopes),
+        "aud": settings.jwt_audience,
+        "iat": int(now),
+        "exp": int(now + lifetime_s),
+    }
+    if settings.jwt_issuer:
+        claims["iss"] = settings.jwt_issuer
+    return jwt.encode(claims, secret, algorithm="HS256")
+
+
+def read_secret(settings: Settings) -> str | None:
+    """The shared secret, from the environment or its file.
+
+    Raises:
+        SettingsError: the file cannot be read, or the secret is too short to be safe.
+    """
+    if settings.jwt_secret is not None:
+        secret, name = settings.jwt_secret.get_secret_value(), "ROWGUARD_JWT_SECRET"
+    elif settings.jwt_secret_file is not None:
+        secret, name = (
+            _read(settings.jwt_secret_file, "ROWGUARD_JWT_SECRET_FILE").strip(),
+            "the secret's file",
+        )
+    else:
+        return None
+    if len(secret.encode()) < SECRET_BYTES:
+        raise SettingsError(
+            f"{name} holds fewer than {SECRET_BYTES} bytes; `openssl rand -hex 32` makes a good one"
+        )
+    return secret
+
+
+def _read(path: Path, setting: str) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise SettingsError(f"{setting} cannot be read: {reason}") from None
+
+
+class Authenticator:
+    """Checks tokens. Which algorithm a token may use follows from the key, never from the token."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._secret = read_secret(settings)
+        self._jwks_file = settings.jwt_jwks_file
+        self._options = {"audience": settings.jwt_audience, "issuer": settings.jwt_issuer}
+        self._keys: dict[str | None, jwt.PyJWK] = {}
+        self._keys_stamp: tuple[int, int] | None = None
+        self._looked_at = 0.0
+        self._known: dict[str, Client] = {}
+        if self._jwks_file is not None:
+            self._keys, self._keys_stamp = load_keys(self._jwks_file)
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether there is anything to check tokens with; without it nobody is asked for one."""
+        return self._secret is not None or self._jwks_file is not None
+
+    def client(self, token: str) -> Client:
+        """Whom the token speaks for.
+
+        Raises:
+            TokenError: it is malformed, expired, meant for others, or signed by nobody we know.
+        """
+        now = time.time()
+        self._follow_rotation(now)
+        known = self._known.get(token)
+        if known is None:
+            known = self._check(token)
+            if len(self._known) >= CACHED_TOKENS:
+                self._known.clear()
+            self._known[token] = known
+        if known.expires_at + CLOCKS_MAY_DIFFER_S <= now:
+            self._known.pop(token, None)
+            raise TokenError("the token has expired")
+        return known
+
+    def _check(self, token: str) -> Client:
+        try:
+            key, algorithm = self._key(jwt.get_unverified_header(token))
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=[algorithm],
+                leeway=CLOCKS_MAY_DIFFER_S,
+                options={"require": ["exp", "sub", "aud"]},
+                **self._options,  # type: ignore[arg-type]
+            )
+        except jwt.ExpiredSignatureError:
+            raise TokenError("the token has expired") from None
+        except jwt.InvalidAudienceError:
+            raise TokenError("the token is meant for another audience") from None
+        except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+            raise TokenError("the token is not valid") from None
+        return Client(str(claims["sub"]), _scopes(claims), float(claims["exp"]))
+
+    def _key(self, header: dict[str, Any]) -> tuple[Any, str]:
+        if header.get("alg") == "HS256" and self._secret is not None:
+            return self._secret, "HS256"
+        if header.get("alg") == "RS256" and self._keys:
+            kid = header.get("kid")
+            if kid in self._keys:
+                return self._keys[kid].key, "RS256"
+            if kid is None and len(self._keys) == 1:
+                return next(iter(self._keys.values())).key, "RS256"
+        raise TokenError("the token is signed by nobody we know")
+
+    def _follow_rotation(self, now: float) -> None:
+        """Keys that were taken out of the file stop to count within a second; a broken file changes nothing."""
+        if self._jwks_file is None or now - self._looked_at < RELOAD_S:
+            return
+        self._looked_at = now
+        try:
+            if _stamp(self._jwks_file) == self._keys_stamp:
+                return
+            self._keys, self._keys_stamp = load_keys(self._jwks_file)
+        except (SettingsError, OSError):
+            return
+        self._known.clear()
+
+
+def _scopes(claims: dict[str, Any]) -> frozenset[str]:
+    """`scope` as RFC 8693 writes it, words in one text; or the list `scp` of some providers."""
+    given = claims.get("scope", claims.get("scp", ""))
+    words = given.split() if isinstance(given, str) else given if isinstance(given, list) else []
+    return frozenset(word for word in words if isinstance(word, str)) & frozenset(SCOPES)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size
+
+
+def load_keys(path: Path) -> tuple[dict[str | None, jwt.PyJWK], tuple[int, int]]:
+    """The RSA keys of a JWKS file by their id, and the file's stamp.
+
+    Raises:
+        SettingsError: the file cannot be read or holds no RSA signing key.
+    """
+    text = _read(path, "ROWGUARD_JWT_JWKS_FILE")
+    stamp = _stamp(path)
+    try:
+        found = jwt.PyJWKSet.from_json(text).keys
+    except (jwt.PyJWTError, ValueError, TypeError, AttributeError, KeyError):
+        raise SettingsError("ROWGUARD_JWT_JWKS_FILE is not a JWKS document") from None
+    keys = {
+        key.key_id: key
+        for key in found
+        if key.key_type == "RSA" and key.public_key_use in (None, "sig") and key.algorithm_name == "RS256"
+    }
+    if not keys:
+        raise SettingsError("ROWGUARD_JWT_JWKS_FILE holds no RSA key for RS256")
+    return keys, stamp

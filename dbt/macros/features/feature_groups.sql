@@ -1,0 +1,55 @@
+{# Which features of the list are read in which way. docs/features.md, "What a feature costs", says the same to people.
+
+   windowed   over earlier transactions of the user, up to the candidate itself
+     totalled   from the running totals: two rows of an index, however many the window holds
+     recency    from the last such row
+     scanned    over every row of the window: what neither of the two can give
+   rolled     over whole days of a user or a merchant, from a table that the nightly build makes
+   derived    expressions over the transaction and the features above #}
+
+{% macro windowed_features() %}
+    {{ return(feature_list() | selectattr('window_hours', 'defined') | rejectattr('delay_days', 'defined') | list) }}
+{% endmacro %}
+
+{% macro is_totalled(feature) %}
+    {{ return(feature.entity == 'user' and feature.aggregate in ['count', 'sum', 'mean', 'stddev']) }}
+{% endmacro %}
+
+{% macro totalled_features() %}
+    {% set found = [] %}
+    {% for feature in windowed_features() if is_totalled(feature) %}{% do found.append(feature) %}{% endfor %}
+    {{ return(found) }}
+{% endmacro %}
+
+{% macro recency_features() %}
+    {{ return(windowed_features() | selectattr('aggregate', 'equalto', 'minutes_since') | list) }}
+{% endmacro %}
+
+{% macro scanned_features() %}
+    {% set found = [] %}
+    {% for feature in windowed_features() if not is_totalled(feature) and feature.aggregate != 'minutes_since' %}
+        {% do found.append(feature) %}
+    {% endfor %}
+    {{ return(found) }}
+{% endmacro %}
+
+{% macro rolled_features(entity=none) %}
+    {% set found = feature_list() | selectattr('delay_days', 'defined') | list %}
+    {% if entity %}
+        {% set found = found | selectattr('entity', 'equalto', entity) | list %}
+    {% endif %}
+    {{ return(found) }}
+{% endmacro %}
+
+{% macro longest_window_hours(features=none) %}
+    {{ return((features or windowed_features()) | map(attribute='window_hours') | max | default(1, true)) }}
+{% endmacro %}
+
+{# The column that parts a user's transactions further, or nothing. #}
+{% macro pair_key(feature) %}
+    {{ return({'user_merchant': 'merchant_id', 'user_location': 'location'}.get(feature.entity)) }}
+{% endmacro %}
+
+{% macro feature_names() %}
+    {{ return(feature_list() | map(attribute='name') | list) }}
+{% endmacro %}

@@ -1,0 +1,56 @@
+{# The windowed features of many rows at once, by window frames: each row passes by once, however long its windows are.
+   A frame goes by event time; that is what a row saw unless it was decided live and something of earlier event time
+   arrived after it, or two rows share an instant. Those rows are `is_disorderly` and are read one by one instead. #}
+{% macro framed_features(rows) -%}
+    {%- set frames = {} -%}
+    {%- set named = [] -%}
+    {%- for feature in windowed_features() if feature not in scanned_in_training() -%}
+        {%- set key = pair_key(feature) -%}
+        {%- set lagged = 'lag(c.occurred_at) OVER ' ~ ('by_' ~ feature.entity) -%}
+        {%- if feature.aggregate == 'minutes_since' -%}
+            {%- set sql -%}
+            CASE WHEN {{ lagged }} > {{ window_start(feature.window_hours) }} THEN {{ minutes_since(lagged) }} END
+            {%- endset -%}
+        {%- else -%}
+            {%- set frame = feature.entity ~ '_' ~ feature.window_hours ~ 'h' -%}
+            {%- do frames.update({frame: feature}) -%}
+            {%- set sql = aggregate_value(
+                feature.aggregate,
+                '(count(*) OVER ' ~ frame ~ ' - 1)',
+                '(sum(c.amount) OVER ' ~ frame ~ ' - c.amount)',
+                '(sum(c.amount * c.amount) OVER ' ~ frame ~ ' - c.amount * c.amount)',
+            ) -%}
+        {%- endif -%}
+        {%- do named.append((feature.name, only_with_key(feature, sql))) -%}
+    {%- endfor -%}
+    SELECT
+        c.*,
+        (
+            coalesce(lag(c.occurred_at) OVER by_user = c.occurred_at, false)
+            OR coalesce(lead(c.occurred_at) OVER by_user = c.occurred_at, false)
+            OR (NOT c.is_history AND coalesce(max(c.received_at) OVER before >= c.received_at, false))
+        ) AS is_disorderly
+        {%- for name, sql in named %},
+        {{ sql }} AS {{ name }}
+        {%- endfor %}
+    FROM {{ rows }} AS c
+    WINDOW
+        by_user AS (PARTITION BY c.user_id ORDER BY c.occurred_at, c.transaction_id),
+        before AS (by_user ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+        {%- for entity in ['user_merchant', 'user_location'] %},
+        by_{{ entity }} AS (PARTITION BY c.user_id, c.{{ pair_key({'entity': entity}) }} ORDER BY c.occurred_at, c.transaction_id)
+        {%- endfor %}
+        {%- for frame, feature in frames.items() %},
+        {{ frame }} AS (
+            PARTITION BY c.user_id{{ ', c.' ~ pair_key(feature) if pair_key(feature) }}
+            ORDER BY c.occurred_at
+            -- half-open: what happened a whole window ago is out
+            RANGE BETWEEN interval '{{ feature.window_hours }} hours' - interval '1 microsecond' PRECEDING AND CURRENT ROW
+        )
+        {%- endfor %}
+{%- endmacro %}
+
+{# What no frame gives: its row and every other of the window would be looked at again for each candidate. #}
+{% macro scanned_in_training() %}
+    {{ return(windowed_features() | selectattr('aggregate', 'in', ['max', 'distinct']) | list) }}
+{% endmacro %}

@@ -1,0 +1,97 @@
+{# The features of one candidate, in one statement: the user's last row `l` holds the running totals up to it, the first
+   row of each window those before it, and their difference is the window's. The answer is NULL where totals cannot
+   give it: the candidate is late, or a row of the user has none yet; then the rows are read one by one.
+
+   `steps` maps an entity to its table of daily sums. Parameters are those of live_feature_values. #}
+{% macro live_query(transactions, users, steps) -%}
+    {%- set totalled = totalled_features() -%}
+    {%- set hours = totalled | map(attribute='window_hours') | unique | list -%}
+    SELECT
+        CASE
+            WHEN {{ 'l.last_at > c.occurred_at OR l.is_untotalled' if totalled else 'false' }} THEN NULL
+            ELSE {{ feature_values() }}
+        END
+    FROM (
+        SELECT
+            p_user_id AS user_id,
+            p_amount AS amount,
+            p_merchant_id AS merchant_id,
+            p_location AS location,
+            p_occurred_at AS occurred_at,
+            (SELECT u.home_location FROM {{ users }} AS u WHERE u.user_id = p_user_id) AS home_location
+    ) AS c
+    {%- if totalled %}
+    LEFT JOIN LATERAL (
+        SELECT
+            e.occurred_at AS last_at,
+            e.user_txns_before + 1 AS total_txns,
+            e.user_amount_before + e.amount AS total_amount,
+            e.user_amount_squares_before + e.amount * e.amount AS total_squares,
+            EXISTS (
+                SELECT FROM {{ transactions }} AS n WHERE n.user_id = p_user_id AND n.user_txns_before IS NULL
+            ) AS is_untotalled
+        FROM {{ transactions }} AS e
+        WHERE e.user_id = p_user_id
+        ORDER BY e.occurred_at DESC, e.user_txns_before DESC
+        LIMIT 1
+    ) AS l ON true
+    CROSS JOIN LATERAL (
+        -- One element a window, in the order of the windows: a nested loop keeps it.
+        SELECT
+            array_agg(l.total_txns - f.user_txns_before) AS window_txns,
+            array_agg(l.total_amount - f.user_amount_before) AS window_amount,
+            array_agg(l.total_squares - f.user_amount_squares_before) AS window_squares
+        FROM unnest(ARRAY[
+            {%- for window in hours %}interval '{{ window }} hours'{{ ', ' if not loop.last }}{% endfor -%}
+        ]) AS w (length)
+        LEFT JOIN LATERAL (
+            SELECT
+                e.user_txns_before,
+                e.user_amount_before,
+                e.user_amount_squares_before
+            FROM {{ transactions }} AS e
+            WHERE e.user_id = p_user_id AND e.occurred_at > p_occurred_at - w.length
+            ORDER BY e.occurred_at, e.user_txns_before
+            LIMIT 1
+        ) AS f ON true
+    ) AS s
+    {%- endif %}
+    {%- set named = [] %}
+    {%- for feature in totalled %}
+        {%- set at = '[' ~ (hours.index(feature.window_hours) + 1) ~ ']' %}
+        {%- do named.append(
+            (feature.name, aggregate_value(feature.aggregate, 's.window_txns' ~ at, 's.window_amount' ~ at, 's.window_squares' ~ at))
+        ) %}
+    {%- endfor %}
+    {%- for feature in recency_features() %}
+        {%- do named.append((feature.name, only_with_key(feature, live_recency(feature, transactions)))) %}
+    {%- endfor %}
+    {{- named_values(named, 'w') }}
+    {{- rollup_joins(steps) }}
+    {%- if scanned_features() %}
+    CROSS JOIN LATERAL (
+        {{ scan_of_window(scanned_features(), transactions) }}
+    ) AS x
+    {%- endif %}
+{%- endmacro %}
+
+{# When the user was last there, if that lies in the window. #}
+{% macro live_recency(feature, transactions) -%}
+    {%- set key = pair_key(feature) -%}
+    {%- if key or not totalled_features() -%}
+    (
+                SELECT {{ minutes_since('e.occurred_at') }}
+                FROM {{ transactions }} AS e
+                WHERE e.user_id = p_user_id
+                    {%- if key %}
+                    AND e.{{ key }} = p_{{ key }}
+                    {%- endif %}
+                    AND e.occurred_at > {{ window_start(feature.window_hours) }}
+                    AND e.occurred_at <= p_occurred_at
+                ORDER BY e.occurred_at DESC
+                LIMIT 1
+            )
+    {%- else -%}
+    CASE WHEN l.last_at > {{ window_start(feature.window_hours) }} THEN {{ minutes_since('l.last_at') }} END
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,37 @@
+"""The share of alerts that are let through by chance, so that their labels are learnt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rowguard.database import connect
+from rowguard.errors import SettingsError
+from rowguard.sql_files import read_sql
+
+SQL = Path(__file__).parent / "sql"
+
+
+@dataclass(frozen=True)
+class LetThrough:
+    """The share that counts now; alerts of the last 30 days, and how many of them were let through."""
+
+    share: float
+    alerts: int
+    let_through: int
+
+
+def let_through(url: str, share: float | None = None) -> LetThrough:
+    """Set the share, if one is given, and answer what counts now. Every setting is kept with its time.
+
+    Raises:
+        SettingsError: it is not between 0 and 1.
+    """
+    if share is not None and not 0 <= share <= 1:
+        raise SettingsError(f"the share of alerts that are let through lies between 0 and 1, not {share:g}")
+    with connect(url) as connection:
+        if share is not None:
+            connection.execute(read_sql(SQL, "set_let_through").encode(), {"share": share})
+        row = connection.execute(read_sql(SQL, "let_through").encode()).fetchone()
+    assert row is not None
+    return LetThrough(*row)

@@ -1,0 +1,2 @@
+INSERT INTO scoring.let_through_shares (share)
+VALUES (%(share)s)

@@ -1,0 +1,3 @@
+SELECT m.version
+FROM scoring.models AS m
+WHERE m.state = 'challenger'

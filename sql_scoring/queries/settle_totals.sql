@@ -1,0 +1,1 @@
+SELECT scoring.settle_totals(%(user_ids)s::bigint[])

@@ -1,0 +1,3 @@
+UPDATE scoring.model_revisions
+SET files = %(files)s
+WHERE revision = %(revision)s

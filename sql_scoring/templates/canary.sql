@@ -1,0 +1,15 @@
+    -- A stable share of users is decided by the challenger {version}. Should it fail, the champion decides.
+    IF hashint8extended(p_user_id, 7267) & 65535 < {slots} THEN
+        BEGIN
+            v := features.live_feature_values_{feature_hash8}(
+                p_user_id, p_amount, p_merchant_id, p_location, p_occurred_at
+            );
+            v_probability := {function_name}(v);
+            IF v_probability IS NOT NULL THEN
+                RETURN (v_probability, v_probability >= {threshold}::double precision, {version_literal}::text, v);
+            END IF;
+        EXCEPTION
+            WHEN OTHERS THEN
+                RAISE WARNING 'the challenger failed, the champion decides: %', SQLERRM;
+        END;
+    END IF;

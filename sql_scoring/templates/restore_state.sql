@@ -1,3 +1,0 @@
-UPDATE scoring.models
-SET state = 'champion', state_reason = 'the revision after it was taken back'
-WHERE version = {version_literal};

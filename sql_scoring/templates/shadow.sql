@@ -1,0 +1,26 @@
+-- Generated: of champion and challenger, the one that did not decide puts its score beside the decision. It is the
+-- same row, so it commits with the decision or not at all. Whatever fails here, the decision stands.
+CREATE OR REPLACE FUNCTION scoring.shadow_on_insert()
+RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    NEW.is_let_through := false;
+    NEW.shadow_version := NULL;
+    NEW.shadow_probability := NULL;
+    NEW.shadow_feature_values := NULL;
+    NEW.shadow_error := NULL;
+    BEGIN
+        IF NEW.model_version = {champion_literal} THEN
+{by_challenger}
+        ELSIF NEW.model_version = {challenger_literal} THEN
+{by_champion}
+        END IF;
+    EXCEPTION
+        WHEN OTHERS THEN
+            NEW.shadow_error := left(SQLSTATE || ': ' || SQLERRM, 500);
+    END;
+    RETURN NEW;
+END
+$$;

@@ -1,0 +1,41 @@
+"""Small models for tests of a model's life."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from sql_scoring import registry
+from tests.fix_database import Workspace
+from trainer.evaluation import AlertBudget
+from trainer.forest import ForestParameters
+from trainer.training import train
+
+SMALL = ForestParameters(trees=5, max_leaves=8)
+
+
+def train_small(workspace: Workspace, seed: int) -> str:
+    """A registered candidate, worse than the champion of the template."""
+    return train(
+        workspace.url,
+        state_dir=workspace.settings.state_dir,
+        label_delay=timedelta(days=7),
+        rule=AlertBudget(0.01),
+        parameters=replace(SMALL, seed=seed),
+    ).version
+
+
+def champion_of(workspace: Workspace) -> str | None:
+    with workspace.connect() as connection:
+        return registry.champion_version(connection)
+
+
+def insert_rows(workspace: Workspace, count: int = 400) -> None:
+    """Live rows of many users, some of them odd."""
+    with workspace.connect() as connection:
+        connection.execute(
+            "INSERT INTO transactions (user_id, amount, merchant_id, location)"
+            " SELECT 1 + g %% 300, 5 + (g * 37) %% 900, g %% 50, (ARRAY['DE', 'FR', NULL])[1 + g %% 3]"
+            " FROM generate_series(1, %s) AS g",
+            [count],
+        )
