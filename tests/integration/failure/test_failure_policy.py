@@ -110,7 +110,6 @@ def held(workspace: Workspace, statement: str) -> Iterator[None]:
 STUCK = {
     "the user's lock": "INSERT INTO transactions (user_id, amount) VALUES (5, 1)",
     "a table that features read": "LOCK TABLE users IN ACCESS EXCLUSIVE MODE",
-    "a table that dbt built": "LOCK TABLE features.merchant_days IN ACCESS EXCLUSIVE MODE",
 }
 
 
