@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
 
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -26,11 +26,6 @@ class Metrics:
         )
         self.decisions = Counter(
             "rowguard_decisions", "Decisions by flag.", ["endpoint", "flag"], registry=self.registry
-        )
-        self.unscored = Gauge(
-            "rowguard_unscored_transactions",
-            "Live transactions without a decision, counted up to 100,000; NaN when the database does not answer.",
-            registry=self.registry,
         )
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:

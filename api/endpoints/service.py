@@ -60,7 +60,10 @@ async def model(database: Database) -> ModelInfo:
 )
 async def metrics(counters: Counters, database: Database) -> Response:
     try:
-        counters.unscored.set(await database.count_unscored())
+        unscored: float = await database.count_unscored()
     except (psycopg.Error, PoolTimeout, TooManyRequests):  # the other figures count all the same
-        counters.unscored.set(math.nan)
-    return Response(counters.text(), media_type=CONTENT_TYPE_LATEST)
+        unscored = math.nan
+    # The database's figure and no worker's own, so it stands beside the counters that are summed.
+    gauge = "# TYPE rowguard_unscored_transactions gauge\nrowguard_unscored_transactions"
+    text = counters.text() + f"{gauge} {unscored}\n".encode()
+    return Response(text, media_type=CONTENT_TYPE_LATEST)

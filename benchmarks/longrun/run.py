@@ -27,10 +27,12 @@ from rowguard.settings import Settings
 
 HERE = Path(__file__).parent
 STEP = 500_000
+SETTLED = 500
 SCRIPT = (
     "\\set user random(1, {users})\n\\set cents random(100, 50000)\n\\set merchant random(1, 1000)\n"
-    "INSERT INTO transactions (user_id, amount, merchant_id, location) VALUES"
-    " (:user, :cents / 100.0, :merchant, 'DE') RETURNING transaction_id, fraud_flag;\n"
+    "INSERT INTO transactions (user_id, amount, merchant_id, location)"
+    " VALUES (:user, :cents / 100.0, :merchant, 'DE')"
+    " RETURNING transaction_id, fraud_flag;\n"
 )
 PROGRESS = re.compile(r"progress: ([\d.]+) s, ([\d.]+) tps, lat ([\d.]+) ms stddev ([\d.]+), (\d+) failed")
 
@@ -73,7 +75,10 @@ def _prefill(url: str, rows: int, users: int) -> None:
         connection.execute("SET rowguard.load_history = 'on'; SET synchronous_commit = off")
         for first in range(1, rows + 1, STEP):
             values = {"users": users, "first": first, "last": min(rows, first + STEP - 1)}
-            connection.execute(text.replace(b") % ", b") %% "), values)
+            connection.execute(text, values)
+        settle = (HERE / "settle.sql").read_text().encode()
+        for first in range(1, users + 1, SETTLED):
+            connection.execute(settle, {"first": first, "last": min(users, first + SETTLED - 1)})
         connection.execute("VACUUM (ANALYZE) transactions")
 
 

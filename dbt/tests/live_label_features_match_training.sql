@@ -1,5 +1,6 @@
 -- The same for what was known about merchants and users, by whole days. A warning: rows that were decided after
--- midnight and before the nightly build, or before a finding was entered with an earlier date, did not see what training sees.
+-- midnight and before the nightly build, or before a finding was entered with an earlier date, did not see what
+-- training sees.
 {{ config(severity='warn') }}
 {%- set names = rolled_features() | map(attribute='name') | list %}
 SELECT

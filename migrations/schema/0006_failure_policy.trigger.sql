@@ -64,6 +64,15 @@ BEGIN
         PERFORM scoring.check_transaction(NEW.amount, NEW.occurred_at);
     END IF;
 
+    IF v_state IS NOT NULL THEN
+        -- Without the lock it may not see the user's last row: no totals, which fold_late_row sees to.
+        NEW.user_txns_before := NULL;
+        NEW.user_amount_before := NULL;
+        NEW.user_amount_squares_before := NULL;
+        NEW.unscored_reason := scoring.decide_failure(v_state, v_late);
+        RETURN NEW;
+    END IF;
+
     SELECT
         e.occurred_at,
         e.user_txns_before + 1,
@@ -74,10 +83,7 @@ BEGIN
     WHERE e.user_id = NEW.user_id
     ORDER BY e.occurred_at DESC, e.user_txns_before DESC
     LIMIT 1;
-    IF v_last_at > NEW.occurred_at
-        OR v_state IS NOT NULL
-        OR current_setting('transaction_isolation') <> 'read committed'
-    THEN
+    IF v_last_at > NEW.occurred_at OR current_setting('transaction_isolation') <> 'read committed' THEN
         NEW.user_txns_before := NULL;
         NEW.user_amount_before := NULL;
         NEW.user_amount_squares_before := NULL;
@@ -87,10 +93,6 @@ BEGIN
         NEW.user_amount_squares_before := 0;
     END IF;
 
-    IF v_state IS NOT NULL THEN
-        NEW.unscored_reason := scoring.decide_failure(v_state, v_late);
-        RETURN NEW;
-    END IF;
     BEGIN
         v_decision := scoring.score_candidate(
             NEW.user_id, NEW.amount, NEW.merchant_id, NEW.location, NEW.occurred_at

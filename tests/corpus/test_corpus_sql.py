@@ -61,7 +61,7 @@ def test_sql(connection: Connection, case: Case) -> None:
 def _do(connection: Connection, case: Case) -> list[dict[str, Any]]:
     connection.execute(f"SET LOCAL ROLE {case.get('as', 'rowguard_app')}".encode())
     if "insert" in case:
-        text = f"INSERT INTO transactions {case['insert']} RETURNING *"
+        text = f"INSERT INTO transactions {case['insert']} RETURNING user_id, transaction_id"
     elif "ask" in case:
         text = f"SELECT * FROM score_transaction({case['ask']})"
     else:
@@ -72,7 +72,11 @@ def _do(connection: Connection, case: Case) -> list[dict[str, Any]]:
     return cursor.fetchall()
 
 
-def _stored_as(connection: Connection, row: dict[str, Any], expected: dict[str, Any]) -> None:
+def _stored_as(connection: Connection, key: dict[str, Any], expected: dict[str, Any]) -> None:
+    row = connection.execute(
+        "SELECT * FROM transactions WHERE (user_id, transaction_id) = (%(user_id)s, %(transaction_id)s)", key
+    ).fetchone()
+    assert row is not None
     stored = {name: _plain(row[name]) for name in expected if name != "occurred_at"}
     assert stored == {name: value for name, value in expected.items() if name != "occurred_at"}
     if "occurred_at" in expected:
