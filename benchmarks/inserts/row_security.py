@@ -1,4 +1,4 @@
-"""What row-level security by tenant would cost an insert: the figures of decision 12.
+"""What row-level security by tenant would cost an insert: the figures of decision 11.
 
 `row_security.py SECONDS ROUNDS FOLDER` uses a folder that `benchmarks/api/run.py --folder` has prepared. Variants run
 in turn, round after round, one client, without waiting for the disk, which would drown the difference: as it is; with
