@@ -54,6 +54,10 @@ class ParityError(RowguardError):
     """The deployed function and scikit-learn disagree; nothing was deployed."""
 
 
+class HealthError(RowguardError):
+    """The doctor found something wrong."""
+
+
 class GateError(RowguardError):
     """The candidate was refused by a gate; the champion stays."""
 

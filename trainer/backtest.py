@@ -55,7 +55,10 @@ class BacktestPlan:
 
 @dataclass(frozen=True)
 class BacktestResult:
-    """Metrics of one fold; `rows` and `frauds` are those of the test days after dropping known cards."""
+    """Metrics of one fold; `rows` and `frauds` are those of the test days after dropping known cards.
+
+    `nodes` is 0 where the model is not a forest.
+    """
 
     start: datetime
     auc: float

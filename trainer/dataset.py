@@ -62,6 +62,11 @@ def read_feature_list(connection: psycopg.Connection) -> FeatureList:
     return FeatureList(tuple(name for name, _ in rows), rows[0][1])
 
 
+def read_feature_groups(connection: psycopg.Connection) -> dict[str, str]:
+    """Feature -> group, in model order; see sql/feature_groups.sql. Call it when the list is known to be built."""
+    return dict(connection.execute(read_sql(SQL, "feature_groups")).fetchall())
+
+
 def read_span(connection: psycopg.Connection) -> tuple[datetime, datetime, int]:
     """First and last instant and number of rows of the training set.
 

@@ -8,11 +8,13 @@ import sys
 import typer
 
 from rowguard.cli import (
+    _backtest,
     _bench,
     _budget,
     _data,
     _demo,
     _deploy,
+    _doctor,
     _models,
     _monitor,
     _policy,
@@ -38,6 +40,8 @@ for module in (
     _data,
     _models,
     _deploy,
+    _backtest,
+    _doctor,
     _monitor,
     _budget,
     _policy,

@@ -1,4 +1,4 @@
-"""train, models, retrain, backtest."""
+"""train, models, retrain."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ def register(app: typer.Typer) -> None:
     app.command()(train)
     app.command()(models)
     app.command()(retrain)
-    app.command()(backtest)
 
 
 def train(
@@ -155,63 +154,6 @@ def retrain(start: From = None, cutoff: To = None, as_json: Json = False) -> Non
     else:
         out.print(f"{done.training.version} is the champion already: the same data give the same model")
     next_steps("rowguard simulate --live      watch it decide", "rowguard models               the registry")
-
-
-def backtest(
-    train_start: Annotated[
-        str, typer.Option(help="First training day of the first fold.", show_default=False)
-    ],
-    train_days: Annotated[int, typer.Option(help="Days to train on.", min=1)] = 7,
-    delay_days: Annotated[int, typer.Option(help="Days until labels are known.", min=0)] = 7,
-    test_days: Annotated[int, typer.Option(help="Days to test on.", min=1)] = 7,
-    folds: Annotated[int, typer.Option(help="Repeat it a week later each time.", min=1)] = 1,
-    as_json: Json = False,
-) -> None:
-    """Train with what was known then, score the days after by the SQL function, report how it ranked.
-
-    Cards that were known as compromised are dropped from the test days.
-
-    Example: rowguard backtest --train-start 2018-05-13 --folds 4
-    """
-    from dataclasses import asdict
-    from statistics import mean, stdev
-
-    from rowguard import pipeline
-    from trainer.backtest import BacktestPlan
-
-    start = parse_time(train_start, "--train-start")
-    assert start is not None
-    start = start.replace(hour=0, minute=0, second=0, microsecond=0)
-    url = database_url()
-    with steps(quiet=as_json) as step:
-        plan = BacktestPlan(start, train_days, delay_days, test_days)
-        results = pipeline.backtest(url, plan, folds=folds, progress=step)
-    measures = ("auc", "average_precision", "card_precision_at_100")
-    means = {name: mean(getattr(one, name) for one in results) for name in measures}
-    spreads = {name: stdev(getattr(one, name) for one in results) if folds > 1 else None for name in measures}
-    counts = {
-        "nodes": max(one.nodes for one in results),
-        "rows": sum(one.rows for one in results),
-        "frauds": sum(one.frauds for one in results),
-    }
-    if as_json:
-        print_json(
-            {
-                **means,
-                **counts,
-                "spread": spreads,
-                "folds": [asdict(one) for one in results],
-            }
-        )
-        return
-    columns = ["train from", "AUC", "AP", "CP@100", "nodes", "test rows", "frauds"]
-    shown: list[tuple[Any, ...]] = [
-        (f"{one.start:%Y-%m-%d}", *(getattr(one, name) for name in (*measures, *counts))) for one in results
-    ]
-    if folds > 1:
-        shown.append(("mean", *means.values(), *counts.values()))
-        shown.append(("± (std)", *spreads.values(), None, None, None))
-    out.print(table(columns, shown))
 
 
 def _rule(alert_budget: float | None, false_alarm: float | None, missed_fraud: float | None) -> Any:

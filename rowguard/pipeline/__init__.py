@@ -1,6 +1,7 @@
 """What takes several rooms: migrate, train, deploy, retrain. The command line and the nightly DAG call these."""
 
-from rowguard.pipeline._backtest import backtest
+from rowguard.pipeline._backtest import Contender, backtest, compare
+from rowguard.pipeline._doctor import Check, Diagnosis, Limits, diagnose
 from rowguard.pipeline._feedback import LetThrough, let_through
 from rowguard.pipeline._gates import GateReport, gate
 from rowguard.pipeline._lifecycle import (
@@ -20,15 +21,21 @@ from rowguard.pipeline._rescore import Rescoring, rescore
 from rowguard.pipeline._verify import VerifyReport, verify
 
 __all__ = [
+    "Check",
+    "Contender",
+    "Diagnosis",
     "GateReport",
     "LetThrough",
+    "Limits",
     "Migration",
     "Monitoring",
     "Rescoring",
     "Retraining",
     "VerifyReport",
     "backtest",
+    "compare",
     "deploy",
+    "diagnose",
     "forward",
     "gate",
     "let_through",

@@ -8,10 +8,10 @@ import pytest
 
 from rowguard import pipeline
 from rowguard.database import connect
-from rowguard.errors import TrainingDataError
+from rowguard.errors import SettingsError, TrainingDataError
 from tests.fix_database import Workspace
 from trainer.backtest import BacktestPlan, judge, rows_to_test
-from trainer.dataset import read_dataset, read_span
+from trainer.dataset import read_dataset, read_feature_groups, read_span
 from trainer.forest import ForestParameters, fit_forest, fraud_probability
 
 SMALL = ForestParameters(trees=10, max_leaves=16)
@@ -45,3 +45,40 @@ def test_folds_beyond_the_stored_transactions_are_refused(scored_template: Works
         pipeline.backtest(
             scored_template.url, BacktestPlan(_start(scored_template)), folds=9, parameters=SMALL
         )
+
+
+def test_baselines_and_the_forest_without_each_group_stand_in_one_table(scored_template: Workspace) -> None:
+    plan = BacktestPlan(_start(scored_template))
+    found = pipeline.compare(scored_template.url, plan, parameters=SMALL, baselines=True, each_group=True)
+    assert [one.name for one in found] == [
+        "rowguard", "rowguard without user-windows", "rowguard without location", "rowguard without merchant-risk",
+        "rowguard without user-risk", "rowguard without derived", "rowguard without calendar",
+        "handbook features, default forest", "logistic regression", "gradient boosting",
+    ]  # fmt: skip
+    # All are judged on the same rows, and the forest with everything is the backtest's own.
+    assert len({(one.results[0].rows, one.results[0].frauds) for one in found}) == 1
+    assert found[0].results == pipeline.backtest(scored_template.url, plan, parameters=SMALL)
+    assert found[1].results != found[0].results
+    without = pipeline.backtest(scored_template.url, plan, parameters=SMALL, without=["user-windows"])
+    assert without == found[1].results
+
+
+def test_what_is_left_out_is_scored_by_sql_as_by_scikit_learn(scored_template: Workspace) -> None:
+    plan = BacktestPlan(_start(scored_template))
+    (result,) = pipeline.backtest(
+        scored_template.url, plan, parameters=SMALL, without=["merchant-risk", "derived"]
+    )
+    with connect(scored_template.url) as connection:
+        groups = read_feature_groups(connection)
+    kept = [place for place, group in enumerate(groups.values()) if group not in ("merchant-risk", "derived")]
+    train = read_dataset(scored_template.url, plan.start, plan.train_end, plan.test_start)
+    rows = read_dataset(scored_template.url, plan.start, plan.test_end, plan.test_end + timedelta(days=3650))
+    forest = fit_forest(train.features[:, kept], train.is_fraud, SMALL)
+    tested = rows_to_test(plan, rows)
+    scores = fraud_probability(forest, rows.features[tested][:, kept])
+    assert result == judge(plan, scores, rows, tested, result.nodes)
+
+
+def test_an_unknown_group_is_refused_with_the_known_ones(scored_template: Workspace) -> None:
+    with pytest.raises(SettingsError, match="no feature group 'weather'; there are: user-windows, location"):
+        pipeline.backtest(scored_template.url, BacktestPlan(_start(scored_template)), without=["weather"])

@@ -1,0 +1,1 @@
+"""What features cost, and whether they are the same everywhere: python -m benchmarks.features.run --help."""

@@ -1,0 +1,143 @@
+"""What a scored INSERT costs at growing users and merchants, and what the feature read costs beyond a plain one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from psycopg import sql
+
+from benchmarks.features._stage import Stage
+from rowguard.sql_files import read_sql
+
+SQL = Path(__file__).parent / "sql"
+FIRST_USER, FIRST_MERCHANT = 10**9, 10**9
+OTHERS = 5 * 10**8  # users who are at the busy merchants, each once or a few times
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Microseconds inside the server."""
+
+    what: str
+    calls: int
+    median: float
+    fast_tenth: float
+
+
+def users_of(size: int) -> list[int]:
+    """A busy user is measured alone; of small ones there are many, as the measured inserts make them bigger."""
+    return [FIRST_USER + size * 10 + place for place in range(max(1, min(100, 10_000 // size)))]
+
+
+def merchants_of(size: int) -> list[int]:
+    return [FIRST_MERCHANT + size * 10 + place for place in range(max(1, min(100, 10_000 // size)))]
+
+
+def add_busy_history(stage: Stage, sizes: list[int]) -> None:
+    """Users with so many transactions in the last 30 days, and merchants with as many, evenly spread."""
+    end = datetime.now(UTC).replace(microsecond=0)
+    parts = []
+    for size in sizes:
+        count = np.arange(size)
+        parts += [_spread(end, size, np.full(size, user), count % 5_000) for user in users_of(size)]
+        parts += [
+            _spread(end, size, OTHERS + count % 20_000, np.full(size, merchant))
+            for merchant in merchants_of(size)
+        ]
+    stage.load(pa.concat_tables(parts))
+
+
+def _spread(end: datetime, size: int, users: NDArray[np.int64], merchants: NDArray[np.int64]) -> pa.Table:
+    step = timedelta(days=30) / (size + 1)
+    times = [end - timedelta(days=30) + step * (number + 1) for number in range(size)]
+    return pa.table(
+        {
+            "occurred_at": pa.array(times, pa.timestamp("us", "UTC")),
+            "user_id": pa.array(users, pa.int64()),
+            "merchant_id": pa.array(merchants, pa.int64()),
+            "amount": pa.array([Decimal(number % 9_000 + 100) / 100 for number in range(size)], pa.decimal128(18, 2)),
+        }
+    )  # fmt: skip
+
+
+def install(stage: Stage, hash8: str) -> None:
+    """The procedures that take the times, for the built list."""
+    with stage.connect() as connection:
+        values = {}
+        for entity in ("merchant", "user"):
+            row = connection.execute(
+                "SELECT name FROM features.feature_definitions WHERE entity = %s AND delay_days IS NOT NULL LIMIT 1",
+                [entity],
+            ).fetchone()
+            assert row is not None
+            values[f"{entity}_value"] = sql.Identifier(row[0]).as_string()
+            values[f"{entity}_risk"] = sql.Identifier("features", f"{entity}_risk_{hash8}").as_string()
+        hours = [
+            hour
+            for (hour,) in connection.execute(
+                "SELECT window_hours FROM features.feature_definitions WHERE entity = 'user' AND delay_days IS NULL"
+                " AND measure <> 'merchant' AND aggregate IN ('count', 'sum', 'mean', 'stddev') GROUP BY 1 ORDER BY 1"
+            )
+        ]
+        values["windows"] = ", ".join(f"interval '{hour} hours'" for hour in hours)
+        values["longest"] = f"interval '{hours[-1]} hours'"
+        values["live_function"] = sql.Identifier("features", f"live_feature_values_{hash8}").as_string()
+        text = read_sql(SQL, "timed_procedures")
+        for name, value in values.items():
+            text = text.replace("{" + name + "}", value)
+        connection.execute(text.encode())
+        connection.execute("VACUUM ANALYZE public.transactions")
+
+
+def time_inserts(stage: Stage, sizes: list[int], calls: int, rounds: int = 5) -> dict[str, Timed]:
+    """Sizes in turn, round after round; names are `user 100`, `merchant 100`, …"""
+    with stage.connect() as connection:
+        connection.execute("TRUNCATE bench.times")
+        call = "CALL bench.time_inserts(%s, %s, %s, %s)"
+        for number in range(rounds + 1):
+            for size in sizes:
+                quiet_users = [OTHERS + 100_000 + place for place in range(200)]
+                connection.execute(call, [f"user {size}", users_of(size), [1], calls // rounds])
+                connection.execute(
+                    call, [f"merchant {size}", quiet_users, merchants_of(size), calls // rounds]
+                )
+            if number == 0:  # first calls of a connection compile the model
+                connection.execute("TRUNCATE bench.times")
+        return read_times(stage)
+
+
+def time_reads(stage: Stage, at: datetime, calls: int) -> dict[str, Timed]:
+    """The feature read of ordinary users of the data, as of the end of the data."""
+    with stage.connect() as connection:
+        users = [
+            user
+            for (user,) in connection.execute(
+                "SELECT user_id FROM public.transactions WHERE is_history AND user_id < %s AND occurred_at > %s"
+                " GROUP BY 1 ORDER BY hashint8(user_id) LIMIT 500",
+                [OTHERS, at - timedelta(days=30)],
+            )
+        ]
+        merchants = [
+            merchant
+            for (merchant,) in connection.execute(
+                "SELECT DISTINCT merchant_id FROM public.transactions WHERE merchant_id < %s LIMIT 499",
+                [OTHERS],
+            )
+        ]
+        for warm in (True, False):
+            connection.execute("TRUNCATE bench.times")
+            connection.execute(
+                "CALL bench.time_reads(%s, %s, %s, %s)", [users, merchants, at, 100 if warm else calls]
+            )
+    return read_times(stage)
+
+
+def read_times(stage: Stage) -> dict[str, Timed]:
+    with stage.connect() as connection:
+        return {row[0]: Timed(*row) for row in connection.execute(read_sql(SQL, "times").encode())}

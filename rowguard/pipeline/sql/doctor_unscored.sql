@@ -1,0 +1,17 @@
+-- Live rows of the last hours without a decision although a model was deployed, and the newest reason.
+SELECT
+    count(*) AS live_rows,
+    count(*) FILTER (WHERE t.is_unscored) AS rows_unscored,
+    max(t.received_at) FILTER (WHERE t.is_unscored) AS newest_unscored_at,
+    (array_agg(t.unscored_reason ORDER BY t.received_at DESC) FILTER (WHERE t.is_unscored))[1] AS newest_reason
+FROM (
+    SELECT
+        r.received_at,
+        r.unscored_reason,
+        r.unscored_reason IS NOT NULL OR (
+            r.model_version IS NULL
+            AND r.received_at > (SELECT min(m.deployed_at) FROM scoring.models AS m WHERE m.state = 'champion')
+        ) AS is_unscored
+    FROM public.transactions AS r
+    WHERE NOT r.is_history AND r.received_at > now() - make_interval(hours => %(hours)s)
+) AS t
