@@ -29,6 +29,7 @@ class Findings:
     sizes: list[int]
     inserts: dict[str, Timed]
     reads: dict[str, Timed]
+    plan: str
     runs: list[Run]
     crossed: dict[str, Crossed]
 
@@ -103,6 +104,12 @@ def page(found: Findings) -> str:
             ],
         ),
         "",
+        "The plan of the live function's query for one such user:",
+        "",
+        "```",
+        found.plan,
+        "```",
+        "",
         "## Many sessions",
         "",
         "Autocommit INSERTs of one user at a time, `synchronous_commit` as the server has it. Exact: every user's "
@@ -114,7 +121,7 @@ def page(found: Findings) -> str:
             [(one.what, one.inserts, one.per_second, "yes" if one.is_exact else "NO") for one in found.runs],
         ),
         "",
-        "Transactions of two users in opposite orders, eight sessions, tried again after a deadlock (40P01):",
+        "Transactions of two users in opposite orders, four sessions, tried again after a deadlock (40P01):",
         "",
         *table(
             ["way", "transactions", "deadlocks", "other errors", "exact in the end"],
