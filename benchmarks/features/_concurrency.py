@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -111,6 +112,8 @@ def crossed_users(stage: Stage, url: str, sessions: int, each: int, start: int) 
                                 )
                         break
                     except psycopg.errors.DeadlockDetected:
+                        # A pause of its own for each, or the same two meet again.
+                        time.sleep(random.uniform(0, 0.1))
                         with guard:
                             counted["deadlocks"] += 1
                     except psycopg.Error:

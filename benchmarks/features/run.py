@@ -81,7 +81,9 @@ def measure(file: Path, *, quick: bool) -> Findings:
         _replay.compare_with_training(stage, replayed)
         say("timing inserts and reads inside the server")
         _cost.install(stage, hash8)
-        reads = _cost.time_reads(stage, replayed_day, calls)
+        end = replayed_day + timedelta(days=1)
+        reads = _cost.time_reads(stage, end, calls)
+        plan = _cost.explain_read(stage, hash8, end)
         inserts = _cost.time_inserts(stage, SIZES, calls)
         say("many sessions at once")
         each = 50 if quick else 200
@@ -93,7 +95,7 @@ def measure(file: Path, *, quick: bool) -> Findings:
         crossed = {}
         for number, (way, url) in enumerate(ways.items()):
             runs += _concurrency.price_of_the_lock(stage, url, way, 8, each, number * 1_000)
-            crossed[way] = _concurrency.crossed_users(stage, url, 8, each // 10, number * 1_000 + 500)
+            crossed[way] = _concurrency.crossed_users(stage, url, 4, each // 10, number * 1_000 + 500)
         return Findings(
             machine=f"{os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[1]:.1f}",
             measured_at=datetime.now(UTC),
@@ -106,6 +108,7 @@ def measure(file: Path, *, quick: bool) -> Findings:
             sizes=SIZES,
             inserts=inserts,
             reads=reads,
+            plan=plan,
             runs=runs,
             crossed=crossed,
         )

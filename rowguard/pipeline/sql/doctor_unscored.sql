@@ -1,4 +1,4 @@
--- Live rows of the last hours without a decision although a model was deployed, and the newest reason.
+-- Live rows of the last hours without a decision, since a model was first deployed, and the newest reason.
 SELECT
     count(*) AS live_rows,
     count(*) FILTER (WHERE t.is_unscored) AS rows_unscored,
@@ -8,10 +8,8 @@ FROM (
     SELECT
         r.received_at,
         r.unscored_reason,
-        r.unscored_reason IS NOT NULL OR (
-            r.model_version IS NULL
-            AND r.received_at > (SELECT min(m.deployed_at) FROM scoring.models AS m WHERE m.state = 'champion')
-        ) AS is_unscored
+        r.model_version IS NULL
+        AND r.received_at > (SELECT min(m.deployed_at) FROM scoring.models AS m) AS is_unscored
     FROM public.transactions AS r
     WHERE NOT r.is_history AND r.received_at > now() - make_interval(hours => %(hours)s)
 ) AS t

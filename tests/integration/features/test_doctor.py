@@ -142,6 +142,8 @@ def test_days_that_no_build_has_summed_up(scored: Workspace) -> None:
 
 
 def test_without_a_model_the_doctor_says_so(migrated: Workspace) -> None:
+    with migrated.connect() as connection:
+        connection.execute(INSERT)
     found = pipeline.diagnose(migrated.url)
     assert check(found, "champion").status == "warning" and alarms(found) == []
 
