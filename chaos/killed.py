@@ -58,7 +58,7 @@ def main() -> None:
     url = local.resolve_database_url(settings())
     if what == "deploy":
         try:
-            pipeline.deploy(url, settings(), sys.argv[4], progress=on_step)
+            pipeline.deploy(url, settings(), sys.argv[4], force=True, progress=on_step)
         except RowguardError as error:
             if "champion already" not in str(error):
                 raise
