@@ -71,7 +71,7 @@ def test_help_without_a_command_lists_them(run: Run) -> None:
         (("deploy", "rf_1", "--as", "challenger", "--canary", "101"), "--canary"),
         (("rollback", "--steps", "0"), "--steps"),
         (("rollback", "--steps", "2", "--to", "rf_1"), "give either --steps or --to"),
-        (("let-through", "2"), "0<=x<=1"),
+        (("let-through", "2"), "share"),
         (("serve", "--port", "70000"), "--port"),
         (("train", "--from", "yesterday"), "'yesterday' is neither a day"),
         (("train", "--to", "2026-13-01"), "'2026-13-01' is neither a day"),
