@@ -74,11 +74,11 @@ def _tell_all(story: Story, folder: Path) -> None:
     story.tell("import", "import", "late.csv")
     story.tell("features", "features")
     second = story.tell("train", "train", "--alert-budget", "0.02")["version"]
-    story.tell("deploy", "deploy", second)
+    story.tell("deploy", "deploy", second, "--force")
     story.seen["second"] = _insert(urls["database_url"])
     story.tell("rollback", "rollback")
     story.seen["rolled back"] = _insert(urls["pooled_url"] or urls["database_url"])
-    story.tell("challenger", "deploy", second, "--as", "challenger", "--canary", "100")
+    story.tell("challenger", "deploy", second, "--as", "challenger", "--canary", "100", "--force")
     story.seen["canary"] = _insert(urls["database_url"])
     story.tell("withdraw", "withdraw")
     story.tell("let through", "let-through", "0.5")
