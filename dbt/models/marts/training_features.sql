@@ -4,6 +4,7 @@
     unique_key=['user_id', 'transaction_id'],
     on_schema_change='fail',
     indexes=[{'columns': ['user_id', 'transaction_id'], 'unique': True}],
+    post_hook='ANALYZE {{ this }}',
 ) }}
 {#- Rows that were scored live saw what had arrived before them; loaded history goes by event time, ties by
     transaction_id. -#}

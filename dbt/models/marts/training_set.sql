@@ -7,6 +7,6 @@ SELECT
     f.is_history,
     f.feature_values
 FROM {{ ref('training_features') }} AS f
-WHERE f.occurred_at >= coalesce(
-    (SELECT max(r.complete_from) FROM {{ source('scoring', 'retention_runs') }} AS r), '-infinity'
-)
+-- Joined, and not a sub-select in the condition: that would keep readers of this view from running in parallel.
+CROSS JOIN (SELECT max(r.complete_from) AS complete_from FROM {{ source('scoring', 'retention_runs') }} AS r) AS kept
+WHERE f.occurred_at >= coalesce(kept.complete_from, '-infinity')

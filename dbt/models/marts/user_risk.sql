@@ -1,7 +1,7 @@
 {{ config(
     materialized='table',
     indexes=[{'columns': ['user_id', 'from_day'], 'unique': True}],
-    post_hook='{{ comment_rolled_features(this, "user") }}',
+    post_hook=['{{ comment_rolled_features(this, "user") }}', 'ANALYZE {{ this }}'],
 ) }}
 -- Steps of features over days; the live read and training take the one of the candidate's day.
 {{ rollup_steps('user') }}
