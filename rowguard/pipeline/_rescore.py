@@ -156,8 +156,8 @@ def plan_of(connection: psycopg.Connection, scores: sql.Composable) -> dict[str,
 
 def _prepare(connection: psycopg.Connection, workers: int | None) -> None:
     """For this transaction: compiling a forest takes longer than running it, and the scan is worth workers long
-    before its size alone would say so."""
-    settings = {"jit": "off", "min_parallel_table_scan_size": "256kB"}
+    before its size alone would say so, or the planner's guess of a join over two columns, which is far too low."""
+    settings = {"jit": "off", "min_parallel_table_scan_size": "256kB", "parallel_setup_cost": "0"}
     if workers is not None:
         settings["max_parallel_workers_per_gather"] = str(workers)
     for name, value in settings.items():
