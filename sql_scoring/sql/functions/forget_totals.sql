@@ -1,6 +1,7 @@
 -- When the owner changes or deletes a row, the totals behind it are wrong: the user's first row is marked as not
 -- known, and the features are read row by row until rebuild_totals has been there.
--- Deleting a user's oldest rows marks nothing: no window's difference reaches before the first row that is left.
+-- Deleting a user's oldest rows marks nothing, as no window's difference reaches before the first row that is left;
+-- unless the row was such a mark itself, which then passes on.
 CREATE OR REPLACE FUNCTION scoring.forget_totals()
 RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -12,11 +13,13 @@ DECLARE
 BEGIN
     IF TG_OP = 'UPDATE' THEN
         v_user_ids := ARRAY[OLD.user_id, NEW.user_id];
-    ELSIF NOT EXISTS (
-        SELECT
-        FROM public.transactions AS e
-        WHERE e.user_id = OLD.user_id AND e.occurred_at <= OLD.occurred_at
-    ) THEN
+    ELSIF OLD.user_txns_before IS NOT NULL
+        AND NOT EXISTS (
+            SELECT
+            FROM public.transactions AS e
+            WHERE e.user_id = OLD.user_id AND e.occurred_at <= OLD.occurred_at
+        )
+    THEN
         RETURN NULL;
     END IF;
     FOREACH v_user_id IN ARRAY v_user_ids LOOP
