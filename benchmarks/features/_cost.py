@@ -75,9 +75,13 @@ def install(stage: Stage, hash8: str) -> None:
                 "SELECT name FROM features.feature_definitions WHERE entity = %s AND delay_days IS NOT NULL LIMIT 1",
                 [entity],
             ).fetchone()
-            assert row is not None
-            values[f"{entity}_value"] = sql.Identifier(row[0]).as_string()
-            values[f"{entity}_risk"] = sql.Identifier("features", f"{entity}_risk_{hash8}").as_string()
+            # A list may have none: then nothing is read.
+            values[f"{entity}_value"] = sql.Identifier(row[0] if row else "from_day").as_string()
+            values[f"{entity}_risk"] = (
+                sql.Identifier("features", f"{entity}_risk_{hash8}").as_string()
+                if row
+                else f"(SELECT NULL::bigint AS {entity}_id, NULL::date AS from_day WHERE false)"
+            )
         hours = [
             hour
             for (hour,) in connection.execute(

@@ -54,3 +54,8 @@
 {% macro scanned_in_training() %}
     {{ return(windowed_features() | selectattr('aggregate', 'in', ['max', 'distinct']) | list) }}
 {% endmacro %}
+
+{# Up to so many rows of a user it is quicker to read each one's window than to pass over all the user's windows. #}
+{% macro rows_worth_a_frame() %}
+    {{ return(5) }}
+{% endmacro %}

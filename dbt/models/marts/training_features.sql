@@ -4,7 +4,8 @@
     unique_key=['user_id', 'transaction_id'],
     on_schema_change='fail',
     indexes=[{'columns': ['user_id', 'transaction_id'], 'unique': True}],
-    post_hook='ANALYZE {{ this }}',
+    pre_hook='{{ take_changes() }}',
+    post_hook=['{{ forget_deleted_rows(this) }}', 'ANALYZE {{ this }}'],
 ) }}
 {#- Rows that were scored live saw what had arrived before them; loaded history goes by event time, ties by
     transaction_id. -#}
@@ -18,13 +19,22 @@ CASE
 
 WITH
 {%- if is_incremental() %}
--- What is not built yet, as one span of time a user ...
+-- What is not built yet or there no more, as one span of time a user ...
 unbuilt AS (
-    SELECT t.user_id, t.transaction_id, t.occurred_at, t.is_history
+    SELECT t.user_id, t.transaction_id, t.occurred_at
     FROM {{ transactions }} AS t
     WHERE NOT EXISTS (
         SELECT FROM {{ this }} AS built
         WHERE built.user_id = t.user_id AND built.transaction_id = t.transaction_id
+    )
+),
+
+gone AS (
+    SELECT built.user_id, built.occurred_at
+    FROM {{ this }} AS built
+    WHERE NOT EXISTS (
+        SELECT FROM {{ transactions }} AS t
+        WHERE t.user_id = built.user_id AND t.transaction_id = built.transaction_id
     )
 ),
 
@@ -33,25 +43,41 @@ spans AS (
         u.user_id,
         min(u.occurred_at) AS first_at,
         max(u.occurred_at) + interval '{{ longest_window_hours() }} hours' AS last_felt_at
-    FROM unbuilt AS u
+    FROM (SELECT user_id, occurred_at FROM unbuilt UNION ALL SELECT user_id, occurred_at FROM gone) AS u
     GROUP BY u.user_id
 ),
 
--- ... and history that lies within reach of it: by event time it sees rows that came later. More history changes the
--- merchants' and users' days as well, for all that happened after it.
+-- ... history that lies within reach of it, which by event time sees rows that came later, and what happened on days for
+-- which the sums over days changed.
 wanted AS (
-    SELECT u.user_id, u.transaction_id, u.occurred_at
+    SELECT u.user_id, u.transaction_id
     FROM unbuilt AS u
     UNION
-    SELECT t.user_id, t.transaction_id, t.occurred_at
+    SELECT t.user_id, t.transaction_id
     FROM {{ transactions }} AS t
     INNER JOIN spans AS s ON t.user_id = s.user_id
     WHERE t.is_history AND t.occurred_at BETWEEN s.first_at AND s.last_felt_at
+    {%- for entity in ['merchant', 'user'] if rolled_features(entity) %}
     UNION
-    SELECT t.user_id, t.transaction_id, t.occurred_at
+    SELECT t.user_id, t.transaction_id
     FROM {{ transactions }} AS t
-    WHERE t.is_history
-        AND t.occurred_at >= (SELECT min(u.occurred_at) FROM unbuilt AS u WHERE u.is_history)
+    INNER JOIN {{ entity }}_felt AS x
+        ON t.{{ entity }}_id = x.entity_id AND (t.occurred_at AT TIME ZONE 'UTC')::date >= x.from_day
+    {%- endfor %}
+),
+
+-- Frames pass over all rows of a user's longest window, which is worth it only for users with many rows to build.
+framed_users AS (
+    SELECT w.user_id
+    FROM wanted AS w
+    GROUP BY w.user_id
+    HAVING count(*) > {{ rows_worth_a_frame() }}
+),
+
+first_wanted AS (
+    SELECT min(t.occurred_at) AS first_at
+    FROM {{ transactions }} AS t
+    INNER JOIN wanted AS w ON t.user_id = w.user_id AND t.transaction_id = w.transaction_id
 ),
 {%- endif %}
 
@@ -68,8 +94,8 @@ reachable AS (
         t.location
     FROM {{ transactions }} AS t
     {%- if is_incremental() %}
-    WHERE t.occurred_at > (SELECT min(w.occurred_at) FROM wanted AS w) - interval '{{ longest_window_hours() }} hours'
-        AND t.user_id IN (SELECT w.user_id FROM wanted AS w)
+    WHERE t.occurred_at > (SELECT f.first_at FROM first_wanted AS f) - interval '{{ longest_window_hours() }} hours'
+        AND t.user_id IN (SELECT f.user_id FROM framed_users AS f)
     {%- endif %}
 ),
 
@@ -77,16 +103,10 @@ framed AS (
     {{ framed_features('reachable') }}
 ),
 
-candidates AS (
-    SELECT
-        f.*,
-        h.home_location
+{% set columns = ['user_id', 'transaction_id', 'occurred_at', 'received_at', 'is_history', 'amount', 'merchant_id', 'location'] -%}
+framed_candidates AS (
+    SELECT f.*
     FROM framed AS f
-    LEFT JOIN {{ ref('int_user_homes') }} AS h
-        ON f.user_id = h.user_id
-        AND CASE WHEN f.is_history THEN h.covers_history_from ELSE h.valid_from END
-        <= CASE WHEN f.is_history THEN f.occurred_at ELSE f.received_at END
-        AND CASE WHEN f.is_history THEN f.occurred_at ELSE f.received_at END < h.valid_to
     {%- if is_incremental() %}
     WHERE (f.user_id, f.transaction_id) IN (SELECT w.user_id, w.transaction_id FROM wanted AS w)
     {%- endif %}
@@ -94,18 +114,11 @@ candidates AS (
 
 windowed AS (
     SELECT
-        c.user_id,
-        c.transaction_id,
-        c.occurred_at,
-        c.is_history,
-        c.amount,
-        c.merchant_id,
-        c.location,
-        c.home_location
+        c.{{ columns | join(', c.') }}
         {%- for feature in windowed_features() %},
         {{ 'x' if feature in scanned_in_training() else 'c' }}.{{ feature.name }}
         {%- endfor %}
-    FROM candidates AS c
+    FROM framed_candidates AS c
     {%- if scanned_in_training() %}
     CROSS JOIN LATERAL (
         {{ scan_of_window(scanned_in_training(), transactions, visible) }}
@@ -113,25 +126,44 @@ windowed AS (
     {%- endif %}
     {%- if windowed_features() %}
     WHERE NOT c.is_disorderly
+    {%- endif %}
+    {%- if windowed_features() or is_incremental() %}
     UNION ALL
     SELECT
-        c.user_id,
-        c.transaction_id,
-        c.occurred_at,
-        c.is_history,
-        c.amount,
-        c.merchant_id,
-        c.location,
-        c.home_location
+        c.{{ columns | join(', c.') }}
         {%- for feature in windowed_features() %},
         x.{{ feature.name }}
         {%- endfor %}
-    FROM candidates AS c
+    FROM (
+        SELECT {{ columns | join(', ') }}
+        FROM framed_candidates
+        WHERE {{ 'is_disorderly' if windowed_features() else 'false' }}
+        {%- if is_incremental() %}
+        UNION ALL
+        SELECT t.{{ columns | join(', t.') }}
+        FROM {{ transactions }} AS t
+        INNER JOIN wanted AS w ON t.user_id = w.user_id AND t.transaction_id = w.transaction_id
+        WHERE t.user_id NOT IN (SELECT f.user_id FROM framed_users AS f)
+        {%- endif %}
+    ) AS c
+    {%- if windowed_features() %}
     CROSS JOIN LATERAL (
         {{ scan_of_window(windowed_features(), transactions, visible) }}
     ) AS x
-    WHERE c.is_disorderly
     {%- endif %}
+    {%- endif %}
+),
+
+candidates AS (
+    SELECT
+        w.*,
+        h.home_location
+    FROM windowed AS w
+    LEFT JOIN {{ ref('int_user_homes') }} AS h
+        ON w.user_id = h.user_id
+        AND CASE WHEN w.is_history THEN h.covers_history_from ELSE h.valid_from END
+        <= CASE WHEN w.is_history THEN w.occurred_at ELSE w.received_at END
+        AND CASE WHEN w.is_history THEN w.occurred_at ELSE w.received_at END < h.valid_to
 )
 
 SELECT
@@ -140,5 +172,5 @@ SELECT
     c.occurred_at,
     c.is_history,
     {{ feature_values() }} AS feature_values
-FROM windowed AS c
+FROM candidates AS c
 {{ rollup_joins({'merchant': ref('merchant_risk'), 'user': ref('user_risk')}, is_single=false) }}

@@ -1,7 +1,11 @@
 {{ config(
-    materialized='table',
+    materialized='incremental',
+    incremental_strategy='steps',
+    on_schema_change='fail',
     indexes=[{'columns': ['user_id', 'from_day'], 'unique': True}],
+    pre_hook='{{ prepare_days("user") }}',
     post_hook=['{{ comment_rolled_features(this, "user") }}', 'ANALYZE {{ this }}'],
 ) }}
+-- depends_on: {{ ref('stg_transactions') }}, {{ ref('stg_labels') }}
 -- Steps of features over days; the live read and training take the one of the candidate's day.
 {{ rollup_steps('user') }}

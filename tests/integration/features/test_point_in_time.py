@@ -148,7 +148,7 @@ def test_the_velocity_view_shows_the_same_counts(scored: Workspace) -> None:
             "INSERT INTO transactions (user_id, amount) SELECT 777, 2 FROM generate_series(1, 3)"
         )
         row = connection.execute(
-            "SELECT user_txn_count_1h, user_amount_mean_1h, user_amount_stddev_7d"
+            "SELECT user_txn_count_1h, user_amount_mean_7d, user_amount_stddev_7d"
             " FROM features.user_velocity WHERE user_id = 777"
         ).fetchone()
     assert row == (3, 2, 0)
@@ -255,7 +255,7 @@ def test_a_feature_can_be_added_in_the_middle_of_the_list(
     project = tmp_path / "dbt"
     shutil.copytree(PROJECT_DIR, project, ignore=shutil.ignore_patterns("target", "logs"))
     path = project / "macros" / "features" / "feature_list.sql"
-    known = "- {name: user_txn_count_1d,"
+    known = "- {name: user_txn_count_7d,"
     added = (
         "- {name: user_txn_count_6h, entity: user, measure: transaction, aggregate: count, window: 6h,"
         ' description: "Transactions of the user in the last 6 hours."}\n'

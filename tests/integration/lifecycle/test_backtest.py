@@ -52,7 +52,7 @@ def test_baselines_and_the_forest_without_each_group_stand_in_one_table(scored_t
     found = pipeline.compare(scored_template.url, plan, parameters=SMALL, baselines=True, each_group=True)
     assert [one.name for one in found] == [
         "rowguard", "rowguard without user-windows", "rowguard without location", "rowguard without merchant-risk",
-        "rowguard without user-risk", "rowguard without derived", "rowguard without calendar",
+        "rowguard without derived",
         "handbook features, default forest", "logistic regression", "gradient boosting",
     ]  # fmt: skip
     # All are judged on the same rows, and the forest with everything is the backtest's own.

@@ -147,7 +147,7 @@ def test_unknown_users_are_scored_with_an_unknown_home(scored: Workspace) -> Non
     assert row is not None and row[0] is not None
     values = dict(zip([name for (name,) in names], row[1], strict=True))
     assert values["user_location_match"] is None
-    assert values["user_txn_count_30d"] == 0
+    assert values["user_txn_count_7d"] == 0
     assert values["user_amount_mean_30d"] is None
 
 
