@@ -6,6 +6,7 @@
 {% macro live_query(transactions, users, steps) -%}
     {%- set totalled = totalled_features() -%}
     {%- set hours = totalled | map(attribute='window_hours') | unique | list -%}
+    {%- set aggregates = totalled | map(attribute='aggregate') | unique | list -%}
     SELECT
         CASE
             WHEN {{ 'l.last_at > c.occurred_at OR l.is_untotalled' if totalled else 'false' }} THEN NULL
@@ -36,19 +37,18 @@
         LIMIT 1
     ) AS l ON true
     CROSS JOIN LATERAL (
-        -- One element a window, in the order of the windows: a nested loop keeps it.
+        -- One element a window, in the order of the windows: a nested loop keeps it. What is reckoned here is built
+        -- once for all windows; beside each feature's name it would be built for each of them.
         SELECT
-            array_agg(l.total_txns - f.user_txns_before) AS window_txns,
-            array_agg(l.total_amount - f.user_amount_before) AS window_amount,
-            array_agg(l.total_squares - f.user_amount_squares_before) AS window_squares
-        FROM unnest(ARRAY[
-            {%- for window in hours %}interval '{{ window }} hours'{{ ', ' if not loop.last }}{% endfor -%}
-        ]) AS w (length)
+        {%- for aggregate in aggregates %}
+            array_agg({{ aggregate_value(aggregate, 'f.txns', 'f.amount', 'f.squares') }}) AS window_{{ aggregate }}{{ ',' if not loop.last }}
+        {%- endfor %}
+        FROM (VALUES {% for window in hours %}(interval '{{ window }} hours'){{ ', ' if not loop.last }}{% endfor %}) AS w (length)
         LEFT JOIN LATERAL (
             SELECT
-                e.user_txns_before,
-                e.user_amount_before,
-                e.user_amount_squares_before
+                l.total_txns - e.user_txns_before AS txns,
+                l.total_amount - e.user_amount_before AS amount,
+                l.total_squares - e.user_amount_squares_before AS squares
             FROM {{ transactions }} AS e
             WHERE e.user_id = p_user_id AND e.occurred_at > p_occurred_at - w.length
             ORDER BY e.occurred_at, e.user_txns_before
@@ -58,9 +58,8 @@
     {%- endif %}
     {%- set named = [] %}
     {%- for feature in totalled %}
-        {%- set at = '[' ~ (hours.index(feature.window_hours) + 1) ~ ']' %}
         {%- do named.append(
-            (feature.name, aggregate_value(feature.aggregate, 's.window_txns' ~ at, 's.window_amount' ~ at, 's.window_squares' ~ at))
+            (feature.name, 's.window_' ~ feature.aggregate ~ '[' ~ (hours.index(feature.window_hours) + 1) ~ ']')
         ) %}
     {%- endfor %}
     {%- for feature in recency_features() %}

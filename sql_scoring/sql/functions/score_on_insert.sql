@@ -43,16 +43,24 @@ BEGIN
     END IF;
     NEW.is_history := false;
     -- What a client sends for the decision is dropped, not trusted.
-    IF num_nonnulls(
-        NEW.fraud_flag, NEW.fraud_probability, NEW.model_version, NEW.scored_at, NEW.feature_values,
-        NEW.unscored_reason
-    ) > 0 THEN
+    IF NEW.is_let_through IS DISTINCT FROM false
+        OR num_nonnulls(
+            NEW.fraud_flag, NEW.fraud_probability, NEW.model_version, NEW.scored_at, NEW.feature_values,
+            NEW.unscored_reason, NEW.shadow_version, NEW.shadow_probability, NEW.shadow_feature_values,
+            NEW.shadow_error
+        ) > 0
+    THEN
         NEW.fraud_flag := NULL;
         NEW.fraud_probability := NULL;
         NEW.model_version := NULL;
         NEW.scored_at := NULL;
         NEW.feature_values := NULL;
         NEW.unscored_reason := NULL;
+        NEW.is_let_through := false;
+        NEW.shadow_version := NULL;
+        NEW.shadow_probability := NULL;
+        NEW.shadow_feature_values := NULL;
+        NEW.shadow_error := NULL;
     END IF;
     IF (
         NEW.amount >= 0
