@@ -1,0 +1,134 @@
+"""Instructions of one scored INSERT, part by part, counted by callgrind: no noise, however busy the machine is.
+
+Times of parts that take a few microseconds drown in the noise of a shared machine; counts of instructions do not.
+The server runs in single-user mode under valgrind; what one call costs is the difference between 120 calls and 20,
+divided by 100, so that neither start-up nor first calls are in it. Caches and waiting are not counted: compare
+parts, not machines. `python -m benchmarks.inserts.instructions` prints a table in Markdown and needs `valgrind`.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import psycopg
+
+from benchmarks.inserts.run import USERS, prepare
+from rowguard.local import PostgresServer, find_postgres_binaries
+
+FEW, MANY = 20, 120
+ROW = "(user_id, amount, merchant_id, location) VALUES ({user}, 12.5, 7, 'DE') RETURNING transaction_id, fraud_flag"
+CANDIDATE = "({user}, 12.5, 7, 'DE', pg_catalog.now())"
+
+
+def main() -> None:
+    """See the module."""
+    if shutil.which("valgrind") is None:
+        sys.exit("valgrind is not on PATH: install it, or see `rowguard bench` for times")
+    with tempfile.TemporaryDirectory(prefix="rowguard-bench-") as folder:
+        place = Path(folder)
+        place.chmod(0o711)
+        server = PostgresServer(place / "postgres", durable=True)
+        try:
+            url = server.ensure_running()
+            prepare(url, place)
+            statements = parts(url)
+            server.stop()
+            print(markdown({name: instructions(server.data, text) for name, text in statements.items()}))
+        finally:
+            server.destroy()
+
+
+def parts(url: str) -> dict[str, str]:
+    """A statement for each part; `{user}` stands for a user's id."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        row = connection.execute(
+            "SELECT left(m.feature_hash, 8) FROM scoring.models AS m WHERE m.state = 'champion'"
+        ).fetchone()
+        connection.execute("CHECKPOINT")
+    assert row is not None
+    return {
+        "nothing": "SELECT {user}, pg_catalog.now()",
+        "plain INSERT": f"INSERT INTO public.bench_plain {ROW}",
+        "INSERT with a no-op trigger": f"INSERT INTO public.bench_noop {ROW}",
+        "features, live": f"SELECT features.live_feature_values_{row[0]}{CANDIDATE}",
+        "features and model, by the facade": f"SELECT scoring.score_candidate{CANDIDATE}",
+        "scored INSERT": f"INSERT INTO public.transactions {ROW}",
+    }
+
+
+def instructions(data: Path, statement: str) -> float:
+    """Of executing the statement once, parsing and planning left out."""
+    counted = [_run(data, statement, times) for times in (FEW, MANY)]
+    return (counted[1] - counted[0]) / (MANY - FEW)
+
+
+def _run(data: Path, statement: str, times: int) -> int:
+    chosen = random.Random(1)
+    script = "".join(statement.format(user=chosen.randint(1, USERS)) + ";\n\n" for _ in range(times))
+    owner = data.stat()
+    with tempfile.TemporaryDirectory(prefix="rowguard-callgrind-") as folder:
+        os.chown(folder, owner.st_uid, owner.st_gid)
+        profile = Path(folder) / "callgrind.out"
+        done = subprocess.run(
+            [
+                "valgrind", "--tool=callgrind", f"--callgrind-out-file={profile}",
+                str(find_postgres_binaries() / "postgres"), "--single", "-j", "-D", str(data),
+                "-c", "full_page_writes=off", "-c", "autovacuum=off", "rowguard",
+            ],
+            input=script,
+            capture_output=True,
+            text=True,
+            user=owner.st_uid,
+            group=owner.st_gid,
+            extra_groups=[],
+            cwd=folder,
+        )  # fmt: skip
+        refused = re.search(r"^.*(?:ERROR|FATAL|PANIC).*$", done.stdout + done.stderr, re.MULTILINE)
+        if refused or done.returncode:
+            raise RuntimeError(
+                f"the server refused {statement!r}: {refused.group() if refused else done.stderr}"
+            )
+        table = subprocess.run(
+            ["callgrind_annotate", "--inclusive=yes", "--threshold=100", str(profile)],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    # What the executor does for a statement, whatever it calls.
+    found = re.search(r"^ *([\d,]+) .*:PortalRun\b", table, re.MULTILINE)
+    if found is None:
+        raise RuntimeError("callgrind names no functions: this PostgreSQL was built without symbols")
+    return int(found.group(1).replace(",", ""))
+
+
+def markdown(counted: dict[str, float]) -> str:
+    """A table of thousands of instructions, and of what each part adds to a plain INSERT."""
+    nothing, plain = counted["nothing"], counted["plain INSERT"]
+    features = counted["features, live"] - nothing
+    scoring = counted["features and model, by the facade"] - nothing
+    added = counted["scored INSERT"] - plain
+    rows = {
+        "plain INSERT (the floor: checks, one row, its indexes)": plain,
+        "INSERT with a no-op trigger": counted["INSERT with a no-op trigger"],
+        "scored INSERT": counted["scored INSERT"],
+        "of it: reading the features": features,
+        "of it: model and facade": scoring - features,
+        "of it: the triggers around them": added - scoring,
+    }
+    width = max(map(len, rows))
+    lines = [f"| {'part':<{width}} | thousand instructions | to plain |", f"| {'-' * width} | ---: | ---: |"]
+    lines += [
+        f"| {name:<{width}} | {count / 1e3:21.0f} | {count / plain:7.2f}× |" for name, count in rows.items()
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
