@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import psycopg
@@ -80,13 +81,14 @@ class Velocity:
     again: Recomputed
 
 
-def check_velocity(house: House) -> Velocity:
+def check_velocity(house: House, since: datetime) -> Velocity:
     """Live rows that were compared with the training set, how many differ in a velocity value, and how many in what
-    was known of merchants; and every velocity value reckoned anew without any SQL of ours."""
+    was known of merchants; and every velocity value of the rows that arrived `since` reckoned anew without any
+    SQL of ours."""
     build_features(house.url, house.settings)
     with house.connect() as connection:
         row = connection.execute(_text("velocity")).fetchone()
-        again = recompute(connection)
+        again = recompute(connection, since=since)
     assert row is not None
     return Velocity(row[0], row[1], row[2], again)
 

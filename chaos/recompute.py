@@ -1,8 +1,8 @@
 """Velocity reckoned anew, in Python, from the raw rows and by the published meaning of each feature: it shares no SQL
 with the trigger, the totals or dbt.
 
-A row saw those of its user that had arrived before it, in the half-open window (t - length, t]. Sums are exact decimals;
-each value is rounded as the features say: once to float64, then to float32.
+A row saw those of its user that had arrived before it, in the half-open window (t - length, t]. Sums are exact
+decimals; each value is rounded as the features say: once to float64, then to float32.
 """
 
 from __future__ import annotations
@@ -64,8 +64,10 @@ class _Row:
     is_history: bool
 
 
-def recompute(connection: psycopg.Connection[Any], *, limit: int = 100_000) -> Recomputed:
-    """Compare every decided row of the users of the last `limit` live rows."""
+def recompute(
+    connection: psycopg.Connection[Any], *, limit: int = 100_000, since: datetime | None = None
+) -> Recomputed:
+    """Compare the decided rows of the users of the last `limit` live rows; those that arrived `since`, or all."""
     users = connection.execute(USERS, [limit]).fetchone()
     features = connection.execute(FEATURES).fetchall()
     unknown = {feature[4] for feature in features} - KNOWN
@@ -80,12 +82,15 @@ def recompute(connection: psycopg.Connection[Any], *, limit: int = 100_000) -> R
     for user, own in by_user.items():
         times = [row.at for row in own]
         for row in own:
-            if row.values is None or row.is_history:
+            if row.values is None or row.is_history or (since and row.received < since):
                 continue
             rows += 1
+            windows: dict[tuple[str, int], list[_Row]] = {}
             for position, name, entity, _, aggregate, hours in features:
                 values += 1
-                wanted = _value(own, times, row, entity, aggregate, hours)
+                if (entity, hours) not in windows:
+                    windows[entity, hours] = _window(own, times, row, entity, hours)
+                wanted = _value(windows[entity, hours], row, entity, aggregate)
                 stored = row.values[position - 1]
                 if wanted != stored:
                     wrong += 1
@@ -94,15 +99,17 @@ def recompute(connection: psycopg.Connection[Any], *, limit: int = 100_000) -> R
     return Recomputed(rows, values, wrong, tuple(examples))
 
 
-def _value(
-    own: list[_Row], times: list[datetime], row: _Row, entity: str, aggregate: str, hours: int
-) -> float | None:
+def _window(own: list[_Row], times: list[datetime], row: _Row, entity: str, hours: int) -> list[_Row]:
+    """What the row saw of its user, or of its user at its location."""
     first = bisect_right(times, row.at - timedelta(hours=hours))
-    window = [
+    return [
         one
         for one in own[first : bisect_right(times, row.at)]
         if one.received < row.received and (entity == "user" or one.location == row.location)
     ]
+
+
+def _value(window: list[_Row], row: _Row, entity: str, aggregate: str) -> float | None:
     if entity == "user_location" and row.location is None:
         return None
     if aggregate == "count":

@@ -98,6 +98,10 @@ def _one(house: House, fault: Fault, run: str, seconds: float, rate: float, whol
     skipped: str | None = None
     broken: list[str] = []
     pids = house.pids()
+    with house.connect() as connection:
+        row = connection.execute("SELECT clock_timestamp()").fetchone()
+    assert row is not None
+    started = row[0]
     load.start()
     time.sleep(seconds / 4)
     began = time.monotonic()
@@ -109,12 +113,12 @@ def _one(house: House, fault: Fault, run: str, seconds: float, rate: float, whol
         broken.append(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
     repaired = time.monotonic()
     fault_s = repaired - began
-    ledger = load.finish()
+    ledger = load.finish(repaired + seconds / 4)
     restarted = tuple(name for name, pid in house.pids().items() if pid != pids[name])
     if skipped:
         return Outcome(fault.name, skipped=skipped)
     found = check_rows(house, run, ledger.acknowledged)
-    velocity = check_velocity(house) if whole else None
+    velocity = check_velocity(house, started) if whole else None
     healthy = is_healthy(house) if whole else True
     waits = [one.answered - one.due for one in ledger.acknowledged] or [0.0]
     recovery = _recovery(ledger, began, repaired)
@@ -156,7 +160,9 @@ def _recovery(ledger: Ledger, began: float, repaired: float) -> float | None:
     after = [
         one.answered - repaired
         for one in ledger.acknowledged
-        if one.fraud_probability is not None and one.attempts > 1 and one.answered >= repaired > one.due >= began - 5
+        if one.fraud_probability is not None
+        and one.attempts > 1
+        and one.answered >= repaired > one.due >= began - 5
     ]
     return min(after) if after else None
 

@@ -125,7 +125,11 @@ def plans(log: str) -> dict[str, dict[str, int]]:
         query, _, plan = text.partition("(cost=")
         head, _, first = query.rpartition("\n")
         name = " ".join(head.replace("Query Text:", "").split())[:90]
-        nodes = re.findall(r"(?:->\s+|^)([A-Z][\w ]+?(?: using \S+)?(?: on \S+)?(?: \S+)?)  \(cost=", f"{first.strip()}  (cost={plan}", re.M)
+        nodes = re.findall(
+            r"(?:->\s+|^)([A-Z][\w ]+?(?: using \S+)?(?: on \S+)?(?: \S+)?)  \(cost=",
+            f"{first.strip()}  (cost={plan}",
+            re.M,
+        )
         shape = " / ".join(
             node.strip() for node in nodes if "Scan" in node and "Function Scan" not in node
         ) or (nodes[0].strip() if nodes else "?")

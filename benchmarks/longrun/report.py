@@ -1,5 +1,7 @@
-"""The page of the long run: tables, and curves as SVG. `python -m benchmarks.longrun.report JSON FOLDER` writes it again
-from a run's document."""
+"""The page of the long run: tables, and curves as SVG.
+
+`python -m benchmarks.longrun.report JSON FOLDER` writes it again from a run's document.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +26,10 @@ def write(document: dict[str, Any], folder: Path) -> Path:
     grown = document["rows_after"] - document["rows_before"]
     parts = [
         "# The long run",
-        f"Written by `make longrun`: {document['rows_before']:,} rows of {document['users']:,} users and 400 days, then "
-        f"{document['clients']} sessions at full speed for {document['seconds'] / 60:.0f} minutes, each INSERT a "
-        "transaction with a key, three in a hundred dated up to 3 hours back; two nights (features, retention, vacuum) "
-        f"under that load. {document['live']:,} rows were inserted live, {grown:+,} rows in all. On the machine of "
+        f"Written by `make longrun`: {document['rows_before']:,} rows of {document['users']:,} users and 400 days, "
+        f"then {document['clients']} sessions at full speed for {document['seconds'] / 60:.0f} minutes, each INSERT "
+        "a transaction with a key, three in a hundred dated up to 3 hours back; two nights (features, retention, "
+        f"vacuum) under that load. {document['live']:,} rows were inserted live, {grown:+,} rows in all. On the machine of "
         "the other benchmarks, clients included: read drifts and ratios, not times.",
         "## What stood on the rows afterwards",
         _table(("measure", "value"), _found(document)),
@@ -63,9 +65,9 @@ def write(document: dict[str, Any], folder: Path) -> Path:
             ],
         ),
         "## An INSERT and the size of the table",
-        "Medians inside the server, each INSERT in a transaction of its own, `synchronous_commit` off, the same model and "
-        "the same features at every size, a hundred rows a user in 400 days; measured before the load. Plain: the "
-        "same columns and indexes, no trigger.",
+        "Medians inside the server, each INSERT in a transaction of its own, `synchronous_commit` off, the same "
+        "model and the same features at every size, a hundred rows a user in 400 days; measured before the load. "
+        "Plain: the same columns and indexes, no trigger.",
         _table(
             ("rows", "plain µs", "scored µs", "scored − plain"),
             [
@@ -88,6 +90,7 @@ def write(document: dict[str, Any], folder: Path) -> Path:
 
 def _found(document: dict[str, Any]) -> list[tuple[str, str]]:
     first, last = document["samples"][0], document["samples"][-1]
+    wal = _gone(first, last, "wal_position")
     return [
         ("rows decided live", f"{document['decided']:,}"),
         ("stored with a reason instead", f"{document['with_reason']:,}"),
@@ -100,11 +103,17 @@ def _found(document: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         ("rows whose running totals are left to the next night", f"{document['without_totals']:,}"),
         ("INSERTs that failed", f"{document['failed']:,}"),
-        ("autovacuums, autoanalyzes of the table", f"{_gone(first, last, 'autovacuums')}, {_gone(first, last, 'autoanalyzes')}"),
-        ("log written", f"{_gone(first, last, 'wal_position') / 2**30:.1f} GB"),
-        ("log a live row (full pages, late rows and the nights included)", f"{_gone(first, last, 'wal_position') / max(1, document['live']):,.0f} bytes"),
+        (
+            "autovacuums, autoanalyzes of the table",
+            f"{_gone(first, last, 'autovacuums')}, {_gone(first, last, 'autoanalyzes')}",
+        ),
+        ("log written", f"{wal / 2**30:.1f} GB"),
+        (
+            "log a live row (full pages, late rows and the nights included)",
+            f"{wal / max(1, document['live']):,.0f} bytes",
+        ),
         ("checkpoints", str(_gone(first, last, "checkpoints"))),
-    ]  # fmt: skip
+    ]
 
 
 def _gone(first: dict[str, Any], last: dict[str, Any], name: str) -> int:
@@ -153,7 +162,7 @@ def _fifths(
 
 
 def _median(rows: list[dict[str, Any]], name: str) -> float:
-    return statistics.median([one[name] for one in rows if one.get(name) is not None] or [0.0])
+    return float(statistics.median([one[name] for one in rows if one.get(name) is not None] or [0.0]))
 
 
 def _said(step: dict[str, Any]) -> str:
@@ -175,7 +184,12 @@ def _curves(document: dict[str, Any]) -> Figure:
     axes = figure.subplots(3, 2, sharex=True)
     latency, samples = document["latency"], document["samples"]
     _lines(axes[0, 0], "rows a second", latency, {"per_second": "rows a second"})
-    _lines(axes[0, 1], "latency, ms", latency, {"p50_ms": "p50", "p99_ms": "p99", "late_p99_ms": "p99 of late rows"})
+    _lines(
+        axes[0, 1],
+        "latency, ms",
+        latency,
+        {"p50_ms": "p50", "p99_ms": "p99", "late_p99_ms": "p99 of late rows"},
+    )
     axes[0, 1].set_yscale("log")
     _lines(
         axes[1, 0],
@@ -188,7 +202,12 @@ def _curves(document: dict[str, Any]) -> Figure:
          "indexes": one["index_bytes"] / MB}
         for one in samples
     ]  # fmt: skip
-    _lines(axes[1, 1], "size, MB", sizes, {"table": "table", "indexes": "all indexes", "totals": "velocity index"})
+    _lines(
+        axes[1, 1],
+        "size, MB",
+        sizes,
+        {"table": "table", "indexes": "all indexes", "totals": "velocity index"},
+    )
     wal = [
         {"second": one["second"], "wal": (one["wal_position"] - samples[0]["wal_position"]) / 2**30}
         for one in samples

@@ -92,10 +92,10 @@ def measure(
     try:
         while load.runs():
             second = time.monotonic() - began
-            if len(threads) < len(NIGHTS) and second >= NIGHTS[len(threads)] * seconds:
-                if not any(thread.is_alive() for thread in threads):
-                    threads.append(threading.Thread(target=nights.run, args=(len(threads) + 1,)))
-                    threads[-1].start()
+            is_due = len(threads) < len(NIGHTS) and second >= NIGHTS[len(threads)] * seconds
+            if is_due and not any(thread.is_alive() for thread in threads):
+                threads.append(threading.Thread(target=nights.run, args=(len(threads) + 1,)))
+                threads[-1].start()
             samples.append(sample(url, second))
             _say(f"{second:.0f} s: {samples[-1]['private_mb'] or 0:.1f} MB a session")
             time.sleep(every)

@@ -69,7 +69,9 @@ class Nights:
 
     def run(self, number: int) -> None:
         try:
-            self._step(f"night {number}: features", lambda: str(build_features(self.url, self._settings).failed))
+            self._step(
+                f"night {number}: features", lambda: str(build_features(self.url, self._settings).failed)
+            )
             self._step(f"night {number}: retention", lambda: self._retain(number))
             self._step(f"night {number}: vacuum", self._vacuum)
         except BaseException as error:

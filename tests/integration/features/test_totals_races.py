@@ -198,9 +198,7 @@ def _live_is_scanned(connection: Connection) -> bool:
     ).fetchone()
     assert row is not None
     arguments = "(1, 12.5, 7, 'DE', %s)"
-    query = (
-        f"SELECT features.live_feature_values_{row[0]}{arguments} = features.scanned_feature_values_{row[0]}{arguments}"
-    )
+    query = f"SELECT features.live_feature_values_{row[0]}{arguments} = features.scanned_feature_values_{row[0]}{arguments}"
     found = connection.execute(query.encode(), [at(60), at(60)]).fetchone()
     assert found is not None
     return bool(found[0])
