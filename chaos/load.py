@@ -270,6 +270,6 @@ class SameKeys:
             found = load.finish(float("inf"))
             self.ledger.acknowledged += found.acknowledged
             self.ledger.failures += found.failures
-            for name, count in found.retries.items():
-                self.ledger.retries[name] = self.ledger.retries.get(name, 0) + count
+            for name, times in found.retries.items():
+                self.ledger.retries[name] = self.ledger.retries.get(name, 0) + times
         return self.ledger

@@ -91,7 +91,8 @@ def recompute(
                 if (entity, hours) not in windows:
                     windows[entity, hours] = _window(own, times, row, entity, hours)
                 wanted = _value(windows[entity, hours], row, entity, aggregate)
-                stored = row.values[position - 1]
+                told = row.values[position - 1]  # the driver reads the shortest text of a float32
+                stored = None if told is None else _real(told)
                 if wanted != stored:
                     wrong += 1
                     if len(examples) < 5:
