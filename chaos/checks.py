@@ -81,7 +81,7 @@ class Velocity:
     again: Recomputed
 
 
-def check_velocity(house: House, since: datetime) -> Velocity:
+def check_velocity(house: House, since: datetime | None) -> Velocity:
     """Live rows that were compared with the training set, how many differ in a velocity value, and how many in what
     was known of merchants; and every velocity value of the rows that arrived `since` reckoned anew without any
     SQL of ours."""

@@ -81,13 +81,15 @@ def run_faults(
         for number, fault in enumerate(faults):
             progress(fault.name)
             whole = check_each or fault is faults[-1]
-            outcome = _one(house, fault, f"f{number}", seconds, rate, whole)
+            outcome = _one(house, fault, f"f{number}", seconds, rate, whole, only_this=check_each)
             outcomes.append(outcome)
             on_outcome(outcome)
     return outcomes
 
 
-def _one(house: House, fault: Fault, run: str, seconds: float, rate: float, whole: bool) -> Outcome:
+def _one(
+    house: House, fault: Fault, run: str, seconds: float, rate: float, whole: bool, *, only_this: bool
+) -> Outcome:
     load: Load | SameKeys
     if fault.same_keys:
         load = SameKeys(house, run, keys=int(seconds * rate / 8), seconds=seconds)
@@ -118,7 +120,7 @@ def _one(house: House, fault: Fault, run: str, seconds: float, rate: float, whol
     if skipped:
         return Outcome(fault.name, skipped=skipped)
     found = check_rows(house, run, ledger.acknowledged)
-    velocity = check_velocity(house, started) if whole else None
+    velocity = check_velocity(house, started if only_this else None) if whole else None
     healthy = is_healthy(house) if whole else True
     waits = [one.answered - one.due for one in ledger.acknowledged] or [0.0]
     recovery = _recovery(ledger, began, repaired)
