@@ -25,7 +25,7 @@ INSERT INTO transactions (user_id, amount, merchant_id, location, idempotency_ke
 VALUES (:user, :cents / 100.0, :merchant, 'DE', 'l' || :key{value})
 RETURNING transaction_id, fraud_flag;
 """
-LATE = {"column": ", occurred_at", "value": ", now() - random() * interval '3 hours'"}
+LATE = {"column": ", occurred_at", "value": ", now() - random() * interval '15 minutes'"}
 
 
 @dataclass

@@ -28,7 +28,7 @@ def write(document: dict[str, Any], folder: Path) -> Path:
         "# The long run",
         f"Written by `make longrun`: {document['rows_before']:,} rows of {document['users']:,} users and 400 days, "
         f"then {document['clients']} sessions at full speed for {document['seconds'] / 60:.0f} minutes, each INSERT "
-        "a transaction with a key, three in a hundred dated up to 3 hours back; two nights (features, retention, "
+        "a transaction with a key, three in a hundred dated up to 15 minutes back; two nights (features, retention, "
         f"vacuum) under that load. {document['live']:,} rows were inserted live, {grown:+,} rows in all. "
         "Clients and server share two cores: read drifts and ratios, not times.",
         "## What stood on the rows afterwards",
