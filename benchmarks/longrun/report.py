@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import sys
 from collections.abc import Sequence
@@ -58,8 +59,8 @@ def write(document: dict[str, Any], folder: Path) -> Path:
                     f"`{after['name']}`",
                     f"{before['bytes'] / MB:.0f}",
                     f"{after['bytes'] / MB:.0f}",
-                    f"{before['full_percent']:.0f} %",
-                    f"{after['full_percent']:.0f} %",
+                    _percent(before["full_percent"]),
+                    _percent(after["full_percent"]),
                 )
                 for before, after in zip(document["full_before"], document["full_after"], strict=True)
             ],
@@ -114,6 +115,10 @@ def _found(document: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         ("checkpoints", str(_gone(first, last, "checkpoints"))),
     ]
+
+
+def _percent(value: float) -> str:
+    return "empty" if math.isnan(value) else f"{value:.0f} %"
 
 
 def _gone(first: dict[str, Any], last: dict[str, Any], name: str) -> int:

@@ -62,8 +62,8 @@ def main(
                 world.server.destroy()
             else:
                 world.server.stop()
+    print(json.dumps(document, indent=1), flush=True)  # first: a page can be written again from it
     report.write(document, to)
-    print(json.dumps(document, indent=1))
 
 
 def measure(
