@@ -29,13 +29,14 @@ def write(document: dict[str, Any], folder: Path) -> Path:
         "# The long run",
         f"Written by `make longrun`: {document['rows_before']:,} rows of {document['users']:,} users and 400 days, "
         f"then {document['clients']} sessions at full speed for {document['seconds'] / 60:.0f} minutes, each INSERT "
-        "a transaction with a key, three in a hundred dated up to 15 minutes back; two nights (features, retention, "
-        f"vacuum) under that load. {document['live']:,} rows were inserted live, {grown:+,} rows in all. "
+        f"a transaction with a key, three in a hundred dated up to 15 minutes back; {_nights(document)} "
+        f"under that load. {document['live']:,} rows were inserted live, {grown:+,} rows in all. "
         "Clients and server share two cores: read drifts and ratios, not times.",
         "## What stood on the rows afterwards",
         _table(("measure", "value"), _found(document)),
         "## Drift",
-        "The first fifth is before the first night, the last after everything; quiet steps only.",
+        "The first fifth is before any night. Of the last fifth the steps beside a night are left out, unless a "
+        f"night lasted to its end: {'so it was here' if _night_lasted(document) else 'not here'}.",
         _table(("measure", "first fifth", "last fifth"), _drift(document)),
         "![Curves](longrun.svg)",
         "Shaded: the nights.",
@@ -158,12 +159,23 @@ def _fifths(
     """Rows of the first and of the last fifth of the run, those beside a night left out."""
     end = document["seconds"]
     spans = [(one["from"], one["to"]) for one in document["nights"]]
-    calm = [
-        one for one in rows if not quiet or not any(a - 5 <= one["second"] <= b + 5 for a, b in spans)
-    ] or rows
-    early = [one for one in calm if one["second"] <= end / 5] or calm[:1]
-    late = [one for one in calm if one["second"] >= end * 4 / 5] or calm[-1:]
-    return early, late
+    calm = [one for one in rows if not quiet or not any(a - 5 <= one["second"] <= b + 5 for a, b in spans)]
+
+    def within(start: float, stop: float) -> list[dict[str, Any]]:
+        return [one for one in calm if start <= one["second"] <= stop] or [
+            one for one in rows if start <= one["second"] <= stop
+        ]
+
+    return within(0, end / 5), within(end * 4 / 5, end)
+
+
+def _nights(document: dict[str, Any]) -> str:
+    count = len({one["step"].partition(":")[0] for one in document["nights"]})
+    return f"{count} {'night' if count == 1 else 'nights'} (features, retention, vacuum)"
+
+
+def _night_lasted(document: dict[str, Any]) -> bool:
+    return any(one["to"] >= document["seconds"] - 10 for one in document["nights"])
 
 
 def _median(rows: list[dict[str, Any]], name: str) -> float:
