@@ -7,7 +7,7 @@ from pathlib import Path
 from migrations.script_text import run_sql_file
 
 revision = "0009"
-down_revision = "0006"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
