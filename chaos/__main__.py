@@ -26,8 +26,12 @@ COLUMNS = {
     "with_reason": "with reason",
     "unreplayable": "unreplayable",
     "velocity_wrong": "wrong velocity",
+    "recomputed_values": "values reckoned anew",
+    "recomputed_wrong": "of them wrong",
     "fault_s": "fault s",
     "recovery_s": "recovery s",
+    "outage_s": "outage s",
+    "restarted": "started again",
     "median_ms": "median ms",
     "worst_s": "worst s",
 }
@@ -77,10 +81,18 @@ def _print(outcomes: list[Outcome]) -> None:
             table.add_row(outcome.fault, f"skipped: {outcome.skipped}")
             continue
         values = [getattr(outcome, name) for name in COLUMNS]
-        table.add_row(*("–" if v is None else f"{v:.2f}" if isinstance(v, float) else str(v) for v in values))
+        table.add_row(*map(_cell, values))
     Console(width=None if sys.stdout.isatty() else 220, highlight=False).print(table)
     wrong = [outcome.fault for outcome in outcomes if not outcome.is_right]
     print("all right" if not wrong else f"WRONG: {', '.join(wrong)}")
+
+
+def _cell(value: object) -> str:
+    if value is None or value == ():
+        return "–"
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import psycopg
@@ -11,6 +12,7 @@ from psycopg.rows import dict_row
 
 from chaos.house import House
 from chaos.load import Acknowledged
+from chaos.recompute import Recomputed, recompute
 from rowguard import pipeline
 from rowguard.feature_build import build_features
 from rowguard.sql_files import read_sql
@@ -69,14 +71,26 @@ def unreplayable(connection: psycopg.Connection) -> int:
     return wrong
 
 
-def wrong_velocity(house: House) -> tuple[int, int, int]:
+@dataclass(frozen=True)
+class Velocity:
+    """Decided rows beside the training set, and beside what Python reckons from the raw rows."""
+
+    compared: int
+    differ: int
+    labels_stale: int
+    again: Recomputed
+
+
+def check_velocity(house: House, since: datetime | None) -> Velocity:
     """Live rows that were compared with the training set, how many differ in a velocity value, and how many in what
-    was known of merchants."""
+    was known of merchants; and every velocity value of the rows that arrived `since` reckoned anew without any
+    SQL of ours."""
     build_features(house.url, house.settings)
     with house.connect() as connection:
         row = connection.execute(_text("velocity")).fetchone()
+        again = recompute(connection, since=since)
     assert row is not None
-    return row[0], row[1], row[2]
+    return Velocity(row[0], row[1], row[2], again)
 
 
 def is_healthy(house: House) -> bool:

@@ -77,6 +77,15 @@ class House:
     def kill_api(self) -> None:
         self._kill_recorded("api")
 
+    def pids(self) -> dict[str, int | None]:
+        """Of each program of ours that runs now."""
+        found = find_postmaster(self.server.data)
+        pids: dict[str, int | None] = {"PostgreSQL": found.pid if found else None}
+        for name, part in (("PgBouncer", "pgbouncer"), ("API", "api")):
+            record = ProcessRecord.load(self.settings.state_dir / part / "process")
+            pids[name] = record.pid if record is not None and record.runs() else None
+        return pids
+
     def _kill_recorded(self, part: str) -> None:
         record = ProcessRecord.load(self.settings.state_dir / part / "process")
         assert record is not None and record.runs(), f"{part} does not run"

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,8 @@ class _TryAgain(Exception):
 
 
 class Load:
-    """`rate` payments a second for `seconds`, by `threads` clients; `jumps` makes their clocks wild."""
+    """`rate` payments a second for `seconds`, and on until `finish` says, by `threads` clients; `jumps` makes their
+    clocks wild."""
 
     def __init__(
         self,
@@ -155,7 +157,9 @@ class Load:
         users: int = USERS,
     ) -> None:
         self._clients = Clients(house)
-        self._payments = _due(_payments(run, seconds, rate, jumps, ways, users), rate)
+        self._payments = _due(_payments(run, jumps, ways, users), rate)
+        self._seconds = seconds
+        self._until: float | None = None
         self._take = threading.Lock()
         self._note = threading.Lock()
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(threads)]
@@ -167,10 +171,17 @@ class Load:
         for thread in self._threads:
             thread.start()
 
-    def finish(self) -> Ledger:
+    def finish(self, until: float = 0.0) -> Ledger:
+        """Payments that are due before `until` (monotonic clock) are still made: a long fault is under load as long
+        as it lasts."""
+        self._until = until
         for thread in self._threads:
             thread.join()
         return self.ledger
+
+    def _is_over(self, offset: float) -> bool:
+        is_short = self._until is None or self.began + offset < self._until
+        return offset >= self._seconds and not is_short
 
     def _work(self) -> None:
         client = _Client(self._clients)
@@ -182,6 +193,8 @@ class Load:
                     return
                 due = self.began + offset
                 time.sleep(max(0.0, due - time.monotonic()))
+                if self._is_over(offset):
+                    return
                 self._pay(client, payment, due)
         finally:
             client.close()
@@ -211,11 +224,10 @@ class Load:
             return
 
 
-def _payments(
-    run: str, seconds: float, rate: float, jumps: bool, ways: tuple[str, ...], users: int
-) -> Iterator[Payment]:
+def _payments(run: str, jumps: bool, ways: tuple[str, ...], users: int) -> Iterator[Payment]:
+    """Without end; the same for the same run."""
     chance = random.Random(run)
-    for number in range(int(seconds * rate)):
+    for number in count():
         at = None
         if jumps and chance.random() < 0.8:
             at = datetime.now(UTC) + timedelta(hours=chance.uniform(-40 * 24, 23))
@@ -244,19 +256,20 @@ class SameKeys:
         for number in range(clients):
             # The same run gives the same payments; every client goes its own way.
             way = WAYS[number % len(WAYS)]
-            load = Load(house, run, seconds=keys, rate=1, threads=1, ways=(way,))
-            load._payments = _due((p for p in _payments(run, keys, 1, False, (way,), USERS)), keys / seconds)
+            load = Load(house, run, seconds=seconds, rate=keys / seconds, threads=1, ways=(way,))
+            load._payments = islice(load._payments, keys)
             self._loads.append(load)
 
     def start(self) -> None:
         for load in self._loads:
             load.start()
 
-    def finish(self) -> Ledger:
+    def finish(self, until: float = 0.0) -> Ledger:
+        """All keys are sent by all, however long the fault lasts."""
         for load in self._loads:
-            found = load.finish()
+            found = load.finish(float("inf"))
             self.ledger.acknowledged += found.acknowledged
             self.ledger.failures += found.failures
-            for name, count in found.retries.items():
-                self.ledger.retries[name] = self.ledger.retries.get(name, 0) + count
+            for name, times in found.retries.items():
+                self.ledger.retries[name] = self.ledger.retries.get(name, 0) + times
         return self.ledger

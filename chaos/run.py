@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from chaos.checks import check_rows, is_healthy, wrong_velocity
+from chaos.checks import check_rows, check_velocity, is_healthy
 from chaos.faults import ALL, Fault, Skipped
 from chaos.house import House, built_house
 from chaos.load import Ledger, Load, SameKeys
@@ -17,7 +17,8 @@ from chaos.load import Ledger, Load, SameKeys
 @dataclass(frozen=True)
 class Outcome:
     """A row of the table. Times are of payments, from when they were due; `recovery_s` is from the moment when
-    everything runs again to the next answer that a waiting client got."""
+    everything runs again to the next decision that a waiting client got, `outage_s` the same from the deed on.
+    `restarted` are programs of ours that are others afterwards."""
 
     fault: str
     skipped: str | None = None
@@ -33,10 +34,14 @@ class Outcome:
     unreplayable: int = 0
     velocity_compared: int = 0
     velocity_wrong: int = 0
+    recomputed_values: int = 0
+    recomputed_wrong: int = 0
     labels_stale: int = 0
     is_healthy: bool = True
     fault_s: float = 0.0
     recovery_s: float | None = None
+    outage_s: float | None = None
+    restarted: tuple[str, ...] = ()
     median_ms: float = 0.0
     worst_s: float = 0.0
     notes: tuple[str, ...] = ()
@@ -51,6 +56,7 @@ class Outcome:
             + self.undecided
             + self.unreplayable
             + self.velocity_wrong
+            + self.recomputed_wrong
         )
         return wrong == 0 and self.is_healthy and (self.skipped is not None or self.acknowledged > 0)
 
@@ -75,13 +81,15 @@ def run_faults(
         for number, fault in enumerate(faults):
             progress(fault.name)
             whole = check_each or fault is faults[-1]
-            outcome = _one(house, fault, f"f{number}", seconds, rate, whole)
+            outcome = _one(house, fault, f"f{number}", seconds, rate, whole, only_this=check_each)
             outcomes.append(outcome)
             on_outcome(outcome)
     return outcomes
 
 
-def _one(house: House, fault: Fault, run: str, seconds: float, rate: float, check_velocity: bool) -> Outcome:
+def _one(
+    house: House, fault: Fault, run: str, seconds: float, rate: float, whole: bool, *, only_this: bool
+) -> Outcome:
     load: Load | SameKeys
     if fault.same_keys:
         load = SameKeys(house, run, keys=int(seconds * rate / 8), seconds=seconds)
@@ -91,6 +99,11 @@ def _one(house: House, fault: Fault, run: str, seconds: float, rate: float, chec
     repaired = 0.0
     skipped: str | None = None
     broken: list[str] = []
+    pids = house.pids()
+    with house.connect() as connection:
+        row = connection.execute("SELECT clock_timestamp()").fetchone()
+    assert row is not None
+    started = row[0]
     load.start()
     time.sleep(seconds / 4)
     began = time.monotonic()
@@ -102,13 +115,15 @@ def _one(house: House, fault: Fault, run: str, seconds: float, rate: float, chec
         broken.append(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
     repaired = time.monotonic()
     fault_s = repaired - began
-    ledger = load.finish()
+    ledger = load.finish(repaired + seconds / 4)
+    restarted = tuple(name for name, pid in house.pids().items() if pid != pids[name])
     if skipped:
         return Outcome(fault.name, skipped=skipped)
     found = check_rows(house, run, ledger.acknowledged)
-    compared, differ, stale = wrong_velocity(house) if check_velocity else (0, 0, 0)
-    healthy = is_healthy(house) if check_velocity else True
+    velocity = check_velocity(house, started if only_this else None) if whole else None
+    healthy = is_healthy(house) if whole else True
     waits = [one.answered - one.due for one in ledger.acknowledged] or [0.0]
+    recovery = _recovery(ledger, began, repaired)
     return Outcome(
         fault=fault.name,
         payments=len(ledger.acknowledged) + len(ledger.failures),
@@ -121,24 +136,35 @@ def _one(house: House, fault: Fault, run: str, seconds: float, rate: float, chec
         undecided=found.without_either,
         with_reason=found.with_reason,
         unreplayable=found.unreplayable,
-        velocity_compared=compared,
-        velocity_wrong=differ,
-        labels_stale=stale,
+        velocity_compared=velocity.compared if velocity else 0,
+        velocity_wrong=velocity.differ if velocity else 0,
+        labels_stale=velocity.labels_stale if velocity else 0,
+        recomputed_values=velocity.again.values if velocity else 0,
+        recomputed_wrong=velocity.again.wrong if velocity else 0,
         is_healthy=healthy,
         fault_s=fault_s,
-        recovery_s=_recovery(ledger, began, repaired),
+        recovery_s=recovery,
+        outage_s=None if recovery is None else repaired - began + recovery,
+        restarted=restarted,
         median_ms=statistics.median(waits) * 1000,
         worst_s=max(waits),
-        notes=tuple(broken + ledger.failures[:3] + [f"{n} x{c}" for n, c in sorted(ledger.retries.items())]),
+        notes=tuple(
+            broken
+            + ledger.failures[:3]
+            + list(velocity.again.examples if velocity else ())
+            + [f"{n} x{c}" for n, c in sorted(ledger.retries.items())]
+        ),
     )
 
 
 def _recovery(ledger: Ledger, began: float, repaired: float) -> float | None:
-    """To the first answer after the repair of a payment that had to be sent again meanwhile."""
+    """To the first decision after the repair on a payment that had to be sent again meanwhile."""
     after = [
         one.answered - repaired
         for one in ledger.acknowledged
-        if one.attempts > 1 and one.answered >= repaired > one.due >= began - 5
+        if one.fraud_probability is not None
+        and one.attempts > 1
+        and one.answered >= repaired > one.due >= began - 5
     ]
     return min(after) if after else None
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from psycopg import IsolationLevel
+
 from rowguard.database import connect
 from rowguard.sql_files import read_sql
 
@@ -24,12 +26,14 @@ def settle_totals(url: str, *, on_users: Callable[[int, int], None] = lambda don
     """
     written = 0
     with connect(url, autocommit=True) as connection:
+        connection.isolation_level = IsolationLevel.READ_COMMITTED
         users = [user for user, _ in connection.execute(read_sql(QUERIES, "untotalled_users").encode())]
         for start in range(0, len(users), USERS_A_BATCH):
             batch = users[start : start + USERS_A_BATCH]
-            row = connection.execute(
-                read_sql(QUERIES, "settle_totals").encode(), {"user_ids": batch}
-            ).fetchone()
+            with connection.transaction():  # autocommit would take the server's default isolation
+                row = connection.execute(
+                    read_sql(QUERIES, "settle_totals").encode(), {"user_ids": batch}
+                ).fetchone()
             written += row[0] if row else 0
             on_users(start + len(batch), len(users))
     return written

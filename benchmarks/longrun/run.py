@@ -1,14 +1,12 @@
-"""Inserts at full speed for minutes into a table of millions: memory of sessions, sizes, plans and latency as curves.
+"""Minutes of inserts at full speed into a table of millions, with two nights in between; and what an INSERT costs at
+every size of the table. Curves and tables go to docs/benchmarks.
 
-`run.py --rows 10000000 --minutes 60` is the full run. Prints one JSON document, a sample a line in `samples`.
+`python -m benchmarks.longrun.run --folder DIR` keeps the server, so that a second run finds the rows.
 """
 
 from __future__ import annotations
 
 import json
-import re
-import statistics
-import subprocess
 import tempfile
 import threading
 import time
@@ -18,171 +16,152 @@ from typing import Annotated, Any
 import psycopg
 import typer
 from psycopg.rows import dict_row
-from pydantic import SecretStr
 
-from benchmarks.inserts.run import prepare
+from benchmarks.inserts.sections import inserts
+from benchmarks.longrun import report
+from benchmarks.longrun.load import Load, latencies, plans
+from benchmarks.longrun.sampling import SQL, Nights, contexts_mb, sample
+from benchmarks.longrun.world import World, build, users_of
+from chaos.checks import unreplayable
+from chaos.recompute import recompute
 from rowguard import pipeline
-from rowguard.local import PostgresServer, find_postgres_binaries
-from rowguard.settings import Settings
+from rowguard.sql_files import read_sql
 
-HERE = Path(__file__).parent
-STEP = 500_000
-SETTLED = 500
-SCRIPT = (
-    "\\set user random(1, {users})\n\\set cents random(100, 50000)\n\\set merchant random(1, 1000)\n"
-    "INSERT INTO transactions (user_id, amount, merchant_id, location)"
-    " VALUES (:user, :cents / 100.0, :merchant, 'DE')"
-    " RETURNING transaction_id, fraud_flag;\n"
-)
-PROGRESS = re.compile(r"progress: ([\d.]+) s, ([\d.]+) tps, lat ([\d.]+) ms stddev ([\d.]+), (\d+) failed")
+# A night begins when this much of the load is over.
+NIGHTS = (0.15, 0.5)
+CHECKED_ROWS = 3000
+TURNS = 3
 
 
 def main(
-    rows: Annotated[int, typer.Option(help="Rows that are there before.", min=0)] = 3_000_000,
-    minutes: Annotated[float, typer.Option(help="Length of the load.", min=0.1)] = 6,
-    clients: Annotated[int, typer.Option(help="Sessions, all kept open.", min=1)] = 8,
-    users: Annotated[int, typer.Option(help="Users of the load and of the rows before.", min=1)] = 50_000,
-    every: Annotated[int, typer.Option(help="Seconds between samples.", min=1)] = 15,
+    rows: Annotated[int, typer.Option(help="Rows that are there before.", min=1000)] = 10_000_000,
+    minutes: Annotated[float, typer.Option(help="Length of the load.", min=0.5)] = 12,
+    clients: Annotated[int, typer.Option(help="Sessions, all kept open.", min=1)] = 4,
+    every: Annotated[int, typer.Option(help="Seconds between samples.", min=1)] = 10,
+    sizes: Annotated[str, typer.Option(help="Smaller tables that an INSERT is measured in.")] = (
+        "10000,100000,1000000"
+    ),
+    calls: Annotated[int, typer.Option(help="Inserts a round, at each size.", min=10)] = 500,
+    folder: Annotated[Path | None, typer.Option(help="Where the server lives, and stays.")] = None,
+    only_build: Annotated[bool, typer.Option("--only-build", help="Fill the tables and stop.")] = False,
+    to: Annotated[Path, typer.Option(help="Where the page goes.")] = Path("docs/benchmarks"),
 ) -> None:
-    """Run it on a private durable server."""
-    with tempfile.TemporaryDirectory(prefix="rowguard-longrun-") as folder:
-        Path(folder).chmod(0o711)
-        server = PostgresServer(Path(folder) / "postgres", durable=True)
+    """Run it on a durable server of its own, deleted afterwards unless --folder is given.
+
+    Example: python -m benchmarks.longrun.run --rows 1000000 --minutes 3 --sizes 10000 --to /tmp/longrun
+    """
+    with tempfile.TemporaryDirectory(prefix="rowguard-longrun-") as temporary:
+        world = World(folder or Path(temporary))
+        every_size = sorted({int(size) for size in sizes.split(",") if size} | {rows})
         try:
-            url = server.ensure_running()
-            prepare(url, Path(folder))
-            began = time.monotonic()
-            _prefill(url, rows, users)
-            prefill_s = time.monotonic() - began
-            samples, progress = _load(url, minutes * 60, clients, users, every)
-            document = {
-                "rows_before": rows,
-                "prefill_s": prefill_s,
-                "clients": clients,
-                "samples": samples,
-                "progress": progress,
-                **_summary(samples, progress),
-                **_after(url, Path(folder)),
-            }
+            build(world, every_size, _say)
+            if only_build:
+                return
+            document = measure(world, every_size, rows, minutes * 60, clients, every, calls)
         finally:
-            server.destroy()
-    print(json.dumps(document, indent=1))
+            if folder is None:
+                world.server.destroy()
+            else:
+                world.server.stop()
+    print(json.dumps(document, indent=1), flush=True)  # first: a page can be written again from it
+    report.write(document, to)
 
 
-def _prefill(url: str, rows: int, users: int) -> None:
-    text = (HERE / "prefill.sql").read_text().encode()
+def measure(
+    world: World, sizes: list[int], rows: int, seconds: float, clients: int, every: int, calls: int
+) -> dict[str, Any]:
+    """Growth first, on quiet tables; then the load."""
+    growth = _growth(world, sizes, calls)
+    url = world.url(rows)
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("SET rowguard.load_history = 'on'; SET synchronous_commit = off")
-        for first in range(1, rows + 1, STEP):
-            values = {"users": users, "first": first, "last": min(rows, first + STEP - 1)}
-            connection.execute(text, values)
-        settle = (HERE / "settle.sql").read_text().encode()
-        for first in range(1, users + 1, SETTLED):
-            connection.execute(settle, {"first": first, "last": min(users, first + SETTLED - 1)})
-        connection.execute("VACUUM (ANALYZE) transactions")
-
-
-def _load(
-    url: str, seconds: float, clients: int, users: int, every: int
-) -> tuple[list[dict[str, Any]], list[dict[str, float]]]:
-    with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
-        script.write(SCRIPT.format(users=users))
-        script.flush()
-        process = subprocess.Popen(
-            [
-                str(find_postgres_binaries() / "pgbench"), "--no-vacuum", "--protocol=prepared",
-                f"--file={script.name}", f"--time={int(seconds)}", f"--client={clients}", "--jobs=2",
-                f"--progress={every}", url,
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )  # fmt: skip
-        lines: list[str] = []
-        assert process.stderr is not None
-        reader = threading.Thread(target=lambda: lines.extend(process.stderr or []))
-        reader.start()
-        samples = []
-        began = time.monotonic()
-        while process.poll() is None:
-            samples.append(_sample(url, time.monotonic() - began))
-            time.sleep(every)
-        reader.join()
-        assert process.returncode == 0, lines[-3:]
-    found = [PROGRESS.search(line) for line in lines]
-    names = ("second", "per_second", "latency_ms", "stddev_ms", "failed")
-    progress = [dict(zip(names, map(float, one.groups()), strict=True)) for one in found if one]
-    return samples, progress
-
-
-def _sample(url: str, second: float) -> dict[str, Any]:
-    with psycopg.connect(url, autocommit=True, row_factory=dict_row) as connection:
-        row = connection.execute((HERE / "sample.sql").read_text().encode()).fetchone()
-        plan = connection.execute((HERE / "plan.sql").read_text().encode()).fetchone()
-    assert row is not None and plan is not None
-    memory = [kilobytes for pid in row.pop("pids") or [] if (kilobytes := _private_kb(pid))]
-    nodes = re.findall(r"'Node Type': '([^']+)'|'Index Name': '([^']+)'", str(plan))
-    return {
-        "second": second,
-        **row,
-        "backend_mb": statistics.mean(memory) / 1024 if memory else None,
-        "backend_mb_most": max(memory) / 1024 if memory else None,
-        "plan": " / ".join(kind or index for kind, index in nodes),
-    }
-
-
-def _private_kb(pid: int) -> int:
-    """Memory that is a session's own; 0 where the system does not tell."""
+        connection.execute("DROP TABLE IF EXISTS bench_plain, bench_noop")
+        connection.execute("CREATE EXTENSION IF NOT EXISTS pgstattuple SCHEMA public")
+        connection.execute("CHECKPOINT")
+    full_before = _rows(url, "bloat")
+    log = world.server.log_file
+    log_start = log.stat().st_size
+    load = Load(url, world.folder / "load", int(seconds), clients, users_of(rows))
+    began = time.monotonic()
+    nights = Nights(world, url, began)
+    samples: list[dict[str, Any]] = []
+    threads: list[threading.Thread] = []
+    load.start()
     try:
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    except OSError:
-        return 0
-    return sum(int(value) for value in re.findall(r"Private_\w+:\s+(\d+) kB", text))
-
-
-def _summary(samples: list[dict[str, Any]], progress: list[dict[str, float]]) -> dict[str, Any]:
-    """The first and the last third, side by side; the first step is cold and left out."""
-    warm = progress[1:]
-    third = max(1, len(warm) // 3)
-    memory = [one["backend_mb"] for one in samples if one["backend_mb"]]
+        while load.runs():
+            second = time.monotonic() - began
+            is_due = len(threads) < len(NIGHTS) and second >= NIGHTS[len(threads)] * seconds
+            if is_due and not any(thread.is_alive() for thread in threads):
+                threads.append(threading.Thread(target=nights.run, args=(len(threads) + 1,)))
+                threads[-1].start()
+            samples.append(sample(url, second))
+            _say(f"{second:.0f} s: {samples[-1]['private_mb'] or 0:.1f} MB a session")
+            time.sleep(every)
+        load.finish()
+    finally:
+        load.stop()
+        for thread in threads:
+            thread.join()
+    if nights.failed:
+        raise nights.failed[0]
+    with log.open("rb") as file:
+        file.seek(log_start)
+        said = file.read().decode(errors="replace")
+    _say("what is on the rows")
     return {
-        "latency_ms_first_third": statistics.mean(one["latency_ms"] for one in warm[:third]),
-        "latency_ms_last_third": statistics.mean(one["latency_ms"] for one in warm[-third:]),
-        "per_second_first_third": statistics.mean(one["per_second"] for one in warm[:third]),
-        "per_second_last_third": statistics.mean(one["per_second"] for one in warm[-third:]),
-        "failed": sum(one["failed"] for one in progress),
-        "backend_mb_early": memory[1] if len(memory) > 1 else None,
-        "backend_mb_late": memory[-1] if memory else None,
-        "plans": sorted({one["plan"] for one in samples}),
-        "table_bytes_grown": samples[-1]["table_bytes"] - samples[0]["table_bytes"],
-        "index_bytes_grown": samples[-1]["index_bytes"] - samples[0]["index_bytes"],
+        "rows_before": rows,
+        "users": users_of(rows),
+        "clients": clients,
+        "seconds": seconds,
+        "growth": growth,
+        "samples": samples,
+        "latency": latencies(load.folder, every),
+        "failed": load.failed(),
+        "nights": nights.steps,
+        "contexts_mb": contexts_mb(said),
+        "plans": plans(said),
+        "full_before": full_before,
+        "full_after": _rows(url, "bloat"),
+        **after(world, url),
     }
 
 
-def _after(url: str, folder: Path) -> dict[str, Any]:
-    """What was decided, whether it replays, and how much of the velocity index is air."""
-    settings = Settings(
-        database_url=SecretStr(url), state_dir=folder / "state", models_dir=folder / "models", _env_file=None
-    )
-    report = pipeline.verify(url, settings)
+def _growth(world: World, sizes: list[int], calls: int) -> list[dict[str, Any]]:
+    """The sizes in turn, and of each the quietest round: a busy minute of the machine hits no size alone."""
+    quietest: dict[int, dict[str, float]] = {}
+    for turn in range(TURNS):
+        for size in sizes:
+            _say(f"{size:,} rows: an INSERT, {turn + 1} of {TURNS}")
+            found = inserts(world.url(size), calls)
+            before = quietest.get(size, found)
+            quietest[size] = {name: min(value, before[name]) for name, value in found.items()}
+    return [{"rows": size, **found} for size, found in quietest.items()]
+
+
+def after(world: World, url: str) -> dict[str, Any]:
+    """What stands on the rows: decisions, replay of all, velocity of many reckoned anew from raw rows."""
     with psycopg.connect(url, autocommit=True) as connection:
-        counts = connection.execute(
-            "SELECT count(*) FILTER (WHERE model_version IS NOT NULL),"
-            " count(*) FILTER (WHERE model_version IS NULL AND unscored_reason IS NULL AND NOT is_history),"
-            " count(*) FILTER (WHERE unscored_reason IS NOT NULL), count(*) FROM transactions"
-        ).fetchone()
-        size = "SELECT pg_relation_size('public.transactions_user_occurred_idx')"
-        before = connection.execute(size).fetchone()
-        connection.execute("REINDEX INDEX public.transactions_user_occurred_idx")
-        after = connection.execute(size).fetchone()
-    assert counts is not None and before is not None and after is not None
-    names = ("decided", "without_decision_or_reason", "with_reason", "rows_after")
+        open_rows = _rows(url, "counts")[0]["without_totals"]
+        differing = unreplayable(connection)
+        found = recompute(connection, limit=CHECKED_ROWS)
+    verified = pipeline.verify(url, world.settings(url))
     return {
-        **dict(zip(names, counts, strict=True)),
-        "replay_is_ok": report.is_ok,
-        "replay": report.checks,
-        "velocity_index_bloat": before[0] / after[0],
+        **_rows(url, "counts")[0],
+        "without_totals": open_rows,
+        "unreplayable": differing,
+        "velocity_rows": found.rows,
+        "velocity_values": found.values,
+        "velocity_wrong": found.wrong,
+        "verify_is_ok": verified.is_ok,
     }
+
+
+def _rows(url: str, name: str) -> list[dict[str, Any]]:
+    with psycopg.connect(url, autocommit=True, row_factory=dict_row) as connection:
+        return connection.execute(read_sql(SQL, name).encode()).fetchall()
+
+
+def _say(step: str) -> None:
+    typer.echo(f"  {step}", err=True)
 
 
 if __name__ == "__main__":

@@ -62,6 +62,8 @@ def load_history(
     # Labels refer to transactions, so they follow them; what is kept meanwhile is small: ids, flag, time.
     kept: list[pa.RecordBatch] = []
     with connect(url) as connection:
+        # Totals go on from what is stored once the users' locks are held; an old snapshot would not show it.
+        connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
         try:
             connection.execute(_sql("begin_history_load"))
             connection.execute(_sql("create_history_stage"))

@@ -27,11 +27,14 @@ def test_nothing_is_lost_doubled_or_left_without_a_word(outcomes: dict[str, Outc
 def test_the_last_outcome_compared_all_that_was_decided(outcomes: dict[str, Outcome]) -> None:
     last = outcomes[QUICK[-1]]
     assert last.velocity_compared >= 700 and last.velocity_wrong == 0
+    # Not the trigger's SQL, nor dbt's: Python, from the raw rows.
+    assert last.recomputed_values >= 12 * 700 and last.recomputed_wrong == 0
 
 
 def test_clients_are_answered_soon_after_a_kill_without_a_restart(outcomes: dict[str, Outcome]) -> None:
-    recovery = outcomes["PostgreSQL: SIGKILL"].recovery_s
-    assert recovery is not None and recovery < 5
+    killed = outcomes["PostgreSQL: SIGKILL"]
+    assert killed.recovery_s is not None and killed.recovery_s < 5
+    assert killed.restarted == ("PostgreSQL",)
 
 
 def test_retries_through_a_fault_happened(outcomes: dict[str, Outcome]) -> None:

@@ -10,6 +10,8 @@ AS $$
 DECLARE
     v_user_ids bigint[] := ARRAY[OLD.user_id];
     v_user_id bigint;
+    v_first_id bigint;
+    v_is_marked boolean;
 BEGIN
     IF TG_OP = 'UPDATE' THEN
         v_user_ids := ARRAY[OLD.user_id, NEW.user_id];
@@ -23,18 +25,21 @@ BEGIN
         RETURN NULL;
     END IF;
     FOREACH v_user_id IN ARRAY v_user_ids LOOP
-        UPDATE public.transactions AS t
-        SET user_txns_before = NULL, user_amount_before = NULL, user_amount_squares_before = NULL
-        FROM (
-            SELECT e.transaction_id
-            FROM public.transactions AS e
-            WHERE e.user_id = v_user_id
-            ORDER BY e.occurred_at, e.user_txns_before
-            LIMIT 1
-        ) AS first_row
-        WHERE t.user_id = v_user_id
-            AND t.transaction_id = first_row.transaction_id
-            AND t.user_txns_before IS NOT NULL;
+        -- Locked first: the row may be another session's to remove, or its mark another's to mend, just now.
+        SELECT
+            e.transaction_id,
+            e.user_txns_before IS NULL
+        INTO v_first_id, v_is_marked
+        FROM public.transactions AS e
+        WHERE e.user_id = v_user_id
+        ORDER BY e.occurred_at, e.user_txns_before
+        LIMIT 1
+        FOR NO KEY UPDATE;
+        IF NOT v_is_marked THEN
+            UPDATE public.transactions AS t
+            SET user_txns_before = NULL, user_amount_before = NULL, user_amount_squares_before = NULL
+            WHERE t.user_id = v_user_id AND t.transaction_id = v_first_id;
+        END IF;
     END LOOP;
     RETURN NULL;
 END
