@@ -90,7 +90,9 @@ def test_a_lost_connection_is_503_for_all_of_its_callers_and_their_keys_find_the
         }
 
 
-def test_a_statement_that_gets_nowhere_is_given_up_for_one_by_one(migrated: Workspace, tmp_path: Path) -> None:
+def test_a_statement_that_gets_nowhere_is_given_up_for_one_by_one(
+    migrated: Workspace, tmp_path: Path
+) -> None:
     with serving(migrated.url, tmp_path) as api:
         with under_way(api, migrated) as (waiting, holder):
             wait_for_statements(holder, 2)
