@@ -67,11 +67,14 @@ def create_app(config: ApiConfig) -> FastAPI:
         kwargs={"autocommit": True, **({"prepare_threshold": None} if config.is_pooled else {})},
     )
 
+    repository = Repository(pool, insert_batch=chosen.api_insert_batch)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await pool.open()
         async with nullcontext() if config.is_pooled else warm.kept_warm(pool):
             yield
+        await repository.landed()
         await pool.close()
 
     app = FastAPI(
@@ -82,7 +85,7 @@ def create_app(config: ApiConfig) -> FastAPI:
         redirect_slashes=False,
     )
     metrics = Metrics()
-    app.state.repository = Repository(pool)
+    app.state.repository = repository
     app.state.metrics = metrics
     for endpoints in (service, scoring, labels):
         app.include_router(endpoints.router)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
 Question = TypeVar("Question")
@@ -20,6 +20,9 @@ class Batcher(Generic[Question, Answer]):
 
     A failure reaches every caller of the list, except that `is_of_one` failures, which one question causes,
     make each be asked by itself, so that nobody suffers from another's question.
+
+    Questions with the same `subject` go out in the order of their arrival and never in two lists at a time: while
+    one of them is under way the others wait, and let those of other subjects pass.
     """
 
     def __init__(
@@ -27,32 +30,59 @@ class Batcher(Generic[Question, Answer]):
         ask: Callable[[Sequence[Question]], Awaitable[Sequence[Answer]]],
         *,
         is_of_one: tuple[type[Exception], ...] = (),
+        subject: Callable[[Question], Hashable] | None = None,
         max_questions: int = 64,
         max_flights: int = 2,
     ) -> None:
-        self._ask, self._is_of_one = ask, is_of_one
+        self._ask, self._is_of_one, self._subject = ask, is_of_one, subject
         self._max_questions, self._max_flights = max_questions, max_flights
         self._waiting: deque[tuple[Question, asyncio.Future[Answer]]] = deque()
         self._flights: set[asyncio.Task[None]] = set()
+        self._flying = 0
+        self._under_way: set[Hashable] = set()
 
     async def __call__(self, question: Question) -> Answer:
         """The answer to one question."""
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((question, answer))
-        if len(self._flights) < self._max_flights:
+        if self._flying < self._max_flights:
+            self._flying += 1
             flight = asyncio.create_task(self._fly())
             self._flights.add(flight)
             flight.add_done_callback(self._flights.discard)
         return await answer
 
+    async def landed(self) -> None:
+        """Returns when nothing is under way any more."""
+        while self._flights:
+            await asyncio.wait(self._flights)
+
     async def _fly(self) -> None:
-        while self._waiting:
-            count = min(len(self._waiting), self._max_questions)
-            batch = [self._waiting.popleft() for _ in range(count)]
-            # A caller who has gone (time-out) is not asked for.
-            batch = [(question, answer) for question, answer in batch if not answer.done()]
-            if batch:
-                await self._answer(batch)
+        try:
+            # What it leaves behind has its subject in another flight, which looks again when it comes back.
+            while batch := self._board():
+                subjects = {self._subject(question) for question, _ in batch} if self._subject else set()
+                self._under_way |= subjects
+                try:
+                    await self._answer(batch)
+                finally:
+                    self._under_way -= subjects
+        finally:
+            self._flying -= 1  # at once: whoever comes before the task is done with must not count on it
+
+    def _board(self) -> list[tuple[Question, asyncio.Future[Answer]]]:
+        """The next questions that may go out."""
+        batch: list[tuple[Question, asyncio.Future[Answer]]] = []
+        stay: list[tuple[Question, asyncio.Future[Answer]]] = []
+        while self._waiting and len(batch) < self._max_questions:
+            one = self._waiting.popleft()
+            question, answer = one
+            if answer.done():  # a caller who has gone (time-out) is not asked for
+                continue
+            is_held = self._subject is not None and self._subject(question) in self._under_way
+            (stay if is_held else batch).append(one)
+        self._waiting.extendleft(reversed(stay))
+        return batch
 
     async def _answer(self, batch: list[tuple[Question, asyncio.Future[Answer]]]) -> None:
         try:

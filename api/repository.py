@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import select
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,13 +12,11 @@ from psycopg.rows import dict_row, tuple_row
 from psycopg_pool import AsyncConnectionPool
 
 from api.batcher import Batcher
+from api.inserts import Inserts, Row
 from api.problems import ApiProblem
 from rowguard.sql_files import read_sql
 
 SQL = Path(__file__).parent / "sql"
-DEADLOCK_TRIES = 5
-
-Row = dict[str, Any]
 
 
 class Score(NamedTuple):
@@ -35,12 +32,13 @@ class Score(NamedTuple):
 class Repository:
     """Queries over a pool; every statement is its own transaction.
 
-    Scores of several callers are asked for in one statement; they read and lock nothing. Inserts go one by one,
-    as each waits for its user's lock and must make nobody else wait.
+    Scores of several callers are asked for in one statement; they read and lock nothing. Inserts of several callers
+    are stored in one where nobody has to wait for another's user.
     """
 
-    def __init__(self, pool: AsyncConnectionPool) -> None:
+    def __init__(self, pool: AsyncConnectionPool, *, insert_batch: int = 1) -> None:
         self._pool = pool
+        self._inserts = Inserts(pool, insert_batch)
         values = (psycopg.DataError, psycopg.IntegrityError)
         self._features: Batcher[Row, Score] = Batcher(self.score_features_batch, is_of_one=values)
         self._transactions: Batcher[Row, Score] = Batcher(self.score_transactions_batch, is_of_one=values)
@@ -63,18 +61,12 @@ class Repository:
 
     async def insert_transaction(self, transaction: Row) -> tuple[Row, bool]:
         """Insert, or find the row that the key gave before; the flag says whether it is new."""
-        for attempt in range(1, DEADLOCK_TRIES + 1):
-            try:
-                rows = await self._all("insert_transaction", transaction)
-            except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure):
-                if attempt == DEADLOCK_TRIES:
-                    raise
-                await asyncio.sleep(0.01 * attempt)
-                continue
-            if rows:
-                return rows[0], True
-            return await self._one("select_by_key", transaction), False
-        raise AssertionError("unreachable")
+        return await self._inserts.insert(transaction)
+
+    async def landed(self) -> None:
+        """Returns when no statement for several callers is under way any more."""
+        for batcher in (self._features, self._transactions, self._inserts):
+            await batcher.landed()
 
     async def insert_label(self, label: Row) -> Row:
         """Store a finding.

@@ -16,7 +16,6 @@ from pydantic import (
     PlainSerializer,
     Tag,
     WithJsonSchema,
-    field_validator,
 )
 
 BIGINT_MAX = 2**63 - 1
@@ -56,14 +55,30 @@ Amount = Annotated[
 ]
 
 
-def _require_text(value: Any) -> Any:
-    """Pydantic also takes numbers for instants, in a unit that it guesses."""
-    if isinstance(value, str | datetime):
+def _refuse_nul(value: str) -> str:
+    if "\x00" in value:
+        raise ValueError("must not contain the NUL character")
+    return value
+
+
+def _refuse_number(value: Any) -> Any:
+    """Pydantic takes numbers for instants, in a unit that it guesses: seconds or milliseconds."""
+    if isinstance(value, str) and "-" in value.strip()[1:]:
         return value
-    raise ValueError("is no instant such as 2026-11-23T12:00:00Z")
+    raise ValueError("is not an ISO 8601 time, such as 2026-11-23T12:00:00Z")
 
 
-Instant = Annotated[datetime, BeforeValidator(_require_text)]
+def _require_possible(value: datetime) -> datetime:
+    """The table takes any instant, but one that Python cannot read back would be stored and then fail."""
+    if value.tzinfo is None:
+        raise ValueError("needs a time zone, such as 2026-11-23T12:00:00Z")
+    if EARLIEST <= value <= datetime.now(UTC) + CLOCKS_MAY_DIFFER:
+        return value
+    raise ValueError("is before 1970 or more than a day in the future")
+
+
+Text = Annotated[str, Field(max_length=64), AfterValidator(_refuse_nul)]
+Instant = Annotated[datetime, BeforeValidator(_refuse_number), AfterValidator(_require_possible)]
 
 
 class _Body(BaseModel):
@@ -94,23 +109,8 @@ class RawTransaction(_Body):
     user_id: Id = Field(description="Whose transaction it is.")
     amount: Amount
     merchant_id: Id | None = None
-    location: str | None = Field(None, max_length=64)
+    location: Text | None = None
     occurred_at: Instant | None = Field(None, description="Now, if it is left out. A zone is required.")
-
-    @field_validator("location")
-    @classmethod
-    def _storable(cls, value: str | None) -> str | None:
-        return refuse_nul(value)
-
-    @field_validator("occurred_at", mode="before")
-    @classmethod
-    def _no_number(cls, value: Any) -> Any:
-        return refuse_number(value)
-
-    @field_validator("occurred_at")
-    @classmethod
-    def _possible(cls, value: datetime | None) -> datetime | None:
-        return require_possible(value)
 
 
 class Label(_Body):
@@ -120,50 +120,7 @@ class Label(_Body):
     transaction_id: Id
     is_fraud: bool = Field(strict=True)
     labelled_at: Instant | None = Field(None, description="When it became known; now, if it is left out.")
-    source: str = Field("api", min_length=1, max_length=64)
-
-    @field_validator("source")
-    @classmethod
-    def _storable(cls, value: str) -> str:
-        refuse_nul(value)
-        return value
-
-    @field_validator("labelled_at", mode="before")
-    @classmethod
-    def _no_number(cls, value: Any) -> Any:
-        return refuse_number(value)
-
-    @field_validator("labelled_at")
-    @classmethod
-    def _possible(cls, value: datetime | None) -> datetime | None:
-        """The table takes any instant, but one that Python cannot read back would be stored and then fail."""
-        return require_possible(value)
-
-
-def refuse_nul(value: str | None) -> str | None:
-    if value is not None and "\x00" in value:
-        raise ValueError("must not contain the NUL character")
-    return value
-
-
-def refuse_number(value: Any) -> Any:
-    """Numbers do not tell whether they are seconds or milliseconds; nothing is guessed."""
-    if isinstance(value, int | float) or (isinstance(value, str) and "-" not in value.strip()[1:]):
-        raise ValueError("is not an ISO 8601 time, such as 2026-11-23T12:00:00Z")
-    return value
-
-
-def require_zone(value: datetime | None) -> datetime | None:
-    if value is not None and value.tzinfo is None:
-        raise ValueError("needs a time zone, such as 2026-11-23T12:00:00Z")
-    return value
-
-
-def require_possible(value: datetime | None) -> datetime | None:
-    require_zone(value)
-    if value is None or EARLIEST <= value <= datetime.now(UTC) + CLOCKS_MAY_DIFFER:
-        return value
-    raise ValueError("is before 1970 or more than a day in the future")
+    source: Text = Field("api", min_length=1)
 
 
 def _kind(body: Any) -> str:

@@ -8,18 +8,18 @@ from typing import Any, cast
 import psycopg
 import pytest
 
-from api.repository import DEADLOCK_TRIES, Repository, Row
+from api.inserts import DEADLOCK_TRIES, Inserts, Row
 
 
-class Losing(Repository):
+class Losing(Inserts):
     """Loses so many deadlocks before it gets through."""
 
     def __init__(self, deadlocks: int) -> None:
-        super().__init__(cast(Any, None))
+        super().__init__(cast(Any, None), 1)
         self.left = deadlocks
         self.tries = 0
 
-    async def _all(self, query: str, values: Row) -> list[Row]:
+    async def _all(self, query: str, values: Row, bound_s: float | None = None) -> list[Row]:
         self.tries += 1
         if self.left:
             self.left -= 1
@@ -28,13 +28,13 @@ class Losing(Repository):
 
 
 def test_it_is_tried_again() -> None:
-    repository = Losing(DEADLOCK_TRIES - 1)
-    assert asyncio.run(repository.insert_transaction({"user_id": 1})) == ({"user_id": 1}, True)
-    assert repository.tries == DEADLOCK_TRIES
+    inserts = Losing(DEADLOCK_TRIES - 1)
+    assert asyncio.run(inserts.insert({"user_id": 1})) == ({"user_id": 1}, True)
+    assert inserts.tries == DEADLOCK_TRIES
 
 
 def test_and_not_for_ever() -> None:
-    repository = Losing(DEADLOCK_TRIES)
+    inserts = Losing(DEADLOCK_TRIES)
     with pytest.raises(psycopg.errors.DeadlockDetected):
-        asyncio.run(repository.insert_transaction({"user_id": 1}))
-    assert repository.tries == DEADLOCK_TRIES
+        asyncio.run(inserts.insert({"user_id": 1}))
+    assert inserts.tries == DEADLOCK_TRIES
