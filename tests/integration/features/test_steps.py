@@ -139,7 +139,12 @@ def _find(connection: psycopg.Connection, draw: random.Random) -> None:
     for user, transaction in _some(connection, draw, 5):
         connection.execute(
             "INSERT INTO fraud_labels (user_id, transaction_id, is_fraud, labelled_at) VALUES (%s, %s, %s, %s)",
-            [user, transaction, draw.random() < 0.6, datetime.now(UTC) - timedelta(hours=draw.randrange(300))],
+            [
+                user,
+                transaction,
+                draw.random() < 0.6,
+                datetime.now(UTC) - timedelta(hours=draw.randrange(300)),
+            ],
         )
 
 
@@ -180,7 +185,9 @@ def _some(connection: psycopg.Connection, draw: random.Random, count: int) -> li
 
 
 def _hash8(connection: psycopg.Connection) -> str:
-    row = connection.execute("SELECT left(feature_hash, 8) FROM features.feature_definitions LIMIT 1").fetchone()
+    row = connection.execute(
+        "SELECT left(feature_hash, 8) FROM features.feature_definitions LIMIT 1"
+    ).fetchone()
     assert row is not None
     return str(row[0])
 
@@ -218,18 +225,14 @@ def _reckoned(workspace: Workspace, entity: str) -> dict[tuple[int, date], tuple
     for one in range(1, 10):
         mine = [event for event in events if event[0] == one]
         for day in _days():
-            values = [
-                _value(mine, day, *feature[2:]) for feature in ROLLED.values() if feature[0] == entity
-            ]
+            values = [_value(mine, day, *feature[2:]) for feature in ROLLED.values() if feature[0] == entity]
             found[one, day] = tuple(values)
     return found
 
 
 def _value(events: list[Event], day: date, aggregate: str, days: int, delay: int) -> float | None:
     end = day - timedelta(days=delay)
-    seen = [
-        event for event in events if end - timedelta(days=days) <= event[1] < end and event[2] < day
-    ]
+    seen = [event for event in events if end - timedelta(days=days) <= event[1] < end and event[2] < day]
     if aggregate in ("sum", "mean"):
         total = sum(event[3] for event in seen)
         return _real(total) if aggregate == "sum" else _real(total / len(seen)) if seen else None
