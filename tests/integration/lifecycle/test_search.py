@@ -54,7 +54,15 @@ def test_the_command_reports_and_draws(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", scored_template.url)
     plot = tmp_path / "search.svg"
-    command = ["search", "--train-start", f"{_plan(scored_template).start:%Y-%m-%d}", "--folds", "1", "--inner", "1"]
+    command = [
+        "search",
+        "--train-start",
+        f"{_plan(scored_template).start:%Y-%m-%d}",
+        "--folds",
+        "1",
+        "--inner",
+        "1",
+    ]
     told = CliRunner().invoke(app, [*command, "--trials", "6", "--json", "--plot", str(plot)])
     assert told.exit_code == 0, told.output
     document = json.loads(told.stdout)
