@@ -1,8 +1,8 @@
 """The handbook's own 15 features, from transactions and labels, whatever the feature list holds.
 
 Source: Le Borgne, Siblini, Lebichot, Bontempi, "Reproducible Machine Learning for Credit Card Fraud Detection:
-Practical Handbook" (ULB), its feature transformation: windows end with the transaction itself; a merchant's end a label
-delay before it, and a merchant without transactions in its window has risk 0.
+Practical Handbook" (ULB), its feature transformation: windows end with the transaction itself; a merchant's end a
+label delay before it, and a merchant without transactions in its window has risk 0.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def handbook_features(
     *,
     delay_days: int = 7,
 ) -> NDArray[np.float64]:
-    """Shape (rows, 15): amount, weekend, night; of the user the count and mean amount of 1, 7 and 30 days; of the merchant
-    the count and the share of frauds of 1, 7 and 30 days. A merchant below 0 stands for none."""
+    """Shape (rows, 15): amount, weekend, night; of the user the count and mean amount of 1, 7 and 30 days; of the
+    merchant the count and the share of frauds of 1, 7 and 30 days. A merchant below 0 stands for none."""
     times = occurred_at.astype("datetime64[us]").astype(np.int64)
     days = times // DAY
     weekday = (days + 3) % 7  # the first of January 1970 was a Thursday

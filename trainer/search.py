@@ -153,8 +153,8 @@ def weeks_between(plan: BacktestPlan) -> int:
 
 
 def _read(url: str, plans: Sequence[BacktestPlan]) -> Iterator[tuple[BacktestPlan, Dataset, Dataset]]:
-    """The rows of each fold: to train on with the labels of the time, and all of them with all labels. What is final is
-    read once; of it a fold is a slice."""
+    """The rows of each fold: to train on with the labels of the time, and all of them with all labels. What is final
+    is read once; of it a fold is a slice."""
     end = plans[-1].test_end
     everything = read_dataset(url, plans[0].start, end, end + _EVERYTHING_KNOWN)
     for plan in plans:

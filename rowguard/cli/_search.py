@@ -35,9 +35,9 @@ def search(
 ) -> None:
     """Search forests of at most 8,000 nodes, and groups of features to do without, by nested validation.
 
-    What is picked for a week is picked by average precision on weeks whose labels were known before it, so the figures
-    of the line "picked" are those of unseen weeks. Nothing is deployed or changed; the forest's defaults stand in
-    trainer/forest.py.
+    What is picked for a week is picked by average precision on weeks whose labels were known before it, so the
+    figures of the line "picked" are those of unseen weeks. Nothing is deployed or changed; the forest's defaults
+    stand in trainer/forest.py.
 
     Example: rowguard search --train-start 2018-06-06 --folds 5 --trials 30 --plot search.svg
     """
