@@ -88,7 +88,13 @@ def read_dataset(url: str, start: datetime, end: datetime, known_at: datetime) -
     """The transactions of [start, end) with the labels known at `known_at`."""
     features, fraud, users, times = [], [], [], []
     with adbc.connect(url) as connection, connection.cursor() as cursor:
-        cursor.execute(read_sql(SQL, "training_rows"), parameters=(start, end, known_at))
+        # Literals and not parameters: with parameters the driver cannot stream, and holds the whole answer in memory.
+        query = psycopg.sql.SQL(read_sql(SQL, "training_rows")).format(
+            start=psycopg.sql.Literal(start),
+            end=psycopg.sql.Literal(end),
+            known_at=psycopg.sql.Literal(known_at),
+        )
+        cursor.execute(query.as_string())
         for batch in cursor.fetch_record_batch():
             values = batch.column("feature_values").flatten().to_numpy(zero_copy_only=False)
             features.append(values.astype(np.float32, copy=False).reshape(len(batch), -1))
@@ -102,6 +108,18 @@ def read_dataset(url: str, start: datetime, end: datetime, known_at: datetime) -
             np.empty(0, np.int64),
             np.empty(0, "datetime64[us]"),
         )
-    return Dataset(
-        np.concatenate(features), np.concatenate(fraud), np.concatenate(users), np.concatenate(times)
-    )
+    return Dataset(_joined(features), np.concatenate(fraud), np.concatenate(users), np.concatenate(times))
+
+
+def _joined(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """One array of all parts; each is let go of as soon as it is copied, so that they never stand in memory twice.
+    Empties `parts`."""
+    rows = sum(len(part) for part in parts)
+    result = np.empty((rows, parts[0].shape[1]), np.float32)
+    parts.reverse()
+    start = 0
+    while parts:
+        part = parts.pop()
+        result[start : start + len(part)] = part
+        start += len(part)
+    return result

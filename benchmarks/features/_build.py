@@ -10,7 +10,7 @@ import uuid
 from dataclasses import dataclass
 
 from benchmarks.features._stage import Stage
-from rowguard.feature_build import PROJECT_DIR, profile_variables
+from rowguard.feature_build import NIGHTLY, PROJECT_DIR, profile_variables
 from sql_scoring.totals import settle_totals
 
 
@@ -35,7 +35,7 @@ def timed_build(stage: Stage) -> Built:
     subprocess.run(
         [
             os.path.join(os.path.dirname(sys.executable), "dbt"),
-            "--no-version-check", "--log-path", str(target / "logs"), "build",
+            "--no-version-check", "--log-path", str(target / "logs"), *NIGHTLY,
             "--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR), "--target-path", str(target),
         ],
         env={**os.environ, **profile_variables(stage.url)},

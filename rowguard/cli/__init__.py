@@ -20,6 +20,7 @@ from rowguard.cli import (
     _policy,
     _rescore,
     _retain,
+    _search,
     _serve,
     _stack,
 )
@@ -41,6 +42,7 @@ for module in (
     _models,
     _deploy,
     _backtest,
+    _search,
     _doctor,
     _monitor,
     _budget,

@@ -19,9 +19,10 @@ from rowguard.errors import SettingsError, TrainingDataError
 from rowguard.sql_files import read_sql
 from sql_scoring.transpile import forest_shape, transpile
 from trainer.backtest import BacktestPlan, BacktestResult, judge, rows_to_test
-from trainer.baselines import BASELINES, judge_baseline
+from trainer.baselines import BASELINES, HANDBOOK, judge_baseline
 from trainer.dataset import Dataset, read_dataset, read_feature_groups, read_feature_list, read_span
 from trainer.forest import ForestParameters, fit_forest
+from trainer.handbook import read_handbook_features
 
 SQL = Path(__file__).parent / "sql"
 # Labels are history here: the protocol itself says what may be known when.
@@ -96,7 +97,12 @@ def compare(
             found[name].append(_deployed_result(url, fold, names, parameters, told))
         for name in BASELINES if baselines else ():
             progress(f"fold {number} of {folds}: {name}")
-            result = judge_baseline(name, fold.plan, fold.train, fold.rows, list(groups))
+            columns = None
+            if name == HANDBOOK:
+                columns = read_handbook_features(
+                    url, fold.plan.start, fold.plan.test_end, delay_days=fold.plan.delay_days
+                )
+            result = judge_baseline(name, fold.plan, fold.train, fold.rows, columns)
             found.setdefault(name, []).append(result)
     return [Contender(name, results) for name, results in found.items()]
 

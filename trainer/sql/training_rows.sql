@@ -14,9 +14,9 @@ LEFT JOIN (
         l.transaction_id,
         l.is_fraud
     FROM features.stg_labels AS l
-    WHERE l.labelled_at <= $3
+    WHERE l.labelled_at <= {known_at}
     ORDER BY l.user_id, l.transaction_id, l.labelled_at DESC, l.label_id DESC
 ) AS known
     ON f.user_id = known.user_id AND f.transaction_id = known.transaction_id
-WHERE f.occurred_at >= $1 AND f.occurred_at < $2
+WHERE f.occurred_at >= {start} AND f.occurred_at < {end}
 ORDER BY f.occurred_at, f.user_id, f.transaction_id

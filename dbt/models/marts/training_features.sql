@@ -103,7 +103,9 @@ framed AS (
     {{ framed_features('reachable') }}
 ),
 
-{% set columns = ['user_id', 'transaction_id', 'occurred_at', 'received_at', 'is_history', 'amount', 'merchant_id', 'location'] -%}
+{% set columns = [
+    'user_id', 'transaction_id', 'occurred_at', 'received_at', 'is_history', 'amount', 'merchant_id', 'location',
+] -%}
 framed_candidates AS (
     SELECT f.*
     FROM framed AS f

@@ -191,6 +191,11 @@ def _reads(node: dict[str, Any], *, under_limit: bool) -> Iterator[tuple[str, bo
         yield from _reads(child, under_limit=node["Node Type"] == "Limit")
 
 
+def test_the_unit_tests_of_the_dbt_project_pass(migrated: Workspace) -> None:
+    """The nightly build leaves them out."""
+    assert run_dbt(["test", "--select", "test_type:unit"], migrated.url, migrated.settings).passed >= 4
+
+
 def test_every_column_is_documented(migrated_template: Workspace, tmp_path: Path) -> None:
     """dbt's catalogue and manifest, compared: no column of a model without a description."""
     import os
