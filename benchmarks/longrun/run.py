@@ -17,8 +17,8 @@ import psycopg
 import typer
 from psycopg.rows import dict_row
 
-from benchmarks.inserts.sections import inserts
 from benchmarks.longrun import report
+from benchmarks.longrun.growth import growth
 from benchmarks.longrun.load import Load, latencies, plans
 from benchmarks.longrun.sampling import SQL, Nights, contexts_mb, sample
 from benchmarks.longrun.world import World, build, users_of
@@ -26,11 +26,11 @@ from chaos.checks import unreplayable
 from chaos.recompute import recompute
 from rowguard import pipeline
 from rowguard.sql_files import read_sql
+from sql_scoring.totals import settle_totals
 
 # A night begins when this much of the load is over.
 NIGHTS = (0.15, 0.5)
 CHECKED_ROWS = 3000
-TURNS = 3
 
 
 def main(
@@ -70,11 +70,9 @@ def main(
 def measure(
     world: World, sizes: list[int], rows: int, seconds: float, clients: int, every: int, calls: int
 ) -> dict[str, Any]:
-    """Growth first, on quiet tables; then the load."""
-    growth = _growth(world, sizes, calls)
+    """The load, what it left, and last what an INSERT costs."""
     url = world.url(rows)
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("DROP TABLE IF EXISTS bench_plain, bench_noop")
         connection.execute("CREATE EXTENSION IF NOT EXISTS pgstattuple SCHEMA public")
         connection.execute("CHECKPOINT")
     full_before = _rows(url, "bloat")
@@ -112,7 +110,6 @@ def measure(
         "users": users_of(rows),
         "clients": clients,
         "seconds": seconds,
-        "growth": growth,
         "samples": samples,
         "latency": latencies(load.folder, every),
         "failed": load.failed(),
@@ -122,19 +119,15 @@ def measure(
         "full_before": full_before,
         "full_after": _rows(url, "bloat"),
         **after(world, url),
+        "growth": _growth(world, sizes, calls),
     }
 
 
 def _growth(world: World, sizes: list[int], calls: int) -> list[dict[str, Any]]:
-    """The sizes in turn, and of each the quietest round: a busy minute of the machine hits no size alone."""
-    quietest: dict[int, dict[str, float]] = {}
-    for turn in range(TURNS):
-        for size in sizes:
-            _say(f"{size:,} rows: an INSERT, {turn + 1} of {TURNS}")
-            found = inserts(world.url(size), calls)
-            before = quietest.get(size, found)
-            quietest[size] = {name: min(value, before[name]) for name, value in found.items()}
-    return [{"rows": size, **found} for size, found in quietest.items()]
+    _say("an INSERT at every size")
+    for size in sizes:
+        settle_totals(world.url(size))
+    return growth(world, sizes, calls)
 
 
 def after(world: World, url: str) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
 
-from benchmarks.inserts.run import HERE as PLAIN
 from benchmarks.inserts.run import prepare
 from rowguard import pipeline
 from rowguard.history import load_history
@@ -81,13 +80,9 @@ def fill(world: World, size: int, say: Say) -> None:
     url = world.url(size)
     with psycopg.connect(url, autocommit=True) as connection:
         row = connection.execute("SELECT count(*), max(occurred_at) FROM transactions").fetchone()
-        floor = connection.execute("SELECT to_regclass('bench_plain') IS NOT NULL").fetchone()
-    assert row is not None and floor is not None
+    assert row is not None
     if row[0] < size:
         _load(world, url, size, int(row[0]), row[1], say)
-    if not (row[0] >= size and floor[0]):
-        say(f"{size:,} rows: the same without a trigger")
-        _fill_the_floor(url)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("VACUUM (ANALYZE)")
 
@@ -105,21 +100,6 @@ def _load(world: World, url: str, size: int, stored: int, newest: datetime | Non
         load_history(url, batches, label_delay=LABEL_DELAY, source="bench")
     say(f"{size:,} rows: features")
     pipeline.migrate(url, world.settings(url))
-
-
-def _fill_the_floor(url: str) -> None:
-    """The same rows in a table without triggers."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute((PLAIN / "plain_table.sql").read_text().encode())
-        names = connection.execute(
-            "SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute"
-            " WHERE attrelid = 'transactions'::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''"
-        ).fetchone()
-        assert names is not None
-        copied = sql.SQL(names[0])  # quoted by the server
-        connection.execute(
-            sql.SQL("INSERT INTO bench_plain ({0}) SELECT {0} FROM transactions").format(copied)
-        )
 
 
 def _batches(start: datetime, end: datetime, rows: int, users: int) -> Iterator[pa.RecordBatch]:

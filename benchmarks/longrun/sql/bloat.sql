@@ -9,7 +9,8 @@ SELECT
     END AS full_percent
 FROM pg_class AS c
 LEFT JOIN pg_am AS m ON c.relam = m.oid
-WHERE c.oid = 'public.transactions'::regclass
+WHERE
+    c.oid = 'public.transactions'::regclass
     OR (
         m.amname = 'btree'
         AND c.oid IN (SELECT x.indexrelid FROM pg_index AS x WHERE x.indrelid = 'public.transactions'::regclass)

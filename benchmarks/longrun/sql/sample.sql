@@ -13,8 +13,11 @@ SELECT
     (pg_current_wal_lsn() - '0/0'::pg_lsn)::bigint AS wal_position,
     (SELECT c.num_timed + c.num_requested FROM pg_stat_checkpointer AS c) AS checkpoints,
     (
-        SELECT array_agg(a.pid ORDER BY a.pid) FROM pg_stat_activity AS a
-        WHERE a.application_name = 'pgbench' AND a.backend_type = 'client backend'
+        SELECT array_agg(a.pid ORDER BY a.pid)
+        FROM pg_stat_activity AS a
+        WHERE
+            a.application_name = 'pgbench'
+            AND a.backend_type = 'client backend'
             AND a.datname = current_database()
     ) AS pids
 FROM pg_stat_user_tables AS s
