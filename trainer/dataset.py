@@ -89,12 +89,9 @@ def read_dataset(url: str, start: datetime, end: datetime, known_at: datetime) -
     features, fraud, users, times = [], [], [], []
     with adbc.connect(url) as connection, connection.cursor() as cursor:
         # Literals and not parameters: with parameters the driver cannot stream, and holds the whole answer in memory.
-        query = psycopg.sql.SQL(read_sql(SQL, "training_rows")).format(
-            start=psycopg.sql.Literal(start),
-            end=psycopg.sql.Literal(end),
-            known_at=psycopg.sql.Literal(known_at),
-        )
-        cursor.execute(query.as_string())
+        instants = {"start_at": start, "end_at": end, "known_at": known_at}
+        literals = {name: psycopg.sql.Literal(instant).as_string() for name, instant in instants.items()}
+        cursor.execute(read_sql(SQL, "training_rows") % literals)
         for batch in cursor.fetch_record_batch():
             values = batch.column("feature_values").flatten().to_numpy(zero_copy_only=False)
             features.append(values.astype(np.float32, copy=False).reshape(len(batch), -1))

@@ -14,9 +14,9 @@ LEFT JOIN (
         l.transaction_id,
         l.is_fraud
     FROM features.stg_labels AS l
-    WHERE l.labelled_at <= {known_at}
+    WHERE l.labelled_at <= %(known_at)s
     ORDER BY l.user_id, l.transaction_id, l.labelled_at DESC, l.label_id DESC
 ) AS known
     ON f.user_id = known.user_id AND f.transaction_id = known.transaction_id
-WHERE f.occurred_at >= {start} AND f.occurred_at < {end}
+WHERE f.occurred_at >= %(start_at)s AND f.occurred_at < %(end_at)s
 ORDER BY f.occurred_at, f.user_id, f.transaction_id

@@ -222,6 +222,15 @@
 {# Before the training set is built, in its transaction: takes over what the steps' builds handed on. A build from nothing
    has no use for it. #}
 {% macro take_changes() %}
+    {%- if is_incremental() %}
+    CREATE TEMPORARY TABLE training_rows_gone ON COMMIT DROP AS
+    SELECT built.user_id, built.transaction_id, built.occurred_at
+    FROM {{ this }} AS built
+    WHERE NOT EXISTS (
+        SELECT FROM {{ ref('stg_transactions') }} AS t
+        WHERE t.user_id = built.user_id AND t.transaction_id = built.transaction_id
+    );
+    {%- endif %}
     {%- for entity in ['merchant', 'user'] if rolled_features(entity) %}
     CREATE TEMPORARY TABLE {{ entity }}_felt (entity_id bigint NOT NULL, from_day date NOT NULL) ON COMMIT DROP;
     WITH taken AS (DELETE FROM {{ handed_changes(entity) }} RETURNING entity_id, from_day)
@@ -238,10 +247,8 @@
 {% macro forget_deleted_rows(training) %}
     {%- if is_incremental() %}
     DELETE FROM {{ training }} AS f
-    WHERE NOT EXISTS (
-        SELECT FROM {{ ref('stg_transactions') }} AS t
-        WHERE t.user_id = f.user_id AND t.transaction_id = f.transaction_id
-    )
+    USING training_rows_gone AS g
+    WHERE f.user_id = g.user_id AND f.transaction_id = g.transaction_id
     {%- else %}
     SELECT 1
     {%- endif %}

@@ -29,21 +29,12 @@ unbuilt AS (
     )
 ),
 
-gone AS (
-    SELECT built.user_id, built.occurred_at
-    FROM {{ this }} AS built
-    WHERE NOT EXISTS (
-        SELECT FROM {{ transactions }} AS t
-        WHERE t.user_id = built.user_id AND t.transaction_id = built.transaction_id
-    )
-),
-
 spans AS (
     SELECT
         u.user_id,
         min(u.occurred_at) AS first_at,
         max(u.occurred_at) + interval '{{ longest_window_hours() }} hours' AS last_felt_at
-    FROM (SELECT user_id, occurred_at FROM unbuilt UNION ALL SELECT user_id, occurred_at FROM gone) AS u
+    FROM (SELECT user_id, occurred_at FROM unbuilt UNION ALL SELECT user_id, occurred_at FROM training_rows_gone) AS u
     GROUP BY u.user_id
 ),
 
