@@ -6,7 +6,7 @@ from pathlib import Path
 
 from migrations.script_text import run_sql_file
 
-revision = "0009"
+revision = "0008"
 down_revision = "0007"
 branch_labels = None
 depends_on = None
@@ -15,8 +15,8 @@ HERE = Path(__file__).parent
 
 
 def upgrade() -> None:
-    run_sql_file(HERE / "0009_totals_under_races.upgrade.sql")
+    run_sql_file(HERE / "0008_totals_under_races.upgrade.sql")
 
 
 def downgrade() -> None:
-    run_sql_file(HERE / "0009_totals_under_races.downgrade.sql")
+    run_sql_file(HERE / "0008_totals_under_races.downgrade.sql")
