@@ -1,5 +1,5 @@
--- Every transaction has its features exactly once, and as many as the list has. Payments go on while this is built: what
--- arrived since the build began is the next build's.
+-- Every transaction has its features exactly once, and as many as the list has. Payments go on while this is built:
+-- what arrived since the build began is the next build's.
 SELECT
     t.user_id,
     t.transaction_id
