@@ -18,7 +18,7 @@ from sql_scoring import registry
 from tests.fix_database import Workspace
 from tests.integration.cli.conftest import Run, run  # noqa: F401
 
-LEAST = 38  # the longest window looks back 30 days, ending 7 days before; and a day for clocks
+LEAST = 36  # the longest window looks back 28 days, ending 7 days before; and a day for clocks
 ASK = (
     "SELECT s.fraud_probability, s.flag FROM generate_series(1, 300) AS g CROSS JOIN LATERAL score_transaction("
     "user_id => g, amount => 50, merchant_id => 1 + g %% 100, location => 'DE', occurred_at => %s) AS s"
@@ -154,6 +154,6 @@ def test_the_command_reports(run: Run, scored: Workspace, tmp_path: Path) -> Non
         document["transactions"],
         document["labels"],
     ]
-    assert "at least 38 days" in run(*words, "--keep", "10d", DATABASE_URL=scored.url).refusal()
+    assert f"at least {LEAST} days" in run(*words, "--keep", "10d", DATABASE_URL=scored.url).refusal()
     for bad in ("", "d", "0", "-5d", "4w", "1.5d"):
         assert run(*words, "--keep", bad, DATABASE_URL=scored.url).code == 2
