@@ -1,7 +1,6 @@
 -- A transaction's count over the longest window must be the number of its user's earlier transactions, reckoned
 -- here by a running count; a row that saw the future or itself has more. Loaded history only: what live rows saw
--- depends on arrival. Every night a sixteenth of the users, each in turn; not those of whom something arrived since
--- the build began, as it may have been seen or not.
+-- depends on arrival. Not of users of whom something arrived since the build began, as it may have been seen or not.
 {%- set names = feature_names() %}
 {%- set counts = totalled_features() | selectattr('aggregate', 'equalto', 'count') | list %}
 {%- set counts = counts | sort(attribute='window_hours') %}
@@ -22,7 +21,6 @@ WITH counted AS (
         ) AS earlier,
         max(t.received_at) OVER (PARTITION BY t.user_id) AS last_received_at
     FROM {{ ref('stg_transactions') }} AS t
-    WHERE (hashint8(t.user_id) & 15) = (current_date - date '2000-01-01') % 16
 )
 
 SELECT
