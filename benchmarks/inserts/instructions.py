@@ -57,8 +57,8 @@ def parts(url: str) -> dict[str, str]:
         "nothing": "SELECT {user}, pg_catalog.now()",
         "plain INSERT": f"INSERT INTO public.bench_plain {ROW}",
         "INSERT with a no-op trigger": f"INSERT INTO public.bench_noop {ROW}",
-        "features, live": f"SELECT features.live_feature_values_{row[0]}{CANDIDATE}",
-        "features and model, by the facade": f"SELECT scoring.score_candidate{CANDIDATE}",
+        "features, live": f"SELECT features.insert_feature_values_{row[0]}{CANDIDATE}",
+        "features and model, by the facade": f"SELECT scoring.decide_insert{CANDIDATE}",
         "scored INSERT": f"INSERT INTO public.transactions {ROW}",
     }
 

@@ -1,14 +1,13 @@
 -- PostgreSQL reads the text of every WHEN anew for each INSERT (some 3 microseconds for a call and two constants), so
--- they are kept short: score_on_insert, which fires first, makes is_history false on rows that are not loaded.
+-- they are few and short: score_on_insert, which fires first, makes is_history false on rows that are not loaded.
 
--- Loading history sets rowguard.load_history for its own transaction and so does not fire the scoring.
 CREATE TRIGGER score_on_insert
 BEFORE INSERT ON public.transactions
 FOR EACH ROW
-WHEN (current_setting('rowguard.load_history', true) IS DISTINCT FROM 'on')
 EXECUTE FUNCTION scoring.score_on_insert();
 
--- Anybody can set that variable, so the guard asks who loads: once per statement.
+-- Loading history sets rowguard.load_history for its own transaction and so is not scored. Anybody can set that variable,
+-- so the guard asks who loads: once per statement.
 CREATE TRIGGER keep_history_undecided
 BEFORE INSERT ON public.transactions
 FOR EACH STATEMENT
@@ -18,7 +17,7 @@ EXECUTE FUNCTION scoring.keep_history_undecided();
 CREATE TRIGGER fold_late_row
 AFTER INSERT ON public.transactions
 FOR EACH ROW
-WHEN (NEW.user_txns_before IS NULL AND NOT NEW.is_history)
+WHEN (NEW.user_txns_before IS NULL)
 EXECUTE FUNCTION scoring.fold_late_row();
 
 CREATE TRIGGER forget_totals_on_delete
