@@ -201,6 +201,90 @@ BEGIN
 END
 $$;
 
+-- The second opinion as it is without a challenger: none. The revision that deploys a challenger replaces the
+-- body with one that puts the other model's score on the row; the trigger itself stays, because creating one
+-- would make every insert wait for the oldest open transaction. score_on_insert has dropped what a client sent.
+CREATE OR REPLACE FUNCTION scoring.shadow_on_insert()
+RETURNS trigger
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN NEW;
+END
+$$;
+
+-- Distributes the tables by user_id where Citus is installed; elsewhere it does nothing. Safe to repeat: what is
+-- distributed already is left alone. p_citus names the schema of the extension's functions and of its catalog.
+CREATE OR REPLACE FUNCTION scoring.distribute(p_citus text DEFAULT 'pg_catalog')
+RETURNS text[]
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_table text;
+    v_done text[] := '{}';
+    v_is_done boolean;
+BEGIN
+    IF to_regproc(format('%I.create_distributed_table', p_citus)) IS NULL THEN
+        RETURN v_done;
+    END IF;
+    -- The scoring trigger reads rows of its own user alone, and those lie on the same shard.
+    PERFORM set_config('citus.enable_unsafe_triggers', 'on', true);
+    -- Read on every node, small, and written rarely.
+    FOREACH v_table IN ARRAY ARRAY['scoring.settings', 'scoring.models', 'scoring.let_through_shares'] LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM %I.pg_dist_partition WHERE logicalrelid = %L::regclass)', p_citus, v_table)
+        INTO v_is_done;
+        IF NOT v_is_done THEN
+            EXECUTE format('SELECT %I.create_reference_table(%L::regclass)', p_citus, v_table);
+            v_done := v_done || v_table;
+        END IF;
+    END LOOP;
+    EXECUTE format(
+        'SELECT EXISTS (SELECT FROM %I.pg_dist_partition WHERE logicalrelid = %L::regclass)', p_citus, 'public.transactions'
+    )
+    INTO v_is_done;
+    IF NOT v_is_done THEN
+        -- Citus has no statement-level triggers; a row-level one asks the same of every row that is loaded.
+        DROP TRIGGER IF EXISTS keep_history_undecided ON public.transactions;
+        CREATE TRIGGER keep_history_undecided
+        BEFORE INSERT ON public.transactions
+        FOR EACH ROW
+        WHEN (current_setting('rowguard.load_history', true) IS NOT DISTINCT FROM 'on')
+        EXECUTE FUNCTION scoring.keep_history_undecided();
+        -- A local table may not refer to a distributed one, not even for a moment.
+        ALTER TABLE public.fraud_labels DROP CONSTRAINT fraud_labels_transaction_fkey;
+        ALTER TABLE scoring.rescored_transactions DROP CONSTRAINT rescored_transactions_transaction_fkey;
+        EXECUTE format('SELECT %I.create_distributed_table(%L::regclass, %L)', p_citus, 'public.transactions', 'user_id');
+        v_done := v_done || 'public.transactions'::text;
+    END IF;
+    FOREACH v_table IN ARRAY ARRAY[
+        'public.fraud_labels', 'public.users', 'scoring.user_home_history', 'scoring.rescored_transactions'
+    ] LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM %I.pg_dist_partition WHERE logicalrelid = %L::regclass)', p_citus, v_table)
+        INTO v_is_done;
+        IF NOT v_is_done THEN
+            EXECUTE format(
+                'SELECT %I.create_distributed_table(%L::regclass, %L, colocate_with => %L)', p_citus, v_table, 'user_id',
+                'public.transactions'
+            );
+            v_done := v_done || v_table;
+        END IF;
+    END LOOP;
+    IF NOT EXISTS (SELECT FROM pg_constraint AS c WHERE c.conname = 'fraud_labels_transaction_fkey') THEN
+        ALTER TABLE public.fraud_labels ADD CONSTRAINT fraud_labels_transaction_fkey
+        FOREIGN KEY (user_id, transaction_id)
+        REFERENCES public.transactions (user_id, transaction_id) ON DELETE CASCADE;
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_constraint AS c WHERE c.conname = 'rescored_transactions_transaction_fkey') THEN
+        ALTER TABLE scoring.rescored_transactions ADD CONSTRAINT rescored_transactions_transaction_fkey
+        FOREIGN KEY (user_id, transaction_id)
+        REFERENCES public.transactions (user_id, transaction_id) ON DELETE CASCADE;
+    END IF;
+    RETURN v_done;
+END
+$$;
+
 -- Runs the champion once, so that a connection's first client does not wait while PostgreSQL reads and plans the
 -- functions: poolers and pools call it on connecting. Answers the version, NULL before any model is deployed.
 -- User 0 stands for nobody. Whatever goes wrong, connecting goes on.
@@ -222,6 +306,48 @@ EXCEPTION
 END
 $$;
 
+-- Guards the loading of history, which does not fire the scoring trigger: only the owner may load. The setting is
+-- asked for here and not in the trigger's WHEN, whose text PostgreSQL reads anew for every statement.
+CREATE OR REPLACE FUNCTION scoring.keep_history_undecided()
+RETURNS trigger
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF current_setting('rowguard.load_history', true) = 'on' THEN
+        IF pg_has_role(current_user, (SELECT c.relowner FROM pg_class AS c WHERE c.oid = TG_RELID), 'USAGE') THEN
+            RETURN NEW; -- nothing for a statement, the row for a row
+        END IF;
+        RAISE EXCEPTION 'only the owner of % may load history', TG_TABLE_NAME
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+-- Lets a random share of the alerts through: what is always stopped is never found out, and the next model would
+-- learn nothing about it. The probability stays; fraud_flag, which applications act on, says LEGITIMATE.
+CREATE OR REPLACE FUNCTION scoring.spare_on_insert()
+RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF random() < (
+        SELECT s.share
+        FROM scoring.let_through_shares AS s
+        ORDER BY s.valid_from DESC
+        LIMIT 1
+    ) THEN
+        NEW.is_let_through := true;
+        NEW.fraud_flag := 'LEGITIMATE';
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+REVOKE ALL ON FUNCTION scoring.spare_on_insert(), scoring.keep_history_undecided() FROM public;
+
 CREATE OR REPLACE TRIGGER score_on_insert
 BEFORE INSERT ON public.transactions
 FOR EACH ROW
@@ -233,6 +359,23 @@ AFTER INSERT ON public.transactions
 FOR EACH ROW
 WHEN (NEW.user_txns_before IS NULL AND NOT NEW.is_history)
 EXECUTE FUNCTION scoring.fold_late_row();
+
+CREATE OR REPLACE TRIGGER shadow_on_insert
+BEFORE INSERT ON public.transactions
+FOR EACH ROW
+WHEN (NOT NEW.is_history)
+EXECUTE FUNCTION scoring.shadow_on_insert();
+
+CREATE TRIGGER keep_history_undecided
+BEFORE INSERT ON public.transactions
+FOR EACH STATEMENT
+EXECUTE FUNCTION scoring.keep_history_undecided();
+
+CREATE TRIGGER spare_on_insert
+BEFORE INSERT ON public.transactions
+FOR EACH ROW
+WHEN (NEW.fraud_flag = 'FRAUD')
+EXECUTE FUNCTION scoring.spare_on_insert();
 
 DROP FUNCTION scoring.decide_insert(bigint, numeric, bigint, text, timestamptz);
 

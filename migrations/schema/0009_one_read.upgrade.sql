@@ -7,6 +7,8 @@ CREATE TYPE scoring.insert_decision AS (
     is_fraud boolean,
     model_version text,
     feature_values real[],
+    -- Whether the other of champion and challenger is asked as well.
+    has_second_opinion boolean,
     -- Not true: nobody looked, and the following are NULL. Otherwise they are NULL when the user has no row, and the
     -- totals also when that row has none.
     knows_last_row boolean,
@@ -38,6 +40,7 @@ BEGIN
     v.is_fraud := d.is_fraud;
     v.model_version := d.model_version;
     v.feature_values := d.feature_values;
+    v.has_second_opinion := EXISTS (SELECT FROM scoring.models AS m WHERE m.state = 'challenger');
     RETURN v;
 END
 $$;
@@ -70,9 +73,14 @@ DECLARE
     v_state text;
     v_late text;
 BEGIN
-    -- History is loaded, not scored; keep_history_undecided has asked who does it. The setting is asked for here and
-    -- not in the trigger's WHEN, whose text PostgreSQL reads anew for every statement.
+    -- History is loaded, not scored; anybody can set this variable, but only the owner may load. Who asks is the session's
+    -- role, as current_user is the owner in here. Not asked for in the trigger's WHEN, whose text PostgreSQL reads anew
+    -- for every statement.
     IF current_setting('rowguard.load_history', true) = 'on' THEN
+        IF NOT pg_has_role(coalesce(nullif(current_setting('role'), 'none'), session_user), current_user, 'USAGE') THEN
+            RAISE EXCEPTION 'only the owner of % may load history', TG_TABLE_NAME
+                USING ERRCODE = 'insufficient_privilege';
+        END IF;
         RETURN NEW;
     END IF;
     -- The exception block is entered only when somebody else holds the lock.
@@ -90,14 +98,15 @@ BEGIN
         NEW.occurred_at := NEW.received_at;
     END IF;
     -- What a client sends for the decision is dropped, not trusted.
-    IF NEW.is_history
-        OR NEW.is_let_through IS DISTINCT FROM false
-        OR num_nonnulls(
+    IF (
+        NOT NEW.is_history
+        AND NOT NEW.is_let_through
+        AND num_nonnulls(
             NEW.fraud_flag, NEW.fraud_probability, NEW.model_version, NEW.scored_at, NEW.feature_values,
             NEW.unscored_reason, NEW.shadow_version, NEW.shadow_probability, NEW.shadow_feature_values,
             NEW.shadow_error
-        ) > 0
-    THEN
+        ) = 0
+    ) IS NOT TRUE THEN
         NEW.is_history := false;
         NEW.fraud_flag := NULL;
         NEW.fraud_probability := NULL;
@@ -166,10 +175,21 @@ BEGIN
 
     IF v.fraud_probability BETWEEN 0 AND 1 THEN
         NEW.fraud_probability := v.fraud_probability;
-        NEW.fraud_flag := CASE WHEN v.is_fraud THEN 'FRAUD' ELSE 'LEGITIMATE' END;
         NEW.model_version := v.model_version;
         NEW.feature_values := v.feature_values;
         NEW.scored_at := NEW.received_at;
+        NEW.fraud_flag := 'LEGITIMATE';
+        IF v.is_fraud THEN
+            -- A random share of the alerts is let through: what is always stopped is never found out, and the next model
+            -- would learn nothing about it. The probability stays; the flag, which applications act on, says LEGITIMATE.
+            -- Second opinions that older revisions wrote drop the mark: beside those nothing is let through.
+            NEW.is_let_through := random() < coalesce(
+                (SELECT s.share FROM scoring.let_through_shares AS s ORDER BY s.valid_from DESC LIMIT 1), 0
+            ) AND (v.knows_last_row OR v.has_second_opinion IS NOT TRUE) IS TRUE;
+            IF NOT NEW.is_let_through THEN
+                NEW.fraud_flag := 'FRAUD';
+            END IF;
+        END IF;
     ELSIF v.model_version IS NOT NULL THEN
         NEW.unscored_reason := scoring.decide_failure(
             'XX001', format(
@@ -178,6 +198,9 @@ BEGIN
         );
     ELSIF NEW.unscored_reason IS NULL THEN
         NEW.unscored_reason := scoring.decide_failure('NOMODEL', 'no model is deployed yet');
+    END IF;
+    IF v.has_second_opinion THEN
+        NEW.shadow_version := ''; -- fires shadow_on_insert, which puts something there or takes it away
     END IF;
     RETURN NEW;
 END
@@ -252,6 +275,84 @@ BEGIN
 END
 $$;
 
+-- The second opinion as it is without a challenger: none. The revision that deploys a challenger replaces the
+-- body with one that puts the other model's score on the row; the trigger itself stays, because creating one
+-- would make every insert wait for the oldest open transaction. Fired only when score_on_insert asks for it.
+CREATE OR REPLACE FUNCTION scoring.shadow_on_insert()
+RETURNS trigger
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    NEW.shadow_version := NULL;
+    RETURN NEW;
+END
+$$;
+
+-- Distributes the tables by user_id where Citus is installed; elsewhere it does nothing. Safe to repeat: what is
+-- distributed already is left alone. p_citus names the schema of the extension's functions and of its catalog.
+CREATE OR REPLACE FUNCTION scoring.distribute(p_citus text DEFAULT 'pg_catalog')
+RETURNS text[]
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_table text;
+    v_done text[] := '{}';
+    v_is_done boolean;
+BEGIN
+    IF to_regproc(format('%I.create_distributed_table', p_citus)) IS NULL THEN
+        RETURN v_done;
+    END IF;
+    -- The scoring trigger reads rows of its own user alone, and those lie on the same shard.
+    PERFORM set_config('citus.enable_unsafe_triggers', 'on', true);
+    -- Read on every node, small, and written rarely.
+    FOREACH v_table IN ARRAY ARRAY['scoring.settings', 'scoring.models', 'scoring.let_through_shares'] LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM %I.pg_dist_partition WHERE logicalrelid = %L::regclass)', p_citus, v_table)
+        INTO v_is_done;
+        IF NOT v_is_done THEN
+            EXECUTE format('SELECT %I.create_reference_table(%L::regclass)', p_citus, v_table);
+            v_done := v_done || v_table;
+        END IF;
+    END LOOP;
+    EXECUTE format(
+        'SELECT EXISTS (SELECT FROM %I.pg_dist_partition WHERE logicalrelid = %L::regclass)', p_citus, 'public.transactions'
+    )
+    INTO v_is_done;
+    IF NOT v_is_done THEN
+        -- A local table may not refer to a distributed one, not even for a moment.
+        ALTER TABLE public.fraud_labels DROP CONSTRAINT fraud_labels_transaction_fkey;
+        ALTER TABLE scoring.rescored_transactions DROP CONSTRAINT rescored_transactions_transaction_fkey;
+        EXECUTE format('SELECT %I.create_distributed_table(%L::regclass, %L)', p_citus, 'public.transactions', 'user_id');
+        v_done := v_done || 'public.transactions'::text;
+    END IF;
+    FOREACH v_table IN ARRAY ARRAY[
+        'public.fraud_labels', 'public.users', 'scoring.user_home_history', 'scoring.rescored_transactions'
+    ] LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM %I.pg_dist_partition WHERE logicalrelid = %L::regclass)', p_citus, v_table)
+        INTO v_is_done;
+        IF NOT v_is_done THEN
+            EXECUTE format(
+                'SELECT %I.create_distributed_table(%L::regclass, %L, colocate_with => %L)', p_citus, v_table, 'user_id',
+                'public.transactions'
+            );
+            v_done := v_done || v_table;
+        END IF;
+    END LOOP;
+    IF NOT EXISTS (SELECT FROM pg_constraint AS c WHERE c.conname = 'fraud_labels_transaction_fkey') THEN
+        ALTER TABLE public.fraud_labels ADD CONSTRAINT fraud_labels_transaction_fkey
+        FOREIGN KEY (user_id, transaction_id)
+        REFERENCES public.transactions (user_id, transaction_id) ON DELETE CASCADE;
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_constraint AS c WHERE c.conname = 'rescored_transactions_transaction_fkey') THEN
+        ALTER TABLE scoring.rescored_transactions ADD CONSTRAINT rescored_transactions_transaction_fkey
+        FOREIGN KEY (user_id, transaction_id)
+        REFERENCES public.transactions (user_id, transaction_id) ON DELETE CASCADE;
+    END IF;
+    RETURN v_done;
+END
+$$;
+
 -- Runs the champion once, so that a connection's first client does not wait while PostgreSQL reads and plans the
 -- functions: poolers and pools call it on connecting. Answers the version, NULL before any model is deployed.
 -- User 0 stands for nobody. Whatever goes wrong, connecting goes on.
@@ -285,3 +386,18 @@ AFTER INSERT ON public.transactions
 FOR EACH ROW
 WHEN (NEW.user_txns_before IS NULL)
 EXECUTE FUNCTION scoring.fold_late_row();
+
+CREATE OR REPLACE TRIGGER shadow_on_insert
+BEFORE INSERT ON public.transactions
+FOR EACH ROW
+WHEN (NEW.shadow_version IS NOT NULL)
+EXECUTE FUNCTION scoring.shadow_on_insert();
+
+-- score_on_insert does what these did.
+DROP TRIGGER keep_history_undecided ON public.transactions;
+
+DROP TRIGGER spare_on_insert ON public.transactions;
+
+DROP FUNCTION scoring.keep_history_undecided();
+
+DROP FUNCTION scoring.spare_on_insert();

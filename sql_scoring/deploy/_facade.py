@@ -30,7 +30,10 @@ def facade(model: ModelRecord | None, challenger: ModelRecord | None = None) -> 
 
 
 def insert_facade(
-    model: ModelRecord | None, challenger: ModelRecord | None = None, *, insert_features: frozenset[str] = frozenset()
+    model: ModelRecord | None,
+    challenger: ModelRecord | None = None,
+    *,
+    insert_features: frozenset[str] = frozenset(),
 ) -> str:
     """The function that the trigger calls: bound like `facade`, where each list has a function for it, else by way of
     that facade.
@@ -45,7 +48,11 @@ def insert_facade(
     share = ""
     if canary is not None:
         share = read_sql(TEMPLATES, "canary_insert").format(**_names(canary), slots=canary_slots(canary))
-    return read_sql(TEMPLATES, "decide_insert").format(**_names(model), canary=share)
+    return read_sql(TEMPLATES, "decide_insert").format(
+        **_names(model),
+        canary=share,
+        second_opinion="" if challenger is None else "    v.has_second_opinion := true;\n",
+    )
 
 
 def shadow(champion: ModelRecord | None, challenger: ModelRecord | None) -> str:

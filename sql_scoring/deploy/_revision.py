@@ -119,7 +119,7 @@ def revision_text(
             kind=kind,
             version=subject.version,
             states=_states(after, before, back, "the revision after it was taken back", stamp=False),
-            # Older revisions know no decide_insert: before they are taken back as well, it has to follow their facade.
+            # Older revisions know no decide_insert: it has to follow their facade when they are taken back as well.
             facades=_facades(after, before, frozenset()),
             drop_function=drop,
         ),

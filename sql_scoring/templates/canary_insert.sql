@@ -8,6 +8,7 @@
             IF v.fraud_probability IS NOT NULL THEN
                 v.is_fraud := v.fraud_probability >= {threshold}::double precision;
                 v.model_version := {version_literal};
+                v.has_second_opinion := true;
                 RETURN v;
             END IF;
         EXCEPTION

@@ -19,6 +19,6 @@ BEGIN
     v.fraud_probability := {function_name}(v.feature_values);
     v.is_fraud := v.fraud_probability >= {threshold}::double precision;
     v.model_version := {version_literal};
-    RETURN v;
+{second_opinion}    RETURN v;
 END
 $$;

@@ -20,6 +20,7 @@ BEGIN
     v.is_fraud := d.is_fraud;
     v.model_version := d.model_version;
     v.feature_values := d.feature_values;
+    v.has_second_opinion := EXISTS (SELECT FROM scoring.models AS m WHERE m.state = 'challenger');
     RETURN v;
 END
 $$;

@@ -24,9 +24,14 @@ DECLARE
     v_state text;
     v_late text;
 BEGIN
-    -- History is loaded, not scored; keep_history_undecided has asked who does it. The setting is asked for here and
-    -- not in the trigger's WHEN, whose text PostgreSQL reads anew for every statement.
+    -- History is loaded, not scored; anybody can set this variable, but only the owner may load. Who asks is the session's
+    -- role, as current_user is the owner in here. Not asked for in the trigger's WHEN, whose text PostgreSQL reads anew
+    -- for every statement.
     IF current_setting('rowguard.load_history', true) = 'on' THEN
+        IF NOT pg_has_role(coalesce(nullif(current_setting('role'), 'none'), session_user), current_user, 'USAGE') THEN
+            RAISE EXCEPTION 'only the owner of % may load history', TG_TABLE_NAME
+                USING ERRCODE = 'insufficient_privilege';
+        END IF;
         RETURN NEW;
     END IF;
     -- The exception block is entered only when somebody else holds the lock.
@@ -44,14 +49,15 @@ BEGIN
         NEW.occurred_at := NEW.received_at;
     END IF;
     -- What a client sends for the decision is dropped, not trusted.
-    IF NEW.is_history
-        OR NEW.is_let_through IS DISTINCT FROM false
-        OR num_nonnulls(
+    IF (
+        NOT NEW.is_history
+        AND NOT NEW.is_let_through
+        AND num_nonnulls(
             NEW.fraud_flag, NEW.fraud_probability, NEW.model_version, NEW.scored_at, NEW.feature_values,
             NEW.unscored_reason, NEW.shadow_version, NEW.shadow_probability, NEW.shadow_feature_values,
             NEW.shadow_error
-        ) > 0
-    THEN
+        ) = 0
+    ) IS NOT TRUE THEN
         NEW.is_history := false;
         NEW.fraud_flag := NULL;
         NEW.fraud_probability := NULL;
@@ -120,10 +126,21 @@ BEGIN
 
     IF v.fraud_probability BETWEEN 0 AND 1 THEN
         NEW.fraud_probability := v.fraud_probability;
-        NEW.fraud_flag := CASE WHEN v.is_fraud THEN 'FRAUD' ELSE 'LEGITIMATE' END;
         NEW.model_version := v.model_version;
         NEW.feature_values := v.feature_values;
         NEW.scored_at := NEW.received_at;
+        NEW.fraud_flag := 'LEGITIMATE';
+        IF v.is_fraud THEN
+            -- A random share of the alerts is let through: what is always stopped is never found out, and the next model
+            -- would learn nothing about it. The probability stays; the flag, which applications act on, says LEGITIMATE.
+            -- Second opinions that older revisions wrote drop the mark: beside those nothing is let through.
+            NEW.is_let_through := random() < coalesce(
+                (SELECT s.share FROM scoring.let_through_shares AS s ORDER BY s.valid_from DESC LIMIT 1), 0
+            ) AND (v.knows_last_row OR v.has_second_opinion IS NOT TRUE) IS TRUE;
+            IF NOT NEW.is_let_through THEN
+                NEW.fraud_flag := 'FRAUD';
+            END IF;
+        END IF;
     ELSIF v.model_version IS NOT NULL THEN
         NEW.unscored_reason := scoring.decide_failure(
             'XX001', format(
@@ -132,6 +149,9 @@ BEGIN
         );
     ELSIF NEW.unscored_reason IS NULL THEN
         NEW.unscored_reason := scoring.decide_failure('NOMODEL', 'no model is deployed yet');
+    END IF;
+    IF v.has_second_opinion THEN
+        NEW.shadow_version := ''; -- fires shadow_on_insert, which puts something there or takes it away
     END IF;
     RETURN NEW;
 END

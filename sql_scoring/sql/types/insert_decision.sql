@@ -5,6 +5,8 @@ CREATE TYPE scoring.insert_decision AS (
     is_fraud boolean,
     model_version text,
     feature_values real[],
+    -- Whether the other of champion and challenger is asked as well.
+    has_second_opinion boolean,
     -- Not true: nobody looked, and the following are NULL. Otherwise they are NULL when the user has no row, and the
     -- totals also when that row has none.
     knows_last_row boolean,
