@@ -19,11 +19,11 @@ class ForestParameters:
     `max_rows_per_tree` bounds the time and memory of a fit on large windows.
     """
 
-    trees: int = 50
-    max_leaves: int = 64
-    min_rows_per_leaf: int = 10
+    trees: int = 32
+    max_leaves: int = 32
+    min_rows_per_leaf: int = 30
     features_per_split: float = 0.4
-    fraud_weight: float = 2.0
+    fraud_weight: float = 4.0
     max_rows_per_tree: int = 250_000
     seed: int = 0
 

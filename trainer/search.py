@@ -21,11 +21,12 @@ from trainer.dataset import Dataset, read_dataset
 from trainer.forest import ForestParameters, fit_forest, fraud_probability
 
 DEFAULT_TRIAL = "default"
-# Trees and leaves go together: 2 * leaves - 1 nodes a tree, 8,000 in all.
+# Trees and leaves go together: 2 * leaves - 1 nodes a tree, 8,000 in all. Small forests as well: each INSERT pays for
+# every tree and leaf.
 MAX_NODES = 8_000
-SHAPES = ((25, 160), (31, 128), (40, 96), (50, 64), (62, 64), (83, 48), (120, 32))
+SHAPES = ((20, 32), (25, 32), (50, 32), (25, 64), (50, 64), (83, 48), (40, 96), (31, 128))
 FEATURES_PER_SPLIT = (0.2, 0.3, 0.4, 0.5, 0.7)
-ROWS_PER_LEAF = (3, 5, 10, 20, 40)
+ROWS_PER_LEAF = (5, 10, 20, 30, 40, 60)
 FRAUD_WEIGHTS = (1.0, 2.0, 4.0, 8.0)
 ROWS_PER_TREE = (15_000, 30_000, 250_000)
 _EVERYTHING_KNOWN = timedelta(days=3650)
