@@ -85,19 +85,21 @@
     {%- endif %}
 {%- endmacro %}
 
-{# When the user was last there, if that lies in the window. #}
+{# When the user was last there, if that lies in the window. Beside running totals no row is later than the candidate, so
+   the newest row at the place is the one; a range in the index's condition would be asked of every row on a page. #}
 {% macro live_recency(feature, transactions) -%}
     {%- set key = pair_key(feature) -%}
     {%- if key or not totalled_features() -%}
     (
-                SELECT {{ minutes_since('e.occurred_at') }}
+                SELECT CASE WHEN e.occurred_at > {{ window_start(feature.window_hours) }} THEN {{ minutes_since('e.occurred_at') }} END
                 FROM {{ transactions }} AS e
                 WHERE e.user_id = p_user_id
                     {%- if key %}
                     AND e.{{ key }} = p_{{ key }}
                     {%- endif %}
-                    AND e.occurred_at > {{ window_start(feature.window_hours) }}
+                    {%- if not totalled_features() %}
                     AND e.occurred_at <= p_occurred_at
+                    {%- endif %}
                 ORDER BY e.occurred_at DESC
                 LIMIT 1
             )
