@@ -26,13 +26,14 @@ def write(document: dict[str, Any], folder: Path) -> Path:
         "## One call, and many rows",
         _functions(document),
         "![One call in a transaction of its own](calls.png)",
-        "Bulk: one statement over a table on one core, against `predict_proba` on the same rows, turn by turn.",
+        "Bulk: one statement over a table on one core, against `predict_proba` on the same rows, turn by turn; "
+        "planning the statement is part of it.",
         _table(
             ("forest", "rows", "µs a row", "scikit-learn", "ratio", "differing"),
             [
                 (
                     one["forest"],
-                    one["rows"],
+                    f"{one['rows']:,}",
                     f"{one['inline_us']:.2f}",
                     f"{one['scikit_learn_us']:.2f}",
                     f"{one['ratio']:.2f} ± {one['spread'] / 2:.2f}",
@@ -100,8 +101,10 @@ def goals(document: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     add(
         f"one call, {DEFAULT_FOREST}, against predict_proba of one row", "60× faster", ratio, ratio >= 60, "×"
     )
-    bulk = next(one["ratio"] for one in engine["bulk"] if one["forest"] == DEFAULT_FOREST)
-    add(f"bulk, {DEFAULT_FOREST}, against scikit-learn on one core", "at most 3×", bulk, bulk <= 3, "×")
+    for one in engine["bulk"]:
+        if one["forest"] == DEFAULT_FOREST:
+            name = f"bulk, {DEFAULT_FOREST}, {one['rows']:,} rows, against scikit-learn on one core"
+            add(name, "at most 3×", one["ratio"], one["ratio"] <= 3, "×")
     first = ours[DEFAULT_FOREST]
     add(
         "first call in a connection",

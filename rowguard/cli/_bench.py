@@ -54,7 +54,7 @@ def bench(
         if not api_only:
             with temporary_server() as server:
                 step("engine: layouts, peers, bulk")
-                options = ["--calls", calls, "--bulk-rows", "50000" if quick else "200000"]
+                options = ["--calls", calls]
                 options += ["--environments", str(home / "peers")] if peers else []
                 address = ("--database-url", server.url)
                 document["engine"] = _run("engine/layouts.py", *address, "--json", *options)

@@ -30,7 +30,6 @@ from sql_scoring.transpile._slots import SlotFormat, TreeBits, choose_format
 from sql_scoring.transpile._trees import Leaf
 
 # Thousands of instructions.
-_PER_CALL = 8.0
 _PER_GROUP = 1.0
 _PER_LOOP = 1.5
 _PER_LANE = 10.7  # build rank, row and AND
@@ -43,7 +42,12 @@ _PER_TERM_PART = 1.5  # and read one part of it
 _PER_SLOT = 0.22
 _PER_SLOT_PART = 0.65
 _PER_SLOT_TURN = 0.3
-MICROSECONDS_PER_THOUSAND = 0.06
+MICROSECONDS_PER_THOUSAND = 0.0535
+_MICROSECONDS_PER_CALL = 3.0
+# A look-up reaches into tables and masks that grow with the model's thresholds and leave the processor's caches.
+_MICROSECONDS_PER_LOOKUP_AND_THRESHOLD = 0.0131e-3
+_THRESHOLDS_OUT_OF_CACHE = 10_000
+_MOST_GROUPS = 3  # one, two or four: more have not paid since lanes share expressions
 # PL/pgSQL and the plan cache keep five copies of the text and two of the constants in it.
 MEMORY_PER_TEXT_BYTE = 6.2
 _TEXT_PER_START = 8
@@ -82,16 +86,25 @@ def memory_price(text_bytes: float, memory_weight: float) -> float:
 
 
 def plan_groups(
-    trees: list[list[Leaf]], *, text_budget: int, memory_weight: float, zero_is_nothing: bool
+    trees: list[list[Leaf]],
+    *,
+    text_budget: int,
+    memory_weight: float,
+    zero_is_nothing: bool,
+    thresholds: int | None = None,
 ) -> Plan:
-    """The cheapest plan that fits ``text_budget`` bytes, or UnsupportedModelError."""
+    """The cheapest plan that fits ``text_budget`` bytes, or UnsupportedModelError.
+
+    ``thresholds``: those of the whole model, if these trees are a part of it.
+    """
     planner = _Planner(trees, zero_is_nothing, memory_weight)
+    planner.thresholds = planner.count_thresholds() if thresholds is None else thresholds
     counts = [2**power for power in range(len(trees).bit_length())]
     if counts[-1] != len(trees):
         counts.append(len(trees))
     plans = [
         planner.plan(groups, blocks)
-        for groups in counts
+        for groups in counts[:_MOST_GROUPS]
         for blocks in counts
         if groups * blocks <= len(trees)
     ]
@@ -117,6 +130,11 @@ class _Planner:
             {feature: np.array(cuts) for feature, cuts in cuts_by_feature([tree]).items()} for tree in trees
         ]
         self._ranks: dict[tuple[int, int], dict[int, int]] = {}
+        self.thresholds = 0
+
+    def count_thresholds(self) -> int:
+        """The distinct thresholds of all trees and features."""
+        return sum(self.ranks(0, len(self._trees)).values())
 
     def ranks(self, first: int, past: int) -> dict[int, int]:
         """Ranks (missing included) of each feature used by trees ``first`` to ``past``."""
@@ -135,7 +153,7 @@ class _Planner:
         """The plan with that many groups of that many blocks each, equal in trees."""
         bounds = [len(self._trees) * number // (groups * blocks) for number in range(groups * blocks + 1)]
         plans: list[GroupPlan] = []
-        thousands, text = _PER_CALL, 0.0
+        thousands, text = 0.0, 0.0
         for number in range(groups):
             part = bounds[number * blocks : (number + 1) * blocks + 1]
             runs = list(itertools.pairwise(part))
@@ -150,9 +168,9 @@ class _Planner:
             mask = slots * slot_format.stride // 8
             lanes = min(
                 lane_plans(len(ranks)),
-                key=lambda one: self._price(*_lanes_cost(one, ranks, mask, blocks)),
+                key=lambda one: self._price(*self._lanes_cost(one, ranks, mask, blocks)),
             )
-            lanes_thousands, lanes_text = _lanes_cost(lanes, ranks, mask, blocks)
+            lanes_thousands, lanes_text = self._lanes_cost(lanes, ranks, mask, blocks)
             plans.append(GroupPlan(runs, slot_format, unroll, lanes))
             thousands += _PER_GROUP + sum_thousands + lanes_thousands
             text += lanes_text
@@ -160,10 +178,37 @@ class _Planner:
         text += _TEXT_PER_LEAF * sum(map(len, self._trees)) + 2 * sum(
             len(group.runs) * group.slot_format.stride for group in plans
         )
-        return Plan(plans, thousands * MICROSECONDS_PER_THOUSAND, int(text))
+        microseconds = _MICROSECONDS_PER_CALL + thousands * MICROSECONDS_PER_THOUSAND
+        return Plan(plans, microseconds, int(text))
 
     def _price(self, thousands: float, text: float) -> float:
         return thousands * MICROSECONDS_PER_THOUSAND + memory_price(text, self._memory_weight)
+
+    def _lanes_cost(
+        self, plan: LanePlan, ranks: dict[int, int], mask: int, blocks: int
+    ) -> tuple[float, float]:
+        """Thousands of instructions and bytes of text for finding and ANDing the masks of all features."""
+        head, lanes = shares(list(ranks), plan)
+        turns = len(lanes[0]) if lanes else 0
+        looked_up = len(head) + turns * len(lanes)
+        thousands = (len(head) + len(lanes)) * _PER_LANE
+        reached = min(self.thresholds, _THRESHOLDS_OUT_OF_CACHE) * _MICROSECONDS_PER_LOOKUP_AND_THRESHOLD
+        per_block = (
+            looked_up * (_PER_LOOKUP + reached / MICROSECONDS_PER_THOUSAND)
+            + turns * _PER_LANE_TURN
+            + _PER_BLOCK
+        )
+        per_block += (looked_up - len(head)) * mask * _PER_MASK_BYTE
+        thousands += blocks * per_block + (_PER_LOOP if turns > 1 else 0) + (_PER_LOOP if blocks > 1 else 0)
+        text = 0.0
+        for lane in (head, *lanes):
+            thresholds = sum(ranks[feature] for feature in lane)
+            text += _TEXT_PER_FEATURE + thresholds * _TEXT_PER_THRESHOLD
+            columns = (turns if lane is not head else 1) * thresholds
+            # With several blocks the table of columns leads to one of starts, else it holds the starts themselves.
+            text += columns * (_TEXT_PER_COLUMN if blocks > 1 else _TEXT_PER_START)
+            text += blocks * thresholds * _TEXT_PER_START if blocks > 1 else 0
+        return thousands, text
 
 
 def lane_plans(features: int) -> list[LanePlan]:
@@ -176,26 +221,6 @@ def lane_plans(features: int) -> list[LanePlan]:
         for lanes in sorted({1, 2, 3, 4, 6, 8, features - head})
         if 1 <= lanes <= max(1, features - head)
     ]
-
-
-def _lanes_cost(plan: LanePlan, ranks: dict[int, int], mask: int, blocks: int) -> tuple[float, float]:
-    """Thousands of instructions and bytes of text for finding and ANDing the masks of all features."""
-    head, lanes = shares(list(ranks), plan)
-    turns = len(lanes[0]) if lanes else 0
-    looked_up = len(head) + turns * len(lanes)
-    thousands = (len(head) + len(lanes)) * _PER_LANE
-    per_block = looked_up * _PER_LOOKUP + turns * _PER_LANE_TURN + _PER_BLOCK
-    per_block += (looked_up - len(head)) * mask * _PER_MASK_BYTE
-    thousands += blocks * per_block + (_PER_LOOP if turns > 1 else 0) + (_PER_LOOP if blocks > 1 else 0)
-    text = 0.0
-    for lane in (head, *lanes):
-        thresholds = sum(ranks[feature] for feature in lane)
-        text += _TEXT_PER_FEATURE + thresholds * _TEXT_PER_THRESHOLD
-        columns = (turns if lane is not head else 1) * thresholds
-        # With several blocks the table of columns leads to one of starts, else it holds the starts themselves.
-        text += columns * (_TEXT_PER_COLUMN if blocks > 1 else _TEXT_PER_START)
-        text += blocks * thresholds * _TEXT_PER_START if blocks > 1 else 0
-    return thousands, text
 
 
 def _slots_cost(slot_format: SlotFormat, slots: int, *, blocks: int, per_bit: float) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sql_scoring.transpile._blocks import MICROSECONDS_PER_THOUSAND, Plan, memory_price, plan_groups
+from sql_scoring.transpile._masks import cuts_by_feature
 from sql_scoring.transpile._regions import Question, Trees, answered, best_question
 
 _THOUSANDS_PER_QUESTION = 4.5
@@ -51,12 +52,15 @@ class Region:
 def plan_regions(trees: Trees, *, text_budget: int, memory_weight: float, zero_is_nothing: bool) -> Region:
     """The cheapest division found; raises UnsupportedModelError when none fits ``text_budget`` bytes."""
 
+    thresholds = sum(map(len, cuts_by_feature(trees).values()))
+
     def divided(trees: Trees, share: float, depth: int) -> Region:
         plan = plan_groups(
             trees,
             text_budget=text_budget,
             memory_weight=memory_weight / share,
             zero_is_nothing=zero_is_nothing,
+            thresholds=thresholds,
         )
         whole = Region(trees, plan)
         question = best_question(trees) if depth < _DEEPEST else None

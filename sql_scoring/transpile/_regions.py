@@ -10,7 +10,7 @@ A missing value fails every comparison, so it belongs to the upper side.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -33,12 +33,21 @@ def best_question(trees: Trees) -> Question | None:
     """The question that leaves the fewest leaves; None where none takes any away."""
     flat = [leaf for tree in trees for leaf in tree]
     weights = np.array([leaf.share for leaf in flat])
+    rows = {feature: row for row, feature in enumerate(sorted({f for leaf in flat for f in leaf.box}))}
+    lows = np.full((len(rows), len(flat)), -np.inf)
+    highs = np.full((len(rows), len(flat)), np.inf)
+    missings = np.full((len(rows), len(flat)), True)
+    for number, leaf in enumerate(flat):
+        for feature, box in leaf.box.items():
+            row = rows[feature]
+            if box.low is not None:
+                lows[row, number] = box.low
+            if box.high is not None:
+                highs[row, number] = box.high
+            missings[row, number] = box.missing
     best, fewest = None, float(len(flat))
-    for feature in sorted({feature for leaf in flat for feature in leaf.box}):
-        boxes = [leaf.box.get(feature, Interval()) for leaf in flat]
-        low = np.array([-np.inf if box.low is None else box.low for box in boxes])
-        high = np.array([np.inf if box.high is None else box.high for box in boxes])
-        missing = np.array([box.missing for box in boxes])
+    for feature, row in rows.items():
+        low, high, missing = lows[row], highs[row], missings[row]
         only_missing = low >= high
         low[only_missing], high[only_missing] = np.inf, -np.inf
         cuts = np.unique(np.concatenate([low, high]))
@@ -88,7 +97,7 @@ def answered(trees: Trees, question: Question, *, low: bool) -> Trees:
             # A leaf on both sides has its rows on both.
             split = _at_most(before, question.cut) and _above_or_missing(before, question.cut)
             part = (question.share if low else 1 - question.share) if split else 1.0
-            kept.append(replace(leaf, box=box, share=leaf.share * part))
+            kept.append(Leaf(leaf.value, box, leaf.share * part))
         found.append(kept)
     return found
 

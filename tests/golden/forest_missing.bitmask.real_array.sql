@@ -3,7 +3,7 @@ CREATE FUNCTION "scoring"."golden"(
 )
 RETURNS double precision
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-COST 125
+COST 240
 AS $rowguard$
 -- Probability of the second class, as RandomForestClassifier.predict_proba(X)[:, 1]
 -- trees: 3, leaves: 11, features: 3, layout: bitmask

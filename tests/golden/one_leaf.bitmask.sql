@@ -5,7 +5,7 @@ CREATE FUNCTION "scoring"."golden"(
 )
 RETURNS double precision
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-COST 65
+COST 186
 AS $rowguard$
 -- Probability of the second class, as RandomForestClassifier.predict_proba(X)[:, 1]
 -- trees: 2, leaves: 2, features: 3, layout: bitmask

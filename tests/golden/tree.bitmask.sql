@@ -5,7 +5,7 @@ CREATE FUNCTION "scoring"."golden"(
 )
 RETURNS double precision
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-COST 84
+COST 204
 AS $rowguard$
 -- Probability of the second class, as DecisionTreeClassifier.predict_proba(X)[:, 1]
 -- trees: 1, leaves: 3, features: 3, layout: bitmask
