@@ -13,5 +13,5 @@ SELECT
     t.user_amount_before,
     t.user_amount_squares_before,
     -- the transaction that wrote the row as it stands
-    t.xmin AS row_version
+    {{ 't.xmin' if var('row_versions') else "'0'::xid" }} AS row_version
 FROM {{ source('public', 'transactions') }} AS t

@@ -109,6 +109,21 @@ def test_without_a_note_everything_is_compared(migrated: Workspace, forgotten: s
     _assert_as_from_nothing(migrated)
 
 
+def test_without_versions_of_rows_everything_is_compared(migrated: Workspace) -> None:
+    """As on shards: what is new, gone or at another time is found."""
+    is_sharded = ("--vars", "{row_versions: false}")
+    run_dbt(["run", *is_sharded, "--select", "stg_transactions"], migrated.url, migrated.settings)
+    draw = random.Random(7)
+    _load(migrated, draw, 60)
+    _build(migrated, *is_sharded)
+    with migrated.connect() as connection:
+        _delete(connection, draw)
+        _change("occurred_at = occurred_at + interval '40 hours'")(connection, draw)
+        _insert_late(connection, draw)
+    _build(migrated, *is_sharded)
+    _assert_as_from_nothing(migrated, *is_sharded)
+
+
 def test_rows_that_a_build_lost_come_back(migrated: Workspace) -> None:
     """As many as are built and as many as were seen must agree; otherwise everything is compared."""
     _load(migrated, random.Random(6), 60)
@@ -142,9 +157,9 @@ def _build(workspace: Workspace, *arguments: str) -> None:
     run_dbt(["run", *arguments, *MODELS], workspace.url, workspace.settings)
 
 
-def _assert_as_from_nothing(workspace: Workspace) -> None:
+def _assert_as_from_nothing(workspace: Workspace, *arguments: str) -> None:
     built = [_training(workspace), _keys(workspace), _steps(workspace)]
-    _build(workspace, "--full-refresh")
+    _build(workspace, "--full-refresh", *arguments)
     assert built == [_training(workspace), _keys(workspace), _steps(workspace)]
 
 
@@ -203,6 +218,14 @@ def _delete(connection: psycopg.Connection, draw: random.Random) -> None:
     )
 
 
+def _give_away(connection: psycopg.Connection, draw: random.Random) -> None:
+    """Rows of another user: their findings go first, which name the row by its user."""
+    some = "transaction_id IN (SELECT t.transaction_id FROM transactions AS t ORDER BY hashint8extended(t.transaction_id, %s) LIMIT 2)"
+    seed = draw.randrange(1000)
+    connection.execute(f"DELETE FROM fraud_labels WHERE {some}".encode(), [seed])
+    connection.execute(f"UPDATE transactions SET user_id = user_id %% 6 + 1 WHERE {some}".encode(), [seed])
+
+
 def _relabel(connection: psycopg.Connection, draw: random.Random) -> None:
     """Findings that are changed in place, moved in time, and taken back."""
     some = "label_id IN (SELECT label_id FROM fraud_labels ORDER BY hashint8extended(label_id, %s) LIMIT 4)"
@@ -232,7 +255,7 @@ ACTS = [
     _change("amount = amount + 7"),
     _change("occurred_at = occurred_at + interval '40 hours'"),
     _change("occurred_at = occurred_at - interval '9 days'"),
-    _change("user_id = user_id %% 6 + 1", 2),
+    _give_away,
     _change("merchant_id = 2"),
     _change("merchant_id = NULL"),
     _change("location = 'FR'"),
