@@ -66,7 +66,7 @@ def write(document: dict[str, Any], folder: Path) -> Path:
     if "inserts" in document:
         parts += ["## Inserts", _inserts(document)]
     if "profile" in document:
-        parts += ["## One scored INSERT", *_profile(document), "![Growth with the table](table_size.png)"]
+        parts += ["## One scored INSERT", *_profile(document)]
     _draw(document, folder)
     page = folder / "README.md"
     page.write_text("\n\n".join(part for part in parts if part) + "\n")
@@ -192,16 +192,12 @@ def _profile(document: dict[str, Any]) -> list[str]:
         (one["section"], f"{one['microseconds']:.1f} ± {one['spread'] / 2:.1f}")
         for one in document["profile"]["profile"]
     ]
-    sizes = [
-        (f"{one['rows']:,}", f"{one['plain_us']:.0f}", f"{one['scored_us']:.0f}")
-        for one in document["profile"]["growth"]
-    ]
     return [
         "Timed inside the server, each section alone in transactions of its own, `synchronous_commit` off, without "
         "the client's round trip. The plain INSERT is the floor of the table, the one with a no-op trigger that of "
         "any trigger.",
         _table(("section", "µs"), sections),
-        _table(("rows in the table", "plain µs", "scored µs"), sizes),
+        "How it grows with the table: [the long run](longrun.md#an-insert-and-the-size-of-the-table).",
     ]
 
 
@@ -242,14 +238,6 @@ def _draw(document: dict[str, Any], folder: Path) -> None:
         axis.set(xlabel=varied, ylabel="µs, one call", ylim=(0, None))
         axis.legend(["measured", "predicted"])
     figure.savefig(folder / "growth.png", dpi=90)
-    if "profile" in document:
-        figure, axes = canvas(1)
-        line = document["profile"]["growth"]
-        for key in ("plain_us", "scored_us"):
-            axes[0].plot([one["rows"] for one in line], [one[key] for one in line], "o-", label=key[:-3])
-        axes[0].set(xscale="log", xlabel="rows in the table", ylabel="µs, one INSERT", ylim=(0, None))
-        axes[0].legend()
-        figure.savefig(folder / "table_size.png", dpi=90)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
