@@ -26,13 +26,14 @@ def write(document: dict[str, Any], folder: Path) -> Path:
         "## One call, and many rows",
         _functions(document),
         "![One call in a transaction of its own](calls.png)",
-        "Bulk: one statement over a table on one core, against `predict_proba` on the same rows, turn by turn.",
+        "Bulk: one statement over a table on one core, against `predict_proba` on the same rows, turn by turn; "
+        "planning the statement is part of it.",
         _table(
             ("forest", "rows", "µs a row", "scikit-learn", "ratio", "differing"),
             [
                 (
                     one["forest"],
-                    one["rows"],
+                    f"{one['rows']:,}",
                     f"{one['inline_us']:.2f}",
                     f"{one['scikit_learn_us']:.2f}",
                     f"{one['ratio']:.2f} ± {one['spread'] / 2:.2f}",
@@ -65,7 +66,7 @@ def write(document: dict[str, Any], folder: Path) -> Path:
     if "inserts" in document:
         parts += ["## Inserts", _inserts(document)]
     if "profile" in document:
-        parts += ["## One scored INSERT", *_profile(document), "![Growth with the table](table_size.png)"]
+        parts += ["## One scored INSERT", *_profile(document)]
     _draw(document, folder)
     page = folder / "README.md"
     page.write_text("\n\n".join(part for part in parts if part) + "\n")
@@ -100,8 +101,10 @@ def goals(document: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     add(
         f"one call, {DEFAULT_FOREST}, against predict_proba of one row", "60× faster", ratio, ratio >= 60, "×"
     )
-    bulk = next(one["ratio"] for one in engine["bulk"] if one["forest"] == DEFAULT_FOREST)
-    add(f"bulk, {DEFAULT_FOREST}, against scikit-learn on one core", "at most 3×", bulk, bulk <= 3, "×")
+    for one in engine["bulk"]:
+        if one["forest"] == DEFAULT_FOREST:
+            name = f"bulk, {DEFAULT_FOREST}, {one['rows']:,} rows, against scikit-learn on one core"
+            add(name, "at most 3×", one["ratio"], one["ratio"] <= 3, "×")
     first = ours[DEFAULT_FOREST]
     add(
         "first call in a connection",
@@ -189,16 +192,12 @@ def _profile(document: dict[str, Any]) -> list[str]:
         (one["section"], f"{one['microseconds']:.1f} ± {one['spread'] / 2:.1f}")
         for one in document["profile"]["profile"]
     ]
-    sizes = [
-        (f"{one['rows']:,}", f"{one['plain_us']:.0f}", f"{one['scored_us']:.0f}")
-        for one in document["profile"]["growth"]
-    ]
     return [
         "Timed inside the server, each section alone in transactions of its own, `synchronous_commit` off, without "
         "the client's round trip. The plain INSERT is the floor of the table, the one with a no-op trigger that of "
         "any trigger.",
         _table(("section", "µs"), sections),
-        _table(("rows in the table", "plain µs", "scored µs"), sizes),
+        "How it grows with the table: [the long run](longrun.md#an-insert-and-the-size-of-the-table).",
     ]
 
 
@@ -239,14 +238,6 @@ def _draw(document: dict[str, Any], folder: Path) -> None:
         axis.set(xlabel=varied, ylabel="µs, one call", ylim=(0, None))
         axis.legend(["measured", "predicted"])
     figure.savefig(folder / "growth.png", dpi=90)
-    if "profile" in document:
-        figure, axes = canvas(1)
-        line = document["profile"]["growth"]
-        for key in ("plain_us", "scored_us"):
-            axes[0].plot([one["rows"] for one in line], [one[key] for one in line], "o-", label=key[:-3])
-        axes[0].set(xscale="log", xlabel="rows in the table", ylabel="µs, one INSERT", ylim=(0, None))
-        axes[0].legend()
-        figure.savefig(folder / "table_size.png", dpi=90)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -40,7 +40,7 @@ def upgrade():
     op.execute("ALTER TABLE public.transactions ADD COLUMN chaos_note text DEFAULT 'x'")
     op.execute("CREATE INDEX chaos_idx ON public.transactions (user_id, received_at)")
     op.execute("CREATE OR REPLACE TRIGGER chaos AFTER INSERT ON public.transactions"
-               " FOR EACH STATEMENT EXECUTE FUNCTION scoring.keep_history_undecided()")
+               " FOR EACH ROW WHEN (false) EXECUTE FUNCTION scoring.fold_late_row()")
     op.execute("DROP TRIGGER chaos ON public.transactions")
 
 

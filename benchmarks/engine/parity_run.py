@@ -72,8 +72,8 @@ def random_model(seed: int) -> tuple[Any, float]:
     return model, missing
 
 
-def differing(connection: psycopg.Connection[Any], rows: Rows, expected: Rows) -> int:
-    """Rows whose score by ``pg_temp.model`` differs in any bit."""
+def differing(connection: psycopg.Connection[Any], rows: Rows, expected: Rows, *, array: bool) -> int:
+    """Rows whose score by ``pg_temp.model`` differs in any bit; it takes an array, or the features one by one."""
     connection.execute("TRUNCATE probe")
     with connection.cursor().copy("COPY probe FROM STDIN WITH (FORMAT BINARY)") as copy:
         copy.set_types(["int4", "float8[]"])
@@ -81,15 +81,15 @@ def differing(connection: psycopg.Connection[Any], rows: Rows, expected: Rows) -
             copy.write_row((number, [None if value != value and number % 2 else value for value in row]))
     # Unpacked into columns: so the bulk form is put in place, and the others are called.
     columns = ", ".join(f"v[{number}] AS f{number}" for number in range(1, rows.shape[1] + 1))
-    arguments = ", ".join(f"f{number}" for number in range(1, rows.shape[1] + 1))
+    arguments = "v" if array else ", ".join(f"f{number}" for number in range(1, rows.shape[1] + 1))
     query = (
-        f"SELECT pg_temp.model({arguments}) FROM (SELECT n, {columns} FROM probe OFFSET 0) AS p ORDER BY n"
+        f"SELECT pg_temp.model({arguments}) FROM (SELECT n, v, {columns} FROM probe OFFSET 0) AS p ORDER BY n"
     )
     found = np.array([score for (score,) in connection.execute(query.encode())])
     return int((found.view(np.int64) != expected.view(np.int64)).sum())
 
 
-def _text(model: Any, names: list[str], form: str, rng: np.random.Generator) -> str:
+def _text(model: Any, names: list[str], form: str, rng: np.random.Generator, *, array: bool) -> str:
     if form == BULK:
         rows = int(rng.choice([1, 10_000_000]))
         return transpile_for_bulk(
@@ -100,7 +100,8 @@ def _text(model: Any, names: list[str], form: str, rng: np.random.Generator) -> 
         feature_names=names,
         function_name="pg_temp.model",
         layout=next(layout for layout in LAYOUTS if layout == form),
-        memory_weight=float(rng.choice([0.0, 0.3, 3.0])),
+        memory_weight=float(rng.choice([0.0, 0.15, 3.0])),
+        arguments="array" if array else "columns",
     )
 
 
@@ -120,17 +121,19 @@ def run(connection: psycopg.Connection[Any], forests: int, rows_in_all: int, fir
         rng = np.random.default_rng(seed)
         for form in FORMS:
             names = [f"f{number}" for number in range(features)]
-            connection.execute(_text(model, names, form, rng).encode())
+            # Deployed models take an array.
+            array = form == "bitmask" and seed % 2 == 1
+            connection.execute(_text(model, names, form, rng, array=array).encode())
             left = int(rows_in_all / forests * SHARE_OF_ROWS[form])
             while left > 0:
                 count = min(left, BATCH_ROWS)
                 plain = random_rows(rng, count - count // 2, features, missing)
                 near = boundary_rows(model, count // 2, seed=int(rng.integers(2**31)))
                 rows = np.concatenate([plain, near])
-                wrong[form] += differing(connection, rows, reference_scores(model, rows))
+                wrong[form] += differing(connection, rows, reference_scores(model, rows), array=array)
                 compared[form] += count
                 left -= count
-            types = ", ".join(["double precision"] * features)
+            types = "double precision[]" if array else ", ".join(["double precision"] * features)
             connection.execute(f"DROP FUNCTION pg_temp.model({types})".encode())
         if (seed - first_seed + 1) % 10 == 0:
             done = seed - first_seed + 1

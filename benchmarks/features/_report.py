@@ -133,7 +133,7 @@ def page(found: Findings) -> str:
         "",
         "## The training set",
         "",
-        "Seconds, as dbt notes them for its nodes; two nodes at a time.",
+        "Seconds, as dbt notes them for its nodes; up to four nodes at a time.",
         "",
         *table(
             ["node", f"{found.history_rows:,} rows from nothing", f"{found.day_rows:,} rows of one more day"],
@@ -141,8 +141,9 @@ def page(found: Findings) -> str:
                 *((name, seconds, found.one_day.nodes.get(name)) for name, seconds in sorted(
                     found.whole.nodes.items(), key=lambda item: -item[1]) if seconds >= 0.2),
                 ("**all models and functions**", found.whole.models, found.one_day.models),
-                ("unit and data tests", found.whole.tests, found.one_day.tests),
+                ("data tests", found.whole.tests, found.one_day.tests),
                 ("`dbt build`, elapsed", found.whole.elapsed, found.one_day.elapsed),
+                ("`rowguard features`: running totals settled, dbt's start and build", found.whole.command, found.one_day.command),
             ],
         ),
         "",

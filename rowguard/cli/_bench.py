@@ -27,9 +27,6 @@ def bench(
     peers: Annotated[
         bool, typer.Option("--peers/--no-peers", help="Install and measure orbital and SKompiler too.")
     ] = True,
-    largest: Annotated[
-        bool, typer.Option("--largest", help="Grow the table to ten million rows; takes much longer.")
-    ] = False,
     output: Annotated[
         Path | None,
         typer.Option(help="Folder of the report; docs/benchmarks, for --quick .rowguard/bench/report."),
@@ -54,7 +51,7 @@ def bench(
         if not api_only:
             with temporary_server() as server:
                 step("engine: layouts, peers, bulk")
-                options = ["--calls", calls, "--bulk-rows", "50000" if quick else "200000"]
+                options = ["--calls", calls]
                 options += ["--environments", str(home / "peers")] if peers else []
                 address = ("--database-url", server.url)
                 document["engine"] = _run("engine/layouts.py", *address, "--json", *options)
@@ -63,10 +60,8 @@ def bench(
             if inserts:
                 step("inserts: scored against plain")
                 document["inserts"] = _run("inserts/run.py", *(("2", "2") if quick else ("8", "5")))
-                step("inserts: profile, growth with the table")
-                sizes = ["200000"] if quick else ["10000", "100000", "1000000"]
-                sizes += ["10000000"] if largest else []
-                document["profile"] = _run("inserts/sections.py", calls, *sizes)
+                step("inserts: profile")
+                document["profile"] = _run("inserts/sections.py", calls)
             step("report")
             document |= _run_report(document, folder)
         if api_only or inserts:

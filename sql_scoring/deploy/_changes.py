@@ -65,6 +65,11 @@ class Workbench:
             after,
             subject=subject,
             creates_function=creates_function,
+            insert_features=frozenset(
+                model.feature_hash
+                for model in after.versions().values()
+                if _has_feature_function(self.driver, "insert_feature_values", model.feature_hash)
+            ),
             steps=steps,
             note=note,
         )
@@ -219,14 +224,18 @@ def require_feature_function(connection: psycopg.Connection, record: registry.Mo
     """Raises:
     FeatureMismatchError: the live function of the model's own feature list is not built here.
     """
-    hash8 = record.feature_hash[:8]
-    row = connection.execute(
-        read_sql(registry.QUERIES, "feature_function").encode(), {"hash8": hash8}
-    ).fetchone()
-    if not (row and row[0]):
+    if not _has_feature_function(connection, "live_feature_values", record.feature_hash):
         raise FeatureMismatchError(
-            f"{record.version} needs the feature function of list {hash8}, which is not built here; retrain"
+            f"{record.version} needs the feature function of list {record.feature_hash[:8]}, "
+            "which is not built here; retrain"
         )
+
+
+def _has_feature_function(connection: psycopg.Connection, name: str, feature_hash: str) -> bool:
+    row = connection.execute(
+        read_sql(registry.QUERIES, "feature_function").encode(), {"name": name, "hash8": feature_hash[:8]}
+    ).fetchone()
+    return bool(row and row[0])
 
 
 def _require_features(

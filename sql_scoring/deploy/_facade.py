@@ -29,6 +29,32 @@ def facade(model: ModelRecord | None, challenger: ModelRecord | None = None) -> 
     return read_sql(TEMPLATES, "facade").format(**_names(model), canary=canary)
 
 
+def insert_facade(
+    model: ModelRecord | None,
+    challenger: ModelRecord | None = None,
+    *,
+    insert_features: frozenset[str] = frozenset(),
+) -> str:
+    """The function that the trigger calls: bound like `facade`, where each list has a function for it, else by way of
+    that facade.
+
+    Args:
+        insert_features: hashes of the feature lists that have `features.insert_feature_values_<hash>`.
+    """
+    canary = challenger if challenger is not None and challenger.canary_percent else None
+    deciding = [one for one in (model, canary) if one is not None]
+    if model is None or not {one.feature_hash for one in deciding} <= insert_features:
+        return read_sql(SQL_DIR / "functions", "decide_insert")
+    share = ""
+    if canary is not None:
+        share = read_sql(TEMPLATES, "canary_insert").format(**_names(canary), slots=canary_slots(canary))
+    return read_sql(TEMPLATES, "decide_insert").format(
+        **_names(model),
+        canary=share,
+        second_opinion="" if challenger is None else "    v.has_second_opinion := true;\n",
+    )
+
+
 def shadow(champion: ModelRecord | None, challenger: ModelRecord | None) -> str:
     """The trigger function that puts the other model's score on the row, or none without a challenger."""
     if champion is None or challenger is None:

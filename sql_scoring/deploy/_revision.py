@@ -11,7 +11,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from rowguard.sql_files import read_sql
-from sql_scoring.deploy._facade import facade, literal, shadow
+from sql_scoring.deploy._facade import facade, insert_facade, literal, shadow
 from sql_scoring.registry import ModelRecord
 
 ROLLED_BACK = "rollback of"  # begins the reason of a model that was taken back
@@ -81,6 +81,7 @@ def revision_text(
     *,
     subject: ModelRecord,
     creates_function: bool,
+    insert_features: frozenset[str] = frozenset(),
     steps: int = 1,
     note: str = "",
 ) -> RevisionText:
@@ -89,6 +90,7 @@ def revision_text(
     Args:
         kind: as in `scoring.model_revisions`.
         subject: the model that the revision is about; its scoring function is created when `creates_function`.
+        insert_features: hashes of the feature lists that have a function for the trigger; see `insert_facade`.
         note: is added to the subject's reason, such as why it was forced.
     """
     if after.champion is None:
@@ -111,13 +113,14 @@ def revision_text(
             version=subject.version,
             register=_register(subject) if creates_function else "",
             states=_states(before, after, leaving, reason + (f"; {note}" if note else ""), stamp=True),
-            facades=_facades(before, after),
+            facades=_facades(before, after, insert_features),
         ),
         "downgrade.sql": _template("downgrade").format(
             kind=kind,
             version=subject.version,
             states=_states(after, before, back, "the revision after it was taken back", stamp=False),
-            facades=_facades(after, before),
+            # Older revisions know no decide_insert: it has to follow their facade when they are taken back as well.
+            facades=_facades(after, before, frozenset()),
             drop_function=drop,
         ),
     }
@@ -195,8 +198,11 @@ def _state(model: ModelRecord, state: str, reason: str, *, stamp: bool = False) 
     )
 
 
-def _facades(before: Standing, after: Standing) -> str:
-    parts = [facade(after.champion, after.challenger)]
+def _facades(before: Standing, after: Standing, insert_features: frozenset[str]) -> str:
+    parts = [
+        facade(after.champion, after.challenger),
+        insert_facade(after.champion, after.challenger, insert_features=insert_features),
+    ]
     if before.challenger or after.challenger:
         parts.append(shadow(after.champion, after.challenger))
     return "\n".join(parts)

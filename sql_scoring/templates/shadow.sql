@@ -6,11 +6,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    NEW.is_let_through := false;
     NEW.shadow_version := NULL;
-    NEW.shadow_probability := NULL;
-    NEW.shadow_feature_values := NULL;
-    NEW.shadow_error := NULL;
     BEGIN
         IF NEW.model_version = {champion_literal} THEN
 {by_challenger}

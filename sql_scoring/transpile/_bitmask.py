@@ -1,17 +1,23 @@
 """Layout ``bitmask``: the whole forest at once, in a few C-coded functions over big constants.
 
-One expression takes each feature's mask and ANDs them (see ``_masks``), and one short loop adds the values of
-the leaves that are left, in tree order (see ``_slots``). What a fresh transaction has to build again is a few
-expressions, however large the forest is. Trees may be divided into groups and blocks (see ``_blocks``).
+One loop takes each feature's mask and ANDs it to the others (see ``_masks`` and ``_lanes``), and one adds the
+values of the leaves that are left, in tree order (see ``_slots``). What a fresh transaction has to build again
+is a few expressions, however large the forest is and however many its features are. Trees may be divided into
+groups and blocks (see ``_blocks``).
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+
 from sql_scoring.transpile import _codegen as sql
-from sql_scoring.transpile._blocks import plan_groups
 from sql_scoring.transpile._interpreter import Body, Inputs
-from sql_scoring.transpile._masks import FeatureMasks, Group, build_group
-from sql_scoring.transpile._trees import TreeSum, leaf_value, leaves
+from sql_scoring.transpile._lanes import Lane, build_lanes
+from sql_scoring.transpile._masks import Group, build_group
+from sql_scoring.transpile._planning import Region, plan_regions
+from sql_scoring.transpile._slots import SlotFormat
+from sql_scoring.transpile._trees import TreeSum, leaves, splits
 
 _MISSING = sql.float_literal(float("nan"))
 
@@ -25,94 +31,182 @@ class BitmaskInterpreter:
 
     def interpret(self, model: TreeSum, inputs: Inputs) -> Body:
         """See the class."""
-        trees = [leaves(tree) for tree in model.trees]
         from_zero = model.divisor is not None
-        plan = plan_groups(
-            trees,
+        whole = plan_regions(
+            [leaves(tree) for tree in model.trees],
             text_budget=self._text_budget,
             memory_weight=self._memory_weight,
             zero_is_nothing=from_zero,
         )
-        code = sql.PlpgsqlGenerator()
-        thresholds = mask_bytes = 0
-        for group_plan in plan.groups:
-            blocks = [trees[first:past] for first, past in group_plan.runs]
-            group = build_group(blocks, group_plan.slot_format, group_plan.unroll, zero_is_nothing=from_zero)
-            if group.features:
-                _write_group(code, group, inputs)
-            else:
-                first, past = group_plan.runs[0][0], group_plan.runs[-1][1]
-                for tree in model.trees[first:past]:  # one leaf each
-                    code.assign("v_sum", f"v_sum {sql.ADD} {sql.float_literal(leaf_value(tree))}")
-            thresholds += sum(len(feature.thresholds) - 1 for feature in group.features)
-            mask_bytes += sum(feature.rows.size for feature in group.features)
+        used = sorted({split.feature for tree in model.trees for split in splits(tree)})
+        writer = _Writer(_Reader(inputs, used), zero_is_nothing=from_zero)
+        writer.region(whole)
         divided = "" if model.divisor is None else f" {sql.DIVIDE} {sql.float_literal(model.divisor)}"
-        code.line(f"RETURN v_sum{divided};")
+        writer.code.line(f"RETURN v_sum{divided};")
         start = 0.0 if from_zero else -0.0
-        blocks_note = sum(len(group.runs) for group in plan.groups)
+        groups = [group for region in whole.leaves() for group in region.plan.groups]
         return Body(
-            code.text(),
-            plan.microseconds,
+            writer.code.text(),
+            whole.microseconds,
             [
                 f"v_sum double precision := {sql.float_literal(start)};",
                 "v_mask bit varying;",
-                "v_rank integer[];",
+                *writer.reader.declarations,
             ],
             [
-                f"groups: {len(plan.groups)}, blocks: {blocks_note}, thresholds: {thresholds}, "
-                f"masks: {mask_bytes} bytes"
+                f"regions: {len(whole.leaves())}, groups: {len(groups)}, "
+                f"blocks: {sum(len(group.runs) for group in groups)}, thresholds: {writer.thresholds}, "
+                f"masks: {writer.mask_bytes} bytes"
             ],
         )
 
 
-def _write_group(code: sql.PlpgsqlGenerator, group: Group, inputs: Inputs) -> None:
-    ranks = [_rank(table, inputs) for table in group.features]
-    looped = group.blocks > 1
-    if looped:
-        code.assign("v_rank", "ARRAY[\n    " + ",\n    ".join(ranks) + "\n  ]")
-        code.open_loop("v_block", 1, group.blocks, 1)
-    masks = []
-    for number, (table, rank) in enumerate(zip(group.features, ranks, strict=True), start=1):
-        if looped:
-            starts = [list(map(str, row)) for row in table.starts.tolist()]
-            start = f"({sql.table_literal(starts, 'integer', first=(1, 0))})[v_block][v_rank[{number}]]"
+class _Reader:
+    """Reads features in a loop: from the array argument, or from an array of the columns that the model uses."""
+
+    def __init__(self, inputs: Inputs, used: list[int]) -> None:
+        self._inputs = inputs
+        self._used = used
+        self.declarations: list[str] = []
+
+    def one(self, feature: int) -> str:
+        """A feature by its number, a float8."""
+        return self._inputs.read(feature)
+
+    def unchanged(self, feature: int) -> str:
+        """The same as it comes, which for comparing with a float8 is good enough."""
+        return self._inputs.unchanged(feature)
+
+    def indexed(self, index: str) -> str:
+        """The feature at a place that is reckoned when the function runs; past the end it is missing."""
+        if self._inputs.array:
+            return self._inputs.element(index)
+        if not self.declarations:
+            columns = ", ".join(map(self.one, self._used))
+            self.declarations.append(f"v_input double precision[] := ARRAY[{columns}];")
+        return f"v_input[{index}]"
+
+    def places(self, features: Sequence[int]) -> list[int]:
+        """Where ``indexed`` finds features."""
+        if self._inputs.array:
+            return [feature + 1 for feature in features]
+        return [self._used.index(feature) + 1 for feature in features]
+
+
+class _Writer:
+    """Writes regions, and counts what it wrote."""
+
+    def __init__(self, reader: _Reader, *, zero_is_nothing: bool) -> None:
+        self.code = sql.PlpgsqlGenerator()
+        self.reader = reader
+        self._zero_is_nothing = zero_is_nothing
+        self.thresholds = 0
+        self.mask_bytes = 0
+
+    def region(self, region: Region) -> None:
+        """``v_sum`` becomes the sum over all trees."""
+        if region.question is not None and region.low is not None and region.high is not None:
+            feature, cut = region.question.feature, region.question.cut
+            self.code.open_if(f"{self.reader.unchanged(feature)} {sql.AT_MOST} {sql.float_literal(cut)}")
+            self.region(region.low)
+            self.code.otherwise()
+            self.region(region.high)
+            self.code.close_if()
+            return
+        for plan in region.plan.groups:
+            blocks = [region.trees[first:past] for first, past in plan.runs]
+            group = build_group(blocks, plan.slot_format, plan.unroll, zero_is_nothing=self._zero_is_nothing)
+            if group.features:
+                head, lanes = build_lanes(group.features, plan.lanes)
+                self._masks(group, head, lanes)
+                _write_sum(self.code, group)
+                self.thresholds += sum(len(feature.thresholds) - 1 for feature in group.features)
+                self.mask_bytes += sum(feature.rows.size for feature in group.features)
+            else:
+                for tree in itertools.chain.from_iterable(blocks):  # one leaf each
+                    self.code.assign("v_sum", f"v_sum {sql.ADD} {sql.float_literal(tree[0].value)}")
+
+    def _masks(self, group: Group, head: Lane | None, lanes: list[Lane]) -> None:
+        """``v_mask`` becomes the AND of all features' masks, block by block where there are several."""
+        code, reader = self.code, self.reader
+        if group.blocks > 1:
+            code.open_loop("v_block", 1, group.blocks)
+        if head is None:
+            code.assign("v_mask", sql.bit_literal(b"\xff" * (group.width // 8)))
         else:
-            start = f"{rank} {sql.MULTIPLY} {group.width} {sql.ADD} 1"
-        rows = sql.bit_literal(table.rows.tobytes())
-        masks.append(f"pg_catalog.substring({rows}, {start}, {group.width})")
-    code.assign("v_mask", f"\n    {sql.BIT_AND} ".join(masks))
-    _write_sum(code, group, "[v_block]" if looped else "")
-    if looped:
-        code.close_loop()
+            code.assign("v_mask", _mask(head, reader.one(head.features[0]), "1", 1, group))
+        if not lanes:
+            return
+        turns = lanes[0].turns
+        first = reader.places(lanes[0].features)[0] if turns > 1 else 1
+        if turns > 1:
+            code.open_loop("v_turn", first, first + turns - 1)
+        masks = [
+            _mask(lane, _read(lane, reader, first), "v_turn" if turns > 1 else "1", first, group)
+            for lane in lanes
+        ]
+        code.assign("v_mask", f"\n    {sql.BIT_AND} ".join(["v_mask", *masks]))
+        if turns > 1:
+            code.close_loop()
 
 
-def _rank(table: FeatureMasks, inputs: Inputs) -> str:
-    """Text of the feature's rank: from 0, the last one when it is missing."""
-    value = f"COALESCE({inputs.read(table.feature)}, {_MISSING})"
-    return f"pg_catalog.width_bucket({value}, {sql.float_array_literal(table.thresholds)})"
+def _read(lane: Lane, reader: _Reader, first: int) -> str:
+    """Text of the feature of this turn; turns are counted from ``first``."""
+    if lane.turns == 1:
+        return reader.one(lane.features[0])
+    places = reader.places(lane.features)
+    if places == list(range(places[0], places[0] + len(places))):
+        shift = places[0] - first
+        return reader.indexed(f"v_turn {sql.ADD} {shift}" if shift else "v_turn")
+    return reader.indexed(f"({sql.list_literal(places, 'integer', first=first)})[v_turn]")
 
 
-def _write_sum(code: sql.PlpgsqlGenerator, group: Group, block: str) -> None:
+def _mask(lane: Lane, value: str, turn: str, first: int, group: Group) -> str:
+    """Text of one feature's mask."""
+    rank = (
+        f"pg_catalog.width_bucket(COALESCE({value}, {_MISSING}), {sql.float_array_literal(lane.thresholds)})"
+    )
+    columns = lane.columns if group.blocks > 1 else lane.starts[0][lane.columns]
+    table = [list(map(str, row)) for row in columns.tolist()]
+    start = f"({sql.table_literal(table, 'integer', first=(first, 0))})[{turn}][{rank}]"
+    if group.blocks > 1:
+        starts = [list(map(str, row)) for row in lane.starts.tolist()]
+        start = f"({sql.table_literal(starts, 'integer', first=(1, 0))})[v_block][{start}]"
+    return f"pg_catalog.substring({sql.bit_literal(lane.rows.tobytes())}, {start}, {group.width})"
+
+
+def _write_sum(code: sql.PlpgsqlGenerator, group: Group) -> None:
+    """The values of the leaves that are left are added to ``v_sum``; this ends the loop over the blocks."""
     slot_format = group.slot_format
     turn = slot_format.stride * group.unroll
     rows = [list(map(sql.float_text, row)) for row in group.values.tolist()]
-    kind = slot_format.integer_type
     code.open_loop("v_bit", 1, group.width - turn + 1, turn)
     terms = ["v_sum"]
     for number in range(group.unroll):
         # Values as far into the array as this term's slots are into the mask: the index needs no addition.
         shift = number * slot_format.stride
-        start = f"v_bit {sql.ADD} {shift}" if shift else "v_bit"
         shifted = [_every(row, shift, slot_format.stride, turn) for row in rows]
-        if block:
-            values = sql.table_literal(shifted, "float", first=(1, 1))
+        lowest = 1 + slot_format.lowest
+        if group.blocks > 1:
+            values = sql.table_literal(shifted, "float", first=(1, lowest))
         else:
-            values = "'{" + ",".join(shifted[0]) + "}'::float[]"
-        slot = f"pg_catalog.substring(v_mask, {start}, {slot_format.read})::{kind}"
-        leaf = f"pg_catalog.mod({slot}, {slot_format.prime}::{kind})"
-        terms.append(f"({values}){block}[v_bit {sql.ADD} {leaf}]")
+            values = sql.list_literal(shifted[0], "float", first=lowest)
+        block = "[v_block]" if group.blocks > 1 else ""
+        terms.append(f"({values}){block}[v_bit {sql.ADD} {_hash(slot_format, shift)}]")
     code.assign("v_sum", f"\n      {sql.ADD} ".join(terms))
     code.close_loop()
+    if group.blocks > 1:
+        code.close_loop()
+
+
+def _hash(slot_format: SlotFormat, shift: int) -> str:
+    """Text of the hash of the slot that stands ``shift`` bits past ``v_bit``."""
+    kind = slot_format.integer_type
+    parts = []
+    for first in range(shift, shift + slot_format.parts * slot_format.read, slot_format.read):
+        start = f"v_bit {sql.ADD} {first}" if first else "v_bit"
+        parts.append(f"pg_catalog.substring(v_mask, {start}, {slot_format.read})::{kind}")
+    return f"pg_catalog.mod({f' {sql.SUBTRACT} '.join(parts)}, {slot_format.prime}::{kind})"
 
 
 def _every(row: list[str], shift: int, stride: int, turn: int) -> list[str]:

@@ -7,34 +7,51 @@ Masks grow with leaves times distinct thresholds. Two ways divide them:
 * *blocks* within a group, which a loop visits with the same expressions: a table leads from the group's rank
   to the block's row. A further block costs little time, but tables grow with blocks times thresholds.
 
+Within a group the features are divided into lanes (see ``_lanes``), and the leaves into slots (see ``_slots``).
+
 The price of a plan is its predicted time for one call in a fresh transaction, plus ``memory_weight``
-microseconds for each megabyte of a backend's memory. All constants are measured (``benchmarks/engine``); only
-their ratios matter here.
+microseconds for each megabyte of a backend's memory. The time is reckoned in thousands of instructions, which
+callgrind counts to the last one (``benchmarks/inserts/instructions.py`` shows how).
 """
 
 from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from rowguard.errors import UnsupportedModelError
+from sql_scoring.transpile._lanes import LanePlan, shares
 from sql_scoring.transpile._masks import cuts_by_feature
 from sql_scoring.transpile._slots import SlotFormat, TreeBits, choose_format
 from sql_scoring.transpile._trees import Leaf
 
-MICROSECONDS_PER_CALL = 3.0
-MICROSECONDS_PER_GROUP_FEATURE = 0.75  # build and run rank, row and AND in one expression
-MICROSECONDS_PER_BLOCK_FEATURE = 0.17  # one more row and AND with expressions that stand already
-MICROSECONDS_PER_MASK_BYTE = 0.0009  # copy and AND
-MICROSECONDS_PER_SLOT = 0.12
-MICROSECONDS_PER_LOOP_TURN = 0.06
-MICROSECONDS_PER_LOOP_TERM = 0.9  # build the expressions that read one slot
+# Thousands of instructions.
+_PER_GROUP = 1.0
+_PER_LOOP = 1.5
+_PER_LANE = 10.7  # build rank, row and AND
+_PER_LOOKUP = 1.4  # rank, row and AND of a feature with expressions that stand already, bytes aside
+_PER_LANE_TURN = 0.8
+_PER_BLOCK = 0.5
+_PER_MASK_BYTE = 0.0113  # copy and AND
+_PER_TERM = 6.5  # build the expressions that look up one slot
+_PER_TERM_PART = 1.5  # and read one part of it
+_PER_SLOT = 0.22
+_PER_SLOT_PART = 0.65
+_PER_SLOT_TURN = 0.3
+MICROSECONDS_PER_THOUSAND = 0.0535
+_MICROSECONDS_PER_CALL = 3.0
+# A look-up reaches into tables and masks that grow with the model's thresholds and leave the processor's caches.
+_MICROSECONDS_PER_LOOKUP_AND_THRESHOLD = 0.0131e-3
+_THRESHOLDS_OUT_OF_CACHE = 10_000
+_MOST_GROUPS = 3  # one, two or four: more have not paid since lanes share expressions
 # PL/pgSQL and the plan cache keep five copies of the text and two of the constants in it.
 MEMORY_PER_TEXT_BYTE = 6.2
-_TEXT_PER_START = 7
+_TEXT_PER_START = 8
+_TEXT_PER_COLUMN = 5
 _TEXT_PER_THRESHOLD = 19
 _TEXT_PER_LEAF = 20
 _TEXT_PER_FEATURE = 400
@@ -47,6 +64,7 @@ class GroupPlan:
     runs: list[tuple[int, int]]
     slot_format: SlotFormat
     unroll: int
+    lanes: LanePlan
 
 
 @dataclass(frozen=True)
@@ -59,20 +77,34 @@ class Plan:
 
     def price(self, memory_weight: float) -> float:
         """Microseconds, with memory turned into them."""
-        return self.microseconds + memory_weight * self.text_bytes * MEMORY_PER_TEXT_BYTE / 1e6
+        return self.microseconds + memory_price(self.text_bytes, memory_weight)
+
+
+def memory_price(text_bytes: float, memory_weight: float) -> float:
+    """Microseconds that the memory of so much text is worth."""
+    return memory_weight * text_bytes * MEMORY_PER_TEXT_BYTE / 1e6
 
 
 def plan_groups(
-    trees: list[list[Leaf]], *, text_budget: int, memory_weight: float, zero_is_nothing: bool
+    trees: list[list[Leaf]],
+    *,
+    text_budget: int,
+    memory_weight: float,
+    zero_is_nothing: bool,
+    thresholds: int | None = None,
 ) -> Plan:
-    """The cheapest plan that fits ``text_budget`` bytes, or UnsupportedModelError."""
-    planner = _Planner(trees, zero_is_nothing)
+    """The cheapest plan that fits ``text_budget`` bytes, or UnsupportedModelError.
+
+    ``thresholds``: those of the whole model, if these trees are a part of it.
+    """
+    planner = _Planner(trees, zero_is_nothing, memory_weight)
+    planner.thresholds = planner.count_thresholds() if thresholds is None else thresholds
     counts = [2**power for power in range(len(trees).bit_length())]
     if counts[-1] != len(trees):
         counts.append(len(trees))
     plans = [
         planner.plan(groups, blocks)
-        for groups in counts
+        for groups in counts[:_MOST_GROUPS]
         for blocks in counts
         if groups * blocks <= len(trees)
     ]
@@ -90,13 +122,19 @@ def plan_groups(
 class _Planner:
     """Predicts plans, remembering what it counted per part of the trees."""
 
-    def __init__(self, trees: list[list[Leaf]], zero_is_nothing: bool) -> None:
+    def __init__(self, trees: list[list[Leaf]], zero_is_nothing: bool, memory_weight: float) -> None:
         self._trees = trees
+        self._memory_weight = memory_weight
         self._leaves = [TreeBits.of(tree, zero_is_nothing=zero_is_nothing) for tree in trees]
         self._cuts: list[dict[int, npt.NDArray[np.float64]]] = [
             {feature: np.array(cuts) for feature, cuts in cuts_by_feature([tree]).items()} for tree in trees
         ]
         self._ranks: dict[tuple[int, int], dict[int, int]] = {}
+        self.thresholds = 0
+
+    def count_thresholds(self) -> int:
+        """The distinct thresholds of all trees and features."""
+        return sum(self.ranks(0, len(self._trees)).values())
 
     def ranks(self, first: int, past: int) -> dict[int, int]:
         """Ranks (missing included) of each feature used by trees ``first`` to ``past``."""
@@ -115,42 +153,92 @@ class _Planner:
         """The plan with that many groups of that many blocks each, equal in trees."""
         bounds = [len(self._trees) * number // (groups * blocks) for number in range(groups * blocks + 1)]
         plans: list[GroupPlan] = []
-        microseconds, text = MICROSECONDS_PER_CALL, 0.0
+        thousands, text = 0.0, 0.0
         for number in range(groups):
             part = bounds[number * blocks : (number + 1) * blocks + 1]
             runs = list(itertools.pairwise(part))
-            group_ranks = self.ranks(part[0], part[-1])
-            features = len(group_ranks)
+            ranks = self.ranks(part[0], part[-1])
+            per_bit = len(ranks) * _PER_MASK_BYTE / 8
             slot_format = choose_format(
-                self._leaves[part[0] : part[-1]],
-                slot_weight=MICROSECONDS_PER_SLOT + MICROSECONDS_PER_LOOP_TURN / 2,
-                bit_weight=MICROSECONDS_PER_MASK_BYTE / 8 * features,
+                self._leaves[part[0] : part[-1]], partial(_slots_cost, blocks=blocks, per_bit=per_bit)
             )
-            per_block = [sum(map(slot_format.slots_for, self._leaves[first:past])) for first, past in runs]
-            unroll = _unroll(max(per_block), blocks)
-            slots = -(-max(per_block) // unroll) * unroll
-            plans.append(GroupPlan(runs, slot_format, unroll))
+            per_block = max(sum(map(slot_format.slots_for, self._leaves[first:past])) for first, past in runs)
+            sum_thousands, unroll = _sum_cost(slot_format, per_block * blocks, blocks)
+            slots = -(-per_block // unroll) * unroll
             mask = slots * slot_format.stride // 8
-            microseconds += features * MICROSECONDS_PER_GROUP_FEATURE + unroll * MICROSECONDS_PER_LOOP_TERM
-            per_mask = MICROSECONDS_PER_BLOCK_FEATURE + mask * MICROSECONDS_PER_MASK_BYTE
-            microseconds += blocks * features * per_mask
-            microseconds += blocks * slots * (MICROSECONDS_PER_SLOT + MICROSECONDS_PER_LOOP_TURN / unroll)
+            lanes = min(
+                lane_plans(len(ranks)),
+                key=lambda one: self._price(*self._lanes_cost(one, ranks, mask, blocks)),
+            )
+            lanes_thousands, lanes_text = self._lanes_cost(lanes, ranks, mask, blocks)
+            plans.append(GroupPlan(runs, slot_format, unroll, lanes))
+            thousands += _PER_GROUP + sum_thousands + lanes_thousands
+            text += lanes_text
             text += 2 * mask * sum(sum(self.ranks(first, past).values()) for first, past in runs)
-            text += _TEXT_PER_THRESHOLD * sum(group_ranks.values()) + _TEXT_PER_FEATURE * features
-            text += _TEXT_PER_START * blocks * sum(group_ranks.values()) if blocks > 1 else 0
         text += _TEXT_PER_LEAF * sum(map(len, self._trees)) + 2 * sum(
             len(group.runs) * group.slot_format.stride for group in plans
         )
+        microseconds = _MICROSECONDS_PER_CALL + thousands * MICROSECONDS_PER_THOUSAND
         return Plan(plans, microseconds, int(text))
 
+    def _price(self, thousands: float, text: float) -> float:
+        return thousands * MICROSECONDS_PER_THOUSAND + memory_price(text, self._memory_weight)
 
-def _unroll(slots: int, blocks: int) -> int:
-    """Slots per turn of the loop: fewer turns against larger expressions to build."""
-    candidates = (1, 2, 3, 4, 6, 8)
+    def _lanes_cost(
+        self, plan: LanePlan, ranks: dict[int, int], mask: int, blocks: int
+    ) -> tuple[float, float]:
+        """Thousands of instructions and bytes of text for finding and ANDing the masks of all features."""
+        head, lanes = shares(list(ranks), plan)
+        turns = len(lanes[0]) if lanes else 0
+        looked_up = len(head) + turns * len(lanes)
+        thousands = (len(head) + len(lanes)) * _PER_LANE
+        reached = min(self.thresholds, _THRESHOLDS_OUT_OF_CACHE) * _MICROSECONDS_PER_LOOKUP_AND_THRESHOLD
+        per_block = (
+            looked_up * (_PER_LOOKUP + reached / MICROSECONDS_PER_THOUSAND)
+            + turns * _PER_LANE_TURN
+            + _PER_BLOCK
+        )
+        per_block += (looked_up - len(head)) * mask * _PER_MASK_BYTE
+        thousands += blocks * per_block + (_PER_LOOP if turns > 1 else 0) + (_PER_LOOP if blocks > 1 else 0)
+        text = 0.0
+        for lane in (head, *lanes):
+            thresholds = sum(ranks[feature] for feature in lane)
+            text += _TEXT_PER_FEATURE + thresholds * _TEXT_PER_THRESHOLD
+            columns = (turns if lane is not head else 1) * thresholds
+            # With several blocks the table of columns leads to one of starts, else it holds the starts themselves.
+            text += columns * (_TEXT_PER_COLUMN if blocks > 1 else _TEXT_PER_START)
+            text += blocks * thresholds * _TEXT_PER_START if blocks > 1 else 0
+        return thousands, text
+
+
+def lane_plans(features: int) -> list[LanePlan]:
+    """Every division into lanes worth a look; without features there is one that does nothing."""
+    if features == 0:
+        return [LanePlan(1, head=False)]
+    return [
+        LanePlan(lanes, head)
+        for head in (False, True)
+        for lanes in sorted({1, 2, 3, 4, 6, 8, features - head})
+        if 1 <= lanes <= max(1, features - head)
+    ]
+
+
+def _slots_cost(slot_format: SlotFormat, slots: int, *, blocks: int, per_bit: float) -> float:
+    """Thousands of instructions for so many slots, with those for carrying their bits through the ANDs."""
+    return _sum_cost(slot_format, slots, blocks)[0] + slots * slot_format.stride * per_bit
+
+
+def _sum_cost(slot_format: SlotFormat, slots: int, blocks: int) -> tuple[float, int]:
+    """Thousands of instructions for adding the values of all slots, and how many a turn of the loop reads.
+
+    More slots a turn are fewer turns against larger expressions to build.
+    """
+    slot = _PER_SLOT + slot_format.parts * _PER_SLOT_PART
+    term = _PER_TERM + slot_format.parts * _PER_TERM_PART
 
     def cost(unroll: int) -> float:
-        turns = blocks * -(-slots // unroll)
-        per_turn = MICROSECONDS_PER_LOOP_TURN + unroll * MICROSECONDS_PER_SLOT
-        return turns * per_turn + unroll * MICROSECONDS_PER_LOOP_TERM
+        turns = blocks * -(-slots // (blocks * unroll))
+        return _PER_LOOP + turns * (_PER_SLOT_TURN + unroll * slot) + unroll * term
 
-    return min(candidates, key=cost)
+    best = min((1, 2, 3, 4, 6, 8), key=cost)
+    return cost(best), best

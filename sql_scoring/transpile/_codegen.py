@@ -20,7 +20,7 @@ ABOVE = "OPERATOR(pg_catalog.>)"
 LESS = "OPERATOR(pg_catalog.<)"
 EQUAL = "OPERATOR(pg_catalog.=)"
 BIT_AND = "OPERATOR(pg_catalog.&)"
-MULTIPLY = "OPERATOR(pg_catalog.*)"
+SUBTRACT = "OPERATOR(pg_catalog.-)"
 
 
 def quote_identifier(name: str) -> str:
@@ -46,6 +46,12 @@ def float_literal(value: float) -> str:
 def float_array_literal(values: Iterable[float]) -> str:
     """A float8 array constant."""
     return "'{" + ",".join(map(float_text, values)) + "}'::float[]"
+
+
+def list_literal(values: Sequence[object], kind: str, *, first: int) -> str:
+    """An array constant whose subscripts start at ``first``."""
+    bounds = "" if first == 1 else f"[{first}:{first + len(values) - 1}]="
+    return f"'{bounds}{{{','.join(map(str, values))}}}'::{kind}[]"
 
 
 def table_literal(rows: Sequence[Sequence[str]], kind: str, *, first: tuple[int, int]) -> str:
@@ -98,9 +104,10 @@ class PlpgsqlGenerator:
         self._depth -= 1
         self.line("END IF;")
 
-    def open_loop(self, variable: str, first: int, last: int, step: int) -> None:
+    def open_loop(self, variable: str, first: int, last: int, step: int = 1) -> None:
         """Start a counted loop; ``last`` is included."""
-        self.line(f"FOR {variable} IN {first}..{last} BY {step} LOOP")
+        by = "" if step == 1 else f" BY {step}"
+        self.line(f"FOR {variable} IN {first}..{last}{by} LOOP")
         self._depth += 1
 
     def close_loop(self) -> None:

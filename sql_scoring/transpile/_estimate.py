@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rowguard.errors import UnsupportedModelError
-from sql_scoring.transpile._blocks import MEMORY_PER_TEXT_BYTE, plan_groups
+from sql_scoring.transpile._blocks import MEMORY_PER_TEXT_BYTE
+from sql_scoring.transpile._planning import plan_regions
 from sql_scoring.transpile._supported import assemble, check_supported
 from sql_scoring.transpile._transpile import DEFAULT_MEMORY_WEIGHT, DEFAULT_SIZE_BUDGET_BYTES, Layout
 from sql_scoring.transpile._trees import leaves, tree_sum
@@ -20,7 +21,7 @@ _CASE_MICROSECONDS_PER_NODE = 0.06
 _CASE_MICROSECONDS_PER_TEST = 0.02
 # The planner's constants weigh parts of a call against each other; this turns their sum into microseconds, and its
 # count of bytes into what a backend really holds. Fitted by benchmarks/engine/growth.py.
-_MEASURED_PER_PREDICTED = 0.61
+_MEASURED_PER_PREDICTED = 1.15
 _HELD_PER_PREDICTED = 1.04
 # Of the bitmask layout's first call in a transaction, what every further call in it still costs.
 _BITMASK_SHARE_WHEN_WARM = 0.5
@@ -47,7 +48,7 @@ def bitmask_cost(
 ) -> BitmaskCost:
     """Predict without writing the text; raises UnsupportedModelError as ``transpile`` does."""
     total = tree_sum(assemble(model))
-    plan = plan_groups(
+    plan = plan_regions(
         [leaves(tree) for tree in total.trees],
         text_budget=size_budget_bytes,
         memory_weight=memory_weight,

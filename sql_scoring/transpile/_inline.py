@@ -16,7 +16,6 @@ from m2cgen import ast
 from sql_scoring.transpile import _codegen as sql
 from sql_scoring.transpile._case import tree_expression
 from sql_scoring.transpile._cells import (
-    MICROSECONDS_PER_NODE,
     MICROSECONDS_PER_TEST,
     Cell,
     cell_features,
@@ -39,7 +38,7 @@ class _PresentNames:
 
     def condition(self, split: Split, *, left: bool) -> str:
         """As ``BranchingInputs.condition``."""
-        name, cut = self._inputs.read(split.feature), sql.float_literal(split.cut)
+        name, cut = self._inputs.read(split.feature), _cut(split.cut)
         at_most, above = f"{name} {sql.AT_MOST} {cut}", f"{name} {sql.ABOVE} {cut}"
         if left:
             return f"({above}) IS NOT TRUE" if split.missing_left else at_most
@@ -53,7 +52,7 @@ class _AnyNames(_PresentNames):
         """As ``BranchingInputs.condition``."""
         if not split.missing_left:
             return super().condition(split, left=left)
-        name, cut = self._inputs.read(split.feature), sql.float_literal(split.cut)
+        name, cut = self._inputs.read(split.feature), _cut(split.cut)
         above = f"{name} {sql.ABOVE} {cut} AND {name} {sql.LESS} {_NAN}"
         return f"({above}) IS NOT TRUE" if left else above
 
@@ -87,7 +86,7 @@ class InlineInterpreter:
     def _cell(self, names: _PresentNames, inputs: Inputs, cell: Cell, divisor: float | None) -> str:
         if cell.feature is None or cell.low is None or cell.high is None:
             return self._sum(names, cell.trees, divisor)
-        name, cut = inputs.read(cell.feature), sql.float_literal(cell.cut)
+        name, cut = inputs.read(cell.feature), _cut(cell.cut)
         low = self._cell(names, inputs, cell.low, divisor)
         high = self._cell(names, inputs, cell.high, divisor)
         return f"CASE WHEN {name} {sql.AT_MOST} {cut} THEN\n{low}\nWHEN {name} {sql.ABOVE} {cut} THEN\n{high}\nEND"
@@ -102,9 +101,12 @@ class InlineInterpreter:
         return f"({total})\n{sql.DIVIDE} {sql.float_literal(divisor)}"
 
 
-def setup_microseconds(nodes: int) -> float:
-    """What a statement pays before its first row, for a function of so many branches."""
-    return MICROSECONDS_PER_NODE * nodes
+def _cut(value: float) -> str:
+    """A constant to compare a float8 with: of a literal without a type PostgreSQL takes the other side's.
+
+    A type's name would be looked up for each, which is a twelfth of all that planning takes.
+    """
+    return f"'{sql.float_text(value)}'"
 
 
 def _count(cell: Cell) -> int:

@@ -25,9 +25,15 @@ class Inputs:
 
     def read(self, feature: int) -> str:
         """Text of feature number ``feature`` (from 0), a float8 that may be NULL or NaN."""
-        if not self.array:
-            return f"${feature + 1}"
-        return f"$1[{feature + 1}]" + ("::float" if self.real else "")
+        return self.element(str(feature + 1)) if self.array else f"${feature + 1}"
+
+    def unchanged(self, feature: int) -> str:
+        """Text of a feature as the function is given it."""
+        return f"$1[{feature + 1}]" if self.array else f"${feature + 1}"
+
+    def element(self, index: str) -> str:
+        """Text of an element of the array argument."""
+        return f"$1[{index}]" + ("::float" if self.real else "")
 
 
 @dataclass(frozen=True)

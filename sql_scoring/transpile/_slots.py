@@ -1,9 +1,11 @@
 """How one set bit among many becomes a leaf's value in few steps.
 
-The leaves of a tree are bits of one or more *slots*, short runs of the mask that fit an integer. At run
-time a slot is read as an integer, which is zero or one power of two. Modulo a prime of which 2 is a
-primitive root the powers of two are all different, so ``slot mod prime`` is a perfect hash of the leaf, and
-the value stands at ``slot's first bit + hash`` in one array: no search for the bit, no table of positions.
+The leaves of a tree are bits of one or more *slots*, short runs of the mask that fit one or two integers. At
+run time a slot is read as an integer, which is zero or one power of two; a slot of two integers is the first
+less the second, of which one is zero. Modulo a prime of which 2 is a primitive root the powers of two are all
+different, and so are they and their negatives as PostgreSQL takes a remainder (it keeps the sign). So
+``slot mod prime`` is a perfect hash of the leaf, and the value stands at ``slot's first bit + hash`` in one array:
+no search for the bit, no table of positions.
 
 A tree that fits one slot leaves the most frequent value without bits: when no other leaf is set it must be a
 leaf of that value, which stands at hash 0. In a tree of several slots hash 0 adds nothing, so leaves of value
@@ -13,6 +15,7 @@ zero need no bit there: in forests that hunt for something rare many are.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,21 +29,41 @@ NOTHING = -0.0
 
 @dataclass(frozen=True)
 class SlotFormat:
-    """``read`` bits make an integer whose lowest ``used`` bits may be set; slots stand ``stride`` apart."""
+    """``parts`` integers of ``read`` bits each, of which the lowest ``used`` may be set.
+
+    Slots stand ``stride`` bits apart.
+    """
 
     used: int
     read: int
     stride: int
     prime: int
+    parts: int = 1
 
     @property
     def integer_type(self) -> str:
-        """The SQL integer that holds the slot without meeting its sign."""
+        """The SQL integer that holds a part without meeting its sign."""
         return "integer" if self.read < 32 else "bigint"
+
+    @property
+    def capacity(self) -> int:
+        """Leaves with a bit in one slot."""
+        return self.used * self.parts
+
+    @property
+    def lowest(self) -> int:
+        """The smallest hash."""
+        return 0 if self.parts == 1 else 1 - self.prime
+
+    def place(self, number: int) -> tuple[int, int]:
+        """Bit (from the slot's first) and hash of the slot's leaf ``number``."""
+        part, power = divmod(number, self.used)
+        hashed = pow(2, power, self.prime)
+        return part * self.read + self.read - 1 - power, -hashed if part else hashed
 
     def slots_for(self, tree: TreeBits) -> int:
         """How many slots a tree takes."""
-        return 1 if tree.in_one_slot <= self.used else -(-tree.in_several // self.used)
+        return 1 if tree.in_one_slot <= self.capacity else -(-tree.in_several // self.capacity)
 
 
 @dataclass(frozen=True)
@@ -63,33 +86,29 @@ class TreeBits:
 
 def _formats() -> tuple[SlotFormat, ...]:
     primes_with_root_two = (5, 11, 13, 19, 29, 37, 53, 59, 61, 67)
-    found = {}
-    for prime in primes_with_root_two:
-        for read in range(8, 65, 8):
-            used = min(prime - 1, read if read < 64 else 63)
-            stride = max(read, -(-prime // 8) * 8)
-            found[(used, stride)] = SlotFormat(used, read, stride, prime)
     best: list[SlotFormat] = []
-    for (_, stride), slot_format in sorted(found.items(), key=lambda item: (item[0][1], -item[0][0])):
-        if not best or (stride > best[-1].stride and slot_format.used > best[-1].used):
-            best.append(slot_format)
+    for parts in (1, 2):
+        found = []
+        for prime in primes_with_root_two:
+            hashes = prime if parts == 1 else 2 * prime - 1
+            for read in range(8, 65, 8):
+                used = min(prime - 1, read if read < 64 else 63)
+                stride = max(parts * read, -(-hashes // 8) * 8)
+                found.append(SlotFormat(used, read, stride, prime, parts))
+        most = 0
+        for slot_format in sorted(found, key=lambda one: (one.stride, -one.used, one.prime, one.read)):
+            if slot_format.used > most:
+                best.append(slot_format)
+                most = slot_format.used
     return tuple(best)
 
 
 FORMATS = _formats()
 
 
-def choose_format(trees: list[TreeBits], *, slot_weight: float, bit_weight: float) -> SlotFormat:
-    """The format with the lowest run time for trees of these sizes.
-
-    ``slot_weight`` is the cost of reading one slot, ``bit_weight`` that of carrying one bit through the ANDs.
-    """
-
-    def cost(slot_format: SlotFormat) -> float:
-        slots = sum(map(slot_format.slots_for, trees))
-        return slots * (slot_weight + slot_format.stride * bit_weight)
-
-    return min(FORMATS, key=cost)
+def choose_format(trees: list[TreeBits], cost: Callable[[SlotFormat, int], float]) -> SlotFormat:
+    """The format with the lowest ``cost`` (of a format and a number of slots) for trees of these sizes."""
+    return min(FORMATS, key=lambda slot_format: cost(slot_format, sum(map(slot_format.slots_for, trees))))
 
 
 @dataclass(frozen=True)
@@ -97,7 +116,8 @@ class Placement:
     """Where the leaves of a run of trees stand.
 
     ``bits``: for every leaf in turn its bit's index in the mask, or -1 for a leaf without a bit.
-    ``values``: float64 of shape (slots * stride,), the array that the hash points into.
+    ``values``: float64 of shape (slots * stride,), the array that the hash points into, which starts with the
+    smallest hash of the first slot.
     """
 
     slot_format: SlotFormat
@@ -109,14 +129,14 @@ class Placement:
         """``values`` of so many slots; those past the trees add nothing."""
         stride = self.slot_format.stride
         padded = np.zeros(slots * stride, dtype=np.float64)
-        padded[self.slots * stride :: stride] = NOTHING
+        padded[self.slots * stride - self.slot_format.lowest :: stride] = NOTHING
         padded[: len(self.values)] = self.values
         return padded
 
 
 def place(trees: list[list[Leaf]], slot_format: SlotFormat, *, zero_is_nothing: bool) -> Placement:
     """Give every leaf of ``trees`` its bit and its place among the values; see ``TreeBits.of``."""
-    stride, used, prime = slot_format.stride, slot_format.used, slot_format.prime
+    stride, capacity = slot_format.stride, slot_format.capacity
     needs = [TreeBits.of(tree, zero_is_nothing=zero_is_nothing) for tree in trees]
     slots = sum(map(slot_format.slots_for, needs))
     values = np.zeros(slots * stride, dtype=np.float64)
@@ -124,20 +144,21 @@ def place(trees: list[list[Leaf]], slot_format: SlotFormat, *, zero_is_nothing: 
     first = 0
     for tree, need in zip(trees, needs, strict=True):
         count = slot_format.slots_for(need)
-        if count == 1 and need.in_one_slot <= used:
-            without_bit: float | None = need.common_value
-            values[first * stride] = need.common_value
+        without_bit: float | None
+        if count == 1 and need.in_one_slot <= capacity:
+            without_bit = at_zero = need.common_value
         else:
-            without_bit = 0.0 if zero_is_nothing else None
-            values[[(first + number) * stride for number in range(count)]] = NOTHING
+            without_bit, at_zero = 0.0 if zero_is_nothing else None, NOTHING
+        values[[(first + number) * stride - slot_format.lowest for number in range(count)]] = at_zero
         number = 0
         for leaf in tree:
             if leaf.value == without_bit:
                 bits.append(-1)
                 continue
-            slot, power = first + number // used, number % used
-            bits.append(slot * stride + slot_format.read - 1 - power)
-            values[slot * stride + pow(2, power, prime)] = leaf.value
+            slot, inside = first + number // capacity, number % capacity
+            bit, hashed = slot_format.place(inside)
+            bits.append(slot * stride + bit)
+            values[slot * stride - slot_format.lowest + hashed] = leaf.value
             number += 1
         first += count
     return Placement(slot_format, slots, np.array(bits, dtype=np.int64), values)

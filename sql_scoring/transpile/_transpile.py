@@ -23,8 +23,8 @@ Arguments = Literal["auto", "columns", "array", "real_array"]
 LAYOUTS: tuple[Layout, ...] = ("bitmask", "case", "nested_if")
 ARGUMENTS: tuple[Arguments, ...] = ("auto", "columns", "array", "real_array")
 DEFAULT_SIZE_BUDGET_BYTES = 64 * 1024 * 1024
-DEFAULT_MEMORY_WEIGHT = 0.3
-FORMAT_VERSION = 2  # of the generated text; raised whenever the same model would be written differently
+DEFAULT_MEMORY_WEIGHT = 0.15
+FORMAT_VERSION = 3  # of the generated text; raised whenever the same model would be written differently
 
 MAX_FUNCTION_ARGUMENTS = 100  # PostgreSQL's FUNC_MAX_ARGS, fixed when it is compiled
 # What one microsecond is in planner cost: cpu_operator_cost is about the price of a 20 ns operator.
@@ -134,7 +134,7 @@ def _array_check(inputs: Inputs) -> str:
         return ""
     expected = f"'[1:{inputs.count}]'::pg_catalog.text"
     return (
-        f"  IF COALESCE(pg_catalog.array_dims($1) OPERATOR(pg_catalog.<>) {expected}, true) THEN\n"
+        f"  IF (pg_catalog.array_dims($1) OPERATOR(pg_catalog.=) {expected}) IS NOT TRUE THEN\n"
         f"    RAISE EXCEPTION 'this model takes an array of {inputs.count} features'\n"
         "      USING ERRCODE = 'array_subscript_error';\n"
         "  END IF;\n"

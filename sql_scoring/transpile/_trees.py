@@ -107,25 +107,30 @@ class Interval:
 
 @dataclass(frozen=True)
 class Leaf:
-    """One leaf with the box of inputs that reaches it; features that are not listed are free."""
+    """One leaf with the box of inputs that reaches it; features that are not listed are free.
+
+    ``share`` of the training rows of its tree ended here.
+    """
 
     value: float
     box: dict[int, Interval] = field(default_factory=dict)
+    share: float = 0.0
 
 
 def leaves(tree: ast.Expr) -> list[Leaf]:
     """The reachable leaves of a tree, left to right."""
     found: list[Leaf] = []
-    pending: list[tuple[ast.Expr, dict[int, Interval]]] = [(tree, {})]
+    pending: list[tuple[ast.Expr, dict[int, Interval], float]] = [(tree, {}, 1.0)]
     while pending:
-        node, box = pending.pop()
+        node, box, share = pending.pop()
         if not isinstance(node, ast.IfExpr):
-            found.append(Leaf(leaf_value(node), box))
+            found.append(Leaf(leaf_value(node), box, share))
             continue
         split = split_of(node)
         before = box.get(split.feature, Interval())
-        for child, is_left in ((node.orelse, False), (node.body, True)):
+        went_left = node.test.left_share
+        for child, is_left, part in ((node.orelse, False, 1 - went_left), (node.body, True, went_left)):
             after = before.narrowed(split, left=is_left)
             if not after.is_empty:
-                pending.append((child, {**box, split.feature: after}))
+                pending.append((child, {**box, split.feature: after}, share * part))
     return found

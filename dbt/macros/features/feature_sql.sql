@@ -5,6 +5,17 @@
     c.occurred_at - interval '{{ hours }} hours'
 {%- endmacro %}
 
+{# The beginnings of all windows as columns of the candidate: reckoned once for it, and not for each row of its windows. #}
+{% macro window_starts() -%}
+    {%- for hours in windowed_features() | map(attribute='window_hours') | unique %},
+        {{ window_start(hours) }} AS {{ window_start_column(hours).split('.')[1] }}
+    {%- endfor %}
+{%- endmacro %}
+
+{% macro window_start_column(hours) -%}
+    c.start_{{ hours }}h
+{%- endmacro %}
+
 {# count, sum and sum of squares of a window -> the value. Sums are numeric and so exact; each is rounded once. #}
 {% macro aggregate_value(aggregate, txns, amount, squares) -%}
     {%- if aggregate == 'count' -%}
@@ -32,8 +43,9 @@
 {%- endmacro %}
 
 {# One aggregate over `e`, the rows of the longest window. #}
-{% macro scanned_expression(feature) -%}
-    {%- set conditions = ['e.occurred_at > ' ~ window_start(feature.window_hours)] -%}
+{% macro scanned_expression(feature, has_starts=false) -%}
+    {%- set start = window_start_column(feature.window_hours) if has_starts else window_start(feature.window_hours) -%}
+    {%- set conditions = ['e.occurred_at > ' ~ start] -%}
     {%- set key = pair_key(feature) -%}
     {%- if key -%}
         {%- do conditions.append('e.' ~ key ~ ' = c.' ~ key) -%}
@@ -55,11 +67,11 @@
 {%- endmacro %}
 
 {# The sub-select that reads the rows of the longest window one by one, to stand in a lateral join beside `c`.
-   `visible` narrows it to what the candidate could see. #}
-{% macro scan_of_window(features, transactions, visible=none) -%}
+   `visible` narrows it to what the candidate could see; `has_starts` when `c` brings window_starts. #}
+{% macro scan_of_window(features, transactions, visible=none, has_starts=false) -%}
     SELECT
     {%- for feature in features %}
-        {{ scanned_expression(feature) }} AS {{ feature.name }}{{ ',' if not loop.last }}
+        {{ scanned_expression(feature, has_starts) }} AS {{ feature.name }}{{ ',' if not loop.last }}
     {%- endfor %}
     FROM {{ transactions }} AS e
     WHERE e.user_id = c.user_id

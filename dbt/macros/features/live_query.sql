@@ -2,8 +2,9 @@
    row of each window those before it, and their difference is the window's. The answer is NULL where totals cannot
    give it: the candidate is late, or a row of the user has none yet; then the rows are read one by one.
 
-   `steps` maps an entity to its table of daily sums. Parameters are those of live_feature_values. #}
-{% macro live_query(transactions, users, steps) -%}
+   `steps` maps an entity to its table of daily sums. Parameters are those of live_feature_values. With `with_last_row`
+   the columns after the values are the instant of the user's last row and the totals up to and with it. #}
+{% macro live_query(transactions, users, steps, with_last_row=false) -%}
     {%- set totalled = totalled_features() -%}
     {%- set hours = totalled | map(attribute='window_hours') | unique | list -%}
     {%- set aggregates = totalled | map(attribute='aggregate') | unique | list -%}
@@ -11,7 +12,12 @@
         CASE
             WHEN {{ 'l.last_at > c.occurred_at OR l.is_untotalled' if totalled else 'false' }} THEN NULL
             ELSE {{ feature_values() }}
-        END
+        END{% if with_last_row %},
+        l.last_at,
+        l.total_txns,
+        l.total_amount,
+        l.total_squares{% endif %}
+
     FROM (
         SELECT
             p_user_id AS user_id,
@@ -21,21 +27,26 @@
             p_occurred_at AS occurred_at,
             (SELECT u.home_location FROM {{ users }} AS u WHERE u.user_id = p_user_id) AS home_location
     ) AS c
-    {%- if totalled %}
+    {%- if totalled or with_last_row %}
     LEFT JOIN LATERAL (
         SELECT
             e.occurred_at AS last_at,
             e.user_txns_before + 1 AS total_txns,
             e.user_amount_before + e.amount AS total_amount,
-            e.user_amount_squares_before + e.amount * e.amount AS total_squares,
+            e.user_amount_squares_before + e.amount * e.amount AS total_squares
+            {%- if totalled %},
             EXISTS (
                 SELECT FROM {{ transactions }} AS n WHERE n.user_id = p_user_id AND n.user_txns_before IS NULL
             ) AS is_untotalled
+            {%- endif %}
+
         FROM {{ transactions }} AS e
         WHERE e.user_id = p_user_id
         ORDER BY e.occurred_at DESC, e.user_txns_before DESC
         LIMIT 1
     ) AS l ON true
+    {%- endif %}
+    {%- if totalled %}
     CROSS JOIN LATERAL (
         -- One element a window, in the order of the windows: a nested loop keeps it. What is reckoned here is built
         -- once for all windows; beside each feature's name it would be built for each of them.
@@ -74,19 +85,21 @@
     {%- endif %}
 {%- endmacro %}
 
-{# When the user was last there, if that lies in the window. #}
+{# When the user was last there, if that lies in the window. Beside running totals no row is later than the candidate, so
+   the newest row at the place is the one; a range in the index's condition would be asked of every row on a page. #}
 {% macro live_recency(feature, transactions) -%}
     {%- set key = pair_key(feature) -%}
     {%- if key or not totalled_features() -%}
     (
-                SELECT {{ minutes_since('e.occurred_at') }}
+                SELECT CASE WHEN e.occurred_at > {{ window_start(feature.window_hours) }} THEN {{ minutes_since('e.occurred_at') }} END
                 FROM {{ transactions }} AS e
                 WHERE e.user_id = p_user_id
                     {%- if key %}
                     AND e.{{ key }} = p_{{ key }}
                     {%- endif %}
-                    AND e.occurred_at > {{ window_start(feature.window_hours) }}
+                    {%- if not totalled_features() %}
                     AND e.occurred_at <= p_occurred_at
+                    {%- endif %}
                 ORDER BY e.occurred_at DESC
                 LIMIT 1
             )

@@ -1,6 +1,17 @@
 {# Text of the list -> list of features, each with `windows hours` worked out. What the macro cannot express is
-   refused here, when dbt parses, with the list's entry and line. #}
+   refused here, when dbt parses, with the list's entry and line.
+
+   Rendering asks for the list hundreds of times, and reading it takes 10 ms: what a text was read as is kept in `graph`, the
+   one thing that all nodes of a run share. #}
 {% macro parse_feature_list(text) %}
+    {% set kept = graph.setdefault('rowguard_lists', {}) if graph is defined and graph is mapping else {} %}
+    {% if text not in kept %}
+        {% do kept.update({text: read_feature_list(text)}) %}
+    {% endif %}
+    {{ return(kept[text]) }}
+{% endmacro %}
+
+{% macro read_feature_list(text) %}
     {% set aggregates = {
         'transaction': ['count', 'minutes_since'],
         'amount': ['sum', 'mean', 'max', 'stddev'],

@@ -1,9 +1,9 @@
 {# The sums of an entity by (day of the event, day on which it was known), and what of them changed since the last build.
 
-   `<entity>_days_<hash>` keeps the sums that the steps were made of, in the same transaction as the steps. A build looks
-   at every transaction and label, so nothing is missed, however it came about (a late commit, a label of last month, a
-   row that the owner or retention deleted), but only adds up what differs: a checksum a day says which days those are,
-   and only their sums are made anew and compared. Frauds are few and are compared whole.
+   `<entity>_days_<hash>` keeps the sums that the steps were made of, in the same transaction as the steps. A build adds
+   up anew the days of which it may not have seen a row (seen_rows.sql), and compares. When rows that were seen are there
+   no more (deleted, changed, moved to another day), a checksum of each day says which days differ. Frauds are few and
+   are compared whole.
    `<entity>_changes_<hash>` hands what changed on to the training set, which empties it. #}
 
 {% macro kept_days(entity) %}
@@ -47,6 +47,10 @@
         t.transaction_id,
         t.{{ entity }}_id AS entity_id,
         t.amount,
+        t.occurred_at,
+        {%- if are_days_kept() %}
+        t.row_version,
+        {%- endif %}
         (t.occurred_at AT TIME ZONE 'UTC')::date AS event_day,
         -- Loaded history counts as known when it happened.
         ((CASE WHEN t.is_history THEN t.occurred_at ELSE t.received_at END) AT TIME ZONE 'UTC')::date AS known_day
@@ -54,6 +58,7 @@
     WHERE t.{{ entity }}_id IS NOT NULL
 {%- endmacro %}
 
+{# `is_recent`: a row of it may be one that the next build looks at again. #}
 {% macro transaction_day_sums(entity, only_days=none) -%}
     SELECT
         t.entity_id,
@@ -62,10 +67,16 @@
         -- integer: sums of it are bigint, which is far quicker to add up than numeric
         count(*)::integer AS txns,
         0 AS frauds,
-        {{ 'sum(t.amount)' if 'amount' in rollup_sums(entity) else '0::numeric' }} AS amount
+        {{ 'sum(t.amount)' if 'amount' in rollup_sums(entity) else '0::numeric' }} AS amount,
+        {% if are_days_kept() -%}
+        bool_or(age(t.row_version) <= (SELECT l.boundary_age FROM {{ entity }}_look AS l)) {% else -%} false {% endif -%}
+        AS is_recent
     FROM ({{ rollup_transactions(entity) }}) AS t
     {%- if only_days %}
-    WHERE t.event_day IN (SELECT o.event_day FROM {{ only_days }} AS o)
+    WHERE t.event_day = ANY(ARRAY(SELECT o.event_day FROM {{ only_days }} AS o))
+        -- the same, quicker to say of most rows
+        AND t.occurred_at >= (SELECT min(o.event_day)::timestamp AT TIME ZONE 'UTC' FROM {{ only_days }} AS o)
+        AND t.occurred_at < (SELECT max(o.event_day + 1)::timestamp AT TIME ZONE 'UTC' FROM {{ only_days }} AS o)
     {%- endif %}
     GROUP BY t.entity_id, t.event_day, t.known_day
 {%- endmacro %}
@@ -77,7 +88,8 @@
         greatest(f.known_day, t.known_day) AS known_day,
         0 AS txns,
         sum(f.fraud_change)::integer AS frauds,
-        0::numeric AS amount
+        0::numeric AS amount,
+        false AS is_recent
     FROM (
         SELECT
             l.user_id,
@@ -128,21 +140,37 @@
 {% macro prepare_days(entity) %}
     {%- set kept = kept_days(entity) -%}
     {%- set changes = handed_changes(entity) -%}
+    {%- set counted = counts_transactions(entity) -%}
     {%- if not rollup_windows(entity) %}
     SELECT 1
     {%- elif not is_stepwise(entity) %}
+    {%- if counted %}
+    {{ begin_look(entity, is_from_nothing=true) }};
+    {{ count_older_rows(entity) }};
+    {%- endif %}
     DROP TABLE IF EXISTS {{ kept }};
     CREATE TABLE {{ kept }} AS
-    {{ day_sums(entity) }};
+    SELECT d.* FROM ({{ day_sums(entity) }}) AS d
+    -- So that the summary index below finds the pages of a day.
+    ORDER BY d.event_day;
+    CREATE INDEX ON {{ kept }} USING brin (event_day) WITH (pages_per_range = 16);
+    CREATE INDEX ON {{ kept }} (entity_id) WHERE txns = 0;
+    {%- if counted %}
+    {{ note_look(entity, older_rows(entity), recent_days(kept)) }};
+    {%- endif %}
+    ALTER TABLE {{ kept }} DROP COLUMN is_recent;
     ANALYZE {{ kept }};
     CREATE TABLE IF NOT EXISTS {{ changes }} (entity_id bigint NOT NULL, from_day date NOT NULL);
     INSERT INTO {{ changes }} (entity_id, from_day)
     SELECT DISTINCT d.entity_id, '-infinity'::date FROM {{ kept }} AS d;
     {%- else %}
-    {%- set days = entity ~ '_differing_days' if counts_transactions(entity) %}
-    {%- if days %}
+    {%- set days = entity ~ '_differing_days' if counted %}
+    {%- if counted %}
+    {{ begin_look(entity, is_from_nothing=false) }};
+    {{ count_older_rows(entity) }};
     CREATE TEMPORARY TABLE {{ days }} ON COMMIT DROP AS
     {{ differing_days(entity) }};
+    ANALYZE {{ days }};
     {%- endif %}
     CREATE TEMPORARY TABLE {{ entity }}_days_now ON COMMIT DROP AS
     {{ day_sums(entity, days) }};
@@ -152,21 +180,35 @@
         SELECT n.entity_id, n.event_day, n.known_day, n.txns = 0 AS is_of_frauds, n.txns, n.frauds, n.amount
         FROM {{ entity }}_days_now AS n
         UNION ALL
-        SELECT k.entity_id, k.event_day, k.known_day, k.txns = 0, -k.txns, -k.frauds, -k.amount
+        SELECT k.entity_id, k.event_day, k.known_day, true, -k.txns, -k.frauds, -k.amount
         FROM {{ kept }} AS k
-        WHERE k.txns = 0{% if days %} OR k.event_day IN (SELECT o.event_day FROM {{ days }} AS o){% endif %}
+        WHERE k.txns = 0
+        {%- if days %}
+        UNION ALL
+        SELECT k.entity_id, k.event_day, k.known_day, false, -k.txns, -k.frauds, -k.amount
+        FROM {{ kept }} AS k
+        WHERE k.txns > 0 AND k.event_day = ANY(ARRAY(SELECT o.event_day FROM {{ days }} AS o))
+        {%- endif %}
     ) AS d
     GROUP BY d.entity_id, d.event_day, d.known_day, d.is_of_frauds
     HAVING sum(d.txns) <> 0 OR sum(d.frauds) <> 0 OR sum(d.amount) <> 0;
     ANALYZE {{ entity }}_days_changed;
+    {%- for is_of_frauds in [true, false] if is_of_frauds or days %}
     DELETE FROM {{ kept }} AS k
     USING {{ entity }}_days_changed AS x
     WHERE k.entity_id = x.entity_id
         AND k.event_day = x.event_day
         AND k.known_day = x.known_day
-        AND (k.txns = 0) = x.is_of_frauds;
-    INSERT INTO {{ kept }}
-    SELECT n.*
+        AND x.is_of_frauds = {{ is_of_frauds }}
+        {%- if is_of_frauds %}
+        AND k.txns = 0;
+        {%- else %}
+        AND k.txns > 0
+        AND k.event_day = ANY(ARRAY(SELECT o.event_day FROM {{ days }} AS o));
+        {%- endif %}
+    {%- endfor %}
+    INSERT INTO {{ kept }} (entity_id, event_day, known_day, txns, frauds, amount)
+    SELECT n.entity_id, n.event_day, n.known_day, n.txns, n.frauds, n.amount
     FROM {{ entity }}_days_now AS n
     INNER JOIN {{ entity }}_days_changed AS x
         ON n.entity_id = x.entity_id
@@ -182,12 +224,43 @@
     ANALYZE {{ entity }}_changed;
     INSERT INTO {{ changes }} (entity_id, from_day)
     SELECT x.entity_id, x.from_day FROM {{ entity }}_changed AS x;
+    {%- if counted %}
+    {{ note_look(entity, older_rows(entity), recent_days(entity ~ '_days_now')) }};
+    {%- endif %}
     {%- endif %}
 {% endmacro %}
 
-{# The event days whose transactions are not those that the kept sums were made of. #}
+{% macro older_rows(entity) -%}
+    (SELECT o.older_then + o.older_since FROM {{ entity }}_older AS o)
+{%- endmacro %}
+
+{% macro recent_days(sums) -%}
+    (SELECT array_agg(DISTINCT d.event_day) FROM {{ sums }} AS d WHERE d.is_recent)
+{%- endmacro %}
+
+{# How many rows are older than the last build's boundary, how many more than this one's, and the days of those that may
+   be unseen. One look at all rows, before any of them is added up: a row that goes in between is missed by the next
+   build. #}
+{% macro count_older_rows(entity) -%}
+    {%- set is_seen = 'age(t.row_version) > (SELECT l.seen_age FROM ' ~ entity ~ '_look AS l)' -%}
+    CREATE TEMPORARY TABLE {{ entity }}_older ON COMMIT DROP AS
+    SELECT
+        count(*) FILTER (WHERE {{ is_seen }}) AS older_then,
+        count(*) FILTER (
+            WHERE ({{ is_seen }}) IS NOT TRUE
+                AND age(t.row_version) > (SELECT l.boundary_age FROM {{ entity }}_look AS l)
+        ) AS older_since,
+        array_agg(DISTINCT t.event_day) FILTER (WHERE NOT {{ is_seen }}) AS unseen_days
+    FROM ({{ rollup_transactions(entity) }}) AS t
+{%- endmacro %}
+
+{# The event days whose transactions may not be those that the kept sums were made of. #}
 {% macro differing_days(entity) -%}
     {%- set amounts = 'amount' in rollup_sums(entity) -%}
+    SELECT unnest(o.unseen_days) AS event_day FROM {{ entity }}_older AS o
+    UNION
+    SELECT unnest(l.recent_days) FROM {{ entity }}_look AS l
+    UNION
     SELECT coalesce(n.event_day, k.event_day) AS event_day
     FROM (
         SELECT
@@ -198,6 +271,7 @@
             sum({{ day_checksum('t') }} * t.amount) AS amounts
             {%- endif %}
         FROM ({{ rollup_transactions(entity) }}) AS t
+        WHERE {{ are_rows_missing(entity) }}
         GROUP BY t.event_day
     ) AS n
     FULL JOIN (
@@ -209,7 +283,7 @@
             sum({{ day_checksum('d') }} * d.amount) AS amounts
             {%- endif %}
         FROM {{ kept_days(entity) }} AS d
-        WHERE d.txns > 0
+        WHERE d.txns > 0 AND {{ are_rows_missing(entity) }}
         GROUP BY d.event_day
     ) AS k ON n.event_day = k.event_day
     WHERE n.txns IS DISTINCT FROM k.txns
@@ -219,37 +293,10 @@
         {%- endif %}
 {%- endmacro %}
 
-{# Before the training set is built, in its transaction: takes over what the steps' builds handed on. A build from nothing
-   has no use for it. #}
-{% macro take_changes() %}
-    {%- if is_incremental() %}
-    CREATE TEMPORARY TABLE training_rows_gone ON COMMIT DROP AS
-    SELECT built.user_id, built.transaction_id, built.occurred_at
-    FROM {{ this }} AS built
-    WHERE NOT EXISTS (
-        SELECT FROM {{ ref('stg_transactions') }} AS t
-        WHERE t.user_id = built.user_id AND t.transaction_id = built.transaction_id
-    );
-    {%- endif %}
-    {%- for entity in ['merchant', 'user'] if rolled_features(entity) %}
-    CREATE TEMPORARY TABLE {{ entity }}_felt (entity_id bigint NOT NULL, from_day date NOT NULL) ON COMMIT DROP;
-    WITH taken AS (DELETE FROM {{ handed_changes(entity) }} RETURNING entity_id, from_day)
-
-    INSERT INTO {{ entity }}_felt (entity_id, from_day)
-    SELECT t.entity_id, min(t.from_day) FROM taken AS t GROUP BY t.entity_id;
-    ANALYZE {{ entity }}_felt;
-    {%- else %}
-    SELECT 1
-    {%- endfor %}
-{% endmacro %}
-
-{# Rows of transactions that are there no more. #}
-{% macro forget_deleted_rows(training) %}
-    {%- if is_incremental() %}
-    DELETE FROM {{ training }} AS f
-    USING training_rows_gone AS g
-    WHERE f.user_id = g.user_id AND f.transaction_id = g.transaction_id
-    {%- else %}
-    SELECT 1
-    {%- endif %}
-{% endmacro %}
+{# Rows that were seen are there no more, or it is not known which were seen. #}
+{% macro are_rows_missing(entity) -%}
+    (
+        SELECT coalesce(o.older_then <> l.older_rows OR l.seen_age IS NULL, true)
+        FROM {{ entity }}_older AS o CROSS JOIN {{ entity }}_look AS l
+    )
+{%- endmacro %}

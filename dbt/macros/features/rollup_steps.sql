@@ -5,11 +5,13 @@
    A step that says the same as the one before it is left out, and so is a first one that says what no step says (counts
    of 0, shares missing): a merchant without frauds has next to none when the list asks for shares alone.
 
-   When only some days changed, the steps of their entities are made anew from the first day that can differ. What has
-   left every window by then adds nothing to them and is not read. #}
+   When only some days changed, the steps of their entities are made anew from the first day that can differ, `first_day`.
+   What is in a window by then enters it on the day before, all at once; what has left it by then is not read. #}
 {% macro rollup_steps(entity) -%}
     {%- set windows = rollup_windows(entity) -%}
     {%- set sums = rollup_sums(entity) -%}
+    {%- set features = rolled_features(entity) -%}
+    {%- set is_stepwise = is_stepwise(entity) -%}
     {%- if not windows -%}
     SELECT
         NULL::bigint AS {{ entity }}_id,
@@ -18,11 +20,17 @@
     {%- else -%}
     WITH days AS (
         {%- if are_days_kept() %}
-        SELECT d.*
+        SELECT
+            d.*
+            {%- if is_stepwise %},
+            x.from_day AS first_day
+            {%- endif %}
         FROM {{ kept_days(entity) }} AS d
-        {%- if is_stepwise(entity) %}
+        {%- if is_stepwise %}
         INNER JOIN {{ entity }}_changed AS x ON d.entity_id = x.entity_id
         WHERE d.event_day >= x.from_day - {{ longest_reach(entity) }}
+            -- the same for all, which the summary index of days answers
+            AND d.event_day >= (SELECT min(c.from_day) FROM {{ entity }}_changed AS c) - {{ longest_reach(entity) }}
         {%- endif %}
         {%- else %}
         {{ day_sums(entity) }}
@@ -33,11 +41,16 @@
         {%- for delay in windows | map(attribute='delay') | unique %}
         SELECT
             d.entity_id,
-            greatest(d.event_day + {{ delay }}, d.known_day) + 1 AS from_day
+            greatest(
+                d.event_day + {{ delay + 1 }}, d.known_day + 1{{ ', d.first_day - 1' if is_stepwise }}
+            ) AS from_day
             {%- for window in windows %}
             {%- for what in sums %},
             {% if window.delay == delay -%}
-            CASE WHEN d.known_day <= d.event_day + {{ window.delay + window.days - 1 }} THEN d.{{ what }} ELSE 0 END
+            CASE
+                WHEN {{ is_ever_in(window, is_stepwise) }} THEN d.{{ what }}
+                ELSE 0
+            END
             {%- else -%} 0 {%- endif %} AS {{ rollup_column(what, window) }}
             {%- endfor %}
             {%- endfor %}
@@ -57,7 +70,7 @@
             {%- endfor %}
             {%- endfor %}
         FROM days AS d
-        WHERE d.known_day <= d.event_day + {{ leaving.delay + leaving.days - 1 }}
+        WHERE {{ is_ever_in(leaving, is_stepwise) }}
         {%- endfor %}
     ),
 
@@ -98,7 +111,7 @@
         SELECT
             s.entity_id,
             s.from_day
-            {%- for feature in rolled_features(entity) %},
+            {%- for feature in features %},
             ({{ rolled_expression(feature) }})::real AS {{ feature.name }}
             {%- endfor %}
         FROM sums AS s
@@ -107,7 +120,7 @@
     compared AS (
         SELECT
             s.*
-            {%- for feature in rolled_features(entity) %},
+            {%- for feature in features %},
             lag(s.{{ feature.name }}, 1, {{ '0::real' if is_never_missing(feature) else 'NULL::real' }}) OVER by_day
             AS {{ feature.name }}_before
             {%- endfor %}
@@ -118,28 +131,58 @@
     SELECT
         s.entity_id AS {{ entity }}_id,
         s.from_day
-        {%- for feature in rolled_features(entity) %},
+        {%- for feature in features %},
         s.{{ feature.name }}
         {%- endfor %}
     FROM compared AS s
-    {%- if is_stepwise(entity) %}
+    {%- if is_stepwise %}
     INNER JOIN {{ entity }}_changed AS x ON s.entity_id = x.entity_id AND s.from_day >= x.from_day
     {%- endif %}
-    WHERE {% for feature in rolled_features(entity) -%}
+    WHERE {% for feature in features -%}
         {{ '' if loop.first else 'OR ' }}s.{{ feature.name }} IS DISTINCT FROM s.{{ feature.name }}_before
         {% endfor %}
+    -- Those of the present, which transactions read, and of the future, which builds change, lie together.
+    ORDER BY s.from_day
     {%- endif %}
 {%- endmacro %}
 
-{# Puts newly made steps in the place of those that may differ: of everything, when the days were not kept. #}
+{# Whether sums enter a window, and leave it no earlier than on the first day that is made anew. #}
+{% macro is_ever_in(window, is_from_first_day) -%}
+    d.known_day <= d.event_day + {{ window.delay + window.days - 1 }}
+    {%- if is_from_first_day %} AND d.event_day + {{ window.delay + window.days + 1 }} >= d.first_day{% endif %}
+{%- endmacro %}
+
+{# Puts newly made steps in the place of those that may differ, and lets those be that do not; of everything, when the
+   days were not kept. #}
 {% macro get_incremental_steps_sql(arguments) %}
     {%- set entity = model.name | replace('_risk', '') -%}
     {%- set columns = arguments.dest_columns | map(attribute='quoted') | join(', ') -%}
-    DELETE FROM {{ arguments.target_relation }} AS s
-    {%- if is_stepwise(entity) %}
+    {%- set is_stepwise = is_stepwise(entity) -%}
+    {%- set names = rolled_features(entity) | map(attribute='name') | list -%}
+    {%- set target = arguments.target_relation -%}
+    {%- set made = arguments.temp_relation -%}
+    {%- if not is_stepwise %}
+    DELETE FROM {{ target }};
+    INSERT INTO {{ target }} ({{ columns }})
+    SELECT {{ columns }} FROM {{ made }}
+    {%- else %}
+    DELETE FROM {{ target }} AS s
     USING {{ entity }}_changed AS x
-    WHERE s.{{ entity }}_id = x.entity_id AND s.from_day >= x.from_day
-    {%- endif %};
-    INSERT INTO {{ arguments.target_relation }} ({{ columns }})
-    SELECT {{ columns }} FROM {{ arguments.temp_relation }}
+    WHERE s.{{ entity }}_id = x.entity_id
+        AND s.from_day >= x.from_day
+        AND s.from_day >= (SELECT min(c.from_day) FROM {{ entity }}_changed AS c)
+        AND NOT EXISTS (
+            SELECT FROM {{ made }} AS n WHERE n.{{ entity }}_id = s.{{ entity }}_id AND n.from_day = s.from_day
+        );
+    -- Most are steps that were there with other values: those that are changed in place leave the index alone.
+    MERGE INTO {{ target }} AS s
+    USING {{ made }} AS n
+    ON s.{{ entity }}_id = n.{{ entity }}_id
+        AND s.from_day = n.from_day
+        AND s.from_day >= (SELECT min(c.from_day) FROM {{ entity }}_changed AS c)
+    WHEN MATCHED AND (s.{{ names | join(', s.') }}) IS DISTINCT FROM (n.{{ names | join(', n.') }}) THEN
+        UPDATE SET {% for name in names %}{{ name }} = n.{{ name }}{{ ', ' if not loop.last }}{% endfor %}
+    WHEN NOT MATCHED THEN
+        INSERT ({{ columns }}) VALUES (n.{{ arguments.dest_columns | map(attribute='quoted') | join(', n.') }})
+    {%- endif %}
 {% endmacro %}

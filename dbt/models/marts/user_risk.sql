@@ -4,7 +4,7 @@
     on_schema_change='fail',
     indexes=[{'columns': ['user_id', 'from_day'], 'unique': True}],
     pre_hook='{{ prepare_days("user") }}',
-    post_hook=['{{ comment_rolled_features(this, "user") }}', 'ANALYZE {{ this }}'],
+    post_hook=['{{ comment_rolled_features(this, "user") }}', '{{ analyze_if_worth_it(this) }}'],
 ) }}
 -- depends_on: {{ ref('stg_transactions') }}, {{ ref('stg_labels') }}
 -- Steps of features over days; the live read and training take the one of the candidate's day.

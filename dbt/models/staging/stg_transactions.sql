@@ -11,5 +11,7 @@ SELECT
     t.location,
     t.user_txns_before,
     t.user_amount_before,
-    t.user_amount_squares_before
+    t.user_amount_squares_before,
+    -- the transaction that wrote the row as it stands
+    {{ 't.xmin' if var('row_versions') else "'0'::xid" }} AS row_version
 FROM {{ source('public', 'transactions') }} AS t

@@ -29,13 +29,6 @@ BEGIN
     )
     INTO v_is_done;
     IF NOT v_is_done THEN
-        -- Citus has no statement-level triggers; a row-level one asks the same of every row that is loaded.
-        DROP TRIGGER IF EXISTS keep_history_undecided ON public.transactions;
-        CREATE TRIGGER keep_history_undecided
-        BEFORE INSERT ON public.transactions
-        FOR EACH ROW
-        WHEN (current_setting('rowguard.load_history', true) IS NOT DISTINCT FROM 'on')
-        EXECUTE FUNCTION scoring.keep_history_undecided();
         -- A local table may not refer to a distributed one, not even for a moment.
         ALTER TABLE public.fraud_labels DROP CONSTRAINT fraud_labels_transaction_fkey;
         ALTER TABLE scoring.rescored_transactions DROP CONSTRAINT rescored_transactions_transaction_fkey;

@@ -15,8 +15,10 @@ DECLARE
     v_locked bigint;
     v_budget interval;
 BEGIN
-    -- Without the lock (it waited too long for it), or on an old snapshot, it may not see what it would shift.
-    IF current_setting('transaction_isolation') <> 'read committed'
+    -- Loading ends with settle_totals. Without the lock (it waited too long for it), or on an old snapshot, it may not see
+    -- what it would shift.
+    IF NEW.is_history
+        OR current_setting('transaction_isolation') <> 'read committed'
         OR NOT pg_try_advisory_xact_lock(7265, hashint8(NEW.user_id) & 4095)
     THEN
         RETURN NULL;

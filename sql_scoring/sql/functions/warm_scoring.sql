@@ -8,7 +8,9 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_decision scoring.decision;
+    v_insert scoring.insert_decision;
 BEGIN
+    v_insert := scoring.decide_insert(0, 1, NULL, NULL, clock_timestamp());
     v_decision := scoring.score_basic(1, NULL, NULL, NULL);
     v_decision := scoring.score_candidate(0, 1, NULL, NULL, clock_timestamp());
     RETURN v_decision.model_version;

@@ -33,7 +33,7 @@ def champion(connection: psycopg.Connection) -> str:
 def feature_function(connection: psycopg.Connection) -> str:
     row = connection.execute(
         "SELECT p.oid::regprocedure::text FROM pg_proc AS p WHERE p.pronamespace = 'features'::regnamespace"
-        " AND p.proname LIKE 'live_feature_values%%'"
+        " AND p.proname LIKE 'insert_feature_values%%'"
     ).fetchone()
     assert row is not None
     return str(row[0])
@@ -53,7 +53,7 @@ def break_things(connection: psycopg.Connection, what: str) -> str:
         return "42883: function scoring.rf_"
     if what == "feature function missing":
         connection.execute(f"DROP FUNCTION {feature_function(connection)} CASCADE".encode())
-        return "42883: function features.live_feature_values_"
+        return "42883: function features.insert_feature_values_"
     if what == "feature view missing":
         connection.execute("DROP VIEW features.stg_transactions CASCADE")
         return '42P01: relation "features.stg_transactions" does not exist'

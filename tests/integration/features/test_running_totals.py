@@ -218,17 +218,24 @@ def _count(connection: psycopg.Connection, query: str) -> int:
 
 
 def _assert_same_answers(connection: psycopg.Connection, users: list[int]) -> None:
-    """The live function against the one that scans, for each user at several instants."""
+    """The live function and the trigger's against the one that scans, for each user at several instants; and the last
+    row that the trigger's brings along against the row itself."""
     row = connection.execute(
         "SELECT left(feature_hash, 8) FROM features.feature_definitions LIMIT 1"
     ).fetchone()
     assert row is not None
     query = (
         f"SELECT u, at, features.live_feature_values_{row[0]}(u, 12.5, 7, 'DE', at),"
-        f" features.scanned_feature_values_{row[0]}(u, 12.5, 7, 'DE', at)"
-        " FROM unnest(%s::bigint[]) AS u, unnest(%s::timestamptz[]) AS at"
+        f" features.scanned_feature_values_{row[0]}(u, 12.5, 7, 'DE', at), i.feature_values,"
+        " i.knows_last_row AND (i.last_at, i.txns_with_last, i.amount_with_last, i.amount_squares_with_last)"
+        " IS NOT DISTINCT FROM (l.occurred_at, l.user_txns_before + 1, l.user_amount_before + l.amount,"
+        " l.user_amount_squares_before + l.amount * l.amount)"
+        " FROM unnest(%s::bigint[]) AS u CROSS JOIN unnest(%s::timestamptz[]) AS at"
+        f" CROSS JOIN LATERAL features.insert_feature_values_{row[0]}(u, 12.5, 7, 'DE', at) AS i"
+        " LEFT JOIN LATERAL (SELECT * FROM transactions AS t WHERE t.user_id = u"
+        " ORDER BY t.occurred_at DESC, t.user_txns_before DESC LIMIT 1) AS l ON true"
     )
     instants = [NOW + timedelta(minutes=m) for m in (-5000, -1, 0, 3, 61, 1440, 20000)]
     answers = connection.execute(query.encode(), [users, instants]).fetchall()
     assert len(answers) == len(users) * len(instants)
-    assert [row for row in answers if row[2] != row[3]] == []
+    assert [row for row in answers if not row[2] == row[3] == row[4] or row[5] is not True] == []

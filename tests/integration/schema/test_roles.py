@@ -194,7 +194,7 @@ def test_definer_functions_are_few_and_pinned(database: Workspace) -> None:
     # Each new one is to be looked at before it is named here. shadow_on_insert is one while a challenger is deployed.
     assert {name for name, _, _ in rows} == {
         "score_on_insert", "score_transaction", "record_home_change", "record_model_state", "fold_late_row",
-        "forget_totals", "spare_on_insert", "warm_scoring",
+        "forget_totals", "warm_scoring",
     }  # fmt: skip
     for name, config, is_public in rows:
         # The trigger waits a bounded time for locks; nothing else is set.

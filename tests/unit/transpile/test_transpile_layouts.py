@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from m2cgen import ast
 
+from sql_scoring.transpile import _planning
 from sql_scoring.transpile._assembler import MissingAwareCompExpr
 from sql_scoring.transpile._bitmask import BitmaskInterpreter
 from sql_scoring.transpile._case import CaseInterpreter
@@ -90,14 +92,16 @@ def test_nested_if() -> None:
     )
 
 
-def test_bitmask() -> None:
+def test_bitmask(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The tree needs no masks once its only question is answered.
+    monkeypatch.setattr(_planning, "_DEEPEST", 0)
     body = BitmaskInterpreter(text_budget=10**6, memory_weight=0.3).interpret(
         TreeSum([branch(1.5)], 1.0), Inputs(1)
     )
     # Ranks: up to the cut, above it, missing. The first leaf has the bit, the other is what is left.
     assert body.text == (
-        "  v_mask := pg_catalog.substring(X'010000', pg_catalog.width_bucket(COALESCE($1, float 'NaN'), "
-        "'{1.5000000000000002,NaN}'::float[]) OPERATOR(pg_catalog.*) 8 OPERATOR(pg_catalog.+) 1, 8);\n"
+        "  v_mask := pg_catalog.substring(X'010000', ('[1:1][0:2]={{1,9,17}}'::integer[])[1]"
+        "[pg_catalog.width_bucket(COALESCE($1, float 'NaN'), '{1.5000000000000002,NaN}'::float[])], 8);\n"
         "  FOR v_bit IN 1..1 BY 8 LOOP\n"
         "    v_sum := v_sum\n"
         "      OPERATOR(pg_catalog.+) ('{0.75,0.25,0,0,0,0,0,0}'::float[])"
@@ -106,6 +110,37 @@ def test_bitmask() -> None:
         "  END LOOP;\n"
         "  RETURN v_sum OPERATOR(pg_catalog./) float '1';\n"
     )
+
+
+def test_bitmask_asks_questions_first() -> None:
+    body = BitmaskInterpreter(text_budget=10**6, memory_weight=0.3).interpret(
+        TreeSum([branch(1.5)], 1.0), Inputs(1, array=True, real=True)
+    )
+    assert body.text == (
+        "  IF $1[1] OPERATOR(pg_catalog.<=) float '1.5' THEN\n"
+        "    v_sum := v_sum OPERATOR(pg_catalog.+) float '0.25';\n"
+        "  ELSE\n"
+        "    v_sum := v_sum OPERATOR(pg_catalog.+) float '0.75';\n"
+        "  END IF;\n"
+        "  RETURN v_sum OPERATOR(pg_catalog./) float '1';\n"
+    )
+
+
+def test_bitmask_looks_features_up_in_a_loop() -> None:
+    trees = [branch(float(feature), missing_left=True, feature=feature) for feature in range(12)]
+    whole = BitmaskInterpreter(text_budget=10**6, memory_weight=0.3).interpret(
+        TreeSum(trees, 12.0), Inputs(12)
+    )
+    assert whole.declarations[-1] == "v_input double precision[] := ARRAY[{}];".format(
+        ", ".join(f"${number}" for number in range(1, 13))
+    )
+    # Six lanes or one: every feature is looked up once, whatever the number of expressions.
+    assert "LOOP\n    v_mask := v_mask\n" in whole.text or "LOOP\n      v_mask := v_mask\n" in whole.text
+    gaps = [trees[number] for number in (0, 1, 3, 4, 6, 7, 8, 10, 11)]
+    with_gaps = BitmaskInterpreter(text_budget=10**6, memory_weight=0.3).interpret(
+        TreeSum(gaps, 9.0), Inputs(12, array=True)
+    )
+    assert "$1[('{1,2,4,5,7,8,9,11,12}'::integer[])[v_turn]]" in with_gaps.text
 
 
 def test_floats_are_written_to_be_read_back() -> None:

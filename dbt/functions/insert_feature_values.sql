@@ -1,0 +1,21 @@
+{#- Relations stand without the database's name: the body is text, and must survive a restore elsewhere. -#}
+-- For the trigger: the feature values, and beside them the user's last row, from which the new row's running totals go
+-- on. Reading both takes one statement where it took two.
+DECLARE
+    v scoring.insert_decision;
+BEGIN
+    {{ live_query(
+        ref('stg_transactions').include(database=false),
+        ref('stg_users').include(database=false),
+        {'merchant': ref('merchant_risk').include(database=false), 'user': ref('user_risk').include(database=false)},
+        with_last_row=true,
+    ) }}
+    INTO v.feature_values, v.last_at, v.txns_with_last, v.amount_with_last, v.amount_squares_with_last;
+    v.knows_last_row := true;
+    IF v.feature_values IS NULL THEN
+        v.feature_values := features.scanned_feature_values_{{ feature_hash()[:8] }}(
+            p_user_id, p_amount, p_merchant_id, p_location, p_occurred_at
+        );
+    END IF;
+    RETURN v;
+END
