@@ -21,7 +21,7 @@ class ForestParameters:
 
     trees: int = 32
     max_leaves: int = 32
-    min_rows_per_leaf: int = 30
+    min_rows_per_leaf: int = 20
     features_per_split: float = 0.4
     fraud_weight: float = 4.0
     max_rows_per_tree: int = 250_000

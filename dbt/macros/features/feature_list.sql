@@ -22,7 +22,6 @@
 - {name: user_txn_minutes_since_last, entity: user, measure: transaction, aggregate: minutes_since, window: 30d, description: "Minutes since the user's last transaction."}
 - {name: user_txn_count_1h, entity: user, measure: transaction, aggregate: count, window: 1h, description: "Transactions of the user in the last hour."}
 - {name: user_txn_count_7d, entity: user, measure: transaction, aggregate: count, window: 7d, description: "Transactions of the user in the last 7 days."}
-- {name: user_amount_mean_7d, entity: user, measure: amount, aggregate: mean, window: 7d, description: "Mean amount of the user in the last 7 days."}
 - {name: user_amount_mean_30d, entity: user, measure: amount, aggregate: mean, window: 30d, description: "Mean amount of the user in the last 30 days."}
 - {name: user_amount_stddev_7d, entity: user, measure: amount, aggregate: stddev, window: 7d, description: "Sample standard deviation of the user's amounts in the last 7 days."}
 - {name: user_amount_stddev_30d, entity: user, measure: amount, aggregate: stddev, window: 30d, description: "Sample standard deviation of the user's amounts in the last 30 days."}
@@ -35,7 +34,6 @@
 - {name: merchant_fraud_rate_28d, entity: merchant, measure: label, aggregate: fraud_share, window: 28d, delay: 7d, description: "Share of frauds at the merchant in 28 days, ending 7 days ago."}
 - {name: amount_to_user_mean_30d, expression: "amount::double precision / nullif(user_amount_mean_30d, 0)", description: "Amount as a multiple of the user's 30-day mean."}
 - {name: amount_zscore_user_30d, expression: "(amount::double precision - user_amount_mean_30d) / nullif(user_amount_stddev_30d, 0)", description: "Amount above the user's 30-day mean, in standard deviations."}
-- {name: user_amount_mean_7d_to_30d, expression: "user_amount_mean_7d / nullif(user_amount_mean_30d, 0)", description: "The user's 7-day mean as a multiple of the 30-day mean."}
 - {name: user_amount_variation_7d, expression: "user_amount_stddev_7d / nullif(user_amount_mean_30d, 0)", description: "Spread of the user's amounts in 7 days, relative to the 30-day mean."}
 - {name: user_amount_variation_30d, expression: "user_amount_stddev_30d / nullif(user_amount_mean_30d, 0)", description: "Spread of the user's amounts in 30 days, relative to their mean."}
 - {name: user_location_match, expression: "(location = home_location)::integer", description: "1 when the location is the user's home."}

@@ -148,7 +148,7 @@ def test_the_velocity_view_shows_the_same_counts(scored: Workspace) -> None:
             "INSERT INTO transactions (user_id, amount) SELECT 777, 2 FROM generate_series(1, 3)"
         )
         row = connection.execute(
-            "SELECT user_txn_count_1h, user_amount_mean_7d, user_amount_stddev_7d"
+            "SELECT user_txn_count_1h, user_amount_mean_30d, user_amount_stddev_7d"
             " FROM features.user_velocity WHERE user_id = 777"
         ).fetchone()
     assert row == (3, 2, 0)
