@@ -217,7 +217,8 @@ def test_the_nightly_run_does_not_bring_back_what_was_taken_back(scored: Workspa
 
 def test_every_change_of_state_is_kept(scored: Workspace) -> None:
     first, second = _champion(scored), _train(scored, 1)
-    pipeline.deploy(scored.url, scored.settings, second, force=True)
+    strict = scored.settings.model_copy(update={"gate_max_nodes": 10})
+    pipeline.deploy(scored.url, strict, second, force=True)
     with scored.connect() as connection:
         rows = connection.execute(
             "SELECT version, from_state, to_state FROM scoring.model_state_changes ORDER BY change_id"
