@@ -47,7 +47,9 @@ _MICROSECONDS_PER_CALL = 3.0
 # A look-up reaches into tables and masks that grow with the model's thresholds and leave the processor's caches.
 _MICROSECONDS_PER_LOOKUP_AND_THRESHOLD = 0.0131e-3
 _THRESHOLDS_OUT_OF_CACHE = 10_000
-_MOST_GROUPS = 3  # one, two or four: more have not paid since lanes share expressions
+# With so few trees no more than four groups have ever paid.
+_FEW_TREES = 128
+_GROUPS_OF_FEW_TREES = 3
 # PL/pgSQL and the plan cache keep five copies of the text and two of the constants in it.
 MEMORY_PER_TEXT_BYTE = 6.2
 _TEXT_PER_START = 8
@@ -104,7 +106,7 @@ def plan_groups(
         counts.append(len(trees))
     plans = [
         planner.plan(groups, blocks)
-        for groups in counts[:_MOST_GROUPS]
+        for groups in (counts if len(trees) > _FEW_TREES else counts[:_GROUPS_OF_FEW_TREES])
         for blocks in counts
         if groups * blocks <= len(trees)
     ]

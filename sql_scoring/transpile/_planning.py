@@ -1,7 +1,8 @@
 """The plan of a whole model: its inputs divided into regions, each with groups, blocks and lanes of its own.
 
 A region is divided further while that lowers the price, of which time counts by the share of the rows that come
-to the region, and memory in full.
+to the region, and memory in full. No region may take longer than the undivided whole would: which rows are rare
+changes sooner than a model does, and those that matter most are.
 """
 
 from __future__ import annotations
@@ -34,6 +35,14 @@ class Region:
         share = self.question.share
         below = share * self.low.microseconds + (1 - share) * self.high.microseconds
         return _THOUSANDS_PER_QUESTION * MICROSECONDS_PER_THOUSAND + below
+
+    @property
+    def slowest(self) -> float:
+        """Predicted time of a call that falls into the worst region."""
+        if self.low is None or self.high is None:
+            return self.plan.microseconds
+        worst = max(self.low.slowest, self.high.slowest)
+        return _THOUSANDS_PER_QUESTION * MICROSECONDS_PER_THOUSAND + worst
 
     @property
     def text_bytes(self) -> int:
@@ -75,6 +84,8 @@ def plan_regions(trees: Trees, *, text_budget: int, memory_weight: float, zero_i
         def price(one: Region) -> float:
             return share * one.microseconds + memory_price(one.text_bytes, memory_weight)
 
-        return halves if price(halves) < price(whole) and halves.text_bytes <= text_budget else whole
+        if halves.text_bytes > text_budget or halves.slowest > plan.microseconds:
+            return whole
+        return halves if price(halves) < price(whole) else whole
 
     return divided(trees, 1.0, 0)
