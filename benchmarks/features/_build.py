@@ -11,8 +11,8 @@ from rowguard.feature_build import build_features
 
 @dataclass(frozen=True)
 class Built:
-    """Seconds of each model's node; `tests` is the sum of all data tests, `elapsed` is dbt's own time without its start,
-    `command` that of everything that `rowguard features` does."""
+    """Seconds of each model's node; `tests` is the sum of all data tests, `elapsed` is dbt's own time without its
+    start, `command` that of everything that `rowguard features` does."""
 
     nodes: dict[str, float]
     tests: float

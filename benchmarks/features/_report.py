@@ -143,7 +143,10 @@ def page(found: Findings) -> str:
                 ("**all models and functions**", found.whole.models, found.one_day.models),
                 ("data tests", found.whole.tests, found.one_day.tests),
                 ("`dbt build`, elapsed", found.whole.elapsed, found.one_day.elapsed),
-                ("`rowguard features`: running totals settled, dbt's start and build", found.whole.command, found.one_day.command),
+                (
+                    "`rowguard features`: running totals settled, dbt's start and build",
+                    found.whole.command, found.one_day.command,
+                ),
             ],
         ),
         "",

@@ -1,9 +1,9 @@
--- A transaction's count over the longest window must be the number of its user's earlier transactions, reckoned
--- here a second way: its place among them, less those that were out of the window by then. A row that saw the future or
--- itself has more. Loaded history only: what live rows saw depends on arrival. Not of users of whom something arrived since
--- the build began, as it may have been seen or not.
--- Of the rows of the training set, which training_set_is_complete compares with the transactions. In two halves, which
--- PostgreSQL passes over side by side.
+-- A transaction's count over the longest window must be the number of its user's earlier transactions, reckoned here
+-- a second way: its place among them, less those that were out of the window by then. A row that saw the future or
+-- itself has more. Loaded history only: what live rows saw depends on arrival. Not of users of whom something arrived
+-- since the build began, as it may have been seen or not.
+-- Of the training set's own rows, which training_set_is_complete compares with the transactions. In two halves, whose
+-- sorts fit into memory.
 -- depends_on: {{ ref('training_set') }}
 {%- set names = feature_names() %}
 {%- set counts = totalled_features() | selectattr('aggregate', 'equalto', 'count') | list %}
@@ -38,7 +38,7 @@ FROM (
             -- Not "= 0": the planner would expect next to none.
             WHERE (t.user_id & 1) <> {{ half }}
             -- Sorts the one value and not all of them.
-            OFFSET 0
+            OFFSET 0  -- noqa: AM09
         ) AS c
     ) AS h
     WHERE h.is_history AND h.seen IS DISTINCT FROM h.earlier

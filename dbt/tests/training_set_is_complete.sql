@@ -1,5 +1,5 @@
--- Every transaction has its features exactly once, of its instant, and as many as the list has. Payments go on while this
--- is built: what arrived or was changed since the build began is the next build's.
+-- Every transaction has its features exactly once, of its instant, and as many as the list has. Payments go on while
+-- this is built: what arrived or was changed since the build began is the next build's.
 -- A count and a checksum of 64 bits say of most builds that nothing is missing; otherwise the rows are compared.
 -- depends_on: {{ ref('training_set') }}
 SELECT
@@ -8,10 +8,11 @@ SELECT
 FROM {{ ref('stg_transactions') }} AS t
 LEFT JOIN {{ ref('training_features') }} AS f
     ON t.user_id = f.user_id AND t.transaction_id = f.transaction_id
-WHERE (
-        SELECT (s.row_count, s.checksum) IS DISTINCT FROM (b.row_count, b.checksum)
+WHERE EXISTS (
+        SELECT
         FROM ({{ counted_instants(ref('stg_transactions')) }}) AS s
-        CROSS JOIN ({{ counted_instants(ref('training_features')) }}) AS b
+        INNER JOIN ({{ counted_instants(ref('training_features')) }}) AS b
+            ON s.row_count <> b.row_count OR s.checksum <> b.checksum
     )
     AND t.received_at < '{{ run_started_at.isoformat() }}'::timestamptz
     AND (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -60,21 +61,18 @@ def test_rows_beside_an_open_transaction(migrated: Workspace, is_seen: bool) -> 
     """What was committed while an older transaction was open may have been seen by a build or not; what that transaction
     wrote was not. Both are found, and the former also when they are gone or another's by then."""
     draw = random.Random(2)
-    _load(migrated, draw, 60)
+    _load(migrated, draw, 20)
     _build(migrated)
     with migrated.connect() as late, migrated.connect() as connection, late.transaction():
-        # Of a user of its own: a load waits for the users that an open transaction holds.
+        # Of users of their own: a load waits for those that an open transaction holds, and whoever changes a row of a
+        # user with older ones has one of these written anew, which is noticed anyhow.
         late.execute("INSERT INTO transactions (user_id, amount, merchant_id) VALUES (50, 1, 2)")
-        _load(migrated, draw, 30)
+        _load(migrated, draw, 40, users=[60, 61, 62])
         if is_seen:
             _build(migrated)
+        connection.execute("DELETE FROM transactions WHERE user_id = 60")
         connection.execute(
-            "DELETE FROM transactions WHERE transaction_id IN"
-            " (SELECT transaction_id FROM transactions ORDER BY transaction_id DESC LIMIT 5)"
-        )
-        connection.execute(
-            "UPDATE transactions SET occurred_at = occurred_at - interval '3 days', merchant_id = 4"
-            " WHERE transaction_id IN (SELECT transaction_id FROM transactions ORDER BY transaction_id DESC LIMIT 5)"
+            "UPDATE transactions SET occurred_at = occurred_at - interval '3 days', merchant_id = 4 WHERE user_id = 61"
         )
     _build(migrated)
     _assert_as_from_nothing(migrated)
@@ -100,7 +98,9 @@ def test_without_a_note_everything_is_compared(migrated: Workspace, forgotten: s
             "DELETE FROM transactions WHERE transaction_id IN"
             " (SELECT transaction_id FROM transactions ORDER BY transaction_id LIMIT 7)"
         )
-        connection.execute("UPDATE transactions SET occurred_at = occurred_at + interval '2 days' WHERE user_id = 2")
+        connection.execute(
+            "UPDATE transactions SET occurred_at = occurred_at + interval '2 days' WHERE user_id = 2"
+        )
         connection.execute(f"DELETE FROM features.training_features_{hash8} WHERE user_id = 1".encode())
         for reader in ("merchant", "training"):
             connection.execute(forgotten.format(reader=reader, hash8=hash8).encode())
@@ -129,7 +129,9 @@ def test_rows_that_a_build_lost_come_back(migrated: Workspace) -> None:
     _load(migrated, random.Random(6), 60)
     _build(migrated)
     with migrated.connect() as connection:
-        connection.execute(f"DELETE FROM features.training_features_{_hash8(connection)} WHERE user_id < 3".encode())
+        connection.execute(
+            f"DELETE FROM features.training_features_{_hash8(connection)} WHERE user_id < 3".encode()
+        )
     _build(migrated)
     _assert_as_from_nothing(migrated)
 
@@ -148,7 +150,9 @@ def test_a_live_row_keeps_what_it_saw(migrated: Workspace) -> None:
     _build(migrated)
     assert _training(migrated, "NOT is_history") == before[1:]
     with migrated.connect() as connection:
-        connection.execute("UPDATE transactions SET occurred_at = occurred_at - interval '1 day', is_history = true")
+        connection.execute(
+            "UPDATE transactions SET occurred_at = occurred_at - interval '1 day', is_history = true"
+        )
     _build(migrated)
     _assert_as_from_nothing(migrated)
 
@@ -163,11 +167,13 @@ def _assert_as_from_nothing(workspace: Workspace, *arguments: str) -> None:
     assert built == [_training(workspace), _keys(workspace), _steps(workspace)]
 
 
-def _load(workspace: Workspace, draw: random.Random, count: int) -> None:
+def _load(
+    workspace: Workspace, draw: random.Random, count: int, users: Sequence[int] = (1, 2, 3, 4, 5, 6)
+) -> None:
     rows = [
         {
             "occurred_at": NOW - timedelta(minutes=draw.randrange(60, 60 * 24 * 45)),
-            "user_id": draw.randrange(1, 7),
+            "user_id": draw.choice(users),
             "merchant_id": draw.choice([1, 2, 3, None]),
             "location": draw.choice(PLACES),
             "amount": f"{draw.randrange(1, 5000)}.25",
@@ -268,7 +274,9 @@ ACTS = [
 
 
 def _hash8(connection: psycopg.Connection) -> str:
-    row = connection.execute("SELECT left(feature_hash, 8) FROM features.feature_definitions LIMIT 1").fetchone()
+    row = connection.execute(
+        "SELECT left(feature_hash, 8) FROM features.feature_definitions LIMIT 1"
+    ).fetchone()
     assert row is not None
     return str(row[0])
 
