@@ -1,7 +1,7 @@
 -- One read of the user's rows for each INSERT: the features and the running totals go on from the same last row.
 
--- What an INSERT needs to know: the decision, and the user's last row, which the features are reckoned from anyway and
--- the new row's running totals go on from.
+-- What an INSERT needs to know: the decision, and the user's last row, which the features are reckoned from anyway
+-- and the new row's running totals go on from.
 CREATE TYPE scoring.insert_decision AS (
     fraud_probability double precision,
     is_fraud boolean,

@@ -1,5 +1,5 @@
--- PostgreSQL reads the text of every WHEN anew for each INSERT (some 3 microseconds for a call and two constants), and
--- every function that a trigger calls has to be set up: so there are few of both, and short ones.
+-- PostgreSQL reads the text of every WHEN anew for each INSERT (some 3 microseconds for a call and two constants),
+-- and every function that a trigger calls has to be set up: so there are few of both, and short ones.
 
 CREATE TRIGGER score_on_insert
 BEFORE INSERT ON public.transactions

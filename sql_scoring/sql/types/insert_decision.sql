@@ -1,5 +1,5 @@
--- What an INSERT needs to know: the decision, and the user's last row, which the features are reckoned from anyway and
--- the new row's running totals go on from.
+-- What an INSERT needs to know: the decision, and the user's last row, which the features are reckoned from anyway
+-- and the new row's running totals go on from.
 CREATE TYPE scoring.insert_decision AS (
     fraud_probability double precision,
     is_fraud boolean,
