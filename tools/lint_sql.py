@@ -120,7 +120,7 @@ def _write_functions(folder: Path) -> list[Path]:
                 " JOIN pg_namespace AS n ON n.oid = p.pronamespace"
                 " WHERE n.nspname IN ('features', 'pgbouncer') AND p.prokind = 'f' ORDER BY 1"
             ).fetchall()
-    names = {
+    fields = {
         "version": "v",
         "feature_hash8": "00000000",
         "function_name": "scoring.v",
@@ -131,7 +131,7 @@ def _write_functions(folder: Path) -> list[Path]:
     templates = ROOT / "sql_scoring/templates"
     facades = [
         (templates / f"{name}.sql").read_text().format(
-            **names, canary=(templates / f"{canary}.sql").read_text().format(**names, slots=1)
+            **fields, canary=(templates / f"{canary}.sql").read_text().format(**fields, slots=1)
         )
         for name, canary in (("facade", "canary"), ("decide_insert", "canary_insert"))
     ]  # fmt: skip
