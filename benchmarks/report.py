@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from trainer.forest import ForestParameters
+
 PEERS = {"case": "CASE, ours", "nested_if": "nested IF, ours"}
-DEFAULT_FOREST = "50 trees x 64 leaves"
+DEFAULT_FOREST = f"{ForestParameters.trees} trees x {ForestParameters.max_leaves} leaves"
 LARGE_FOREST = "100 trees x depth 8"
 
 

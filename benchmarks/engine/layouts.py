@@ -23,7 +23,9 @@ import psycopg
 from sklearn.ensemble import RandomForestClassifier
 
 from benchmarks.engine.peers import M2CGEN_STYLES, PROGRAMS, m2cgen_style, print_statement
+from benchmarks.report import DEFAULT_FOREST
 from sql_scoring.transpile import LAYOUTS, forest_shape, transpile, transpile_for_bulk
+from trainer.forest import ForestParameters, fit_forest
 
 Rows = npt.NDArray[np.float64]
 FEATURES = 10
@@ -58,12 +60,12 @@ def payments(count: int, seed: int, features: int = FEATURES) -> tuple[Rows, npt
 
 
 def forests() -> dict[str, RandomForestClassifier]:
-    """The forests that the goals name."""
+    """The forests that the goals name, the trainer's default first, and the default that was."""
     rows, labels = payments(20_000, 0)
     fewer, fewer_labels = payments(8_000, 3)
-    default = RandomForestClassifier(50, max_leaf_nodes=64, random_state=0)
     return {
-        "50 trees x 64 leaves": default.fit(rows, labels),
+        DEFAULT_FOREST: fit_forest(rows.astype(np.float32), labels == 1, ForestParameters()),
+        "50 trees x 64 leaves": RandomForestClassifier(50, max_leaf_nodes=64, random_state=0).fit(rows, labels),
         "100 trees x depth 8": RandomForestClassifier(
             100, max_depth=8, min_samples_leaf=8, random_state=0
         ).fit(fewer, fewer_labels),
