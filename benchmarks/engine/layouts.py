@@ -65,7 +65,9 @@ def forests() -> dict[str, RandomForestClassifier]:
     fewer, fewer_labels = payments(8_000, 3)
     return {
         DEFAULT_FOREST: fit_forest(rows.astype(np.float32), labels == 1, ForestParameters()),
-        "50 trees x 64 leaves": RandomForestClassifier(50, max_leaf_nodes=64, random_state=0).fit(rows, labels),
+        "50 trees x 64 leaves": RandomForestClassifier(50, max_leaf_nodes=64, random_state=0).fit(
+            rows, labels
+        ),
         "100 trees x depth 8": RandomForestClassifier(
             100, max_depth=8, min_samples_leaf=8, random_state=0
         ).fit(fewer, fewer_labels),
