@@ -45,6 +45,7 @@ BUILD_ORDER = (
     "functions/shadow_on_insert.sql",
     "functions/set_policy.sql",
     "functions/distribute.sql",
+    "functions/keep_history_undecided.sql",
     "functions/record_home_change.sql",
     "functions/record_model_state.sql",
     "functions/warm_scoring.sql",

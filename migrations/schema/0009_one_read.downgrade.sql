@@ -1,3 +1,22 @@
+-- Guards the loading of history, which does not fire the scoring trigger: only the owner may load. The setting is
+-- asked for here and not in the trigger's WHEN, whose text PostgreSQL reads anew for every statement.
+CREATE OR REPLACE FUNCTION scoring.keep_history_undecided()
+RETURNS trigger
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF current_setting('rowguard.load_history', true) = 'on' THEN
+        IF pg_has_role(current_user, (SELECT c.relowner FROM pg_class AS c WHERE c.oid = TG_RELID), 'USAGE') THEN
+            RETURN NEW; -- nothing for a statement, the row for a row
+        END IF;
+        RAISE EXCEPTION 'only the owner of % may load history', TG_TABLE_NAME
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN NEW;
+END
+$$;
+
 -- Decides a row before it is written: lock the user, stamp the arrival, read velocity, score.
 --
 -- The lock comes before the read, so that concurrent inserts of one user see each other; it is held to the
@@ -306,25 +325,6 @@ EXCEPTION
 END
 $$;
 
--- Guards the loading of history, which does not fire the scoring trigger: only the owner may load. The setting is
--- asked for here and not in the trigger's WHEN, whose text PostgreSQL reads anew for every statement.
-CREATE OR REPLACE FUNCTION scoring.keep_history_undecided()
-RETURNS trigger
-LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    IF current_setting('rowguard.load_history', true) = 'on' THEN
-        IF pg_has_role(current_user, (SELECT c.relowner FROM pg_class AS c WHERE c.oid = TG_RELID), 'USAGE') THEN
-            RETURN NEW; -- nothing for a statement, the row for a row
-        END IF;
-        RAISE EXCEPTION 'only the owner of % may load history', TG_TABLE_NAME
-            USING ERRCODE = 'insufficient_privilege';
-    END IF;
-    RETURN NEW;
-END
-$$;
-
 -- Lets a random share of the alerts through: what is always stopped is never found out, and the next model would
 -- learn nothing about it. The probability stays; fraud_flag, which applications act on, says LEGITIMATE.
 CREATE OR REPLACE FUNCTION scoring.spare_on_insert()
@@ -346,7 +346,7 @@ BEGIN
 END
 $$;
 
-REVOKE ALL ON FUNCTION scoring.spare_on_insert(), scoring.keep_history_undecided() FROM public;
+REVOKE ALL ON FUNCTION scoring.spare_on_insert() FROM public;
 
 CREATE OR REPLACE TRIGGER score_on_insert
 BEFORE INSERT ON public.transactions
@@ -365,6 +365,8 @@ BEFORE INSERT ON public.transactions
 FOR EACH ROW
 WHEN (NOT NEW.is_history)
 EXECUTE FUNCTION scoring.shadow_on_insert();
+
+DROP TRIGGER keep_history_undecided ON public.transactions;
 
 CREATE TRIGGER keep_history_undecided
 BEFORE INSERT ON public.transactions

@@ -6,6 +6,9 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    IF NEW.shadow_version <> '' THEN
+        RETURN NEW; -- loaded, with what was said then
+    END IF;
     NEW.shadow_version := NULL;
     BEGIN
         IF NEW.model_version = {champion_literal} THEN

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rowguard.errors import UnsupportedModelError
 from sql_scoring.transpile._blocks import MICROSECONDS_PER_THOUSAND, Plan, memory_price, plan_groups
 from sql_scoring.transpile._masks import cuts_by_feature
 from sql_scoring.transpile._regions import Question, Trees, answered, best_question
@@ -59,7 +60,7 @@ class Region:
 
 
 def plan_regions(trees: Trees, *, text_budget: int, memory_weight: float, zero_is_nothing: bool) -> Region:
-    """The cheapest division found; raises UnsupportedModelError when none fits ``text_budget`` bytes."""
+    """The cheapest division found; raises UnsupportedModelError when the whole does not fit ``text_budget`` bytes."""
 
     thresholds = sum(map(len, cuts_by_feature(trees).values()))
 
@@ -76,9 +77,13 @@ def plan_regions(trees: Trees, *, text_budget: int, memory_weight: float, zero_i
         if question is None:
             return whole
         shares = {True: share * question.share, False: share * (1 - question.share)}
-        low, high = (
-            divided(answered(trees, question, low=is_low), part, depth + 1) for is_low, part in shares.items()
-        )
+        try:
+            low, high = (
+                divided(answered(trees, question, low=is_low), part, depth + 1)
+                for is_low, part in shares.items()
+            )
+        except UnsupportedModelError:
+            return whole  # a half has slots of its own, and its text can be the longer one
         halves = Region([], whole.plan, question, low, high)
 
         def price(one: Region) -> float:

@@ -71,7 +71,9 @@ def test_no_statement_trigger_stays_and_history_is_still_the_owners(stubbed: Wor
             "SELECT tgname, tgtype & 1 FROM pg_trigger WHERE tgrelid IN"
             " ('transactions'::regclass, 'users'::regclass, 'fraud_labels'::regclass) AND NOT tgisinternal"
         ).fetchall()
-        assert "score_on_insert" in dict(levels) and all(level == 1 for _, level in levels)
+        assert {"score_on_insert", "keep_history_undecided"} <= set(dict(levels)) and all(
+            level == 1 for _, level in levels
+        )
         history = (
             "INSERT INTO transactions (user_id, amount, occurred_at, received_at, is_history)"
             " VALUES (1, 1, now(), now(), true) RETURNING is_history"

@@ -7,7 +7,9 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    NEW.shadow_version := NULL;
+    IF NEW.shadow_version = '' THEN -- the mark; a loaded row keeps what it brought along
+        NEW.shadow_version := NULL;
+    END IF;
     RETURN NEW;
 END
 $$;

@@ -6,6 +6,14 @@ BEFORE INSERT ON public.transactions
 FOR EACH ROW
 EXECUTE FUNCTION scoring.score_on_insert();
 
+-- Loading history sets rowguard.load_history for its own transaction. A client's row that says it is history fires this
+-- as well, and score_on_insert takes the mark away. Row by row, as Citus has no statement-level triggers.
+CREATE TRIGGER keep_history_undecided
+BEFORE INSERT ON public.transactions
+FOR EACH ROW
+WHEN (NEW.is_history)
+EXECUTE FUNCTION scoring.keep_history_undecided();
+
 -- Only rows that got no running totals pay for this one.
 CREATE TRIGGER fold_late_row
 AFTER INSERT ON public.transactions

@@ -90,13 +90,45 @@ def test_application_roles_cannot_update_transactions(migrated: Workspace, colum
 
 
 def test_application_roles_cannot_pass_the_trigger_by_as_history(migrated: Workspace) -> None:
-    with migrated.connect("rowguard_app") as connection:
+    forged = (
+        "INSERT INTO transactions (user_id, amount, occurred_at, received_at, fraud_flag, user_txns_before, is_history)"
+        " VALUES (1, 1, now(), now(), 'LEGITIMATE', 7, %s)"
+    )
+    with migrated.connect("rowguard_app") as connection, migrated.connect() as owner:
         connection.execute("SET rowguard.load_history = 'on'")
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="only the owner"):
-            connection.execute(
-                "INSERT INTO transactions (user_id, amount, occurred_at, received_at, fraud_flag)"
-                " VALUES (1, 1, now(), now(), 'LEGITIMATE')"
-            )
+            connection.execute(forged, [True])
+        connection.execute(forged, [False])
+        connection.execute("RESET rowguard.load_history")
+        connection.execute(forged, [True])
+        rows = owner.execute(
+            "SELECT is_history, fraud_flag, user_txns_before FROM transactions ORDER BY 3"
+        ).fetchall()
+        assert rows == [(False, None, 0), (False, None, 1)]
+
+
+def test_an_owners_session_does_not_lend_its_rights_to_who_inserts(migrated: Workspace) -> None:
+    """A function of an application's in a session of the owner's, as an index's expression is for ANALYZE."""
+    with migrated.connect() as connection:
+        connection.execute(
+            "CREATE FUNCTION public.forge() RETURNS void LANGUAGE sql SECURITY DEFINER SET rowguard.load_history = 'on'"
+            " AS $$ INSERT INTO public.transactions (user_id, amount, occurred_at, received_at, is_history)"
+            " VALUES (1, 1, now(), now(), true) $$"
+        )
+        connection.execute("GRANT CREATE ON SCHEMA public TO rowguard_app")
+        connection.execute("ALTER FUNCTION public.forge() OWNER TO rowguard_app")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="only the owner"):
+            connection.execute("SELECT public.forge()")
+
+
+def test_loaded_history_keeps_what_it_brings_along(migrated: Workspace) -> None:
+    with migrated.connect() as connection:
+        connection.execute("SET rowguard.load_history = 'on'")
+        row = connection.execute(
+            "INSERT INTO transactions (user_id, amount, occurred_at, received_at, is_history, fraud_flag, shadow_version)"
+            " VALUES (1, 1, now(), now(), true, 'FRAUD', 'rf_x') RETURNING is_history, fraud_flag, shadow_version"
+        ).fetchone()
+    assert row == (True, "FRAUD", "rf_x")
 
 
 @pytest.mark.parametrize(

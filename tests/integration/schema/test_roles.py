@@ -44,7 +44,7 @@ ACTIONS: list[tuple[str, str, set[str]]] = [
     (
         "load history",
         "SELECT set_config('rowguard.load_history', 'on', false); INSERT INTO transactions (user_id, amount,"
-        " occurred_at, received_at, fraud_flag) VALUES (1, 1, now(), now(), 'LEGITIMATE')",
+        " occurred_at, received_at, is_history, fraud_flag) VALUES (1, 1, now(), now(), true, 'LEGITIMATE')",
         set(),
     ),
     ("switch the trigger off", "ALTER TABLE transactions DISABLE TRIGGER score_on_insert", set()),
