@@ -48,8 +48,8 @@ $$;
 REVOKE ALL ON FUNCTION scoring.decide_insert(bigint, numeric, bigint, text, timestamptz) FROM public;
 
 -- Guards the loading of history, which is not scored. Anybody can set rowguard.load_history, so the guard asks who
--- inserts; as the caller, which score_on_insert with its owner's rights could not. The right to put triggers on the table
--- is its owner's, and is asked for quickly.
+-- inserts; as the caller, which score_on_insert with its owner's rights could not. The right to put triggers on the
+-- table is its owner's, and is asked for quickly.
 CREATE OR REPLACE FUNCTION scoring.keep_history_undecided()
 RETURNS trigger
 LANGUAGE plpgsql VOLATILE

@@ -6,8 +6,8 @@ BEFORE INSERT ON public.transactions
 FOR EACH ROW
 EXECUTE FUNCTION scoring.score_on_insert();
 
--- Loading history sets rowguard.load_history for its own transaction. A client's row that says it is history fires this
--- as well, and score_on_insert takes the mark away. Row by row, as Citus has no statement-level triggers.
+-- Loading history sets rowguard.load_history for its own transaction. A client's row that says it is history fires
+-- this as well, and score_on_insert takes the mark away. Row by row, as Citus has no statement-level triggers.
 CREATE TRIGGER keep_history_undecided
 BEFORE INSERT ON public.transactions
 FOR EACH ROW
