@@ -138,7 +138,9 @@ def test_a_bulk_form_that_differs_scores_nothing(scored: Workspace, monkeypatch:
 
     def wrong(*arguments: object, **options: object) -> str:
         text: str = transpile_for_bulk(*arguments, **options)  # type: ignore[arg-type]
-        return text.replace("OPERATOR(pg_catalog./) float '50'", "OPERATOR(pg_catalog./) float '51'")
+        changed = text.replace("OPERATOR(pg_catalog./) float '", "OPERATOR(pg_catalog./) float '1")
+        assert changed != text
+        return changed
 
     monkeypatch.setattr(_rescore, "transpile_for_bulk", wrong)
     with pytest.raises(ParityError, match="nothing was scored"):

@@ -60,9 +60,12 @@ def test_the_report_names_every_goal_and_whether_it_is_met(tmp_path: Path) -> No
     met = {measure: (value, verdict) for measure, _, value, verdict in report.goals(document)}
     assert met["one call, 100 trees x depth 8, against m2cgen-style CASE"] == ("50.0×", "yes")
     assert met["one call, 100 trees x depth 8, against nested IF, ours"] == ("5.0×", "no")
-    assert met["one call, 50 trees x 64 leaves, against predict_proba of one row"] == ("100.0×", "yes")
-    assert met["bulk, 50 trees x 64 leaves, 50,000 rows, against scikit-learn on one core"] == ("3.5×", "no")
-    assert met["bulk, 50 trees x 64 leaves, 200,000 rows, against scikit-learn on one core"] == (
+    assert met[f"one call, {report.DEFAULT_FOREST}, against predict_proba of one row"] == ("100.0×", "yes")
+    assert met[f"bulk, {report.DEFAULT_FOREST}, 50,000 rows, against scikit-learn on one core"] == (
+        "3.5×",
+        "no",
+    )
+    assert met[f"bulk, {report.DEFAULT_FOREST}, 200,000 rows, against scikit-learn on one core"] == (
         "2.5×",
         "yes",
     )
