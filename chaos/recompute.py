@@ -119,7 +119,9 @@ def _value(window: list[_Row], row: _Row, entity: str, aggregate: str) -> float 
         return 0.0 if aggregate == "sum" else None
     if aggregate == "minutes_since":
         since = row.at - max(one.at for one in window)
-        return _real(float(Decimal(since // timedelta(microseconds=1)) / 1_000_000 / 60))
+        # float64 in the steps that date_part() takes: the part of a day, then the days
+        seconds = (since.seconds * 1_000_000 + since.microseconds) / 1_000_000 + 86_400.0 * since.days
+        return _real(seconds / 60)
     amounts = [one.amount for one in window]
     total = sum(amounts, Decimal(0))
     if aggregate == "sum":

@@ -8,6 +8,7 @@ BEGIN
         ref('stg_transactions').include(database=false),
         ref('stg_users').include(database=false),
         {'merchant': ref('merchant_risk').include(database=false), 'user': ref('user_risk').include(database=false)},
+        feature_hash()[:8],
         with_last_row=true,
     ) }}
     INTO v.feature_values, v.last_at, v.txns_with_last, v.amount_with_last, v.amount_squares_with_last;

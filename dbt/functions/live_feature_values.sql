@@ -7,6 +7,7 @@ BEGIN
         ref('stg_transactions').include(database=false),
         ref('stg_users').include(database=false),
         {'merchant': ref('merchant_risk').include(database=false), 'user': ref('user_risk').include(database=false)},
+        feature_hash()[:8],
     ) }}
     INTO v_feature_values;
     IF v_feature_values IS NULL THEN

@@ -9,7 +9,7 @@
     {% set name = custom_alias_name or node.name %}
     {% if node.name in [
         'live_feature_values', 'insert_feature_values', 'scanned_feature_values', 'basic_feature_values',
-        'training_features', 'merchant_risk', 'user_risk',
+        'user_location_minutes_since', 'user_merchant_minutes_since', 'training_features', 'merchant_risk', 'user_risk',
     ] %}
         {{ return(name ~ '_' ~ feature_hash()[:8]) }}
     {% endif %}

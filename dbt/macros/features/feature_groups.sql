@@ -25,6 +25,26 @@
     {{ return(windowed_features() | selectattr('aggregate', 'equalto', 'minutes_since') | list) }}
 {% endmacro %}
 
+{# The columns by which the list asks when the user was last there. #}
+{% macro recency_keys() %}
+    {% set found = [] %}
+    {% for feature in recency_features() if pair_key(feature) and pair_key(feature) not in found %}
+        {% do found.append(pair_key(feature)) %}
+    {% endfor %}
+    {{ return(found) }}
+{% endmacro %}
+
+{# Whether an expression of the list names one of these. #}
+{% macro are_derived_from(features) %}
+    {% set found = [] %}
+    {% for feature in feature_list() if feature.expression is defined %}
+        {% for name in features | map(attribute='name') if modules.re.search('\\b' ~ name ~ '\\b', feature.expression) %}
+            {% do found.append(name) %}
+        {% endfor %}
+    {% endfor %}
+    {{ return(found | length > 0) }}
+{% endmacro %}
+
 {% macro scanned_features() %}
     {% set found = [] %}
     {% for feature in windowed_features() if not is_totalled(feature) and feature.aggregate != 'minutes_since' %}

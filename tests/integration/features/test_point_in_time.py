@@ -165,20 +165,33 @@ def test_the_trigger_reads_single_rows_of_indexes(scored: Workspace) -> None:
         ).fetchone()
         assert row is not None
         query = row[0][row[0].index("SELECT") : row[0].index("INTO v_feature_values")]
-        for name, value in {
+        values = {
             "p_user_id": "5::bigint",
             "p_amount": "10::numeric",
             "p_merchant_id": "7::bigint",
             "p_location": "'DE'::text",
             "p_occurred_at": "now()",
-        }.items():
+        }
+        for name, value in values.items():
             query = query.replace(name, value)
         plan = connection.execute(("EXPLAIN (ANALYZE, FORMAT JSON) " + query).encode()).fetchone()
+        elsewhere = connection.execute(
+            "SELECT prosrc FROM pg_proc WHERE oid = to_regproc('features.user_location_minutes_since_'"
+            " || (SELECT left(feature_hash, 8) FROM features.feature_definitions LIMIT 1))"
+        ).fetchone()
+        assert elsewhere is not None
+        query = elsewhere[0][elsewhere[0].index("SELECT") : elsewhere[0].rindex(")")]
+        for name, value in {**values, "p_window": "interval '30 days'"}.items():
+            query = query.replace(name, value)
+        look = connection.execute(("EXPLAIN (ANALYZE, FORMAT JSON) " + query).encode()).fetchone()
     assert plan is not None
+    assert look is not None
     reads = list(_reads(plan[0][0]["Plan"], under_limit=False))
     assert {index for index, _, _ in reads} == {
-        "transactions_user_totals_idx", "transactions_user_untotalled_idx", "transactions_user_location_idx"
+        "transactions_user_totals_idx", "transactions_user_untotalled_idx"
     }  # fmt: skip
+    reads += _reads(look[0][0]["Plan"], under_limit=False)
+    assert reads[-1][0] == "transactions_user_location_idx"
     assert all(limited or index == "transactions_user_untotalled_idx" for index, limited, _ in reads)
     assert all(rows <= 1 for _, _, rows in reads)
 
