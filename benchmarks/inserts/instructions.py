@@ -3,7 +3,8 @@
 Times of parts that take a few microseconds drown in the noise of a shared machine; counts of instructions do not.
 The server runs in single-user mode under valgrind; what one call costs is the difference between 120 calls and 20,
 divided by 100, so that neither start-up nor first calls are in it. Caches and waiting are not counted: compare
-parts, not machines. `python -m benchmarks.inserts.instructions` prints a table in Markdown and needs `valgrind`.
+parts, not machines. Each transaction is made where the user's last one was, as most are, but for the line that says
+otherwise. `python -m benchmarks.inserts.instructions` prints a table in Markdown and needs `valgrind`.
 """
 
 from __future__ import annotations
@@ -23,8 +24,11 @@ from benchmarks.inserts.run import USERS, prepare
 from rowguard.local import PostgresServer, find_postgres_binaries
 
 FEW, MANY = 20, 120
-ROW = "(user_id, amount, merchant_id, location) VALUES ({user}, 12.5, 7, 'DE') RETURNING transaction_id, fraud_flag"
-CANDIDATE = "({user}, 12.5, 7, 'DE', pg_catalog.now())"
+COLUMNS = "(user_id, amount, merchant_id, location)"
+ROW = COLUMNS + " VALUES ({user}, 12.5, 7, 'DE') RETURNING transaction_id, fraud_flag"
+ELSEWHERE = COLUMNS + " VALUES ({user}, 12.5, 7, 'place {turn}') RETURNING transaction_id, fraud_flag"
+# Asked for NULL: the answer is not printed, which would cost more than some of its parts.
+CANDIDATE = "({user}, 12.5, 7, 'DE', pg_catalog.now()) IS NULL"
 
 
 def main() -> None:
@@ -46,21 +50,29 @@ def main() -> None:
 
 
 def parts(url: str) -> dict[str, str]:
-    """A statement for each part; `{user}` stands for a user's id."""
+    """A statement for each part; `{user}` stands for a user's id, `{turn}` for how often it was that user's turn."""
     with psycopg.connect(url, autocommit=True) as connection:
+        for user in _users():
+            connection.execute(f"INSERT INTO public.transactions {ROW.format(user=user)}".encode())
         row = connection.execute(
             "SELECT left(m.feature_hash, 8) FROM scoring.models AS m WHERE m.state = 'champion'"
         ).fetchone()
         connection.execute("CHECKPOINT")
     assert row is not None
     return {
-        "nothing": "SELECT {user}, pg_catalog.now()",
+        "nothing": "SELECT ({user}, pg_catalog.now()) IS NULL",
         "plain INSERT": f"INSERT INTO public.bench_plain {ROW}",
         "INSERT with a no-op trigger": f"INSERT INTO public.bench_noop {ROW}",
         "features, live": f"SELECT features.insert_feature_values_{row[0]}{CANDIDATE}",
         "features and model, by the facade": f"SELECT scoring.decide_insert{CANDIDATE}",
         "scored INSERT": f"INSERT INTO public.transactions {ROW}",
+        "scored INSERT elsewhere": f"INSERT INTO public.transactions {ELSEWHERE}",
     }
+
+
+def _users() -> list[int]:
+    """The same few users again and again: their pages are in memory when counting begins."""
+    return random.Random(1).sample(range(1, USERS + 1), FEW)
 
 
 def instructions(data: Path, statement: str) -> float:
@@ -70,9 +82,10 @@ def instructions(data: Path, statement: str) -> float:
 
 
 def _run(data: Path, statement: str, times: int) -> int:
-    # The same few users again and again: their pages are in memory when counting begins.
-    users = random.Random(1).sample(range(1, USERS + 1), FEW)
-    script = "".join(statement.format(user=users[i % FEW]) + ";\n\n" for i in range(times))
+    users = _users()
+    script = "".join(
+        statement.format(user=users[i % FEW], turn=i // FEW) + ";\n\n" for i in range(times)
+    )
     owner = data.stat()
     with tempfile.TemporaryDirectory(prefix="rowguard-callgrind-") as folder:
         os.chown(folder, owner.st_uid, owner.st_gid)
@@ -122,6 +135,7 @@ def markdown(counted: dict[str, float]) -> str:
         "of it: reading the features": features,
         "of it: model and facade": scoring - features,
         "of it: the triggers around them": added - scoring,
+        "scored INSERT at another place than the user's last": counted["scored INSERT elsewhere"],
     }
     width = max(map(len, rows))
     lines = [f"| {'part':<{width}} | thousand instructions | to plain |", f"| {'-' * width} | ---: | ---: |"]

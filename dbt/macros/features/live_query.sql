@@ -52,38 +52,37 @@
     {%- endif %}
     {%- if totalled %}
     CROSS JOIN LATERAL (
-        -- A row a window, in the order of the windows (a nested loop keeps it), a column an aggregate. What is reckoned
-        -- here is built once for all windows; beside each feature's name it would be built for each of them.
-        SELECT ARRAY(
-            SELECT ARRAY[
-            {%- for aggregate in aggregates %}
-                {{ aggregate_value(aggregate, 'f.txns', 'f.amount', 'f.squares') }}{{ ',' if not loop.last }}
-            {%- endfor %}
-            ]
-            FROM (VALUES {% for window in hours %}(interval '{{ window }} hours'){{ ', ' if not loop.last }}{% endfor %}) AS w (length)
-            LEFT JOIN LATERAL (
-                SELECT
-                    l.total_txns - e.user_txns_before AS txns,
-                    l.total_amount - e.user_amount_before AS amount,
-                    l.total_squares - e.user_amount_squares_before AS squares
-                FROM {{ transactions }} AS e
-                WHERE e.user_id = p_user_id AND e.occurred_at > p_occurred_at - w.length
-                ORDER BY e.occurred_at, e.user_txns_before
-                LIMIT 1
-            ) AS f ON true
-        ) AS windows
+        -- Both OFFSETs keep the planner from writing what they fence out again for each derived feature.
+        SELECT
+        {%- for feature in totalled %}
+            s.windows[{{ hours.index(feature.window_hours) + 1 }}][{{ aggregates.index(feature.aggregate) + 1 }}] AS {{ feature.name }}{{ ',' if not loop.last }}
+        {%- endfor %}
+        FROM (
+            -- A row a window, in the order of the windows (a nested loop keeps it), a column an aggregate. What is
+            -- reckoned here is built once for all windows; beside each feature's name it would be built for each.
+            SELECT ARRAY(
+                SELECT ARRAY[
+                {%- for aggregate in aggregates %}
+                    {{ aggregate_value(aggregate, 'f.txns', 'f.amount', 'f.squares') }}{{ ',' if not loop.last }}
+                {%- endfor %}
+                ]
+                FROM (VALUES {% for window in hours %}(interval '{{ window }} hours'){{ ', ' if not loop.last }}{% endfor %}) AS w (length)
+                LEFT JOIN LATERAL (
+                    SELECT
+                        l.total_txns - e.user_txns_before AS txns,
+                        l.total_amount - e.user_amount_before AS amount,
+                        l.total_squares - e.user_amount_squares_before AS squares
+                    FROM {{ transactions }} AS e
+                    WHERE e.user_id = p_user_id AND e.occurred_at > p_occurred_at - w.length
+                    ORDER BY e.occurred_at, e.user_txns_before
+                    LIMIT 1
+                ) AS f ON true
+            ) AS windows
+            OFFSET 0
+        ) AS s
         OFFSET 0
-    ) AS s
+    ) AS w
     {%- endif %}
-    {%- set named = [] %}
-    {%- for feature in totalled %}
-        {%- do named.append((
-            feature.name,
-            's.windows[' ~ (hours.index(feature.window_hours) + 1) ~ '][' ~ (aggregates.index(feature.aggregate) + 1) ~ ']',
-        )) %}
-    {%- endfor %}
-    {#- An element of an array is cheaper looked up again in each derived feature than kept under a name. #}
-    {{- named_values(named, 'w', is_single=false) }}
     {%- set named = [] %}
     {%- for feature in recency_features() %}
         {%- do named.append((feature.name, live_recency(feature, transactions, hash8))) %}
