@@ -98,7 +98,8 @@
 
 {# Minutes since the user was last there, if that lies in the window. Beside running totals no row is later than the
    candidate, so the newest row at the place is the one, and mostly that is the user's last row anyway: the look for
-   another one stands in a function of its own, whose statement is set up only when it is called. #}
+   another one stands in a function of its own, whose statement is set up only when it is called. For a user without rows
+   it is called as well: that is how warm_scoring has it planned. #}
 {% macro live_recency(feature, transactions, hash8) -%}
     {%- set key = pair_key(feature) -%}
     {%- if not totalled_features() -%}
@@ -119,7 +120,7 @@
     {%- elif key -%}
     CASE
                 WHEN l.last_{{ key }} = c.{{ key }} THEN {{ since_within(feature, 'l.last_at') }}
-                WHEN c.{{ key }} IS NOT NULL AND l.last_at IS NOT NULL
+                WHEN c.{{ key }} IS NOT NULL
                     THEN features.{{ feature.entity }}_minutes_since_{{ hash8 }}(
                         p_user_id, p_{{ key }}, p_occurred_at, interval '{{ feature.window_hours }} hours'
                     )

@@ -51,6 +51,18 @@ def test_after_warming_the_functions_are_read_and_planned(scored: Workspace) -> 
     assert after < cold / 10
 
 
+def test_warming_plans_the_look_for_an_earlier_visit(scored: Workspace) -> None:
+    """Which most transactions do not need, as they are made where the user's last one was."""
+    with scored.connect() as connection, connection.transaction():
+        connection.execute("SET LOCAL track_functions = 'all'")
+        connection.execute("SELECT warm_scoring()")
+        called = connection.execute(
+            "SELECT DISTINCT split_part(funcname, '_minutes_since', 1) FROM pg_stat_xact_user_functions"
+            " WHERE funcname LIKE '%minutes_since%' AND calls > 0"
+        ).fetchall()
+    assert called == [("user_location",)]
+
+
 def _growth(workspace: Workspace, *, warm_first: bool) -> int:
     with workspace.connect() as connection:
         connection.execute(MEMORY)
