@@ -83,9 +83,7 @@ def instructions(data: Path, statement: str) -> float:
 
 def _run(data: Path, statement: str, times: int) -> int:
     users = _users()
-    script = "".join(
-        statement.format(user=users[i % FEW], turn=i // FEW) + ";\n\n" for i in range(times)
-    )
+    script = "".join(statement.format(user=users[i % FEW], turn=i // FEW) + ";\n\n" for i in range(times))
     owner = data.stat()
     with tempfile.TemporaryDirectory(prefix="rowguard-callgrind-") as folder:
         os.chown(folder, owner.st_uid, owner.st_gid)
