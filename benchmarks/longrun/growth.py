@@ -1,5 +1,6 @@
 """What an INSERT costs at every size of the table: processor time of the session, so that other work on the machine
-hardly counts. Users are drawn as rows are: one with many rows comes up often."""
+hardly counts. Users are drawn as rows are: one with many rows comes up often. Beside it a plain INSERT into the same
+table: the session is a replica's then, in which no trigger fires; those rows are taken away again."""
 
 from __future__ import annotations
 
@@ -12,11 +13,12 @@ import psycopg
 from benchmarks.longrun.world import World
 
 ROUNDS = 6
-STEPS = {
-    "nothing": "NULL;",
-    "scored": "INSERT INTO public.transactions (user_id, amount, merchant_id, location)"
-    " VALUES (v_user, 12.5, 7, 'DE');",
-}
+INSERT = """
+INSERT INTO public.transactions (user_id, amount, merchant_id, location, occurred_at, received_at)
+VALUES (v_user, 12.5, 7, 'DE', clock_timestamp(), clock_timestamp());
+"""
+# Plain rows come last, as they have no running totals: their users would be read row by row.
+STEPS = {"nothing": ("origin", "NULL;"), "scored": ("origin", INSERT), "plain": ("replica", INSERT)}
 SAMPLED_ROWS = 50_000
 
 
@@ -29,17 +31,26 @@ def growth(world: World, sizes: list[int], calls: int) -> list[dict[str, Any]]:
         sessions[size].execute("SET synchronous_commit = off")
         _create(sessions[size], size)
         _processor_us(sessions[size], "scored", calls)  # the first call compiles the model's function
-    for step in STEPS:
+    for step, (role, _) in STEPS.items():
+        for session in sessions.values():
+            session.execute(f"SET session_replication_role = {role}".encode())
         for _ in range(ROUNDS):
             for size in sizes:
                 used = _processor_us(sessions[size], step, calls)
                 taken.setdefault((size, step), []).append(used / calls)
     for session in sessions.values():
+        session.execute(
+            "DELETE FROM public.transactions WHERE NOT is_history AND user_txns_before IS NULL"
+            " AND user_id IN (SELECT user_id FROM drawn)"
+        )
         session.close()
     return [
         {
             "rows": size,
-            "scored_us": statistics.median(taken[size, "scored"]) - statistics.median(taken[size, "nothing"]),
+            **{
+                f"{step}_us": statistics.median(taken[size, step]) - statistics.median(taken[size, "nothing"])
+                for step in ("scored", "plain")
+            },
         }
         for size in sizes
     ]
@@ -52,7 +63,7 @@ def _create(session: psycopg.Connection[Any], size: int) -> None:
         f" FROM public.transactions TABLESAMPLE SYSTEM ({percent}) REPEATABLE (1)"
         " ORDER BY hashint8(transaction_id) LIMIT 2000) AS t".encode()
     )
-    for name, step in STEPS.items():
+    for name, (_, step) in STEPS.items():
         session.execute(
             f"""CREATE OR REPLACE PROCEDURE pg_temp.{name}(calls integer) LANGUAGE plpgsql AS $$
             DECLARE v_user bigint; v_users bigint[] := ARRAY(SELECT user_id FROM drawn ORDER BY n);

@@ -9,6 +9,7 @@ COUNTED = {
     "features, live": 110_000.0,
     "features and model, by the facade": 310_000.0,
     "scored INSERT": 700_000.0,
+    "scored INSERT elsewhere": 760_000.0,
 }
 
 
@@ -18,4 +19,5 @@ def test_parts_add_up_to_what_scoring_adds() -> None:
     added = [count for name, count in thousands.items() if name.startswith("of it")]
     assert added == [100, 200, 200]
     assert sum(added) == thousands["scored INSERT"] - 200
+    assert rows[-1][1:] == ["760", "3.80×"]
     assert [ratio for *_, ratio in rows][:3] == ["1.00×", "1.05×", "3.50×"]
