@@ -33,8 +33,8 @@ def connection(decided: Workspace) -> Iterator[Connection]:
 
 @pytest.mark.parametrize("case", parameters("sql"))
 def test_sql(connection: Connection, case: Case) -> None:
-    if connection.info.server_version < case.get("on", 0) * 10_000:
-        pytest.skip(f"PostgreSQL {case['on']} and later")
+    if connection.info.server_version < case.get("since", 0) * 10_000:
+        pytest.skip(f"PostgreSQL {case['since']} and later")
     before = connection.execute(COUNTS).fetchone()
     with connection.transaction(force_rollback=True):
         if "refused" in case:
