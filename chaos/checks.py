@@ -86,8 +86,8 @@ def check_velocity(house: House, since: datetime | None) -> Velocity:
     was known of merchants; and every velocity value of the rows that arrived `since` reckoned anew without any
     SQL of ours.
 
-    The training set goes by arrival. Rows that differ from it because they missed a row stored without the lock, or saw
-    it, are right when the reckoning says so, and are not counted; their derived features are then compared by nobody.
+    The training set goes by arrival. Rows that differ from it because they missed a row stored without the lock, or
+    saw it, are right when the reckoning says so, and are not counted; their derived features nobody compares then.
     """
     build_features(house.url, house.settings)
     with house.connect() as connection:

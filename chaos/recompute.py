@@ -4,13 +4,13 @@ with the trigger, the totals or dbt.
 A row saw those of its user that had arrived before it, in the half-open window (t - length, t]. Sums are exact
 decimals; each value is rounded as the features say: once to float64, then to float32.
 
-Arrival is stamped under the user's lock, and so is the order in which rows became visible. Only a row that was stored
-without the lock, because it did not come in time, becomes visible when its transaction commits, which nothing records:
-decisions around that moment saw it or did not. For them there are two right answers, with it and without, and no
-third: what one decision saw, later ones see, and a row that is `open_for` old is seen by all.
+Arrival is stamped under the user's lock, and so is the order in which rows became visible. Only a row that was
+stored without the lock, because it did not come in time, becomes visible when its transaction commits, which nothing
+records: decisions around that moment saw it or did not. For them there are two right answers, with it and without,
+and no third: what one decision saw, later ones see, and a row that is `open_for` old is seen by all.
 
-What this cannot know: rows inserted in REPEATABLE READ or stricter saw an old snapshot, and a server clock that is set
-back makes arrivals change places. The clients of the faults do neither.
+What this cannot know: rows inserted in REPEATABLE READ or stricter saw an old snapshot, and a server clock that is
+set back makes arrivals change places. The faults do neither.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ SELECT
     t.feature_values IS NOT NULL AND NOT t.is_history,
     coalesce(t.scored_at = t.received_at, false),
     coalesce(
-        coalesce(t.unscored_reason, r.unscored_reason) LIKE '%%while another transaction holds the lock of user%%', false
+        coalesce(t.unscored_reason, r.unscored_reason) LIKE '%%while another transaction holds the lock of user%%',
+        false
     )
 FROM public.transactions AS t
 LEFT JOIN scoring.rescored_transactions AS r ON t.user_id = r.user_id AND t.transaction_id = r.transaction_id
@@ -63,6 +64,7 @@ KNOWN = {"count", "sum", "mean", "stddev", "minutes_since"}
 OPEN_FOR = timedelta(seconds=5)
 # A decision reads a moment after its stamp, and may see what was stamped and committed in between.
 STALL = timedelta(seconds=1)
+# Of so many at once every combination is tried; older ones are taken to be committed.
 MOST_OPEN = 12
 # Sums of squares of the largest amounts have some 40 digits; Python's own context would round them.
 EXACT = Context(prec=100)
@@ -156,7 +158,7 @@ class _User:
     def __init__(self, own: list[_Row], features: list[_Feature], open_for: timedelta) -> None:
         self._own = own
         self._times = [row.at for row in own]
-        self._unlocked = [row for row in own if row.is_unlocked]
+        self._unlocked = sorted((row for row in own if row.is_unlocked), key=lambda row: row.received)
         self._features = features
         self._open_for = open_for
         self._can_have_seen: set[frozenset[int]] = {frozenset()}
@@ -170,10 +172,9 @@ class _User:
             one.transaction_id
             for one in self._unlocked
             if row.is_live and one is not row and -STALL < row.received - one.received < self._open_for
-        ]
+        ][-MOST_OPEN:]
         if not open_rows:
             return differing
-        assert len(open_rows) <= MOST_OPEN, f"too many rows without the lock at {row.received}"
         right = {
             seen
             for seen in self._possible(by_arrival, open_rows)
