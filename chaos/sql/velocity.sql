@@ -1,5 +1,6 @@
 -- What the trigger saw beside what the training set says it saw; the features were built just before. What was found
--- out about merchants is as fresh as the last nightly build and counted apart: a row of tomorrow saw less.
+-- out about merchants is as fresh as the last nightly build and counted apart: a row of tomorrow saw less. Which rows
+-- differ is told one by one, as some of them may be right.
 WITH places AS (
     SELECT
         array_agg(d.position) FILTER (WHERE d.measure IS DISTINCT FROM 'label') AS velocity,
@@ -9,13 +10,16 @@ WITH places AS (
 
 SELECT
     count(*) AS compared,
-    count(*) FILTER (
-        WHERE f.user_id IS NULL
-        OR EXISTS (
-            SELECT FROM unnest(p.velocity) AS place
-            WHERE t.feature_values[place] IS DISTINCT FROM f.feature_values[place]
-        )
+    coalesce(
+        array_agg(ARRAY[t.user_id, t.transaction_id]) FILTER (
+            WHERE f.user_id IS NOT NULL
+            AND EXISTS (
+                SELECT FROM unnest(p.velocity) AS place
+                WHERE t.feature_values[place] IS DISTINCT FROM f.feature_values[place]
+            )
+        ), '{}'
     ) AS velocity_differs,
+    count(*) FILTER (WHERE f.user_id IS NULL) AS missing,
     count(*) FILTER (
         WHERE EXISTS (
             SELECT FROM unnest(p.labels) AS place

@@ -27,7 +27,8 @@ class Limits:
 
     Attributes:
         skewed_rows: live rows whose windowed features differ from the training set's. A home that changed in
-            the very moment of an INSERT leaves one that nobody can mend.
+            the very moment of an INSERT leaves one that nobody can mend, and so does a row that was stored without
+            its user's lock and committed after the next one was decided.
         day_skew: share of live rows whose day-summed features differ: rows that were decided after midnight and
             before the nightly build did not see what it found.
         rows: the newest live rows that are compared.
@@ -109,6 +110,7 @@ def _skew(connection: psycopg.Connection, built: FeatureList, limits: Limits) ->
     for name, kind in (("skew", "windowed"), ("day skew", "rolled")):
         features = row[f"{kind}_features"]
         differing, values = row[f"{kind}_rows_differing"], row[f"{kind}_values_differing"]
+        beside = row["rows_beside_unlocked"] if kind == "windowed" else 0
         status: Status = "ok"
         if kind == "windowed" and differing > limits.skewed_rows:
             status = "alarm"
@@ -117,6 +119,11 @@ def _skew(connection: psycopg.Connection, built: FeatureList, limits: Limits) ->
         summary = (
             f"{values:,} of {rows * features:,} values of live rows differ from the training set"
             + (f", on {differing:,} rows" if differing else "")
+            + (
+                f"; {beside:,} of these rows may have missed one that was stored without its user's lock"
+                if beside
+                else ""
+            )
             + (f"; {shared['rows_not_built']:,} rows are not built yet" if shared["rows_not_built"] else "")
         )
         figures = shared | {
@@ -126,6 +133,8 @@ def _skew(connection: psycopg.Connection, built: FeatureList, limits: Limits) ->
             "rows_differing": differing,
             "features_differing": row["features_differing"] or [],
         }
+        if kind == "windowed":
+            figures["rows_beside_unlocked"] = beside
         checks.append(Check(name, status, summary, figures))
     return checks
 

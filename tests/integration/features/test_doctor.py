@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+import psycopg
+
 from rowguard import pipeline
 from rowguard.feature_build import build_features
 from rowguard.pipeline import Check, Diagnosis, Limits
@@ -68,6 +70,42 @@ def test_skew_is_told_apart_by_how_the_features_are_read(scored: Workspace) -> N
     assert check(found, "day skew").figures["rows_differing"] == 3
     allowed = pipeline.diagnose(scored.url, Limits(skewed_rows=2))
     assert [check(allowed, name).status for name in ("skew", "day skew")] == ["warning", "warning"]
+
+
+def test_skew_beside_a_row_that_was_stored_without_its_lock(scored: Workspace) -> None:
+    """Training goes by arrival, and the row that came after it was decided before it was committed: right, and an alarm
+    until somebody allows it. The alarm says what it may be, of such rows alone."""
+    one = "INSERT INTO transactions (user_id, amount) VALUES (%s, %s)"
+    with (
+        scored.connect() as later,
+        psycopg.connect(scored.url) as holder,
+        psycopg.connect(scored.url) as waiter,
+    ):
+        later.execute("SELECT scoring.set_policy(p_lock_timeout_ms => 100)")
+        holder.execute(one, [901, 5])
+        waiter.execute(one, [901, 7])
+        holder.commit()
+        later.execute(one, [901, 11])
+        waiter.commit()
+        for user, amount in ((901, 13), (902, 10)):
+            later.execute(one, [user, amount])
+    build_features(scored.url, scored.settings)
+    found = check(pipeline.diagnose(scored.url), "skew")
+    assert (found.status, found.figures["rows_compared"]) == ("alarm", 4)
+    assert (found.figures["rows_differing"], found.figures["rows_beside_unlocked"]) == (1, 1)
+    assert "1 of these rows may have missed one that was stored without its user's lock" in found.summary
+    allowed = pipeline.diagnose(scored.url, Limits(skewed_rows=1))
+    assert check(allowed, "skew").status == "warning"
+    # Decided later, it no longer says so itself; another user's row and an earlier one of this user are none of it.
+    pipeline.rescore(scored.url, scored.settings)
+    with scored.connect() as connection:
+        assert connection.execute("SELECT count(*) FROM unscored_transactions").fetchone() == (0,)
+        connection.execute(
+            "UPDATE transactions SET feature_values[1] = 99"
+            " WHERE (user_id = 902 AND amount = 10) OR (user_id = 901 AND amount = 5)"
+        )
+    found = check(pipeline.diagnose(scored.url), "skew")
+    assert (found.figures["rows_differing"], found.figures["rows_beside_unlocked"]) == (3, 1)
 
 
 def test_totals_that_do_not_go_on_are_an_alarm_and_open_ones_a_warning(scored: Workspace) -> None:
