@@ -239,8 +239,7 @@
 {%- endmacro %}
 
 {# How many rows are older than the last build's boundary, how many more than this one's, and the days of those that may
-   be unseen. One look at all rows, before any of them is added up: a row that goes in between is missed by the next
-   build. #}
+   be unseen: one look at all rows. #}
 {% macro count_older_rows(entity) -%}
     {%- set is_seen = 'age(t.row_version) > (SELECT l.seen_age FROM ' ~ entity ~ '_look AS l)' -%}
     CREATE TEMPORARY TABLE {{ entity }}_older ON COMMIT DROP AS

@@ -51,7 +51,6 @@
     FROM training_unseen AS u
     INNER JOIN {{ this }} AS built ON u.user_id = built.user_id AND u.transaction_id = built.transaction_id;
     ANALYZE training_unseen_built;
-    -- After the unseen ones: a row that changes in between is counted as one too few, and everything is compared.
     CREATE TEMPORARY TABLE training_is_missing ON COMMIT DROP AS
     SELECT
         l.seen_age IS NULL

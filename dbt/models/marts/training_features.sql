@@ -4,7 +4,7 @@
     unique_key=['user_id', 'transaction_id'],
     on_schema_change='fail',
     indexes=[{'columns': ['transaction_id', 'user_id'], 'unique': True}],
-    pre_hook='{{ take_changes() }}',
+    pre_hook=['{{ begin_build(["training", "merchant", "user"]) }}', '{{ take_changes() }}'],
     post_hook=['{{ forget_deleted_rows(this) }}', '{{ analyze_if_worth_it(this, "training_wanted") }}'],
 ) }}
 {#- Rows that were scored live saw what had arrived before them; loaded history goes by event time, ties by

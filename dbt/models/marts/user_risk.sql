@@ -3,7 +3,7 @@
     incremental_strategy='steps',
     on_schema_change='fail',
     indexes=[{'columns': ['user_id', 'from_day'], 'unique': True}],
-    pre_hook='{{ prepare_days("user") }}',
+    pre_hook=['{{ begin_build(["user"]) }}', '{{ prepare_days("user") }}'],
     post_hook=['{{ comment_rolled_features(this, "user") }}', '{{ analyze_if_worth_it(this) }}'],
 ) }}
 -- depends_on: {{ ref('stg_transactions') }}, {{ ref('stg_labels') }}
