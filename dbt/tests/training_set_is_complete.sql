@@ -14,16 +14,14 @@ WHERE EXISTS (
         INNER JOIN ({{ counted_instants(ref('training_features')) }}) AS b
             ON s.row_count <> b.row_count OR s.checksum <> b.checksum
     )
+    {%- if var('row_versions') %}
+    -- Written by a transaction that had ended when the build began; one that was open may have committed since.
+    AND age(t.row_version) > (SELECT age(n.boundary::xid) FROM {{ seen_note('training') }} AS n)
+    AND (f.user_id IS NULL OR f.occurred_at <> t.occurred_at)
+    {%- else %}
     AND t.received_at < '{{ run_started_at.isoformat() }}'::timestamptz
-    AND (
-        f.user_id IS NULL
-        {%- if var('row_versions') %}
-        OR (
-            f.occurred_at <> t.occurred_at
-            AND age(t.row_version) > (SELECT age(n.boundary::xid) FROM {{ seen_note('training') }} AS n)
-        )
-        {%- endif %}
-    )
+    AND f.user_id IS NULL
+    {%- endif %}
 UNION ALL
 SELECT
     f.user_id,
