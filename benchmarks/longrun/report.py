@@ -70,8 +70,8 @@ def write(document: dict[str, Any], folder: Path) -> Path:
         "## An INSERT and the size of the table",
         "Processor time of the session, which other work on the machine hardly touches; medians, each INSERT in a "
         "transaction of its own, `synchronous_commit` off, the same model and the same features at every size, a "
-        "hundred rows a user in 400 days, users with many rows drawn more often. Measured last, totals settled. Plain: "
-        "the same INSERT into the same table by a session in which no trigger fires.",
+        "hundred rows a user in 400 days, users with many rows drawn more often. Measured last, totals settled. "
+        "Plain: the same INSERT into the same table by a session in which no trigger fires.",
         _table(
             ("rows", "processor µs a scored INSERT", "a plain one", "more"),
             [
