@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pyarrow as pa
+import pytest
 
-from rowguard.feature_build import run_dbt
+from rowguard.feature_build import PROJECT_DIR, run_dbt
 from rowguard.history import load_history
 from tests.fix_database import Workspace
 
 MODELS = ["--select", "merchant_risk", "user_risk", "training_features", "training_set"]
 NOW = datetime.now(UTC).replace(microsecond=0)
 PLACES = ["DE", "FR", None]
+
+
+def lengthen_feature_list(lines: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Builds go from a copy of the dbt project in the folder, whose feature list ends with these lines."""
+    project = folder / "dbt"
+    shutil.copytree(PROJECT_DIR, project, ignore=shutil.ignore_patterns("target", "logs"))
+    path = project / "macros" / "features" / "feature_list.sql"
+    text = path.read_text()
+    assert text.count("{% endset %}") == 1
+    path.write_text(text.replace("{% endset %}", lines + "{% endset %}"))
+    monkeypatch.setattr("rowguard.feature_build.PROJECT_DIR", project)
 
 
 def build(workspace: Workspace, *arguments: str) -> None:
@@ -43,6 +57,11 @@ def load(
         }
         for _ in range(count)
     ]
+    load_rows(workspace, draw, rows)
+
+
+def load_rows(workspace: Workspace, draw: random.Random, rows: list[dict[str, Any]]) -> None:
+    """As history, labelled up to three days later."""
     load_history(
         workspace.url,
         pa.Table.from_pylist(rows).to_batches(),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import random
-import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from rowguard.feature_build import PROJECT_DIR, build_features
+from rowguard.feature_build import build_features
 from tests.fix_database import Workspace
+from tests.integration.features.builds import built_hash8, lengthen_feature_list
 
 NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
 ADDED = """
@@ -27,13 +27,7 @@ INSERT INTO transactions (user_id, amount, merchant_id, location, occurred_at) V
 @pytest.fixture
 def asking_for_places(migrated: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """Features of locations and merchants, of which one is derived from the others."""
-    project = tmp_path / "dbt"
-    shutil.copytree(PROJECT_DIR, project, ignore=shutil.ignore_patterns("target", "logs"))
-    path = project / "macros" / "features" / "feature_list.sql"
-    text = path.read_text()
-    assert text.count("{% endset %}") == 1
-    path.write_text(text.replace("{% endset %}", ADDED.strip() + "\n{% endset %}"))
-    monkeypatch.setattr("rowguard.feature_build.PROJECT_DIR", project)
+    lengthen_feature_list(ADDED.lstrip(), tmp_path, monkeypatch)
     return migrated
 
 
@@ -58,15 +52,12 @@ def test_every_way_of_reading_gives_the_same(asking_for_places: Workspace) -> No
                     min(at, NOW),
                 ]
                 connection.execute(INSERT, row)
-        hash8 = connection.execute(
-            "SELECT left(feature_hash, 8) FROM features.feature_definitions LIMIT 1"
-        ).fetchone()
-        assert hash8 is not None
+        hash8 = built_hash8(connection)
         candidate = "(u, 12.5, shop, place, at)"
         answers = connection.execute(
-            f"SELECT features.live_feature_values_{hash8[0]}{candidate},"
-            f" features.scanned_feature_values_{hash8[0]}{candidate},"
-            f" (features.insert_feature_values_{hash8[0]}{candidate}).feature_values"
+            f"SELECT features.live_feature_values_{hash8}{candidate},"
+            f" features.scanned_feature_values_{hash8}{candidate},"
+            f" (features.insert_feature_values_{hash8}{candidate}).feature_values"
             " FROM generate_series(1, 9) AS u, unnest(%s::text[]) AS place, unnest(%s::bigint[]) AS shop,"
             " unnest(%s::timestamptz[]) AS at",
             [[*places, "IT"], [*shops, 9], [NOW - timedelta(days=9), NOW, NOW + timedelta(minutes=59)]],
@@ -82,13 +73,10 @@ def test_the_last_rows_place_is_not_looked_up(asking_for_places: Workspace) -> N
     """Counted by the functions' own calls."""
     build_features(asking_for_places.url, asking_for_places.settings)
     with asking_for_places.connect() as connection:
-        hash8 = connection.execute(
-            "SELECT left(feature_hash, 8) FROM features.feature_definitions LIMIT 1"
-        ).fetchone()
-        assert hash8 is not None
+        hash8 = built_hash8(connection)
         connection.execute(INSERT, [1, 10, 7, "DE", NOW - timedelta(minutes=90)])
         connection.execute("SET track_functions = 'all'")
-        read = f"SELECT features.live_feature_values_{hash8[0]}(%s, 1, %s, %s, %s)"
+        read = f"SELECT features.live_feature_values_{hash8}(%s, 1, %s, %s, %s)"
 
         def looks(user: int, shop: int | None, place: str | None) -> tuple[int, int]:
             connection.execute("SELECT pg_stat_reset()")

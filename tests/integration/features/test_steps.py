@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
-import pyarrow as pa
 import pytest
 
-from rowguard.feature_build import PROJECT_DIR, run_dbt
-from rowguard.history import load_history
+from rowguard.feature_build import run_dbt
 from tests.fix_database import Workspace
+from tests.integration.features.builds import built_hash8, lengthen_feature_list, load_rows, training
 
 MODELS = ["--select", "merchant_risk", "user_risk", "training_features", "training_set"]
 TODAY = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
@@ -36,16 +34,12 @@ Event = tuple[int, date, date, float, list[tuple[date, bool]]]  # entity, day, k
 @pytest.fixture
 def with_list(migrated: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """A database whose feature list has the features above beside the default ones."""
-    project = tmp_path / "dbt"
-    shutil.copytree(PROJECT_DIR, project, ignore=shutil.ignore_patterns("target", "logs"))
-    path = project / "macros" / "features" / "feature_list.sql"
     lines = "".join(
         f"- {{name: {name}, entity: {entity}, measure: {measure}, aggregate: {aggregate}, window: {days}d,"
         f" delay: {delay}d, description: d}}\n"
         for name, (entity, measure, aggregate, days, delay) in ROLLED.items()
     )
-    path.write_text(path.read_text().replace("{% endset %}", lines + "{% endset %}"))
-    monkeypatch.setattr("rowguard.feature_build.PROJECT_DIR", project)
+    lengthen_feature_list(lines, tmp_path, monkeypatch)
     run_dbt(["run"], migrated.url, migrated.settings)
     return migrated
 
@@ -64,10 +58,10 @@ def test_steps_of_many_builds_are_those_of_one(with_list: Workspace) -> None:
         for entity in ("merchant", "user"):
             assert _stored(with_list, entity) == _reckoned(with_list, entity), f"round {number}, {entity}"
     kept = {entity: _steps(with_list, entity) for entity in ("merchant", "user")}
-    training = _training(with_list)
+    kept_training = training(with_list)
     run_dbt(["run", "--full-refresh", *MODELS], with_list.url, with_list.settings)
     assert kept == {entity: _steps(with_list, entity) for entity in ("merchant", "user")}
-    assert training == _training(with_list)
+    assert kept_training == training(with_list)
 
 
 def test_a_build_that_fails_midway_is_made_up_for(with_list: Workspace) -> None:
@@ -76,7 +70,7 @@ def test_a_build_that_fails_midway_is_made_up_for(with_list: Workspace) -> None:
     _load(with_list, draw, 60)
     run_dbt(["run", *MODELS], with_list.url, with_list.settings)
     with with_list.connect() as connection:
-        hash8 = _hash8(connection)
+        hash8 = built_hash8(connection)
         connection.execute(f"DROP TABLE features.merchant_days_{hash8}")
         connection.execute(f"UPDATE features.merchant_risk_{hash8} SET m_frauds_5d = 99")
         _withdraw(connection, draw)
@@ -84,9 +78,9 @@ def test_a_build_that_fails_midway_is_made_up_for(with_list: Workspace) -> None:
     run_dbt(["run", "--select", "merchant_risk", "user_risk"], with_list.url, with_list.settings)
     assert _stored(with_list, "merchant") == _reckoned(with_list, "merchant")
     run_dbt(["run", *MODELS], with_list.url, with_list.settings)
-    training = _training(with_list)
+    kept_training = training(with_list)
     run_dbt(["run", "--full-refresh", *MODELS], with_list.url, with_list.settings)
-    assert training == _training(with_list)
+    assert kept_training == training(with_list)
 
 
 def test_a_build_without_news_changes_nothing(with_list: Workspace) -> None:
@@ -94,7 +88,9 @@ def test_a_build_without_news_changes_nothing(with_list: Workspace) -> None:
     _load(with_list, random.Random(2), 60)
     run_dbt(["run", *MODELS], with_list.url, with_list.settings)
     with with_list.connect() as connection:
-        written = f"SELECT xmin::text, count(*) FROM features.merchant_risk_{_hash8(connection)} GROUP BY 1"
+        written = (
+            f"SELECT xmin::text, count(*) FROM features.merchant_risk_{built_hash8(connection)} GROUP BY 1"
+        )
         before = connection.execute(written).fetchall()
         run_dbt(["run", *MODELS], with_list.url, with_list.settings)
         assert connection.execute(written).fetchall() == before
@@ -112,12 +108,7 @@ def _load(workspace: Workspace, draw: random.Random, count: int) -> None:
         }
         for _ in range(count)
     ]
-    load_history(
-        workspace.url,
-        pa.Table.from_pylist(rows).to_batches(),
-        label_delay=timedelta(days=draw.randrange(0, 4)),
-        source="test",
-    )
+    load_rows(workspace, draw, rows)
 
 
 def _insert(connection: psycopg.Connection, draw: random.Random) -> None:
@@ -184,19 +175,11 @@ def _some(connection: psycopg.Connection, draw: random.Random, count: int) -> li
     ).fetchall()
 
 
-def _hash8(connection: psycopg.Connection) -> str:
-    row = connection.execute(
-        "SELECT left(feature_hash, 8) FROM features.feature_definitions LIMIT 1"
-    ).fetchone()
-    assert row is not None
-    return str(row[0])
-
-
 def _steps(workspace: Workspace, entity: str) -> list[tuple[Any, ...]]:
     names = ", ".join(name for name, feature in ROLLED.items() if feature[0] == entity)
     with workspace.connect() as connection:
         return connection.execute(
-            f"SELECT {entity}_id, from_day, {names} FROM features.{entity}_risk_{_hash8(connection)} ORDER BY 1, 2"
+            f"SELECT {entity}_id, from_day, {names} FROM features.{entity}_risk_{built_hash8(connection)} ORDER BY 1, 2"
         ).fetchall()
 
 
@@ -270,12 +253,3 @@ def _events(workspace: Workspace, entity: str) -> list[Event]:
         (who, day, known, amount, list(zip(found_on, frauds, strict=True)))
         for who, day, known, amount, found_on, frauds in rows
     ]
-
-
-def _training(workspace: Workspace) -> list[tuple[Any, ...]]:
-    """Of loaded history: a live row keeps what it saw when a row before it is deleted, unless all is built anew."""
-    with workspace.connect() as connection:
-        return connection.execute(
-            "SELECT user_id, transaction_id, feature_values FROM features.training_set"
-            " WHERE is_history ORDER BY 1, 2"
-        ).fetchall()
