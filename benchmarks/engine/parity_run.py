@@ -100,7 +100,7 @@ def _text(model: Any, names: list[str], form: str, rng: np.random.Generator, *, 
         feature_names=names,
         function_name="pg_temp.model",
         layout=next(layout for layout in LAYOUTS if layout == form),
-        memory_weight=float(rng.choice([0.0, 0.15, 3.0])),
+        memory_weight=float(rng.choice([0.0, 0.02, 3.0, 100.0])),
         arguments="array" if array else "columns",
     )
 

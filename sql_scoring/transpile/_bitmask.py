@@ -3,7 +3,7 @@
 One loop takes each feature's mask and ANDs it to the others (see ``_masks`` and ``_lanes``), and one adds the
 values of the leaves that are left, in tree order (see ``_slots``). What a fresh transaction has to build again
 is a few expressions, however large the forest is and however many its features are. Trees may be divided into
-groups and blocks (see ``_blocks``).
+groups, which are looked up one after the other, and blocks, whose masks stand side by side (see ``_blocks``).
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ class BitmaskInterpreter:
             [
                 f"v_sum double precision := {sql.float_literal(start)};",
                 "v_mask bit varying;",
+                *(["v_column integer;"] if writer.needs_column else []),
                 *writer.reader.declarations,
             ],
             [
@@ -100,6 +101,7 @@ class _Writer:
         self.code = sql.PlpgsqlGenerator()
         self.reader = reader
         self._zero_is_nothing = zero_is_nothing
+        self.needs_column = False
         self.thresholds = 0
         self.mask_bytes = 0
 
@@ -121,33 +123,68 @@ class _Writer:
                 self._masks(group, head, lanes)
                 _write_sum(self.code, group)
                 self.thresholds += sum(len(feature.thresholds) - 1 for feature in group.features)
-                self.mask_bytes += sum(feature.rows.size for feature in group.features)
+                self.mask_bytes += sum(rows.size for feature in group.features for rows in feature.rows)
             else:
                 for tree in itertools.chain.from_iterable(blocks):  # one leaf each
                     self.code.assign("v_sum", f"v_sum {sql.ADD} {sql.float_literal(tree[0].value)}")
 
     def _masks(self, group: Group, head: Lane | None, lanes: list[Lane]) -> None:
-        """``v_mask`` becomes the AND of all features' masks, block by block where there are several."""
+        """``v_mask`` becomes the AND of all features' masks."""
         code, reader = self.code, self.reader
-        if group.blocks > 1:
-            code.open_loop("v_block", 1, group.blocks)
         if head is None:
             code.assign("v_mask", sql.bit_literal(b"\xff" * (group.width // 8)))
         else:
-            code.assign("v_mask", _mask(head, reader.one(head.features[0]), "1", 1, group))
+            value = reader.one(head.features[0])
+            code.assign("v_mask", self._mask(head, value, "1", 1, group))
         if not lanes:
             return
         turns = lanes[0].turns
         first = reader.places(lanes[0].features)[0] if turns > 1 else 1
+        turn = "v_turn" if turns > 1 else "1"
         if turns > 1:
             code.open_loop("v_turn", first, first + turns - 1)
-        masks = [
-            _mask(lane, _read(lane, reader, first), "v_turn" if turns > 1 else "1", first, group)
-            for lane in lanes
-        ]
-        code.assign("v_mask", f"\n    {sql.BIT_AND} ".join(["v_mask", *masks]))
+        masks = ["v_mask"]
+        for lane in lanes:
+            masks.append(self._mask(lane, _read(lane, reader, first), turn, first, group))
+            if group.blocks > 1:  # the next lane needs v_column for itself
+                code.assign("v_mask", f"\n    {sql.BIT_AND} ".join(masks))
+                masks = ["v_mask"]
+        if len(masks) > 1:
+            code.assign("v_mask", f"\n    {sql.BIT_AND} ".join(masks))
         if turns > 1:
             code.close_loop()
+
+    def _mask(self, lane: Lane, value: str, turn: str, first: int, group: Group) -> str:
+        """Text of one feature's mask. That of several blocks reads ``v_column``, for which a line is written."""
+        rank = f"pg_catalog.width_bucket(COALESCE({value}, {_MISSING}), {sql.float_array_literal(lane.thresholds)})"
+        columns = lane.columns if group.blocks > 1 else lane.starts[0][lane.columns]
+        table = [list(map(str, row)) for row in columns.tolist()]
+        column = f"({sql.table_literal(table, 'integer', first=(first, 0))})[{turn}][{rank}]"
+        if group.blocks == 1:
+            return _piece(lane, 0, column, group)
+        self.needs_column = True
+        self.code.assign("v_column", column)
+        pieces = []
+        for block, starts in enumerate(lane.starts.tolist()):
+            start = f"({sql.list_literal(starts, 'integer', first=0)})[v_column]"
+            pieces.append(_piece(lane, block, start, group))
+        return _side_by_side(pieces)
+
+
+def _piece(lane: Lane, block: int, start: str, group: Group) -> str:
+    """Text of the mask of one block."""
+    return (
+        f"pg_catalog.substring({sql.bit_literal(lane.rows[block].tobytes())}, {start}, {group.widths[block]})"
+    )
+
+
+def _side_by_side(pieces: list[str]) -> str:
+    """Pieces in a row, joined in halves: each is copied as often as the halves can be halved."""
+    if len(pieces) == 1:
+        return pieces[0]
+    half = len(pieces) // 2
+    first, second = _side_by_side(pieces[:half]), _side_by_side(pieces[half:])
+    return f"({first}\n      {sql.CONCATENATE} {second})"
 
 
 def _read(lane: Lane, reader: _Reader, first: int) -> str:
@@ -161,42 +198,21 @@ def _read(lane: Lane, reader: _Reader, first: int) -> str:
     return reader.indexed(f"({sql.list_literal(places, 'integer', first=first)})[v_turn]")
 
 
-def _mask(lane: Lane, value: str, turn: str, first: int, group: Group) -> str:
-    """Text of one feature's mask."""
-    rank = (
-        f"pg_catalog.width_bucket(COALESCE({value}, {_MISSING}), {sql.float_array_literal(lane.thresholds)})"
-    )
-    columns = lane.columns if group.blocks > 1 else lane.starts[0][lane.columns]
-    table = [list(map(str, row)) for row in columns.tolist()]
-    start = f"({sql.table_literal(table, 'integer', first=(first, 0))})[{turn}][{rank}]"
-    if group.blocks > 1:
-        starts = [list(map(str, row)) for row in lane.starts.tolist()]
-        start = f"({sql.table_literal(starts, 'integer', first=(1, 0))})[v_block][{start}]"
-    return f"pg_catalog.substring({sql.bit_literal(lane.rows.tobytes())}, {start}, {group.width})"
-
-
 def _write_sum(code: sql.PlpgsqlGenerator, group: Group) -> None:
-    """The values of the leaves that are left are added to ``v_sum``; this ends the loop over the blocks."""
+    """The values of the leaves that are left are added to ``v_sum``."""
     slot_format = group.slot_format
     turn = slot_format.stride * group.unroll
-    rows = [list(map(sql.float_text, row)) for row in group.values.tolist()]
+    values = list(map(sql.float_text, group.values.tolist()))
     code.open_loop("v_bit", 1, group.width - turn + 1, turn)
     terms = ["v_sum"]
     for number in range(group.unroll):
         # Values as far into the array as this term's slots are into the mask: the index needs no addition.
         shift = number * slot_format.stride
-        shifted = [_every(row, shift, slot_format.stride, turn) for row in rows]
-        lowest = 1 + slot_format.lowest
-        if group.blocks > 1:
-            values = sql.table_literal(shifted, "float", first=(1, lowest))
-        else:
-            values = sql.list_literal(shifted[0], "float", first=lowest)
-        block = "[v_block]" if group.blocks > 1 else ""
-        terms.append(f"({values}){block}[v_bit {sql.ADD} {_hash(slot_format, shift)}]")
+        shifted = _every(values, shift, slot_format.stride, turn)
+        array = sql.list_literal(shifted, "float", first=1 + slot_format.lowest)
+        terms.append(f"({array})[v_bit {sql.ADD} {_hash(slot_format, shift)}]")
     code.assign("v_sum", f"\n      {sql.ADD} ".join(terms))
     code.close_loop()
-    if group.blocks > 1:
-        code.close_loop()
 
 
 def _hash(slot_format: SlotFormat, shift: int) -> str:

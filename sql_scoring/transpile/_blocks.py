@@ -4,8 +4,9 @@ Masks grow with leaves times distinct thresholds. Two ways divide them:
 
 * *groups* of trees with thresholds of their own. Each is one more set of expressions, which a fresh
   transaction has to build again, so a group is dear in time.
-* *blocks* within a group, which a loop visits with the same expressions: a table leads from the group's rank
-  to the block's row. A further block costs little time, but tables grow with blocks times thresholds.
+* *blocks* within a group, each with the rows of its own thresholds. A feature's mask is put together from one
+  row of every block: a table leads from the group's rank to the block's row. A further block is a look-up and a
+  copy more for each feature, and tables grow with blocks times thresholds.
 
 Within a group the features are divided into lanes (see ``_lanes``), and the leaves into slots (see ``_slots``).
 
@@ -35,7 +36,10 @@ _PER_LOOP = 1.5
 _PER_LANE = 10.7  # build rank, row and AND
 _PER_LOOKUP = 1.4  # rank, row and AND of a feature with expressions that stand already, bytes aside
 _PER_LANE_TURN = 0.8
-_PER_BLOCK = 0.5
+_PER_COLUMN = 4.0  # of several blocks the rank goes to a variable first
+_PER_COLUMN_LOOKUP = 0.46
+_PER_BLOCK = 4.1  # build the expressions that look one block's row up and join it
+_PER_BLOCK_LOOKUP = 0.58
 _PER_MASK_BYTE = 0.0113  # copy and AND
 _PER_TERM = 6.5  # build the expressions that look up one slot
 _PER_TERM_PART = 1.5  # and read one part of it
@@ -50,8 +54,9 @@ _THRESHOLDS_OUT_OF_CACHE = 10_000
 # With so few trees no more than four groups have ever paid.
 _FEW_TREES = 128
 _GROUPS_OF_FEW_TREES = 3
-# PL/pgSQL and the plan cache keep five copies of the text and two of the constants in it.
-MEMORY_PER_TEXT_BYTE = 6.2
+# PL/pgSQL and the plan cache keep five copies of the text, one more of what is base64, and the constants.
+MEMORY_PER_TEXT_BYTE = 7.1
+_TEXT_PER_MASK_BYTE = 4 / 3
 _TEXT_PER_START = 8
 _TEXT_PER_COLUMN = 5
 _TEXT_PER_THRESHOLD = 19
@@ -162,12 +167,11 @@ class _Planner:
             ranks = self.ranks(part[0], part[-1])
             per_bit = len(ranks) * _PER_MASK_BYTE / 8
             slot_format = choose_format(
-                self._leaves[part[0] : part[-1]], partial(_slots_cost, blocks=blocks, per_bit=per_bit)
+                self._leaves[part[0] : part[-1]], partial(_slots_cost, per_bit=per_bit)
             )
-            per_block = max(sum(map(slot_format.slots_for, self._leaves[first:past])) for first, past in runs)
-            sum_thousands, unroll = _sum_cost(slot_format, per_block * blocks, blocks)
-            slots = -(-per_block // unroll) * unroll
-            mask = slots * slot_format.stride // 8
+            slots = sum(map(slot_format.slots_for, self._leaves[part[0] : part[-1]]))
+            sum_thousands, unroll = _sum_cost(slot_format, slots)
+            mask = (-(-slots // unroll) * unroll) * slot_format.stride // 8
             lanes = min(
                 lane_plans(len(ranks)),
                 key=lambda one: self._price(*self._lanes_cost(one, ranks, mask, blocks)),
@@ -176,9 +180,11 @@ class _Planner:
             plans.append(GroupPlan(runs, slot_format, unroll, lanes))
             thousands += _PER_GROUP + sum_thousands + lanes_thousands
             text += lanes_text
-            text += 2 * mask * sum(sum(self.ranks(first, past).values()) for first, past in runs)
+            for first, past in runs:
+                width = sum(map(slot_format.slots_for, self._leaves[first:past])) * slot_format.stride // 8
+                text += _TEXT_PER_MASK_BYTE * width * sum(self.ranks(first, past).values())
         text += _TEXT_PER_LEAF * sum(map(len, self._trees)) + 2 * sum(
-            len(group.runs) * group.slot_format.stride for group in plans
+            group.slot_format.stride for group in plans
         )
         microseconds = _MICROSECONDS_PER_CALL + thousands * MICROSECONDS_PER_THOUSAND
         return Plan(plans, microseconds, int(text))
@@ -193,15 +199,14 @@ class _Planner:
         head, lanes = shares(list(ranks), plan)
         turns = len(lanes[0]) if lanes else 0
         looked_up = len(head) + turns * len(lanes)
-        thousands = (len(head) + len(lanes)) * _PER_LANE
+        per_lane, per_lookup = _PER_LANE, _PER_LOOKUP
+        if blocks > 1:
+            per_lane += _PER_COLUMN + (blocks - 1) * _PER_BLOCK
+            per_lookup += _PER_COLUMN_LOOKUP + (blocks - 1) * _PER_BLOCK_LOOKUP
         reached = min(self.thresholds, _THRESHOLDS_OUT_OF_CACHE) * _MICROSECONDS_PER_LOOKUP_AND_THRESHOLD
-        per_block = (
-            looked_up * (_PER_LOOKUP + reached / MICROSECONDS_PER_THOUSAND)
-            + turns * _PER_LANE_TURN
-            + _PER_BLOCK
-        )
-        per_block += (looked_up - len(head)) * mask * _PER_MASK_BYTE
-        thousands += blocks * per_block + (_PER_LOOP if turns > 1 else 0) + (_PER_LOOP if blocks > 1 else 0)
+        thousands = (len(head) + len(lanes)) * per_lane + (_PER_LOOP if turns > 1 else 0)
+        thousands += looked_up * (per_lookup + reached / MICROSECONDS_PER_THOUSAND) + turns * _PER_LANE_TURN
+        thousands += (looked_up - len(head)) * mask * _PER_MASK_BYTE
         text = 0.0
         for lane in (head, *lanes):
             thresholds = sum(ranks[feature] for feature in lane)
@@ -225,12 +230,12 @@ def lane_plans(features: int) -> list[LanePlan]:
     ]
 
 
-def _slots_cost(slot_format: SlotFormat, slots: int, *, blocks: int, per_bit: float) -> float:
+def _slots_cost(slot_format: SlotFormat, slots: int, *, per_bit: float) -> float:
     """Thousands of instructions for so many slots, with those for carrying their bits through the ANDs."""
-    return _sum_cost(slot_format, slots, blocks)[0] + slots * slot_format.stride * per_bit
+    return _sum_cost(slot_format, slots)[0] + slots * slot_format.stride * per_bit
 
 
-def _sum_cost(slot_format: SlotFormat, slots: int, blocks: int) -> tuple[float, int]:
+def _sum_cost(slot_format: SlotFormat, slots: int) -> tuple[float, int]:
     """Thousands of instructions for adding the values of all slots, and how many a turn of the loop reads.
 
     More slots a turn are fewer turns against larger expressions to build.
@@ -239,7 +244,7 @@ def _sum_cost(slot_format: SlotFormat, slots: int, blocks: int) -> tuple[float, 
     term = _PER_TERM + slot_format.parts * _PER_TERM_PART
 
     def cost(unroll: int) -> float:
-        turns = blocks * -(-slots // (blocks * unroll))
+        turns = -(-slots // unroll)
         return _PER_LOOP + turns * (_PER_SLOT_TURN + unroll * slot) + unroll * term
 
     best = min((1, 2, 3, 4, 6, 8), key=cost)

@@ -7,6 +7,7 @@ call; ``float`` and ``integer`` are grammar keywords that mean the types of ``pg
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Sequence
 from io import StringIO
 
@@ -20,6 +21,7 @@ ABOVE = "OPERATOR(pg_catalog.>)"
 LESS = "OPERATOR(pg_catalog.<)"
 EQUAL = "OPERATOR(pg_catalog.=)"
 BIT_AND = "OPERATOR(pg_catalog.&)"
+CONCATENATE = "OPERATOR(pg_catalog.||)"
 SUBTRACT = "OPERATOR(pg_catalog.-)"
 
 
@@ -63,8 +65,17 @@ def table_literal(rows: Sequence[Sequence[str]], kind: str, *, first: tuple[int,
 
 
 def bit_literal(packed: bytes) -> str:
-    """A bit string constant of whole bytes, first bit first."""
-    return f"X'{packed.hex()}'"
+    """A bit string constant of whole bytes, first bit first, in the shorter of two forms.
+
+    PL/pgSQL and the plan cache keep five copies of the text, so a long one is base64, which the planner turns into
+    the constant: all four functions are immutable.
+    """
+    plain = f"X'{packed.hex()}'"
+    encoded = base64.b64encode(packed).decode()
+    dense = (
+        f"('x' {CONCATENATE} pg_catalog.encode(pg_catalog.decode('{encoded}', 'base64'), 'hex'))::bit varying"
+    )
+    return min(plain, dense, key=len)
 
 
 class PlpgsqlGenerator:

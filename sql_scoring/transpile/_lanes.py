@@ -36,15 +36,15 @@ class Lane:
     """Features that one expression looks up, turn by turn.
 
     ``thresholds``: ascending, of all features, NaN last. ``columns``: int64 of shape (turns, ranks), which column
-    of ``starts`` a turn's feature and rank lead to. ``rows``: uint8 of shape (rows, mask bytes). ``starts``: int64
-    of shape (blocks, columns), the first bit (from 1) of a mask. A lane shorter than the loop gets turns in which
-    every bit stays.
+    of ``starts`` a turn's feature and rank lead to. ``rows``: for each block uint8 of shape (rows, the block's mask
+    bytes). ``starts``: int64 of shape (blocks, columns), the first bit (from 1) of a mask among the block's. A lane
+    shorter than the loop gets turns in which every bit stays.
     """
 
     features: tuple[int, ...]
     thresholds: list[float]
     columns: npt.NDArray[np.int64]
-    rows: npt.NDArray[np.uint8]
+    rows: list[npt.NDArray[np.uint8]]
     starts: npt.NDArray[np.int64]
 
     @property
@@ -73,24 +73,26 @@ def build_lanes(tables: list[FeatureMasks], plan: LanePlan) -> tuple[Lane | None
 
 def _lane(tables: list[FeatureMasks], turns: int) -> Lane:
     cuts = np.unique(np.concatenate([table.thresholds[:-1] for table in tables]))
-    rows = [table.rows for table in tables]
-    width = rows[0].shape[1] * 8
-    columns, starts, first_column, first_bit = [], [], 0, 0
+    columns, starts, first_column = [], [], 0
+    # Per block: the rows of one feature after the other, and the first bit after them.
+    rows = [[table.rows[block] for table in tables] for block in range(len(tables[0].rows))]
+    first_bits = np.zeros((len(rows), 1), dtype=np.int64)
     for table in tables:
         own = np.array(table.thresholds[:-1])
         ranks = [*np.searchsorted(own, [-np.inf, *cuts], side="right").tolist(), len(own) + 1]
         columns.append([first_column + rank for rank in ranks])
-        starts.append(table.starts + first_bit)
+        starts.append(table.starts + first_bits)
         first_column += len(own) + 2
-        first_bit += len(table.rows) * width
+        first_bits = first_bits + np.array([[block.size * 8] for block in table.rows])
     if turns > len(tables):
         columns += [[first_column] * (len(cuts) + 2)] * (turns - len(tables))
-        rows.append(np.full((1, width // 8), 255, dtype=np.uint8))
-        starts.append(np.full((len(starts[0]), 1), first_bit + 1))
+        starts.append(first_bits + 1)
+        for block in rows:
+            block.append(np.full((1, block[0].shape[1]), 255, dtype=np.uint8))
     return Lane(
         tuple(table.feature for table in tables),
         [*cuts.tolist(), float("nan")],
         np.array(columns, dtype=np.int64),
-        np.concatenate(rows),
+        [np.concatenate(block) for block in rows],
         np.concatenate(starts, axis=1),
     )

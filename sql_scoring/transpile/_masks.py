@@ -23,35 +23,35 @@ class FeatureMasks:
     """One feature's masks in a group.
 
     ``thresholds``: ascending float64, ``width_bucket`` counts those ``<=`` the value; NaN stands last, so
-    that NaN is the last rank. ``rows``: uint8 of shape (rows, mask bytes), the masks of block after block.
-    ``starts``: int64 of shape (blocks, ranks), the first bit (from 1) of the row of a block and rank.
+    that NaN is the last rank. ``rows``: for each block uint8 of shape (the block's ranks, its mask bytes).
+    ``starts``: int64 of shape (blocks, ranks), the first bit (from 1) of a rank's row among the block's.
     """
 
     feature: int
     thresholds: list[float]
-    rows: npt.NDArray[np.uint8]
+    rows: list[npt.NDArray[np.uint8]]
     starts: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Group:
-    """Trees that share thresholds. ``values``: float64 of shape (blocks, mask bits)."""
+    """Trees that share thresholds. ``widths``: mask bits of each block. ``values``: float64 of shape (mask bits,)."""
 
     slot_format: SlotFormat
     unroll: int
-    slots: int
+    widths: list[int]
     values: npt.NDArray[np.float64]
     features: list[FeatureMasks]
 
     @property
     def width(self) -> int:
         """Bits in one mask."""
-        return self.slots * self.slot_format.stride
+        return sum(self.widths)
 
     @property
     def blocks(self) -> int:
-        """Blocks of trees that one loop visits."""
-        return len(self.values)
+        """Blocks of trees, whose masks stand side by side."""
+        return len(self.widths)
 
 
 def cuts_by_feature(trees: list[list[Leaf]]) -> dict[int, list[float]]:
@@ -70,23 +70,22 @@ def build_group(
 ) -> Group:
     """The masks of a group, from the leaves of the trees of its blocks."""
     placements = [place(trees, slot_format, zero_is_nothing=zero_is_nothing) for trees in blocks]
-    slots = -(-max(placement.slots for placement in placements) // unroll) * unroll
-    width = slots * slot_format.stride
-    values = np.stack([placement.padded_values(slots) for placement in placements])
+    slots = [placement.slots for placement in placements]
+    slots[-1] += -sum(slots) % unroll  # the loop over the slots takes whole turns
+    widths = [count * slot_format.stride for count in slots]
+    values = [one.padded_values(count) for one, count in zip(placements, slots, strict=True)]
     per_block = [cuts_by_feature(trees) for trees in blocks]
     tables = []
     for feature, cuts in cuts_by_feature([tree for trees in blocks for tree in trees]).items():
-        rows, starts, first_row = [], [], 0
-        for trees, placement, block_cuts in zip(blocks, placements, per_block, strict=True):
+        rows, starts = [], []
+        for trees, placement, block_cuts, width in zip(blocks, placements, per_block, widths, strict=True):
             own = block_cuts.get(feature, [])
-            rows.append(_feature_rows(trees, placement, feature, own, width))
+            rows.append(np.packbits(_feature_rows(trees, placement, feature, own, width), axis=1))
             local = [*np.searchsorted(own, [-np.inf, *cuts], side="right").tolist(), len(own) + 1]
-            starts.append([(first_row + rank) * width + 1 for rank in local])
-            first_row += len(own) + 2
+            starts.append([rank * width + 1 for rank in local])
         thresholds = [*map(next_float, cuts), float("nan")]
-        packed = np.packbits(np.concatenate(rows), axis=1)
-        tables.append(FeatureMasks(feature, thresholds, packed, np.array(starts, dtype=np.int64)))
-    return Group(slot_format, unroll, slots, values, tables)
+        tables.append(FeatureMasks(feature, thresholds, rows, np.array(starts, dtype=np.int64)))
+    return Group(slot_format, unroll, widths, np.concatenate(values), tables)
 
 
 def _feature_rows(

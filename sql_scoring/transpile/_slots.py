@@ -10,6 +10,9 @@ no search for the bit, no table of positions.
 A tree that fits one slot leaves the most frequent value without bits: when no other leaf is set it must be a
 leaf of that value, which stands at hash 0. In a tree of several slots hash 0 adds nothing, so leaves of value
 zero need no bit there: in forests that hunt for something rare many are.
+
+Leaves that many rows reach get the hashes next to zero. Their values stand side by side, so what most calls read of
+the values of a tree is one or two lines of the processor's cache.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -56,14 +60,22 @@ class SlotFormat:
         return 0 if self.parts == 1 else 1 - self.prime
 
     def place(self, number: int) -> tuple[int, int]:
-        """Bit (from the slot's first) and hash of the slot's leaf ``number``."""
-        part, power = divmod(number, self.used)
-        hashed = pow(2, power, self.prime)
-        return part * self.read + self.read - 1 - power, -hashed if part else hashed
+        """Bit (from the slot's first) and hash of the slot's leaf ``number``; hashes grow away from zero."""
+        return _places(self.used, self.read, self.prime, self.parts)[number]
 
     def slots_for(self, tree: TreeBits) -> int:
         """How many slots a tree takes."""
         return 1 if tree.in_one_slot <= self.capacity else -(-tree.in_several // self.capacity)
+
+
+@cache
+def _places(used: int, read: int, prime: int, parts: int) -> list[tuple[int, int]]:
+    places = []
+    for part in range(parts):
+        for power in range(used):
+            hashed = pow(2, power, prime)
+            places.append((part * read + read - 1 - power, -hashed if part else hashed))
+    return sorted(places, key=lambda place: abs(place[1]))
 
 
 @dataclass(frozen=True)
@@ -150,15 +162,13 @@ def place(trees: list[list[Leaf]], slot_format: SlotFormat, *, zero_is_nothing: 
         else:
             without_bit, at_zero = 0.0 if zero_is_nothing else None, NOTHING
         values[[(first + number) * stride - slot_format.lowest for number in range(count)]] = at_zero
-        number = 0
-        for leaf in tree:
-            if leaf.value == without_bit:
-                bits.append(-1)
-                continue
-            slot, inside = first + number // capacity, number % capacity
-            bit, hashed = slot_format.place(inside)
-            bits.append(slot * stride + bit)
-            values[slot * stride - slot_format.lowest + hashed] = leaf.value
-            number += 1
+        where = np.full(len(tree), -1)
+        with_bit = [number for number, leaf in enumerate(tree) if leaf.value != without_bit]
+        for number, index in enumerate(sorted(with_bit, key=lambda index: -tree[index].share)):
+            bit, hashed = slot_format.place(number % capacity)
+            slot = first + number // capacity
+            where[index] = slot * stride + bit
+            values[slot * stride - slot_format.lowest + hashed] = tree[index].value
+        bits += where.tolist()
         first += count
     return Placement(slot_format, slots, np.array(bits, dtype=np.int64), values)

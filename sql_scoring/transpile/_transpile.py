@@ -23,8 +23,8 @@ Arguments = Literal["auto", "columns", "array", "real_array"]
 LAYOUTS: tuple[Layout, ...] = ("bitmask", "case", "nested_if")
 ARGUMENTS: tuple[Arguments, ...] = ("auto", "columns", "array", "real_array")
 DEFAULT_SIZE_BUDGET_BYTES = 64 * 1024 * 1024
-DEFAULT_MEMORY_WEIGHT = 0.15
-FORMAT_VERSION = 3  # of the generated text; raised whenever the same model would be written differently
+DEFAULT_MEMORY_WEIGHT = 0.02
+FORMAT_VERSION = 4  # of the generated text; raised whenever the same model would be written differently
 
 MAX_FUNCTION_ARGUMENTS = 100  # PostgreSQL's FUNC_MAX_ARGS, fixed when it is compiled
 # What one microsecond is in planner cost: cpu_operator_cost is about the price of a 20 ns operator.

@@ -3,13 +3,13 @@ CREATE FUNCTION "scoring"."golden"(
 )
 RETURNS double precision
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-COST 240
+COST 239
 AS $rowguard$
 -- Probability of the second class, as RandomForestClassifier.predict_proba(X)[:, 1]
 -- trees: 3, leaves: 11, features: 3, layout: bitmask
 -- regions: 1, groups: 1, blocks: 1, thresholds: 5, masks: 33 bytes
 -- NULL and NaN are missing values. Inputs are compared unrounded with the cuts that float32 rounding amounts to.
--- Written by rowguard's transpiler, format 3. Do not edit: transpile the model again.
+-- Written by rowguard's transpiler, format 4. Do not edit: transpile the model again.
 DECLARE
   v_sum double precision := float '0';
   v_mask bit varying;

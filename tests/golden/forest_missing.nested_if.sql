@@ -10,7 +10,7 @@ AS $rowguard$
 -- Probability of the second class, as RandomForestClassifier.predict_proba(X)[:, 1]
 -- trees: 3, leaves: 11, features: 3, layout: nested_if
 -- NULL and NaN are missing values. Inputs are compared unrounded with the cuts that float32 rounding amounts to.
--- Written by rowguard's transpiler, format 3. Do not edit: transpile the model again.
+-- Written by rowguard's transpiler, format 4. Do not edit: transpile the model again.
 DECLARE
   v_sum double precision := float '0';
   v1 double precision := CASE WHEN $1 OPERATOR(pg_catalog.<>) float 'NaN' THEN $1 END;

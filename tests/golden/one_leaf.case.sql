@@ -10,7 +10,7 @@ AS $rowguard$
 -- Probability of the second class, as RandomForestClassifier.predict_proba(X)[:, 1]
 -- trees: 2, leaves: 2, features: 3, layout: case
 -- NULL and NaN are missing values. Inputs are compared unrounded with the cuts that float32 rounding amounts to.
--- Written by rowguard's transpiler, format 3. Do not edit: transpile the model again.
+-- Written by rowguard's transpiler, format 4. Do not edit: transpile the model again.
 DECLARE
   v_sum double precision := float '0';
 BEGIN

@@ -5,13 +5,13 @@ CREATE FUNCTION "scoring"."golden"(
 )
 RETURNS double precision
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-COST 211
+COST 210
 AS $rowguard$
 -- Probability of the second class, as DecisionTreeClassifier.predict_proba(X)[:, 1]
 -- trees: 1, leaves: 3, features: 3, layout: bitmask
 -- regions: 2, groups: 2, blocks: 2, thresholds: 1, masks: 3 bytes
 -- NULL and NaN are missing values. Inputs are compared unrounded with the cuts that float32 rounding amounts to.
--- Written by rowguard's transpiler, format 3. Do not edit: transpile the model again.
+-- Written by rowguard's transpiler, format 4. Do not edit: transpile the model again.
 DECLARE
   v_sum double precision := float '-0';
   v_mask bit varying;

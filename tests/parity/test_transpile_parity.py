@@ -190,6 +190,17 @@ def test_every_division_into_blocks_equals_scikit_learn(
 ) -> None:
     model = MODELS["unlimited_depth"]()
     rows = boundary_rows(model, 400, seed=2)
+    header = transpile(
+        model,
+        feature_names=[f"f{n}" for n in range(rows.shape[1])],
+        function_name=f"{SCHEMA}.model",
+        memory_weight=memory_weight,
+    )
+    regions, groups, blocks = (
+        int(header.partition(f"{part}: ")[2].partition(",")[0]) for part in ("regions", "groups", "blocks")
+    )
+    assert groups > regions or memory_weight < 100
+    assert blocks > groups or memory_weight != 3
     found = scores(connection, model, rows, memory_weight=memory_weight)
     assert differing_bits(found, reference_scores(model, rows)) == 0
 

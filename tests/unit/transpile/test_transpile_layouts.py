@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import re
+
 import pytest
 from m2cgen import ast
 
@@ -9,7 +12,7 @@ from sql_scoring.transpile import _planning
 from sql_scoring.transpile._assembler import MissingAwareCompExpr
 from sql_scoring.transpile._bitmask import BitmaskInterpreter
 from sql_scoring.transpile._case import CaseInterpreter
-from sql_scoring.transpile._codegen import float_text, quote_identifier
+from sql_scoring.transpile._codegen import bit_literal, float_text, quote_identifier
 from sql_scoring.transpile._interpreter import Inputs
 from sql_scoring.transpile._nested_if import NestedIfInterpreter
 from sql_scoring.transpile._trees import TreeSum
@@ -141,6 +144,29 @@ def test_bitmask_looks_features_up_in_a_loop() -> None:
         TreeSum(gaps, 9.0), Inputs(12, array=True)
     )
     assert "$1[('{1,2,4,5,7,8,9,11,12}'::integer[])[v_turn]]" in with_gaps.text
+
+
+def test_the_masks_of_blocks_are_put_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_planning, "_DEEPEST", 0)
+    # A dear byte of memory: thresholds of many trees, each with a block and rows of its own.
+    trees = [branch(float(number), feature=number % 2) for number in range(64)]
+    body = BitmaskInterpreter(text_budget=10**6, memory_weight=300).interpret(TreeSum(trees, 64.0), Inputs(2))
+    assert "v_column integer;" in body.declarations
+    (mask,) = re.findall(r"v_mask := v_mask\n.*?;", body.text, re.DOTALL)
+    (note,) = body.notes
+    blocks = int(note.partition("blocks: ")[2].partition(",")[0])
+    assert mask.count("[v_column]") == mask.count("pg_catalog.substring(") == blocks > 1
+    assert mask.count("\n      OPERATOR(pg_catalog.||)") == blocks - 1
+    assert body.text.count("v_column := ") == 1
+
+
+def test_long_bit_strings_are_base64() -> None:
+    assert bit_literal(b"\x01\xff") == "X'01ff'"
+    packed = bytes(range(256)) * 4
+    literal = bit_literal(packed)
+    (encoded,) = re.findall(r"decode\('([^']*)', 'base64'\)", literal)
+    assert base64.b64decode(encoded) == packed
+    assert len(literal) < len(packed) * 1.5
 
 
 def test_floats_are_written_to_be_read_back() -> None:

@@ -65,6 +65,18 @@ def test_leaves_that_need_no_bit_have_none(slot_format: SlotFormat, zero_is_noth
         assert leaf.value + rest == _sum_of_slots(mask, placement.values, slot_format)
 
 
+@pytest.mark.parametrize("slot_format", FORMATS, ids=str)
+def test_values_of_frequent_leaves_stand_next_to_hash_zero(slot_format: SlotFormat) -> None:
+    count = slot_format.capacity
+    shares = [((number * 7) % count + 1) / count for number in range(count)]
+    tree = [Leaf(float(number + 1), share=share) for number, share in enumerate(shares)]
+    values = place([[Leaf(0.0), Leaf(0.0), *tree]], slot_format, zero_is_nothing=True).values
+    found = [abs(int(np.flatnonzero(values == leaf.value)[0]) + slot_format.lowest) for leaf in tree]
+    by_share = [found[number] for number in sorted(range(count), key=lambda number: -shares[number])]
+    assert by_share == sorted(by_share)
+    assert by_share[0] == 1 and by_share[-1] < slot_format.prime
+
+
 def _sum_of_slots(mask: np.ndarray, values: np.ndarray, slot_format: SlotFormat) -> float:
     total = 0.0
     for first in range(0, len(mask), slot_format.stride):
@@ -79,12 +91,16 @@ def _sum_of_slots(mask: np.ndarray, values: np.ndarray, slot_format: SlotFormat)
     return total
 
 
-def _looked_up(lane: Lane, turn: int, block: int, row: np.ndarray, width: int) -> np.ndarray:
+def _looked_up(lane: Lane, turn: int, row: np.ndarray, widths: list[int]) -> np.ndarray:
     value = row[lane.features[turn]] if turn < len(lane.features) else np.nan
     present = np.array(lane.thresholds[:-1])
     rank = len(present) + 1 if np.isnan(value) else int((present <= value).sum())
-    start = int(lane.starts[block, lane.columns[turn, rank]]) - 1
-    return np.unpackbits(lane.rows.reshape(-1)[start // 8 : (start + width) // 8])
+    starts = (lane.starts[:, lane.columns[turn, rank]] - 1) // 8
+    pieces = [
+        np.unpackbits(rows.reshape(-1)[start : start + width // 8])
+        for rows, start, width in zip(lane.rows, starts.tolist(), widths, strict=True)
+    ]
+    return np.concatenate(pieces)
 
 
 def _score(region: Region, row: np.ndarray) -> float:
@@ -97,19 +113,18 @@ def _score(region: Region, row: np.ndarray) -> float:
         blocks = [region.trees[first:past] for first, past in plan.runs]
         group = build_group(blocks, plan.slot_format, plan.unroll, zero_is_nothing=True)
         head, lanes = build_lanes(group.features, plan.lanes)
-        for block in range(group.blocks):
-            mask = np.ones(group.width, dtype=np.uint8)
-            for lane in ([head] if head else []) + lanes:
-                for turn in range(lane.turns):
-                    mask &= _looked_up(lane, turn, block, row, group.width)
-            total = _added(total, group, mask, block)
+        mask = np.ones(group.width, dtype=np.uint8)
+        for lane in ([head] if head else []) + lanes:
+            for turn in range(lane.turns):
+                mask &= _looked_up(lane, turn, row, group.widths)
+        total = _added(total, group, mask)
     return total
 
 
-def _added(total: float, group: Group, mask: np.ndarray, block: int) -> float:
+def _added(total: float, group: Group, mask: np.ndarray) -> float:
     for first in range(0, group.width, group.slot_format.stride):
         slot = slice(first, first + group.slot_format.stride)
-        total += _sum_of_slots(mask[slot], group.values[block, slot], group.slot_format)
+        total += _sum_of_slots(mask[slot], group.values[slot], group.slot_format)
     return total
 
 
@@ -149,17 +164,16 @@ def test_every_division_into_lanes_gives_every_feature_its_masks(features: int) 
         head, lanes = build_lanes(group.features, plan)
         assert {lane.turns for lane in lanes} in ({-(-(features - plan.head) // plan.lanes)}, set())
         for row in probes:
-            for block in range(2):
-                mask = np.ones(group.width, dtype=np.uint8)
-                for lane in ([head] if head else []) + lanes:
-                    for turn in range(lane.turns):
-                        mask &= _looked_up(lane, turn, block, row, group.width)
-                expected = np.ones_like(mask)
-                for table in group.features:
-                    alone, _ = build_lanes([table], LanePlan(1, head=True))
-                    assert alone is not None
-                    expected &= _looked_up(alone, 0, block, row, group.width)
-                assert mask.tolist() == expected.tolist()
+            mask = np.ones(group.width, dtype=np.uint8)
+            for lane in ([head] if head else []) + lanes:
+                for turn in range(lane.turns):
+                    mask &= _looked_up(lane, turn, row, group.widths)
+            expected = np.ones_like(mask)
+            for table in group.features:
+                alone, _ = build_lanes([table], LanePlan(1, head=True))
+                assert alone is not None
+                expected &= _looked_up(alone, 0, row, group.widths)
+            assert mask.tolist() == expected.tolist()
 
 
 def test_a_question_leaves_every_row_the_same_leaves() -> None:
