@@ -17,5 +17,5 @@ _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=
 
 
 def document(rows: Sequence[Row]) -> Row:
-    """The parameter `rows` of a statement: a list of objects with the columns' names."""
-    return {"rows": _encode(rows)}
+    """The parameter `rows` of a statement: a list of objects with the columns' names, and `place` in the list."""
+    return {"rows": _encode([row | {"place": place} for place, row in enumerate(rows)])}
