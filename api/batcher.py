@@ -1,8 +1,8 @@
 """Questions that wait together are asked together: one statement for all of them, and no waiting for more.
 
 While a statement is under way, new questions gather; when it comes back, all of them go out in the next one. A
-single caller gets the latency of a single statement, many callers share its cost. Where a statement takes long (a slow
-disk, many rows) those who wait go out beside it.
+single caller gets the latency of a single statement, many callers share its cost. Where a statement takes long (a
+slow disk, many rows) those who wait go out beside it.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Batcher(Generic[Question, Answer]):
     Questions with the same `subject` go out in the order of their arrival and never in two lists at a time: while
     one of them is under way the others wait, and let those of other subjects pass.
 
-    `patience_s` is how long a question waits for a list under way to come back, before another one goes out beside it,
-    of which there may be `max_flights` at a time. A list that is full does not wait.
+    `patience_s` is how long a question waits for the list under way to come back, before another one goes out
+    beside it, of which there may be `max_flights` at a time. A list that is full does not wait.
     """
 
     def __init__(

@@ -13,7 +13,9 @@ from typing import Any
 Row = dict[str, Any]
 
 # Decimals and instants as text, which PostgreSQL reads as it would a parameter of theirs.
-_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"), default=str).encode
+_encode = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, separators=(",", ":"), default=str
+).encode
 
 
 def document(rows: Sequence[Row]) -> Row:

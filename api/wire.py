@@ -1,7 +1,7 @@
 """uvicorn's protocol, with the head and the body of an answer in one packet.
 
-uvicorn writes the two by themselves, and each write is a call of the kernel that wakes the client: once for a head that
-it can do nothing with.
+uvicorn writes the two by themselves, and each write is a call of the kernel that wakes the client: once for a head
+that it can do nothing with.
 """
 
 from __future__ import annotations

@@ -18,11 +18,11 @@ from limits import parse
 from starlette.types import Message, Receive, Scope, Send
 
 from api.app import ApiConfig, create_app
-from api.batcher import PATIENCE_S, Batcher
+from api.batcher import Batcher
 from api.lean import Lean
 from api.logs import JsonFormatter, LineLog
 from api.rates import Windows
-from api.rows import document
+from api.rows import Row, document
 from api.wire import Together
 from rowguard.settings import Settings
 from tests.api.conftest import Api
@@ -201,7 +201,7 @@ def test_a_full_list_does_not_make_the_rest_wait() -> None:
 
 
 def test_every_value_reaches_the_server_as_it_is(server_url: str) -> None:
-    rows = [
+    rows: list[Row] = [
         {"f": -0.0, "n": Decimal("999999999999.9999"), "b": 2**63 - 1, "t": 'é"\\\n\U0001f600', "at": None, "o": True},
         {"f": 5e-324, "n": Decimal("0.0001"), "b": -(2**63), "t": "", "at": datetime(2026, 1, 2, 3, 4, 5, 678901, UTC), "o": False},
         {"f": 1.7976931348623157e308, "n": Decimal("1E+3"), "b": None, "t": None, "at": None, "o": None},
@@ -226,7 +226,9 @@ def lean_app() -> tuple[FastAPI, Any]:
     return app, app.state.repository
 
 
-async def ask(lean: Lean, path: str, parts: list[Message], kind: bytes = b"application/json") -> list[Message]:
+async def ask(
+    lean: Lean, path: str, parts: list[Message], kind: bytes = b"application/json"
+) -> list[Message]:
     """The messages of an answer to a body that comes in parts."""
     waiting = iter(parts)
     sent: list[Message] = []
@@ -276,7 +278,11 @@ def test_both_ways_answer_the_same(api: Api) -> None:
     for path, body in bodies:
         answers = [
             api.client.post(path, content=json.dumps(body), headers={"content-type": kind})
-            for kind in ("application/json", "Application/JSON; charset=utf-8", "application/vnd.rowguard+json")
+            for kind in (
+                "application/json",
+                "Application/JSON; charset=utf-8",
+                "application/vnd.rowguard+json",
+            )
         ]
         assert [one.status_code for one in answers] == [200] * 3
         documents = [{k: v for k, v in one.json().items() if k != "message"} for one in answers]
@@ -284,7 +290,9 @@ def test_both_ways_answer_the_same(api: Api) -> None:
         assert {one.headers["content-type"] for one in answers} == {"application/json"}
     key = {"Idempotency-Key": "both ways"}
     stored = [
-        api.client.post("/transactions", content='{"user_id": 5, "amount": 2}', headers=key | {"content-type": kind})
+        api.client.post(
+            "/transactions", content='{"user_id": 5, "amount": 2}', headers=key | {"content-type": kind}
+        )
         for kind in ("application/json", "application/vnd.rowguard+json")
     ]
     assert [one.status_code for one in stored] == [201, 200]
