@@ -1,5 +1,5 @@
--- insert_transactions where every row is of another user, which is cheaper to plan: no lock is tried twice for a user,
--- so none of them can have some of its rows stored and others not.
+-- insert_transactions where every row is of another user, which is cheaper to plan: no lock is tried twice for a
+-- user, so none of them can have some of its rows stored and others not.
 INSERT INTO public.transactions (user_id, amount, merchant_id, location, occurred_at, idempotency_key)
 SELECT
     q.user_id,
