@@ -26,8 +26,6 @@ SQL = Path(__file__).parent / "sql"
 DEADLOCK_TRIES = 5
 # What a statement with several rows may take before its rows are tried one by one.
 TOGETHER_S = 2.0
-# Statements for several callers at a time; more than one only where they take long, as on a slow disk.
-STATEMENTS = 4
 # Connection lost; the server stops or crashed: whether the rows are stored is unknown.
 UNKNOWN_OUTCOME = ("08", "57P")
 NOT_ASKED = "the database stored other rows than it was given"
@@ -44,9 +42,7 @@ class Inserts:
         self._pool = pool
         self._together: Batcher[Row, Row | None] | None = None
         if max_rows > 1:
-            self._together = Batcher(
-                self._insert_free, subject=_user, max_questions=max_rows, max_flights=STATEMENTS
-            )
+            self._together = Batcher(self._insert_free, subject=_user, max_questions=max_rows)
 
     async def insert(self, transaction: Row) -> tuple[Row, bool]:
         """Insert, or find the row that the key gave before; the flag says whether it is new."""
