@@ -7,13 +7,12 @@ from collections.abc import Iterable
 
 from fastapi.routing import APIRoute
 from limits import RateLimitItem, parse
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import FixedWindowRateLimiter
 from starlette.datastructures import Headers
 from starlette.routing import BaseRoute
 from starlette.types import Scope
 
 from api.problems import ApiProblem
+from api.rates import Windows
 from api.tokens import Authenticator, TokenError
 from rowguard.errors import SettingsError
 
@@ -75,33 +74,32 @@ class Access:
         self._authenticator = authenticator
         if rate is None and authenticator is not None:
             rate = DEFAULT_RATE
-        self._rate = parse_rate(rate) if rate is not None else None
-        self._refused_rate = parse_rate(REFUSED_RATE)
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._served = Windows(parse_rate(rate)) if rate is not None else None
+        self._refused = Windows(parse_rate(REFUSED_RATE))
 
-    async def check(self, scope: Scope, headers: Headers) -> None:
+    def check(self, scope: Scope, headers: Headers) -> None:
         """Raises ApiProblem when the request may not pass."""
         path = scope["path"]
         address = scope["client"][0] if scope.get("client") else "unknown"
         if self._authenticator is None:
             _require_local_host(headers)
-            await self._count(self._rate, address)
+            _count(self._served, address)
             return
         needed = self._scopes.get(path)
         if needed is None:  # public, or not there at all
-            await self._count(self._rate, address)
+            _count(self._served, address)
             return
         try:
             client = self._authenticator.client(_token(headers))
         except TokenError as error:
             # Guessing is slowed down by address; whoever holds a token is not hurt by it.
-            await self._count(self._refused_rate, f"refused {address}")
+            _count(self._refused, address)
             raise ApiProblem(
                 401,
                 str(error),
                 headers={"WWW-Authenticate": 'Bearer realm="rowguard", error="invalid_token"'},
             ) from None
-        await self._count(self._rate, f"client {client.subject}")
+        _count(self._served, f"client {client.subject}")
         scope["state"]["client"] = client.subject
         if not needed & client.scopes:
             wanted = " or ".join(sorted(needed))
@@ -113,11 +111,12 @@ class Access:
                 },
             )
 
-    async def _count(self, rate: RateLimitItem | None, key: str) -> None:
-        if rate is None or await self._limiter.hit(rate, key):
-            return
-        wait = max(1, round(rate.get_expiry()))
-        raise ApiProblem(429, f"more than {rate} requests; wait", headers={"Retry-After": str(wait)})
+
+def _count(windows: Windows | None, key: str) -> None:
+    if windows is None or windows.hit(key):
+        return
+    wait = max(1, round(windows.rate.get_expiry()))
+    raise ApiProblem(429, f"more than {windows.rate} requests; wait", headers={"Retry-After": str(wait)})
 
 
 def _token(headers: Headers) -> str:

@@ -16,6 +16,7 @@ from api.access import BEARER, Access, scopes_by_path
 from api.endpoints import labels, scoring, service
 from api.gate import Gate
 from api.guard import Guard, Record
+from api.lean import Lean
 from api.metrics import Metrics
 from api.repository import Repository, require_silent
 from api.schemas import BIGINT_MAX
@@ -102,6 +103,7 @@ def create_app(config: ApiConfig) -> FastAPI:
         chosen.api_rate_limit,
     )
     # The last one added is the outermost.
+    app.add_middleware(Lean, routes=app.routes, repository=repository, metrics=metrics)
     app.add_middleware(
         Guard,
         access=access,

@@ -19,6 +19,7 @@ from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from api.batcher import Batcher
+from api.rows import Row, document
 from rowguard.sql_files import read_sql
 
 SQL = Path(__file__).parent / "sql"
@@ -27,9 +28,8 @@ DEADLOCK_TRIES = 5
 TOGETHER_S = 2.0
 # Connection lost; the server stops or crashed: whether the rows are stored is unknown.
 UNKNOWN_OUTCOME = ("08", "57P")
+NOT_ASKED = "the database stored other rows than it was given"
 CONTENT = ("amount", "merchant_id", "location")
-
-Row = dict[str, Any]
 
 
 class Inserts:
@@ -81,8 +81,9 @@ class Inserts:
         if len(transactions) == 1:
             query, values = "insert_if_free", transactions[0]
         else:
-            query = "insert_transactions"
-            values = {name: [one[name] for one in transactions] for name in transactions[0]}
+            users = {one["user_id"] for one in transactions}
+            query = "insert_of_each_user" if len(users) == len(transactions) else "insert_transactions"
+            values = document(transactions)
         try:
             stored = await self._all(query, values, bound_s=TOGETHER_S)
         except psycopg.DatabaseError as error:
@@ -135,6 +136,14 @@ def assign(transactions: Sequence[Row], stored: Sequence[Row]) -> list[Row | Non
         RuntimeError: rows came back that nobody asked for, or not all that must.
     """
     answers: list[Row | None] = [None] * len(transactions)
+    of_user = {one["user_id"]: place for place, one in enumerate(transactions)}
+    if len(of_user) == len(transactions):  # nearly always: then the user alone says it
+        for row in stored:
+            place = of_user.pop(row["user_id"], None)
+            if place is None or row["idempotency_key"] != transactions[place]["idempotency_key"]:
+                raise RuntimeError(NOT_ASKED)
+            answers[place] = row
+        return answers
     asked: dict[tuple[int, str | None], list[int]] = defaultdict(list)
     for place, one in enumerate(transactions):
         asked[one["user_id"], one["idempotency_key"]].append(place)
@@ -144,7 +153,7 @@ def assign(transactions: Sequence[Row], stored: Sequence[Row]) -> list[Row | Non
     for name, rows in came.items():
         open_places = asked[name]
         if len(rows) != (len(open_places) if name[1] is None else 1) or not open_places:
-            raise RuntimeError("the database stored other rows than it was given")
+            raise RuntimeError(NOT_ASKED)
         # Those that name their instant first, as one that does not says the same as any.
         open_places = sorted(open_places, key=lambda place: transactions[place]["occurred_at"] is None)
         left = [row for row in rows if not _claim(row, open_places, transactions, answers)]

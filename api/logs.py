@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import sys
+import time
 import traceback
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import psycopg
 
 FRAMES = 8
+ENCODE = json.JSONEncoder(ensure_ascii=True).encode
 
 
 class JsonFormatter(logging.Formatter):
@@ -19,7 +24,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         document: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": _written(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -28,6 +33,50 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info and record.exc_info[1] is not None:
             document |= describe(record.exc_info[1])
         return json.dumps(document, ensure_ascii=True)
+
+
+class LineLog:
+    """The same documents for one message that comes often, such as one a request: no record is made of it, and the
+    lines of one turn of the event loop are written together.
+
+    Whether they are written at all stays a matter of the logger's level.
+    """
+
+    def __init__(self, log: logging.Logger, message: str) -> None:
+        self._log, self._tail = log, f'"logger": {json.dumps(log.name)}, "message": {json.dumps(message)}'
+        self._waiting: list[str] = []
+
+    def write(self, level: int, fields: dict[str, Any]) -> None:
+        """Within a running event loop only."""
+        if not self._log.isEnabledFor(level):
+            return
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._flush)
+        # The end of one document and the beginning of another make one.
+        head = f'{{"time": "{_written(time.time())}", "level": "{_level(level)}", {self._tail}, '
+        self._waiting.append(head + ENCODE(fields)[1:] + "\n")
+
+    def _flush(self) -> None:
+        lines = "".join(self._waiting)
+        self._waiting.clear()
+        sys.stderr.write(lines)
+        sys.stderr.flush()
+
+
+def _written(moment: float) -> str:
+    """Seconds since 1970 as ISO 8601 in UTC, with milliseconds."""
+    milliseconds = int(moment * 1000)
+    return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03d}+00:00"
+
+
+@lru_cache(maxsize=4)
+def _second(moment: int) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+@lru_cache(maxsize=16)
+def _level(level: int) -> str:
+    return logging.getLevelName(level).lower()
 
 
 def describe(error: BaseException) -> dict[str, Any]:

@@ -27,16 +27,26 @@ class Metrics:
         self.decisions = Counter(
             "rowguard_decisions", "Decisions by flag.", ["endpoint", "flag"], registry=self.registry
         )
+        # labels() takes a lock and builds its key anew each time; these names have bounds.
+        self._of_request: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._of_decision: dict[tuple[str, str], Counter] = {}
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """One request; by its route, never by its path, which has no bound."""
         method = method if method in METHODS else "other"
-        self.requests.labels(method, route, str(status)).inc()
-        self.seconds.labels(route).observe(seconds)
+        found = self._of_request.get((method, route, status))
+        if found is None:
+            found = self.requests.labels(method, route, str(status)), self.seconds.labels(route)
+            self._of_request[method, route, status] = found
+        found[0].inc()
+        found[1].observe(seconds)
 
     def decided(self, endpoint: str, flag: str) -> None:
         """One decision."""
-        self.decisions.labels(endpoint, flag).inc()
+        found = self._of_decision.get((endpoint, flag))
+        if found is None:
+            found = self._of_decision[endpoint, flag] = self.decisions.labels(endpoint, flag)
+        found.inc()
 
     def text(self) -> bytes:
         """What a scrape reads: the sum over all workers."""

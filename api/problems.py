@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -63,12 +63,16 @@ class ApiProblem(Exception):
 
 def register(app: FastAPI) -> None:
     """Turn every exception into a problem document."""
-    app.add_exception_handler(ApiProblem, _on_problem)
-    app.add_exception_handler(RequestValidationError, _on_invalid)
-    app.add_exception_handler(HTTPException, _on_http)
-    app.add_exception_handler(PoolTimeout, _on_busy)
-    app.add_exception_handler(TooManyRequests, _on_busy)
-    app.add_exception_handler(psycopg.Error, _on_database)
+    for kind, handler in HANDLERS.items():
+        app.add_exception_handler(kind, handler)
+
+
+async def answer_to(request: Request, error: Exception) -> JSONResponse | None:
+    """What the application answers to an exception; None when it is unexpected."""
+    for kind in type(error).__mro__:
+        if kind in HANDLERS:
+            return await HANDLERS[kind](request, error)
+    return None
 
 
 def answer(
@@ -143,3 +147,13 @@ async def _on_database(request: Request, error: Exception) -> JSONResponse:
         return _retry("the database does not answer; try again")
     log.error("unexpected database error", exc_info=error)
     return answer(500, "unexpected database error")
+
+
+HANDLERS: dict[type, Callable[[Request, Exception], Coroutine[Any, Any, JSONResponse]]] = {
+    ApiProblem: _on_problem,
+    RequestValidationError: _on_invalid,
+    HTTPException: _on_http,
+    PoolTimeout: _on_busy,
+    TooManyRequests: _on_busy,
+    psycopg.Error: _on_database,
+}

@@ -12,8 +12,9 @@ from psycopg.rows import dict_row, tuple_row
 from psycopg_pool import AsyncConnectionPool
 
 from api.batcher import Batcher
-from api.inserts import Inserts, Row
+from api.inserts import Inserts
 from api.problems import ApiProblem
+from api.rows import Row, document
 from rowguard.sql_files import read_sql
 
 SQL = Path(__file__).parent / "sql"
@@ -97,12 +98,11 @@ class Repository:
     async def _scores(self, query: str, rows: Sequence[Row]) -> list[Score]:
         if not rows:
             return []
-        columns = {name: [row[name] for row in rows] for name in rows[0]}
         async with (
             self._pool.connection() as connection,
             connection.cursor(row_factory=tuple_row, binary=True) as cursor,
         ):
-            await cursor.execute(_text(query), columns)
+            await cursor.execute(_text(query), document(rows))
             return [Score(*row) for row in await cursor.fetchall()]
 
     async def _one(self, query: str, values: Row) -> Row:

@@ -16,6 +16,7 @@ from uvicorn.supervisors import Multiprocess
 from api.app import ApiConfig, create_app
 from api.logs import log_config
 from api.tokens import Authenticator
+from api.wire import Protocol
 from rowguard.errors import LocalStackError, SettingsError
 from rowguard.settings import Settings
 
@@ -50,7 +51,7 @@ def serve(settings: Settings, config: ApiConfig, *, host: str | None = None, por
         "host": address[0],
         "port": address[1],
         "loop": "uvloop",
-        "http": "httptools",
+        "http": Protocol,
         "access_log": False,
         "log_config": log_config(),
         "timeout_graceful_shutdown": SHUTDOWN_S,

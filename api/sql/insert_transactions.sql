@@ -13,14 +13,15 @@ WITH asked AS MATERIALIZED (
         q.place,
         hashint8(q.user_id) & 4095 AS bucket
     FROM
-        unnest(
-            %(user_id)s::bigint [],
-            %(amount)s::numeric [],
-            %(merchant_id)s::bigint [],
-            %(location)s::text [],
-            %(occurred_at)s::timestamptz [],
-            %(idempotency_key)s::text []
-        ) WITH ORDINALITY AS q (user_id, amount, merchant_id, location, occurred_at, idempotency_key, place)
+        json_to_recordset(%(rows)s::json) AS q (
+            user_id bigint,
+            amount numeric,
+            merchant_id bigint,
+            location text,
+            occurred_at timestamptz,
+            idempotency_key text,
+            place integer
+        )
 ),
 
 locks AS MATERIALIZED (

@@ -1,12 +1,13 @@
 -- One row a question, in their order.
 SELECT s.prediction, s.probability, s.flag, s.fraud_probability, s.model_version
 FROM
-    unnest(
-        %(transaction_amount)s::double precision [],
-        %(time_since_last_txn)s::double precision [],
-        %(num_txns_last_hour)s::integer [],
-        %(user_location_match)s::boolean []
-    ) WITH ORDINALITY AS q (transaction_amount, time_since_last_txn, num_txns_last_hour, user_location_match, place)
+    json_to_recordset(%(rows)s::json) AS q (
+        transaction_amount double precision,
+        time_since_last_txn double precision,
+        num_txns_last_hour integer,
+        user_location_match boolean,
+        place integer
+    )
 CROSS JOIN
     LATERAL public.score_transaction(
         transaction_amount => q.transaction_amount,

@@ -1,13 +1,14 @@
 -- One row a question, in their order.
 SELECT s.prediction, s.probability, s.flag, s.fraud_probability, s.model_version
 FROM
-    unnest(
-        %(user_id)s::bigint [],
-        %(amount)s::numeric [],
-        %(merchant_id)s::bigint [],
-        %(location)s::text [],
-        %(occurred_at)s::timestamptz []
-    ) WITH ORDINALITY AS q (user_id, amount, merchant_id, location, occurred_at, place)
+    json_to_recordset(%(rows)s::json) AS q (
+        user_id bigint,
+        amount numeric,
+        merchant_id bigint,
+        location text,
+        occurred_at timestamptz,
+        place integer
+    )
 CROSS JOIN
     LATERAL public.score_transaction(
         user_id => q.user_id,

@@ -8,7 +8,8 @@ from typing import Any, cast
 import psycopg
 import pytest
 
-from api.inserts import DEADLOCK_TRIES, Inserts, Row
+from api.inserts import DEADLOCK_TRIES, Inserts
+from api.rows import Row
 
 
 class Losing(Inserts):

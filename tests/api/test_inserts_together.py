@@ -15,7 +15,8 @@ import pytest
 from psycopg_pool import AsyncConnectionPool
 
 from api.batcher import Batcher
-from api.inserts import Inserts, Row, assign
+from api.inserts import Inserts, assign
+from api.rows import Row
 from tests.fix_database import Workspace
 
 Result = TypeVar("Result")
