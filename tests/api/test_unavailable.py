@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 import httpx
@@ -15,6 +14,7 @@ from rowguard.settings import CHECKOUT
 from sql_scoring.deploy import migrate_schema
 from tests.api.conftest import Api, problem, serve_command, serve_environment, serving
 from tests.fix_database import Workspace
+from tests.waiting import wait_until
 
 FEATURES = {"transaction_amount": 450.75}
 RAW = {"user_id": 1, "amount": 1}
@@ -78,7 +78,7 @@ def test_a_database_that_goes_away_is_503_until_it_is_back(tmp_path: Path) -> No
             for answer in (api.client.get("/readyz"), api.client.post("/transactions", json=RAW)):
                 assert "try again" in unavailable(answer)
             server.ensure_running()
-            assert _answers_again(api, seconds=20)
+            wait_until(lambda: api.client.get("/readyz").status_code == 200, "the API is ready again")
             assert api.client.post("/transactions", json=RAW).status_code == 201
 
 
@@ -102,19 +102,10 @@ def test_a_taken_port_is_one_clear_line(empty_workspace: Workspace, tmp_path: Pa
             env=serve_environment(empty_workspace.url, tmp_path),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr == (
         f"rowguard: cannot listen on 127.0.0.1:{port}: Address already in use; "
         "choose another with --port or ROWGUARD_API_PORT\n"
     )
-
-
-def _answers_again(api: Api, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if api.client.get("/readyz").status_code == 200:
-            return True
-        time.sleep(0.2)
-    return False

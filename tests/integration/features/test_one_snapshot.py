@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from tests.integration.features.builds import (
     load,
     training,
 )
+from tests.waiting import wait_for_sessions
 
 TRAINING = ["run", "--select", "training_features"]
 STEPS = ["run", "--select", "merchant_risk", "user_risk"]
@@ -199,13 +199,4 @@ def _halted_at(workspace: Workspace, table: str, arguments: list[str]) -> Iterat
 
 def _wait_for_waiting(connection: psycopg.Connection, least: int) -> None:
     """Until so many sessions of dbt wait for a lock, whatever kind of lock it is."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        row = connection.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-            " AND application_name = 'dbt' AND wait_event_type = 'Lock'"
-        ).fetchone()
-        if row is not None and row[0] >= least:
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"fewer than {least} builds wait")
+    wait_for_sessions(connection, "application_name = 'dbt' AND wait_event_type = 'Lock'", least)
