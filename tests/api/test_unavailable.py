@@ -54,7 +54,7 @@ def test_without_a_model_the_api_is_ready(api_without_model: Api) -> None:
 
 
 def test_without_the_schema_every_call_says_what_to_run(empty_workspace: Workspace, tmp_path: Path) -> None:
-    with serving(empty_workspace.url, tmp_path) as api:
+    with serving(empty_workspace.url, tmp_path, until="/livez") as api:
         answers = [
             api.client.get("/readyz"),
             api.client.get("/model"),
@@ -85,7 +85,8 @@ def test_a_database_that_goes_away_is_503_until_it_is_back(tmp_path: Path) -> No
 def test_a_database_that_is_down_from_the_start_is_503(tmp_path: Path) -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
-        with serving(f"postgresql://u:hidden@127.0.0.1:{nobody.getsockname()[1]}/db", tmp_path) as api:
+        address = f"postgresql://u:hidden@127.0.0.1:{nobody.getsockname()[1]}/db"
+        with serving(address, tmp_path, until="/livez") as api:
             assert api.client.get("/").status_code == 200
             assert "try again" in unavailable(api.client.post("/predict", json=FEATURES))
             assert "hidden" not in api.log.read_text()

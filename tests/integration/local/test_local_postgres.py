@@ -197,6 +197,8 @@ def test_initdb_that_was_killed_is_done_again(
 ) -> None:
     server = make_server()
     command = other_command(
+        # However late it is killed, it has not put the finished directory in its place.
+        "import pathlib, time\npathlib.Path.rename = lambda *_: time.sleep(600)\n"
         "from rowguard.local import PostgresServer\n"
         f"PostgresServer({str(server.directory)!r}).ensure_running()"
     )
