@@ -78,7 +78,7 @@ def serving(database_url: str, folder: Path, *, until: str = "/readyz", **settin
             stderr=subprocess.STDOUT,
         )
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120, trust_env=False) as client:
             _wait_for(until, client, process, log)
             yield Api(client, process, log)
         process.terminate()

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
@@ -243,12 +244,19 @@ def test_workers_share_their_counters_and_secrets_stay_out_of_sight(
 ) -> None:
     (tmp_path / "secret").write_text(SECRET + "\n")
     with serving(migrated.url, tmp_path, api_workers="2", jwt_secret_file=str(tmp_path / "secret")) as api:
+
+        def ask(method: str, path: str, **more: Any) -> httpx.Response:
+            """On a connection of its own, which either worker may take."""
+            with httpx.Client(base_url=api.client.base_url, timeout=120, trust_env=False) as client:
+                return client.request(method, path, **more)
+
+        wait_until(
+            lambda: all(ask("GET", "/readyz").status_code == 200 for _ in range(20)), "both workers are ready"
+        )
         for number in range(20):
-            with httpx.Client(base_url=api.client.base_url, trust_env=False) as client:
-                answer = client.post(
-                    "/transactions", json={"user_id": number, "amount": 1}, headers=bearer(token("write"))
-                )
-                assert answer.status_code == 201
+            body = {"user_id": number, "amount": 1}
+            answer = ask("POST", "/transactions", json=body, headers=bearer(token("write")))
+            assert answer.status_code == 201, answer.text
         text = api.client.get("/metrics", headers=bearer(token("admin"))).text
         assert re.search(r'rowguard_decisions_total\{endpoint="transactions",flag="NONE"\} 20\.0', text)
         titles = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
