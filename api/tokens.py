@@ -188,8 +188,12 @@ def load_keys(path: Path) -> tuple[dict[str | None, jwt.PyJWK], tuple[int, int]]
     Raises:
         SettingsError: the file cannot be read or holds no RSA signing key.
     """
+    # Before it is read: what is written meanwhile differs from the stamp, and is read the next time.
+    try:
+        stamp = _stamp(path)
+    except OSError:
+        stamp = (0, 0)
     text = _read(path, "ROWGUARD_JWT_JWKS_FILE")
-    stamp = _stamp(path)
     try:
         found = jwt.PyJWKSet.from_json(text).keys
     except (jwt.PyJWTError, ValueError, TypeError, AttributeError, KeyError):

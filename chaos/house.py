@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ import psycopg
 
 from rowguard import local, pipeline
 from rowguard.history import load_history, load_users
-from rowguard.local import ApiProcess, PgBouncer, PostgresServer
+from rowguard.local import ApiProcess, PgBouncer, PostgresServer, _ports
 from rowguard.local._postmaster import find_postmaster
 from rowguard.local._processes import ProcessRecord
 from rowguard.settings import Settings
@@ -115,7 +114,10 @@ def built_house(*, with_disk: bool, with_candidates: bool = True) -> Iterator[Ho
         database_url=None,
         state_dir=(disk or folder) / ".rowguard",
         models_dir=folder / "models",
-        api_port=_free_port(),
+        # How quick a call is on a machine that is being broken is not what the gates are asked here.
+        gate_max_first_call_ms=600_000,
+        gate_max_call_ms=600_000,
+        api_port=_ports.choose(str(folder)),
         _env_file=None,
     )
     try:
@@ -166,12 +168,6 @@ def _mount(place: Path) -> Path | None:
         check=False,
     )
     return place if done.returncode == 0 else None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 __all__ = ["APP_LOGIN", "USERS", "ApiProcess", "House", "built_house", "train_candidate"]

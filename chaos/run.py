@@ -158,15 +158,18 @@ def _one(
 
 
 def _recovery(ledger: Ledger, began: float, repaired: float) -> float | None:
-    """To the first decision after the repair on a payment that had to be sent again meanwhile."""
-    after = [
+    """To the first decision after the repair on a payment that had to be sent again meanwhile; nothing when all of
+    those were answered before the repair was through."""
+    waiting = [
         one.answered - repaired
         for one in ledger.acknowledged
         if one.fraud_probability is not None
         and one.attempts > 1
-        and one.answered >= repaired > one.due >= began - 5
+        and repaired > one.due >= began - 5
+        and one.answered >= began
     ]
-    return min(after) if after else None
+    after = [seconds for seconds in waiting if seconds >= 0]
+    return min(after) if after else 0.0 if waiting else None
 
 
 __all__ = ["Outcome", "run_faults"]

@@ -140,6 +140,7 @@ def run(
         pipeline.gate(url, settings, version, as_challenger=True)
     load = Load(url, clients, users)
     load.start()
+    _wait_for_rows(url)
     time.sleep(2)  # warm
     quiet_from = time.time()
     time.sleep(quiet_seconds)
@@ -177,6 +178,16 @@ def run(
         "p99_ratio": round(whole.summary()["p99_ms"] / quiet.summary()["p99_ms"], 2),
         "rows": check_rows(url),
     }
+
+
+def _wait_for_rows(url: str) -> None:
+    """Until the clients are connected and insert, which takes its time on a busy machine."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for _ in range(1_200):
+            row = connection.execute("SELECT count(*) FROM transactions WHERE NOT is_history").fetchone()
+            if row is not None and row[0] > 0:
+                return
+            time.sleep(0.1)
 
 
 class Load:

@@ -13,7 +13,9 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
@@ -22,9 +24,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
 from rowguard.settings import CHECKOUT
-from tests.api.conftest import Api, free_port, problem, serve_command, serve_environment, serving
+from tests.api.conftest import START_S, STOP_S, Api, problem, serve_command, serve_environment, serving
 from tests.api.tokens import SECRET, bearer, rsa_key, token
 from tests.fix_database import Workspace, _database
+from tests.ports import free_port
+from tests.waiting import wait_for_sessions, wait_until
 
 RAW = {"user_id": 42, "amount": 4.5}
 
@@ -50,7 +54,7 @@ def bounded(bounded_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
         jwt_secret=SECRET,
         api_rate_limit="5/second",
         api_max_body_bytes="2000",
-        api_request_timeout_s="1",
+        api_request_timeout_s="3",
         api_max_requests="3",
     ) as api:
         yield api
@@ -58,20 +62,35 @@ def bounded(bounded_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def test_a_client_beyond_its_rate_waits_and_others_do_not(bounded: Api) -> None:
     first, second = bearer(token("write", sub="first")), bearer(token("write", sub="second"))
-    answers = [bounded.client.get("/model", headers=first) for _ in range(12)]
-    limited = [answer for answer in answers if answer.status_code == 429]
-    assert limited and len(answers) - len(limited) >= 5
-    problem(limited[0], 429)
-    assert int(limited[0].headers["retry-after"]) >= 1
+    answers: list[httpx.Response] = []
+
+    def is_limited() -> bool:
+        answers.append(bounded.client.get("/model", headers=first))
+        return answers[-1].status_code == 429
+
+    # A busy machine may need several windows of a second before five requests fit into one.
+    wait_until(is_limited, "more than five requests within a second")
+    assert {answer.status_code for answer in answers[:-1]} == {403} and len(answers) > 5
+    problem(answers[-1], 429)
+    assert int(answers[-1].headers["retry-after"]) >= 1
     assert bounded.client.get("/model", headers=second).status_code == 403
-    time.sleep(1.1)
-    assert bounded.client.get("/model", headers=first).status_code == 403
+    wait_until(lambda: not is_limited(), "the next second")
+    assert answers[-1].status_code == 403
 
 
 def test_guessing_tokens_is_slowed_down(bounded: Api) -> None:
-    time.sleep(1.1)
-    statuses = {bounded.client.get("/model", headers=bearer("x")).status_code for _ in range(60)}
-    assert statuses == {401, 429}
+    statuses: list[int] = []
+
+    def guess(_: int) -> None:
+        statuses.append(bounded.client.get("/model", headers=bearer("x")).status_code)
+
+    def is_slowed_down() -> bool:
+        with ThreadPoolExecutor(3) as threads:
+            list(threads.map(guess, range(60)))
+        return {401, 429} <= set(statuses)
+
+    wait_until(is_slowed_down, "more than twenty guesses within a second")
+    assert set(statuses) <= {401, 429, 503}  # three requests at a time are many for this server
     assert bounded.client.get("/model", headers=bearer(token("write", sub="honest"))).status_code == 403
 
 
@@ -86,7 +105,7 @@ def test_large_bodies_are_refused(bounded: Api, is_declared: bool) -> None:
 
 def test_a_body_that_does_not_arrive_is_given_up(bounded: Api) -> None:
     port = bounded.client.base_url.port
-    with socket.create_connection(("127.0.0.1", port or 0), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", port or 0), timeout=120) as client:
         client.sendall(
             b"POST /transactions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
             b"authorization: bearer "
@@ -110,10 +129,10 @@ def test_a_request_that_takes_too_long_is_given_up_and_too_many_are_turned_away(
         details = [str(problem(answer, 503)["detail"]) for answer in waiting]
         assert all(int(answer.headers["retry-after"]) >= 1 for answer in waiting)
         assert sum("busy" in detail for detail in details) == 5, details
-        assert sum("within 1 s" in detail for detail in details) == 3, details
+        assert sum("within 3 s" in detail for detail in details) == 3, details
         assert bounded.client.get("/livez").status_code == 200
-        time.sleep(0.5)
-        assert insert(99).status_code == 201
+        numbers = count(99)
+        wait_until(lambda: insert(next(numbers)).status_code == 201, "those that were given up for are gone")
     assert any(line["message"] == "busy" for line in log_lines(bounded))
 
 
@@ -133,7 +152,11 @@ def test_logs_are_documents_without_personal_data(migrated: Workspace, tmp_path:
         assert api.client.post("/transactions?q=secretquery", json=body, headers=headers).status_code == 201
         api.client.post("/transactions", json=body | {"amount": "oops-value"}, headers=headers)
         api.client.get("/424242424", headers=headers)
-        time.sleep(0.2)
+        statuses = (201, 422, 404)
+        wait_until(
+            lambda: all(f'"status": {status}' in api.log.read_text() for status in statuses),
+            "every request is in the log",
+        )
         lines = log_lines(api)
         text = api.log.read_text()
     (line,) = [one for one in lines if one.get("status") == 201]
@@ -157,12 +180,13 @@ def test_a_request_under_way_is_answered_before_the_end(scored: Workspace, tmp_p
                 "user_id": 815, "transaction_id": 1, "is_fraud": True})  # fmt: skip
             assert waiting.result().status_code == 404
             waiting = thread.submit(api.client.post, "/transactions", json={"user_id": 815, "amount": -0.0})
-            time.sleep(0.5)
+            with scored.connect() as watcher:
+                wait_for_sessions(watcher, "wait_event = 'advisory'")
             api.process.send_signal(signal.SIGTERM)
             time.sleep(0.5)
             assert api.process.poll() is None
         assert waiting.result().status_code == 201
-        assert api.process.wait(10) in (0, -15)
+        assert api.process.wait(STOP_S) in (0, -15)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
@@ -173,7 +197,7 @@ def test_without_authentication_only_loopback_is_bound(tmp_path: Path, host: str
         env=serve_environment("postgresql://u@127.0.0.1:1/db", tmp_path),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.startswith(f"rowguard: refusing to listen on {host} without authentication: ")
@@ -199,7 +223,7 @@ def test_settings_of_no_use_are_one_clear_line(
         env=serve_environment("postgresql://u@127.0.0.1:1/db", tmp_path, **settings),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 1 and message in done.stderr and done.stderr.count("\n") == 1
     assert "short" not in done.stderr
@@ -216,25 +240,28 @@ def test_an_open_loopback_serves_names_of_this_machine_only(
 
 
 def test_workers_share_their_counters_and_secrets_stay_out_of_sight(
-    migrated_template: Workspace, tmp_path: Path
+    migrated: Workspace, tmp_path: Path
 ) -> None:
     (tmp_path / "secret").write_text(SECRET + "\n")
-    with serving(
-        migrated_template.url, tmp_path, api_workers="2", jwt_secret_file=str(tmp_path / "secret")
-    ) as api:
+    with serving(migrated.url, tmp_path, api_workers="2", jwt_secret_file=str(tmp_path / "secret")) as api:
+
+        def ask(method: str, path: str, **more: Any) -> httpx.Response:
+            """On a connection of its own, which either worker may take."""
+            with httpx.Client(base_url=api.client.base_url, timeout=120, trust_env=False) as client:
+                return client.request(method, path, **more)
+
+        wait_until(
+            lambda: all(ask("GET", "/readyz").status_code == 200 for _ in range(20)), "both workers are ready"
+        )
         for number in range(20):
-            with httpx.Client(base_url=api.client.base_url, trust_env=False) as client:
-                answer = client.post(
-                    "/transactions", json={"user_id": number, "amount": 1}, headers=bearer(token("write"))
-                )
-                assert answer.status_code == 201
+            body = {"user_id": number, "amount": 1}
+            answer = ask("POST", "/transactions", json=body, headers=bearer(token("write")))
+            assert answer.status_code == 201, answer.text
         text = api.client.get("/metrics", headers=bearer(token("admin"))).text
         assert re.search(r'rowguard_decisions_total\{endpoint="transactions",flag="NONE"\} 20\.0', text)
         titles = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-        assert SECRET not in titles and str(migrated_template.url) not in titles
+        assert SECRET not in titles and str(migrated.url) not in titles
         assert SECRET not in api.log.read_text()
-    with migrated_template.connect() as connection:
-        connection.execute("DELETE FROM transactions")
 
 
 def test_tls(migrated_template: Workspace, tmp_path: Path) -> None:
@@ -249,7 +276,7 @@ def test_tls(migrated_template: Workspace, tmp_path: Path) -> None:
     try:
         context = ssl.create_default_context(cafile=str(certificate))
         with httpx.Client(base_url=f"https://localhost:{port}", verify=context, trust_env=False) as client:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + START_S
             while True:
                 try:
                     assert client.get("/livez").status_code == 200
@@ -261,7 +288,7 @@ def test_tls(migrated_template: Workspace, tmp_path: Path) -> None:
             httpx.get(f"http://127.0.0.1:{port}/livez", trust_env=False)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(STOP_S)
     assert "hidden" not in (tmp_path / "serve.log").read_text()
 
 

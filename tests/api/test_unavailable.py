@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 import httpx
@@ -15,6 +14,7 @@ from rowguard.settings import CHECKOUT
 from sql_scoring.deploy import migrate_schema
 from tests.api.conftest import Api, problem, serve_command, serve_environment, serving
 from tests.fix_database import Workspace
+from tests.waiting import wait_until
 
 FEATURES = {"transaction_amount": 450.75}
 RAW = {"user_id": 1, "amount": 1}
@@ -54,7 +54,7 @@ def test_without_a_model_the_api_is_ready(api_without_model: Api) -> None:
 
 
 def test_without_the_schema_every_call_says_what_to_run(empty_workspace: Workspace, tmp_path: Path) -> None:
-    with serving(empty_workspace.url, tmp_path) as api:
+    with serving(empty_workspace.url, tmp_path, until="/livez") as api:
         answers = [
             api.client.get("/readyz"),
             api.client.get("/model"),
@@ -78,14 +78,15 @@ def test_a_database_that_goes_away_is_503_until_it_is_back(tmp_path: Path) -> No
             for answer in (api.client.get("/readyz"), api.client.post("/transactions", json=RAW)):
                 assert "try again" in unavailable(answer)
             server.ensure_running()
-            assert _answers_again(api, seconds=20)
+            wait_until(lambda: api.client.get("/readyz").status_code == 200, "the API is ready again")
             assert api.client.post("/transactions", json=RAW).status_code == 201
 
 
 def test_a_database_that_is_down_from_the_start_is_503(tmp_path: Path) -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
-        with serving(f"postgresql://u:hidden@127.0.0.1:{nobody.getsockname()[1]}/db", tmp_path) as api:
+        address = f"postgresql://u:hidden@127.0.0.1:{nobody.getsockname()[1]}/db"
+        with serving(address, tmp_path, until="/livez") as api:
             assert api.client.get("/").status_code == 200
             assert "try again" in unavailable(api.client.post("/predict", json=FEATURES))
             assert "hidden" not in api.log.read_text()
@@ -102,19 +103,10 @@ def test_a_taken_port_is_one_clear_line(empty_workspace: Workspace, tmp_path: Pa
             env=serve_environment(empty_workspace.url, tmp_path),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr == (
         f"rowguard: cannot listen on 127.0.0.1:{port}: Address already in use; "
         "choose another with --port or ROWGUARD_API_PORT\n"
     )
-
-
-def _answers_again(api: Api, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if api.client.get("/readyz").status_code == 200:
-            return True
-        time.sleep(0.2)
-    return False

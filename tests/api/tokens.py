@@ -37,7 +37,7 @@ def claims(*scopes: str, **changes: Any) -> dict[str, Any]:
     good = {
         "sub": "tester",
         "aud": "rowguard",
-        "exp": int(time.time()) + 600,
+        "exp": int(time.time()) + 6 * 3_600,
         "scope": " ".join(scopes),
     } | changes
     return {name: value for name, value in good.items() if value is not None}

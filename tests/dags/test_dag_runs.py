@@ -16,7 +16,7 @@ import yaml
 
 from rowguard import pipeline
 from rowguard.settings import CHECKOUT
-from tests.fix_database import Workspace
+from tests.fix_database import PATIENT_GATES, Workspace
 from tests.integration.lifecycle.models import train_small
 
 BIN = CHECKOUT / ".venv-airflow" / "bin"
@@ -28,7 +28,7 @@ pytestmark = [
         not (BIN / "airflow").exists(),
         reason="Airflow is not installed: there is no .venv-airflow (make airflow-env)",
     ),
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(3_000),
 ]
 
 
@@ -46,6 +46,7 @@ class Airflow:
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(CHECKOUT / "dags"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "600",  # a busy machine takes its time
             "NO_COLOR": "1",
         }
         if workspace is not None:
@@ -53,6 +54,7 @@ class Airflow:
                 "DATABASE_URL": workspace.url,
                 "ROWGUARD_STATE_DIR": str(workspace.settings.state_dir),
                 "ROWGUARD_MODELS_DIR": str(workspace.settings.models_dir),
+                **PATIENT_GATES,
             }
         return theirs
 
@@ -71,7 +73,7 @@ class Airflow:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=600,
+            timeout=900,
         )
         assert fails or done.returncode == 0, done.stdout[-6000:]
         return done
@@ -134,7 +136,7 @@ def in_airflow(airflow: Airflow, code: str) -> str:
         cwd=airflow.home.parent,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -284,7 +284,7 @@ VALUES = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_small_forest(connection: psycopg.Connection[Any], data: st.DataObject) -> None:
     features = data.draw(st.integers(1, 4))

@@ -15,6 +15,7 @@ import pytest
 
 from rowguard.cli import main
 from rowguard.settings import settings
+from tests.fix_database import PATIENT_GATES
 
 PROGRAM = Path(sys.executable).with_name("rowguard")
 OURS = ("DATABASE_URL", "POOLED_DATABASE_URL")
@@ -51,6 +52,7 @@ def runner(folder: Path, **variables: str) -> Run:
     environment = kept | {
         "ROWGUARD_STATE_DIR": str(folder / ".rowguard"),
         "ROWGUARD_MODELS_DIR": str(folder / "models"),
+        **PATIENT_GATES,
         **variables,
     }
 
@@ -62,7 +64,7 @@ def runner(folder: Path, **variables: str) -> Run:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=900,
         )
         return Done(done.returncode, done.stdout, done.stderr)
 
@@ -83,6 +85,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
             "ROWGUARD_STATE_DIR": str(tmp_path / ".rowguard"),
             "ROWGUARD_MODELS_DIR": str(tmp_path / "models"),
             "COLUMNS": "200",
+            **PATIENT_GATES,
         }
         capfd.readouterr()
         with monkeypatch.context() as patch:

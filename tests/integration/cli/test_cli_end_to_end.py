@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import tempfile
 import urllib.request
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import pytest
 from rowguard.local import destroy, find_pgbouncer
 from rowguard.settings import Settings
 from tests.integration.cli.conftest import Run, runner
+from tests.ports import free_port
 
 INSERT = "INSERT INTO transactions (user_id, amount) VALUES (42, 450.75) RETURNING fraud_flag, model_version"
 SCORE = (
@@ -45,9 +45,7 @@ def story() -> Iterator[Story]:
     # Unlike pytest's own, this folder can be reached by the account that the server runs as.
     folder = Path(tempfile.mkdtemp(prefix="rowguard-test-"))
     folder.chmod(0o755)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     state = folder / ".rowguard"
     try:
         told = Story(runner(folder, ROWGUARD_API_PORT=str(port)))
@@ -61,13 +59,14 @@ def story() -> Iterator[Story]:
 def _tell_all(story: Story, folder: Path) -> None:
     urls = story.tell("up", "up")
     story.tell("migrate", "migrate")
-    story.tell("simulate", "simulate", "--users", "300", "--days", "45")
+    # The same seed gives another history on every day. Of 300 users a week has 13 to 33 frauds, and the gates want 10.
+    story.tell("simulate", "simulate", "--users", "600", "--days", "45")
     story.tell("retrain", "retrain")
     for name in ("database_url", "pooled_url"):
         if urls[name]:
             story.seen[name] = _insert(urls[name])
     story.seen["asked"] = _ask(urls)
-    story.tell("live", "simulate", "--live", "--count", "30", "--fraud-share", "0.2")
+    story.tell("live", "simulate", "--live", "--count", "60", "--fraud-share", "0.5")
     (folder / "late.csv").write_text(
         "occurred_at,user_id,amount,is_fraud\n2026-01-01,1,5.00,0\n2026-01-02,1,6,1\n"
     )
@@ -100,7 +99,7 @@ def _ask(urls: dict[str, str]) -> tuple[Any, Any]:
     request = urllib.request.Request(
         f"{urls['api_url']}/predict", json.dumps(raw).encode(), {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=120) as answer:
         over_http = json.load(answer)
     with psycopg.connect(urls["database_url"]) as connection:
         in_sql = connection.execute(SCORE, raw).fetchone()
@@ -121,7 +120,7 @@ def test_migrate_reports_the_features_and_revisions(story: Story) -> None:
 
 def test_simulate_reports_what_it_loaded(story: Story) -> None:
     report = story.reports["simulate"]
-    assert report["users"] == 300 and 0 < report["frauds"] < report["transactions"]
+    assert report["users"] == 600 and 0 < report["frauds"] < report["transactions"]
 
 
 def test_retrain_trains_compares_and_deploys(story: Story) -> None:
@@ -149,7 +148,7 @@ def test_predict_and_score_transaction_agree_to_the_last_bit(story: Story) -> No
 
 def test_a_live_stream_is_counted_against_the_truth(story: Story) -> None:
     live = story.reports["live"]
-    assert live["rows"] == 30 and live["undecided"] == 0
+    assert live["rows"] == 60 and live["undecided"] == 0
     assert live["frauds_flagged"] + live["frauds_missed"] > 0
 
 

@@ -162,7 +162,7 @@ def test_rows_without_a_decision(scored: Workspace) -> None:
 
 def test_days_that_no_build_has_summed_up(scored: Workspace) -> None:
     """The tables are as of the last build: what is known later is missing from them, first for a day, then for good."""
-    with scored.connect() as connection:
+    with scored.connect() as connection, connection.transaction():  # of one moment, also at midnight
         row = connection.execute("SELECT (now() AT TIME ZONE 'UTC')::date").fetchone()
         assert row is not None
         today: date = row[0]

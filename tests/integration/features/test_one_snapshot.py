@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from rowguard.feature_build import FeatureBuild, build_features, run_dbt
 from sql_scoring.totals import settle_totals
-from tests.fix_database import Workspace
+from tests.fix_database import Workspace, _database, _settings
 from tests.integration.features.builds import (
     ACTS,
     NOW,
@@ -25,6 +25,7 @@ from tests.integration.features.builds import (
     load,
     training,
 )
+from tests.waiting import wait_for_sessions
 
 TRAINING = ["run", "--select", "training_features"]
 STEPS = ["run", "--select", "merchant_risk", "user_risk"]
@@ -57,6 +58,28 @@ def _delete_home(connection: psycopg.Connection) -> None:
     connection.execute("DELETE FROM scoring.user_home_history WHERE user_id = 1")
 
 
+@pytest.fixture(scope="module")
+def half_built_template(
+    server_url: str, migrated_template: Workspace, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Workspace]:
+    """Rows of two users that were built, more that were not, and their steps; tests clone it and leave it alone."""
+    with _database(server_url, migrated_template.url) as url:
+        workspace = Workspace(url, _settings(url, tmp_path_factory.mktemp("half_built")))
+        draw = random.Random(11)
+        load(workspace, draw, 30, users=[1, 2])
+        build(workspace)
+        load(workspace, draw, 30, users=[1, 2])
+        run_dbt(STEPS, workspace.url, workspace.settings)
+        yield workspace
+
+
+@pytest.fixture
+def half_built(server_url: str, half_built_template: Workspace, tmp_path: Path) -> Iterator[Workspace]:
+    """A clone of it."""
+    with _database(server_url, half_built_template.url) as url:
+        yield Workspace(url, _settings(url, tmp_path / "half_built"))
+
+
 @pytest.mark.parametrize(
     ("commit", "undo"),
     [(_insert_row, _delete_row), (_insert_home, _delete_home)],
@@ -64,18 +87,13 @@ def _delete_home(connection: psycopg.Connection) -> None:
 )
 @pytest.mark.parametrize("is_after_a_killed_build", [False, True])
 def test_what_commits_within_a_training_build_and_is_gone_by_the_next_leaves_nothing(
-    migrated: Workspace,
+    half_built: Workspace,
     commit: Callable[[psycopg.Connection], None],
     undo: Callable[[psycopg.Connection], None],
     is_after_a_killed_build: bool,
 ) -> None:
     """Between the hook, which finds the rows to build, and the statement that makes features of them."""
-    draw = random.Random(11)
-    load(migrated, draw, 30, users=[1, 2])
-    build(migrated)
-    load(migrated, draw, 30, users=[1, 2])
-    run_dbt(STEPS, migrated.url, migrated.settings)
-    with migrated.connect() as connection:
+    with half_built.connect() as connection:
         hash8 = built_hash8(connection)
         if is_after_a_killed_build:
             # dbt drops it in the transaction of the build, before its hooks: a query of an ordinary snapshot.
@@ -83,12 +101,12 @@ def test_what_commits_within_a_training_build_and_is_gone_by_the_next_leaves_not
                 f"CREATE TABLE features.training_features_{hash8}__dbt_backup AS SELECT 1 AS one".encode()
             )
         # The steps are read by the last statement alone.
-        with _halted_at(migrated, f"features.merchant_risk_{hash8}", TRAINING) as halted:
+        with _halted_at(half_built, f"features.merchant_risk_{hash8}", TRAINING) as halted:
             commit(connection)
         halted.result()
         undo(connection)
-    build(migrated)
-    assert_as_from_nothing(migrated)
+    build(half_built)
+    assert_as_from_nothing(half_built)
 
 
 def test_what_commits_within_a_build_of_the_steps_and_is_gone_by_the_next_leaves_nothing(
@@ -112,44 +130,36 @@ def test_what_commits_within_a_build_of_the_steps_and_is_gone_by_the_next_leaves
     assert_as_from_nothing(migrated)
 
 
-def test_a_build_waits_for_another_and_sees_what_it_made(migrated: Workspace) -> None:
+def test_a_build_waits_for_another_and_sees_what_it_made(half_built: Workspace) -> None:
     """Both would add the same rows, and each its note."""
-    load(migrated, random.Random(14), 40)
-    build(migrated)
-    load(migrated, random.Random(15), 20)
-    run_dbt(STEPS, migrated.url, migrated.settings)
-    with migrated.connect() as connection, ThreadPoolExecutor(1) as other:
+    with half_built.connect() as connection, ThreadPoolExecutor(1) as other:
         hash8 = built_hash8(connection)
-        with _halted_at(migrated, f"features.merchant_risk_{hash8}", TRAINING) as first:
-            second = other.submit(run_dbt, TRAINING, migrated.url, migrated.settings)
+        with _halted_at(half_built, f"features.merchant_risk_{hash8}", TRAINING) as first:
+            second = other.submit(run_dbt, TRAINING, half_built.url, half_built.settings)
             _wait_for_waiting(connection, 2)
         first.result()
         second.result()
         notes = connection.execute(f"SELECT count(*) FROM features.training_seen_{hash8}".encode()).fetchone()
     assert notes == (1,)
-    build(migrated)
-    assert_as_from_nothing(migrated)
+    build(half_built)
+    assert_as_from_nothing(half_built)
 
 
-def test_steps_from_nothing_wait_for_the_training_set_that_reads_them(migrated: Workspace) -> None:
+def test_steps_from_nothing_wait_for_the_training_set_that_reads_them(half_built: Workspace) -> None:
     """A table that is swapped behind a snapshot is empty to it. Clients go on reading the steps meanwhile."""
-    load(migrated, random.Random(16), 40)
-    build(migrated)
-    load(migrated, random.Random(17), 20)
-    run_dbt(STEPS, migrated.url, migrated.settings)
-    with migrated.connect() as connection, ThreadPoolExecutor(1) as other:
+    with half_built.connect() as connection, ThreadPoolExecutor(1) as other:
         hash8 = built_hash8(connection)
         # Homes are looked at by the hook, after the snapshot is taken and before any step is read.
-        with _halted_at(migrated, "scoring.user_home_history", TRAINING) as first:
-            swap = other.submit(run_dbt, [*STEPS, "--full-refresh"], migrated.url, migrated.settings)
+        with _halted_at(half_built, "scoring.user_home_history", TRAINING) as first:
+            swap = other.submit(run_dbt, [*STEPS, "--full-refresh"], half_built.url, half_built.settings)
             _wait_for_waiting(connection, 2)
             connection.execute(f"SELECT count(*) FROM features.merchant_risk_{hash8}".encode())
         first.result()
         swap.result()
-    before = training(migrated)
-    build(migrated)
-    assert training(migrated) == before
-    assert_as_from_nothing(migrated)
+    before = training(half_built)
+    build(half_built)
+    assert training(half_built) == before
+    assert_as_from_nothing(half_built)
 
 
 def test_builds_beside_all_that_owners_and_clients_do(migrated: Workspace) -> None:
@@ -199,13 +209,4 @@ def _halted_at(workspace: Workspace, table: str, arguments: list[str]) -> Iterat
 
 def _wait_for_waiting(connection: psycopg.Connection, least: int) -> None:
     """Until so many sessions of dbt wait for a lock, whatever kind of lock it is."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        row = connection.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-            " AND application_name = 'dbt' AND wait_event_type = 'Lock'"
-        ).fetchone()
-        if row is not None and row[0] >= least:
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"fewer than {least} builds wait")
+    wait_for_sessions(connection, "application_name = 'dbt' AND wait_event_type = 'Lock'", least)

@@ -4,7 +4,6 @@ in between. What the totals must be is reckoned here, from the rows alone."""
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -16,6 +15,7 @@ import pytest
 from sql_scoring.totals import settle_totals
 from tests.fix_database import Workspace
 from tests.integration.features.totals import untotalled, wrong_totals
+from tests.waiting import LONG_S, wait_until
 
 NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
 INSERT = "INSERT INTO transactions (user_id, amount, occurred_at) VALUES (1, %s, %s)"
@@ -48,20 +48,20 @@ def waiting(workspace: Workspace, deed: Callable[[Connection], object]) -> Itera
 
         thread = threading.Thread(target=work)
         thread.start()
-        deadline = time.monotonic() + 5
-        with workspace.connect() as watcher:
-            while thread.is_alive() and time.monotonic() < deadline:
-                row = watcher.execute(
-                    "SELECT FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'",
-                    [connection.info.backend_pid],
-                ).fetchone()
-                if row is not None:
-                    break
-                time.sleep(0.01)
         try:
+            with workspace.connect() as watcher:
+
+                def waits_or_is_through() -> bool:
+                    row = watcher.execute(
+                        "SELECT FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'",
+                        [connection.info.backend_pid],
+                    ).fetchone()
+                    return row is not None or not thread.is_alive()
+
+                wait_until(waits_or_is_through, "the other session waits, or is through")
             yield failed
         finally:
-            thread.join(timeout=20)
+            thread.join(timeout=LONG_S)
             assert not thread.is_alive()
 
 
@@ -93,8 +93,9 @@ def test_a_late_row_beside_an_open_change_of_the_owner(filled: Workspace, change
 
 def test_a_late_row_does_not_wait_for_locked_rows(filled: Workspace) -> None:
     with psycopg.connect(filled.url) as owner, filled.connect() as late:
+        late.execute("SELECT scoring.set_policy(p_lock_timeout_ms => 300000)")
         owner.execute("SELECT FROM transactions WHERE amount = 30 FOR UPDATE")
-        late.execute("SET statement_timeout = '3s'")
+        late.execute("SET statement_timeout = '60s'")
         late.execute(INSERT, [5, at(5)])
         assert untotalled(late) == 1
         owner.rollback()

@@ -10,6 +10,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from api import warm
 from tests.fix_database import Workspace
+from tests.waiting import LONG_S
 
 CALL = "SELECT * FROM score_transaction(user_id => 1, amount => 10)"
 MEMORY = "SELECT sum(total_bytes) FROM pg_backend_memory_contexts"
@@ -93,7 +94,7 @@ def test_the_pool_of_the_api_warms_new_connections_and_all_after_a_deploy(scored
             configure=warm.configure,
             kwargs={"autocommit": True},
         ) as pool:
-            await pool.wait()
+            await pool.wait(timeout=LONG_S)
             async with pool.connection() as connection:
                 assert await _pids(connection, "one") == 3
                 async with warm.kept_warm(pool, every_s=0.05):
@@ -102,11 +103,10 @@ def test_the_pool_of_the_api_warms_new_connections_and_all_after_a_deploy(scored
             async with warm.kept_warm(pool, every_s=0.05), pool.connection() as connection:
                 await connection.execute("UPDATE champion SET version = 'three'")
             async with warm.kept_warm(pool, every_s=0.05):
-                await asyncio.sleep(0.5)
-                async with pool.connection() as connection:
-                    await _until(connection, "three", 3)
+                while await _heard(scored, "three") < 3:
+                    await asyncio.sleep(0.05)
 
-    asyncio.run(run())
+    asyncio.run(asyncio.wait_for(run(), LONG_S))
 
 
 def test_the_pool_of_the_api_opens_without_a_schema(empty_workspace: Workspace) -> None:
@@ -114,7 +114,7 @@ def test_the_pool_of_the_api_opens_without_a_schema(empty_workspace: Workspace) 
         async with AsyncConnectionPool(
             empty_workspace.url, open=False, min_size=1, configure=warm.configure, kwargs={"autocommit": True}
         ) as pool:
-            await pool.wait(timeout=10)
+            await pool.wait(timeout=LONG_S)
             async with pool.connection() as connection:
                 assert await warm.warm(connection) is None
 
@@ -128,9 +128,12 @@ async def _pids(connection: psycopg.AsyncConnection, version: str) -> int:
     return int(row[0])
 
 
+async def _heard(workspace: Workspace, version: str) -> int:
+    """From outside the pool, whose connections must all be idle to be given out in turn."""
+    async with await psycopg.AsyncConnection.connect(workspace.url) as connection:
+        return await _pids(connection, version)
+
+
 async def _until(connection: psycopg.AsyncConnection, version: str, connections: int) -> None:
-    for _ in range(100):
-        if await _pids(connection, version) >= connections:
-            return
+    while await _pids(connection, version) < connections:
         await asyncio.sleep(0.05)
-    raise AssertionError(f"only {await _pids(connection, version)} connections heard of {version}")

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from rowguard.local import PostgresServer, destroy, temporary_server
 from rowguard.settings import CHECKOUT, Settings
+from tests import ports
 
 
 @pytest.fixture
@@ -76,9 +77,7 @@ def running(stopped_server: Path) -> Iterator[PostgresServer]:
 @pytest.fixture
 def free_port() -> int:
     """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return ports.free_port()
 
 
 @pytest.fixture

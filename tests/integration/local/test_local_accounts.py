@@ -155,7 +155,7 @@ def _run_as_nobody(code: str, argument: Path) -> subprocess.CompletedProcess[str
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

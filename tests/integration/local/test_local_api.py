@@ -16,7 +16,7 @@ from rowguard.local._processes import ProcessRecord, birth, is_alive, wait_until
 
 STAND_IN = """
 import http.server, os, subprocess, sys
-child = subprocess.Popen(["sleep", "60"])
+child = subprocess.Popen(["sleep", "600"])
 with open(os.environ["CHILD_FILE"], "w") as file:
     file.write(str(child.pid))
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -99,11 +99,11 @@ def test_api_that_ends_at_once_tells_its_last_words(make_api: Make) -> None:
 
 
 def test_api_that_does_not_answer_is_ended(make_api: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rowguard.local._api._START_SECONDS", 0.5)
+    monkeypatch.setattr("rowguard.local._api._START_SECONDS", 3.0)
     monkeypatch.setattr("rowguard.local._api._STOP_SECONDS", 0.3)
     api = make_api(
         "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        "print('deaf', flush=True)\ntime.sleep(60)"
+        "print('deaf', flush=True)\ntime.sleep(600)"
     )
     with pytest.raises(LocalStackError, match="did not answer on .*: deaf"):
         api.ensure_running()
@@ -115,7 +115,7 @@ def test_children_of_a_killed_api_do_not_keep_the_port(make_api: Make, folder: P
     api.ensure_running()
     orphan = child(folder)
     os.kill(pid_of(api), signal.SIGKILL)
-    assert wait_until(lambda: not api.is_running(), 5)
+    assert wait_until(lambda: not api.is_running(), 60)
     assert is_alive(orphan)
     api.ensure_running()
     assert api.answers() and not is_alive(orphan)

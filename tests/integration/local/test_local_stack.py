@@ -150,6 +150,6 @@ def test_two_ups_at_once(
         "print(stack.database_url, stack.pooled_url, stack.api_url)"
     )
     commands = [other_command(code) for _ in range(2)]
-    outputs = [command.communicate(timeout=60) for command in commands]
+    outputs = [command.communicate(timeout=300) for command in commands]
     assert len({out for out, _ in outputs}) == 1, outputs
     assert settings.api_port and f":{settings.api_port}" in outputs[0][0], outputs

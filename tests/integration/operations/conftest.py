@@ -16,7 +16,7 @@ import pytest
 from rowguard.local import PostgresServer, find_postgres_binaries
 from rowguard.settings import Settings
 from sql_scoring.schema_files import SQL_DIR
-from tests.fix_database import Workspace, _settings
+from tests.fix_database import Workspace, _database, _settings
 
 DECISIONS = (
     "SELECT user_id, transaction_id, occurred_at, received_at, amount, fraud_flag, fraud_probability, model_version,"
@@ -75,18 +75,19 @@ def settings_with_artifacts(url: str, folder: Path, template: Workspace) -> Sett
 
 
 @pytest.fixture(scope="module")
-def dump(scored_template: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def dump(server_url: str, scored_template: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`pg_dump -Fc` of a database with a history, a model and live decisions."""
-    with scored_template.connect() as connection:
+    with (
+        _database(server_url, scored_template.url) as url,
+        psycopg.connect(url, autocommit=True) as connection,
+    ):
         connection.execute(
             "INSERT INTO transactions (user_id, amount, merchant_id, location)"
             " SELECT 1 + g % 300, 5 + g, g % 50, 'DE' FROM generate_series(1, 200) AS g"
         )
         before = connection.execute(DECISIONS.encode()).fetchall()
         file = tmp_path_factory.mktemp("dump") / "rowguard.dump"
-        program("pg_dump", "-Fc", "-f", file, scored_template.url)
-        # The template is other tests' too.
-        connection.execute("DELETE FROM transactions WHERE NOT is_history")
+        program("pg_dump", "-Fc", "-f", file, url)
     rows_before[file] = before
     return file
 

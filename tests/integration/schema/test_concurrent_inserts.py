@@ -11,6 +11,7 @@ import pytest
 
 from rowguard.local import PgBouncer, temporary_server
 from sql_scoring.deploy import migrate_schema
+from tests.waiting import LONG_S
 
 INSERT = "INSERT INTO transactions (user_id, amount) VALUES (%s, %s)"
 
@@ -23,6 +24,9 @@ def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str | N
         parent.chmod(0o711)
     with temporary_server() as server:
         migrate_schema(server.url, folder / "models")
+        with server.connect() as connection:
+            # Nobody is stored without the user's lock because the machine is busy.
+            connection.execute("SELECT scoring.set_policy(p_lock_timeout_ms => 300000)")
         pool = PgBouncer(folder / "pgbouncer", server)
         try:
             yield {"direct": server.url, "pooled": pool.ensure_running()}
@@ -61,7 +65,7 @@ def test_sessions_that_insert_for_one_user_see_exactly_what_came_before(url: str
     def insert() -> None:
         try:
             with session(url) as connection:
-                barrier.wait(timeout=30)
+                barrier.wait(timeout=LONG_S)
                 for amount in range(each):
                     connection.execute(INSERT, [1, amount])
         except BaseException as error:
@@ -85,7 +89,7 @@ def test_two_users_in_opposite_orders_end_in_one_deadlock_that_can_be_tried_agai
             try:
                 with connection.transaction():
                     connection.execute(INSERT, [first, 1])
-                    both_hold_one.wait(timeout=30)
+                    both_hold_one.wait(timeout=LONG_S)
                     connection.execute(INSERT, [second, 1])
                 ended[first] = "committed"
             except psycopg.errors.DeadlockDetected:

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from tests.fix_database import Workspace
+from tests.waiting import LONG_S
 
 INSERT = """
 INSERT INTO transactions (user_id, amount, merchant_id, location, occurred_at, idempotency_key)
@@ -201,10 +202,13 @@ def test_rows_of_one_statement_see_those_before_them(scored: Workspace) -> None:
 def test_concurrent_inserts_of_one_user_see_each_other(scored: Workspace) -> None:
     sessions, each = 8, 5
     barrier = threading.Barrier(sessions)
+    with scored.connect() as connection:
+        # Nobody is stored without the user's lock because the machine is busy.
+        connection.execute("SELECT scoring.set_policy(p_lock_timeout_ms => 300000)")
 
     def insert() -> None:
         with scored.connect() as connection:
-            barrier.wait()
+            barrier.wait(timeout=LONG_S)
             for _ in range(each):
                 connection.execute("INSERT INTO transactions (user_id, amount) VALUES (777002, 1)")
 

@@ -283,7 +283,7 @@ def config(environment: dict[str, str], folder: Path) -> subprocess.CompletedPro
         env={"PATH": os.environ["PATH"], "HOME": str(folder), **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import re
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ import pytest
 from rowguard.local import find_pgbouncer
 from rowguard.settings import CHECKOUT
 from tests.fix_database import Workspace
+from tests.ports import free_port
 
 DOCKER = CHECKOUT / "docker"
 PASSWORDS = {"API_DB_PASSWORD": "a1b2c3", "APP_DB_PASSWORD": "d4e5f6", "PGBOUNCER_PASSWORD": 'seven"eight'}
@@ -37,7 +37,7 @@ def set_logins(workspace: Workspace, **passwords: str) -> subprocess.CompletedPr
         env=environment(workspace, **passwords),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
 
 
@@ -90,7 +90,7 @@ def test_a_database_that_is_away_is_one_line(migrated: Workspace) -> None:
         env=environment(migrated, **PASSWORDS) | {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 1
     assert done.stderr.startswith("logins: no connection to ")
@@ -111,12 +111,12 @@ class Pool:
             user=user,
             password=password,
             prepare_threshold=None,
-            connect_timeout=5,
+            connect_timeout=60,
             autocommit=True,
         )
 
     def wait(self) -> None:
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 120
         while True:
             try:
                 self.connect("pgbouncer", PASSWORDS["PGBOUNCER_PASSWORD"]).close()
@@ -134,9 +134,7 @@ def pool(with_logins: Workspace) -> Iterator[Pool]:
         pytest.skip("PgBouncer is not installed")
     server = urlsplit(with_logins.url)
     database = server.path[1:]
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix="rowguard-pool-") as name:
         folder = Path(name)
         text = (DOCKER / "pgbouncer" / "pgbouncer.ini").read_text()
@@ -175,7 +173,7 @@ def pool(with_logins: Workspace) -> Iterator[Pool]:
             yield found
         finally:
             process.terminate()
-            process.wait(timeout=20)
+            process.wait(timeout=120)
 
 
 def test_applications_insert_through_the_pool(pool: Pool) -> None:
@@ -213,6 +211,6 @@ def test_health_check(pool: Pool, password: str, code: int, tmp_path: Path) -> N
         ["sh", tmp_path / "check.sh", str(pool.port)],
         env={"PATH": "/usr/bin:/bin", "PGBOUNCER_PASSWORD": password},
         capture_output=True,
-        timeout=30,
+        timeout=300,
     )
     assert done.returncode == code, done.stderr

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowguard.errors import ImportFileError
@@ -119,7 +119,7 @@ def test_amounts_as_they_are_written(write_csv: Write, rows_of: Rows, written: s
     assert row["amount"] * 100 == cents
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(0, 10**14 - 1))
 def test_floats_keep_their_cents(cents: int) -> None:
     found = amounts(pa.array([cents / 100]))
@@ -128,7 +128,7 @@ def test_floats_keep_their_cents(cents: int) -> None:
     assert not any(mask.any() for mask, _ in found[1])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(0, 10**6 - 1))
 def test_narrow_floats_keep_their_cents(cents: int) -> None:
     found = amounts(pa.array([np.float32(cents / 100)], pa.float32()))
@@ -136,7 +136,7 @@ def test_narrow_floats_keep_their_cents(cents: int) -> None:
     assert int(found[0][0].as_py() * 100) == cents
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.floats())
 def test_any_float_is_taken_exactly_or_refused(value: float) -> None:
     found = amounts(pa.array([value], pa.float64()))
@@ -147,7 +147,7 @@ def test_any_float_is_taken_exactly_or_refused(value: float) -> None:
         assert abs(float(taken) - value) <= 1e-9 * max(1.0, abs(value))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(st.dictionaries(st.sampled_from(sorted(GOOD)), st.text(st.characters(codec="utf-8"), max_size=30)))
 def test_no_text_escapes_as_another_error(write_csv: Write, rows_of: Rows, values: dict[str, str]) -> None:
     quoted = {name: '"' + value.replace('"', '""') + '"' for name, value in values.items()}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowguard.history import HistoryFileError, _csv, read_history
@@ -132,7 +132,7 @@ def test_a_quote_that_is_never_closed(
     assert "is a quote opened and not closed?" in str(error_of(write_csv(text)))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10**9), block=st.integers(150, 2_000))
 def test_line_numbers_are_those_of_an_editor(
     write_csv: Write, rows_of: Rows, error_of: Error, monkeypatch: pytest.MonkeyPatch, seed: int, block: int
@@ -164,7 +164,7 @@ def test_line_numbers_are_those_of_an_editor(
         assert rows_of(path)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(
     st.lists(
         st.tuples(

@@ -166,18 +166,18 @@ def test_damaged_process_record_counts_as_none(tmp_path: Path, text: str) -> Non
 def test_ended_process_that_nobody_collected_is_not_alive() -> None:
     process = subprocess.Popen(["/bin/true"])
     try:
-        assert _processes.wait_until(lambda: not _processes.is_alive(process.pid), 5)
+        assert _processes.wait_until(lambda: not _processes.is_alive(process.pid), 60)
     finally:
         process.wait()
 
 
 def test_without_proc_the_same_is_read_from_ps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_processes, "_PROC", Path("/absent"))
-    sleeper = subprocess.Popen(["/bin/sleep", "60"])
+    sleeper = subprocess.Popen(["/bin/sleep", "600"])
     try:
         born = _processes.birth(sleeper.pid)
         assert born is not None and born == _processes.birth(sleeper.pid)
-        assert _processes.command_line(sleeper.pid) == "/bin/sleep 60"
+        assert _processes.command_line(sleeper.pid) == "/bin/sleep 600"
         assert _processes.is_alive(sleeper.pid)
     finally:
         sleeper.kill()
