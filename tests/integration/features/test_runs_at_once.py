@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from rowguard.errors import FeatureBuildError
-from rowguard.feature_build import build_features
+from rowguard.feature_build import FeatureBuild, build_features
 from tests.fix_database import Workspace
 
 HOLDERS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 7266 AND objid = 2"
@@ -72,30 +72,37 @@ def test_a_run_whose_lock_is_lost_counts_all_the_same(migrated: Workspace) -> No
     assert _holders(migrated) == 0
 
 
-def test_timeouts_of_the_role_do_not_end_the_lock(migrated: Workspace) -> None:
+def test_timeouts_of_the_database_end_neither_the_lock_nor_the_wait_for_it(
+    migrated: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """dbt's own sessions would be ended by them as well, so something else stands for it that takes long."""
     held: list[int] = []
-    with migrated.connect() as connection:
-        settings = ("idle_in_transaction_session_timeout = '300ms'", "lock_timeout = '300ms'")
-        for setting in settings:
-            connection.execute(f'ALTER DATABASE "{connection.info.dbname}" SET {setting}'.encode())
+
+    def take_long(*arguments: object, **options: object) -> FeatureBuild:
+        time.sleep(1)
+        held.append(_holders(migrated))
+        return FeatureBuild(1, 0, 0, 1.0)
+
+    monkeypatch.setattr("rowguard.feature_build.settle_totals", lambda url: 0)
+    monkeypatch.setattr("rowguard.feature_build.run_dbt", take_long)
     with psycopg.connect(migrated.url) as other:
-        other.execute("SET idle_in_transaction_session_timeout = 0")
         other.execute("SELECT pg_advisory_xact_lock(7266, 2)")
+        with migrated.connect() as connection:
+            for name in ("idle_in_transaction_session_timeout", "lock_timeout", "statement_timeout"):
+                connection.execute(
+                    f"ALTER DATABASE \"{connection.info.dbname}\" SET {name} = '500ms'".encode()
+                )
         waiting = threading.Event()
         with ThreadPoolExecutor(1) as pool:
             running = pool.submit(
-                build_features,
-                migrated.url,
-                migrated.settings,
-                on_node=lambda name, status: held.append(_holders(migrated)),
-                progress=lambda line: waiting.set(),
+                build_features, migrated.url, migrated.settings, progress=lambda line: waiting.set()
             )
-            assert waiting.wait(30)
+            assert waiting.wait(60)
             time.sleep(1)
             assert not running.done()
             other.rollback()
-            assert running.result().failed == 0
-    assert held and set(held) == {1}
+            assert running.result() == FeatureBuild(1, 0, 0, 1.0)
+    assert held == [1]
 
 
 def _holders(workspace: Workspace) -> int:
