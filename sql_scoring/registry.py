@@ -155,8 +155,8 @@ def challenger_version(connection: psycopg.Connection) -> str | None:
 
 @dataclass(frozen=True)
 class OutdatedChallenger:
-    """A challenger whose revision is older than what the trigger calls: beside it nothing is let through until the next
-    revision, and where `has_second_opinion` is false, it is not asked either."""
+    """A challenger whose revision is older than what the trigger calls: beside it nothing is let through until the
+    next revision, and where `has_second_opinion` is false, it is not asked either."""
 
     version: str
     canary_percent: float
@@ -170,7 +170,8 @@ class OutdatedChallenger:
         )
         return (
             f"challenger {self.version} was deployed by an earlier release: {waits} until "
-            f"`rowguard deploy {self.version} --as challenger --canary {self.canary_percent:g}`, or `rowguard withdraw`"
+            f"`rowguard deploy {self.version} --as challenger --canary {self.canary_percent:g}`, "
+            "or `rowguard withdraw`"
         )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import psycopg
-
 from rowguard.database import connect
 from rowguard.sql_files import read_sql
 from sql_scoring import registry
@@ -14,8 +12,8 @@ def bind_anew(url: str) -> tuple[str, ...]:
     """Make INSERTs be decided again where their feature function is gone, and answer in lines what is left to do.
 
     Taking back the schema revision that the functions for the trigger stand on drops them, and only those of the list
-    that is built come back. A deployed model of another list is then decided by way of `scoring.score_candidate`, which
-    asks the function that older releases know; the next revision binds whatever is there.
+    that is built come back. A deployed model of another list is then decided by way of `scoring.score_candidate`,
+    which asks the function that older releases know; the next revision binds whatever is there.
     """
     with connect(url) as connection:
         connection.execute(read_sql(registry.QUERIES, "lock_deployments").encode())
@@ -35,7 +33,7 @@ def bind_anew(url: str) -> tuple[str, ...]:
 
 
 def unbound(missing: dict[str, list[str]], command: str) -> list[str]:
-    """At most one line on what cannot be decided (see `registry.missing_feature_functions`) and which command mends it."""
+    """At most one line on what cannot be decided and which command mends it (`registry.missing_feature_functions`)."""
     called = sorted({name for names in missing.values() for name in names})
     if not called:
         return []

@@ -165,8 +165,8 @@ def deploy_challenger(
     note: str = "",
 ) -> Deployment:
     """Try a registered model beside the champion: its score is stored on every row, and it decides for
-    `canary_percent` of the users. Called again for the challenger, it changes the canary, or binds anew what an earlier
-    release deployed.
+    `canary_percent` of the users. Called again for the challenger, it changes the canary, or binds anew what an
+    earlier release deployed.
 
     Raises: as `deploy_champion`; also when there is no champion to challenge.
     """

@@ -38,8 +38,8 @@ def insert_facade(
     """The function that the trigger calls: bound like `facade`, where each list has a function for it, else by way of
     that facade.
 
-    Beside a challenger that way is a form of its own, which says that the second opinion is of this revision too: older
-    ones' drop the mark of a row that is let through, so beside the plain form the trigger lets nothing through.
+    Beside a challenger that way is a form of its own, which says that the second opinion is of this revision too:
+    older ones' drop the mark of a row that is let through, so beside the plain form nothing is let through.
 
     Args:
         insert_features: hashes of the feature lists that have `features.insert_feature_values_<hash>`; None asks for
