@@ -15,8 +15,8 @@ SQL = Path(__file__).parent / "sql"
 
 @dataclass(frozen=True)
 class LetThrough:
-    """The share that counts now; alerts of the last 30 days, and how many of them were let through; what keeps the share
-    from counting, in a line, or None."""
+    """The share that counts now; alerts of the last 30 days, and how many of them were let through; what keeps the
+    share from counting, in a line, or None."""
 
     share: float
     alerts: int

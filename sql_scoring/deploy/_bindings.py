@@ -33,7 +33,7 @@ def bind_anew(url: str) -> tuple[str, ...]:
 
 
 def unbound(missing: dict[str, list[str]], command: str) -> list[str]:
-    """At most one line on what cannot be decided and which command mends it (`registry.missing_feature_functions`)."""
+    """At most one line on what cannot be decided and which command mends it; see the registry's function."""
     called = sorted({name for names in missing.values() for name in names})
     if not called:
         return []
