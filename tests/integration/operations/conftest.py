@@ -16,6 +16,7 @@ import pytest
 from rowguard.local import PostgresServer, find_postgres_binaries
 from rowguard.settings import Settings
 from sql_scoring.schema_files import SQL_DIR
+from sql_scoring.totals import settle_totals
 from tests.fix_database import Workspace, _settings
 
 DECISIONS = (
@@ -85,8 +86,9 @@ def dump(scored_template: Workspace, tmp_path_factory: pytest.TempPathFactory) -
         before = connection.execute(DECISIONS.encode()).fetchall()
         file = tmp_path_factory.mktemp("dump") / "rowguard.dump"
         program("pg_dump", "-Fc", "-f", file, scored_template.url)
-        # The template is other tests' too.
+        # The template is other tests' too; what is deleted takes running totals of its users with it.
         connection.execute("DELETE FROM transactions WHERE NOT is_history")
+    settle_totals(scored_template.url)
     rows_before[file] = before
     return file
 
