@@ -27,6 +27,8 @@ from typing import Any
 
 import psycopg
 
+from sql_scoring.reasons import WITHOUT_LOCK
+
 # A row that was decided afterwards is reckoned by arrival, and says elsewhere why it was not decided at once.
 ROWS = """
 SELECT
@@ -34,10 +36,7 @@ SELECT
     t.feature_values,
     t.feature_values IS NOT NULL AND NOT t.is_history,
     coalesce(t.scored_at = t.received_at, false),
-    coalesce(
-        coalesce(t.unscored_reason, r.unscored_reason) LIKE '%%while another transaction holds the lock of user%%',
-        false
-    )
+    coalesce(coalesce(t.unscored_reason, r.unscored_reason) LIKE %s, false)
 FROM public.transactions AS t
 LEFT JOIN scoring.rescored_transactions AS r ON t.user_id = r.user_id AND t.transaction_id = r.transaction_id
 WHERE t.user_id = ANY(%s)
@@ -134,7 +133,7 @@ def recompute(
     examples: list[str] = []
     beside_open: set[tuple[int, int]] = set()
     by_user: dict[int, list[_Row]] = {}
-    for user, at, received, *rest in connection.execute(ROWS, [users[0] if users else []]):
+    for user, at, received, *rest in connection.execute(ROWS, [WITHOUT_LOCK, users[0] if users else []]):
         # Python reckons with the clock on the wall of other zones, which jumps twice a year.
         by_user.setdefault(user, []).append(_Row(at.astimezone(UTC), received.astimezone(UTC), *rest))
     with localcontext(EXACT):

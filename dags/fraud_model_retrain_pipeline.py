@@ -71,7 +71,7 @@ def fraud_model_retrain_pipeline() -> None:
         from rowguard.settings import settings
 
         with _retry_only_what_passes():
-            built = build_features(resolve_database_url(settings()), settings())
+            built = build_features(resolve_database_url(settings()), settings(), progress=log.info)
         return _result(passed=built.passed, skipped=built.skipped, seconds=round(built.seconds, 1))
 
     @task

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import psycopg
 from alembic import context
 from sqlalchemy import Connection, create_engine, pool
 
 from rowguard.database import sqlalchemy_url
 from rowguard.settings import settings
+from sql_scoring import registry
+from sql_scoring.deploy import unbound
 
 VERSION_TABLE_SCHEMA = "public"
 
@@ -45,6 +48,12 @@ def _run_online() -> None:
     )
     with engine.begin() as connection:
         _run(connection)
+    with engine.connect() as connection:
+        raw = connection.connection.driver_connection
+        assert isinstance(raw, psycopg.Connection)
+        # Alembic alone builds no features, and models may be bound to those.
+        for note in unbound(registry.missing_feature_functions(raw), "rowguard migrate"):
+            context.config.print_stdout("%s", note)
 
 
 if context.is_offline_mode():

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg
+from psycopg import IsolationLevel
 from psycopg.conninfo import conninfo_to_dict
 
+from rowguard.database import connect
 from rowguard.errors import FeatureBuildError
 from rowguard.settings import CHECKOUT, Settings
+from rowguard.sql_files import read_sql
+from sql_scoring.registry import QUERIES
 from sql_scoring.totals import settle_totals
 
+_log = logging.getLogger(__name__)
 PROJECT_DIR = CHECKOUT / "dbt"
 # Unit tests try the macros on rows of their own, whatever is stored: they belong to changes of the project.
 NIGHTLY = ["build", "--exclude-resource-type", "unit_test"]
@@ -43,16 +51,37 @@ def build_features(
     *,
     full_refresh: bool = False,
     on_node: Callable[[str, str], None] | None = None,
+    progress: Callable[[str], None] = _log.warning,
 ) -> FeatureBuild:
     """Settle the users' running totals, then `dbt build` against the database at `url`; `on_node(name, status)` hears
-    of each finished node.
+    of each finished node. One run at a time: another one waits, and says so to `progress`.
 
     Raises:
         FeatureBuildError: dbt refused the feature list, or a model or a data test failed; says which.
     """
-    settle_totals(url)
     arguments = [*NIGHTLY, "--full-refresh"] if full_refresh else NIGHTLY
-    return run_dbt(arguments, url, settings, on_node=on_node)
+    with _only_run(url, progress):
+        settle_totals(url)
+        return run_dbt(arguments, url, settings, on_node=on_node)
+
+
+@contextmanager
+def _only_run(url: str, progress: Callable[[str], None]) -> Iterator[None]:
+    """Two at once would meet in the views and functions that dbt replaces (`tuple concurrently updated`)."""
+    with connect(url) as connection:
+        connection.isolation_level = IsolationLevel.READ_COMMITTED  # holds no snapshot between statements
+        row = connection.execute(read_sql(QUERIES, "try_lock_features").encode()).fetchone()
+        if not (row and row[-1]):
+            progress("waiting for another run of the features to end")
+            connection.execute(read_sql(QUERIES, "lock_features").encode())
+            progress("building features, the other run has ended")
+        try:
+            yield
+        finally:
+            # The build counts even when this connection was lost meanwhile.
+            with suppress(psycopg.OperationalError):
+                connection.rollback()
+            connection.close()
 
 
 def run_dbt(

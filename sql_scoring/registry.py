@@ -153,6 +153,42 @@ def challenger_version(connection: psycopg.Connection) -> str | None:
     return row[0] if row else None
 
 
+@dataclass(frozen=True)
+class OutdatedChallenger:
+    """A challenger whose revision is older than what the trigger calls: beside it nothing is let through until the
+    next revision, and where `has_second_opinion` is false, it is not asked either."""
+
+    version: str
+    canary_percent: float
+    has_second_opinion: bool
+
+    def __str__(self) -> str:
+        waits = (
+            "nothing is let through"
+            if self.has_second_opinion
+            else "it is not asked and nothing is let through"
+        )
+        return (
+            f"challenger {self.version} was deployed by an earlier release: {waits} until "
+            f"`rowguard deploy {self.version} --as challenger --canary {self.canary_percent:g}`, "
+            "or `rowguard withdraw`"
+        )
+
+
+def outdated_challenger(connection: psycopg.Connection) -> OutdatedChallenger | None:
+    """The challenger, if the trial has to be bound anew; see `OutdatedChallenger`."""
+    with connection.cursor(row_factory=class_row(OutdatedChallenger)) as cursor:
+        return cursor.execute(_query("outdated_challenger")).fetchone()
+
+
+def missing_feature_functions(connection: psycopg.Connection) -> dict[str, list[str]]:
+    """Function of the facade -> the functions of the features that it calls and that are not built."""
+    found: dict[str, list[str]] = {}
+    for caller, called in connection.execute(_query("missing_feature_functions")):
+        found.setdefault(caller, []).append(called)
+    return found
+
+
 def applied_revisions(connection: psycopg.Connection) -> list[AppliedRevision]:
     """The generated migrations that this database has, oldest first."""
     row = connection.execute(_query("has_steps")).fetchone()

@@ -135,6 +135,7 @@ def _write_functions(folder: Path) -> list[Path]:
         )
         for name, canary in (("facade", "canary"), ("decide_insert", "canary_insert"))
     ]  # fmt: skip
+    facades.append((templates / "decide_insert_by_candidate.sql").read_text().format(**fields))
     texts = [text for _, text in rows] + facades
     if len(rows) < 5:  # dbt's four and PgBouncer's one
         raise RuntimeError("the database does not show all of its functions")

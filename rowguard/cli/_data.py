@@ -128,7 +128,7 @@ def features(
     url = database_url()
     with steps(quiet=as_json) as step:
         step("dbt build")
-        built = build_features(url, settings(), full_refresh=full_refresh)
+        built = build_features(url, settings(), full_refresh=full_refresh, progress=step)
     if as_json:
         print_json({"passed": built.passed, "skipped": built.skipped, "seconds": built.seconds})
         return

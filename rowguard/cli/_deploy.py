@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from rowguard.cli._output import Json, next_steps, out, print_json, steps
+from rowguard.cli._output import Json, err, next_steps, out, print_json, steps
 from rowguard.cli._target import database_url
 
 if TYPE_CHECKING:
@@ -145,6 +145,8 @@ def let_through(
             f"{found.share:.2%} of alerts are let through; in the last 30 days {found.let_through:,} "
             f"of {found.alerts:,}"
         )
+        if found.held_by:
+            err.print(f"  {found.held_by}")
 
 
 def deployment_document(done: Deployment) -> dict[str, Any]:

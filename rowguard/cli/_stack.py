@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from psycopg.conninfo import conninfo_to_dict
 
-from rowguard.cli._output import Json, next_steps, out, print_json, steps, table
+from rowguard.cli._output import Json, err, next_steps, out, print_json, steps, table
 from rowguard.cli._target import require_addresses, unchecked_database_url
 
 _PSQL_VARIABLES = {
@@ -90,11 +90,19 @@ def migrate(as_json: Json = False) -> None:
         url = unchecked_database_url()
         done = pipeline.migrate(url, settings(), progress=step)
     if as_json:
-        print_json({"dbt_nodes": done.features.passed, "model_revisions_applied": done.model_revisions})
+        print_json(
+            {
+                "dbt_nodes": done.features.passed,
+                "model_revisions_applied": done.model_revisions,
+                "notes": list(done.notes),
+            }
+        )
         return
     out.print(
         f"schema at its head, {done.features.passed} dbt nodes built, {done.model_revisions} model revisions applied"
     )
+    for note in done.notes:
+        err.print(f"  {note}")
     next_steps(
         "rowguard simulate            a history with frauds in it", "rowguard import FILE         your own"
     )

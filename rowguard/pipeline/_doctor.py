@@ -14,6 +14,7 @@ from psycopg.rows import dict_row
 from rowguard.database import connect
 from rowguard.sql_files import read_sql
 from sql_scoring import registry
+from sql_scoring.reasons import WITHOUT_LOCK
 from trainer.dataset import FeatureList, read_feature_list
 
 SQL = Path(__file__).parent / "sql"
@@ -103,7 +104,11 @@ def _champion(connection: psycopg.Connection, champion: str | None, built: Featu
 
 
 def _skew(connection: psycopg.Connection, built: FeatureList, limits: Limits) -> list[Check]:
-    row = _one(connection, "doctor_skew", {"feature_hash": built.hash, "newest": limits.rows})
+    row = _one(
+        connection,
+        "doctor_skew",
+        {"feature_hash": built.hash, "newest": limits.rows, "without_lock": WITHOUT_LOCK},
+    )
     rows = row["rows_compared"]
     shared = {"rows_compared": rows, "rows_not_built": row["rows_not_built"]}
     checks = []

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rowguard.database import connect
 from rowguard.errors import SettingsError
 from rowguard.sql_files import read_sql
+from sql_scoring import registry
 
 SQL = Path(__file__).parent / "sql"
 
 
 @dataclass(frozen=True)
 class LetThrough:
-    """The share that counts now; alerts of the last 30 days, and how many of them were let through."""
+    """The share that counts now; alerts of the last 30 days, and how many of them were let through; what keeps the
+    share from counting, in a line, or None."""
 
     share: float
     alerts: int
     let_through: int
+    held_by: str | None = None
 
 
 def let_through(url: str, share: float | None = None) -> LetThrough:
@@ -33,5 +36,6 @@ def let_through(url: str, share: float | None = None) -> LetThrough:
         if share is not None:
             connection.execute(read_sql(SQL, "set_let_through").encode(), {"share": share})
         row = connection.execute(read_sql(SQL, "let_through").encode()).fetchone()
+        held_by = registry.outdated_challenger(connection)
     assert row is not None
-    return LetThrough(*row)
+    return replace(LetThrough(*row), held_by=str(held_by) if held_by else None)

@@ -37,10 +37,11 @@ def _silent(step: str) -> None:
 
 @dataclass(frozen=True)
 class Migration:
-    """What `migrate` did: the dbt run and how many model revisions were applied."""
+    """What `migrate` did: the dbt run and how many model revisions were applied; in lines, what is left to do."""
 
     features: FeatureBuild
     model_revisions: int
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,10 @@ def migrate(url: str, settings: Settings, *, progress: Progress = _silent) -> Mi
     with connect(url) as connection:  # a revision may have replaced the function that the lock time stands on
         connection.execute(read_sql(SQL, "keep_policy").encode())
     progress("features")
-    built = build_features(url, settings)
+    built = build_features(url, settings, progress=progress)
     progress("models")
-    return Migration(built, deployments.migrate_models(url, settings.models_dir))
+    applied = deployments.migrate_models(url, settings.models_dir)
+    return Migration(built, applied, deployments.bind_anew(url))
 
 
 def train(
@@ -187,7 +189,7 @@ def retrain(
         GateError: the candidate was refused; the champion stays.
     """
     progress("building features")
-    features = build_features(url, settings)
+    features = build_features(url, settings, progress=progress)
     training = train(url, settings, start=start, cutoff=cutoff, progress=progress)
     with connect(url) as connection:
         champion = registry.champion_version(connection)

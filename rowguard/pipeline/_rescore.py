@@ -95,7 +95,7 @@ def rescore(
     began = time.monotonic()
     if build:
         progress("building features")
-        build_features(url, settings)
+        build_features(url, settings, progress=progress)
     span = {"start": start or _BEGINNING, "past": past or _END, "history": include_history}
     with connect(url) as connection:
         version = registry.champion_version(connection)

@@ -6,6 +6,7 @@ insert waits for. The files are written to the models folder after the commit; a
 because the registry holds them and `restore_lost_files` writes them again.
 """
 
+from sql_scoring.deploy._bindings import bind_anew, unbound
 from sql_scoring.deploy._changes import Deployment, deploy_challenger, deploy_champion, withdraw_challenger
 from sql_scoring.deploy._files import migrate_models, migrate_schema, restore_lost_files
 from sql_scoring.deploy._parity import Parity, check_parity
@@ -17,6 +18,7 @@ __all__ = [
     "ROLLED_BACK",
     "Deployment",
     "Parity",
+    "bind_anew",
     "check_parity",
     "deploy_challenger",
     "deploy_champion",
@@ -27,5 +29,6 @@ __all__ = [
     "prune",
     "restore_lost_files",
     "roll_back",
+    "unbound",
     "withdraw_challenger",
 ]

@@ -165,7 +165,8 @@ def deploy_challenger(
     note: str = "",
 ) -> Deployment:
     """Try a registered model beside the champion: its score is stored on every row, and it decides for
-    `canary_percent` of the users. Called again for the challenger, it changes the canary.
+    `canary_percent` of the users. Called again for the challenger, it changes the canary, or binds anew what an
+    earlier release deployed.
 
     Raises: as `deploy_champion`; also when there is no champion to challenge.
     """
@@ -182,6 +183,7 @@ def deploy_challenger(
             before.challenger
             and before.challenger.version == version
             and before.challenger.canary_percent == canary_percent
+            and registry.outdated_challenger(bench.driver) is None
         ):
             raise RegistryError(f"{version} is the challenger already, with a canary of {canary_percent:g} %")
         _require_features(bench.driver, record, built_feature_hash)

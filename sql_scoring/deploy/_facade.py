@@ -33,18 +33,26 @@ def insert_facade(
     model: ModelRecord | None,
     challenger: ModelRecord | None = None,
     *,
-    insert_features: frozenset[str] = frozenset(),
+    insert_features: frozenset[str] | None = None,
 ) -> str:
     """The function that the trigger calls: bound like `facade`, where each list has a function for it, else by way of
     that facade.
 
+    Beside a challenger that way is a form of its own, which says that the second opinion is of this revision too:
+    older ones' drop the mark of a row that is let through, so beside the plain form nothing is let through.
+
     Args:
-        insert_features: hashes of the feature lists that have `features.insert_feature_values_<hash>`.
+        insert_features: hashes of the feature lists that have `features.insert_feature_values_<hash>`; None asks for
+            the plain form, which fits whatever older revisions put in the place of facade and second opinion.
     """
+    if model is None or insert_features is None:
+        return read_sql(SQL_DIR / "functions", "decide_insert")
     canary = challenger if challenger is not None and challenger.canary_percent else None
     deciding = [one for one in (model, canary) if one is not None]
-    if model is None or not {one.feature_hash for one in deciding} <= insert_features:
-        return read_sql(SQL_DIR / "functions", "decide_insert")
+    if not {one.feature_hash for one in deciding} <= insert_features:
+        if challenger is None:
+            return read_sql(SQL_DIR / "functions", "decide_insert")
+        return read_sql(TEMPLATES, "decide_insert_by_candidate").format(version=model.version)
     share = ""
     if canary is not None:
         share = read_sql(TEMPLATES, "canary_insert").format(**_names(canary), slots=canary_slots(canary))

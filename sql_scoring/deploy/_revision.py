@@ -120,7 +120,7 @@ def revision_text(
             version=subject.version,
             states=_states(after, before, back, "the revision after it was taken back", stamp=False),
             # Older revisions know no decide_insert: it has to follow their facade when they are taken back as well.
-            facades=_facades(after, before, frozenset()),
+            facades=_facades(after, before, None),
             drop_function=drop,
         ),
     }
@@ -198,7 +198,7 @@ def _state(model: ModelRecord, state: str, reason: str, *, stamp: bool = False) 
     )
 
 
-def _facades(before: Standing, after: Standing, insert_features: frozenset[str]) -> str:
+def _facades(before: Standing, after: Standing, insert_features: frozenset[str] | None) -> str:
     parts = [
         facade(after.champion, after.challenger),
         insert_facade(after.champion, after.challenger, insert_features=insert_features),

@@ -63,7 +63,7 @@ beside AS (
         - (SELECT max(w.window_hours) FROM features.feature_definitions AS w WHERE w.delay_days IS NULL)
         * interval '1 hour'
         -- what a row says when the lock did not come; one that was decided later says it elsewhere
-        AND coalesce(u.unscored_reason, r.unscored_reason) LIKE '%%while another transaction holds the lock of user%%'
+        AND coalesce(u.unscored_reason, r.unscored_reason) LIKE %(without_lock)s
 )
 
 SELECT

@@ -39,3 +39,14 @@ def insert_rows(workspace: Workspace, count: int = 400) -> None:
             " FROM generate_series(1, %s) AS g",
             [count],
         )
+
+
+def drop_insert_functions(workspace: Workspace) -> None:
+    """Lists that an earlier release built have no function for the trigger."""
+    with workspace.connect() as connection:
+        row = connection.execute(
+            "SELECT string_agg('DROP FUNCTION ' || p.oid::regprocedure, '; ') FROM pg_proc AS p"
+            " WHERE p.pronamespace = 'features'::regnamespace AND p.proname LIKE 'insert_feature_values%'"
+        ).fetchone()
+        assert row is not None and row[0]
+        connection.execute(row[0].encode())

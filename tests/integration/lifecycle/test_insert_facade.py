@@ -9,7 +9,7 @@ from rowguard import pipeline
 from sql_scoring.deploy import _migrations as migrations
 from sql_scoring.schema_files import SQL_DIR
 from tests.fix_database import Workspace
-from tests.integration.lifecycle.models import champion_of, insert_rows, train_small
+from tests.integration.lifecycle.models import champion_of, drop_insert_functions, insert_rows, train_small
 
 # Of a user's rows in order, those whose totals are not those of the rows before them.
 WRONG_TOTALS = """
@@ -54,8 +54,7 @@ def test_a_list_without_the_triggers_function_is_decided_by_way_of_the_other_fac
     scored: Workspace,
 ) -> None:
     """Lists that an earlier release built have none."""
-    with scored.connect() as connection:
-        connection.execute(_drop_insert_functions(connection).encode())
+    drop_insert_functions(scored)
     second = train_small(scored, 1)
     pipeline.deploy(scored.url, scored.settings, second, force=True)
     assert "score_candidate" in _facade(scored)
@@ -144,15 +143,6 @@ def _decided(workspace: Workspace) -> set[tuple[str | None, str | None]]:
             "SELECT DISTINCT model_version, shadow_version FROM transactions WHERE NOT is_history"
         ).fetchall()
     return {(decided, shadow) for decided, shadow in rows}
-
-
-def _drop_insert_functions(connection: psycopg.Connection) -> str:
-    row = connection.execute(
-        "SELECT string_agg('DROP FUNCTION ' || p.oid::regprocedure, '; ') FROM pg_proc AS p"
-        " WHERE p.pronamespace = 'features'::regnamespace AND p.proname LIKE 'insert_feature_values%'"
-    ).fetchone()
-    assert row is not None and row[0]
-    return str(row[0])
 
 
 def _count(workspace: Workspace, query: str) -> int:
