@@ -291,12 +291,16 @@ $$;
 
 -- The second opinion as it is without a challenger: none. The revision that deploys a challenger replaces the
 -- body with one that puts the other model's score on the row; the trigger itself stays, because creating one
--- would make every insert wait for the oldest open transaction. Fired only when score_on_insert asks for it.
-CREATE OR REPLACE FUNCTION scoring.shadow_on_insert()
-RETURNS trigger
-LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp
-AS $$
+-- would make every insert wait for the oldest open transaction. Fired only when score_on_insert asks for it. A standing
+-- challenger's stays; of loaded rows, which call it from now on, it leaves what they brought along.
+DO $do$
+BEGIN
+    IF NOT EXISTS (SELECT FROM scoring.models AS m WHERE m.state = 'challenger') THEN
+        CREATE OR REPLACE FUNCTION scoring.shadow_on_insert()
+        RETURNS trigger
+        LANGUAGE plpgsql VOLATILE
+        SET search_path = pg_catalog, pg_temp
+        AS $$
 BEGIN
     IF NEW.shadow_version = '' THEN -- the mark; a loaded row keeps what it brought along
         NEW.shadow_version := NULL;
@@ -304,6 +308,16 @@ BEGIN
     RETURN NEW;
 END
 $$;
+    ELSE
+        EXECUTE replace(
+            pg_catalog.pg_get_functiondef('scoring.shadow_on_insert()'::regprocedure),
+            E'BEGIN\n    NEW.is_let_through := false;\n',
+            E'BEGIN\n    IF NEW.shadow_version <> \'\' THEN\n        RETURN NEW; -- loaded, with what was said then\n'
+            || E'    END IF;\n    NEW.is_let_through := false;\n'
+        );
+    END IF;
+END
+$do$;
 
 -- Distributes the tables by user_id where Citus is installed; elsewhere it does nothing. Safe to repeat: what is
 -- distributed already is left alone. p_citus names the schema of the extension's functions and of its catalog.

@@ -1,12 +1,12 @@
     -- A stable share of users is decided by the challenger {version}. Should it fail, the champion decides.
-    IF pg_catalog.hashint8extended(p_user_id, 7267) OPERATOR(pg_catalog.&) 65535 OPERATOR(pg_catalog.<) {slots} THEN
+    IF hashint8extended(p_user_id, 7267) & 65535 < {slots} THEN
         BEGIN
             v := features.insert_feature_values_{feature_hash8}(
                 p_user_id, p_amount, p_merchant_id, p_location, p_occurred_at
             );
             v.fraud_probability := {function_name}(v.feature_values);
             IF v.fraud_probability IS NOT NULL THEN
-                v.is_fraud := v.fraud_probability OPERATOR(pg_catalog.>=) {threshold}::double precision;
+                v.is_fraud := v.fraud_probability >= {threshold}::double precision;
                 v.model_version := {version_literal};
                 v.has_second_opinion := true;
                 RETURN v;

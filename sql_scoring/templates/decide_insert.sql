@@ -1,6 +1,4 @@
 -- Generated for {version}: the decision for the trigger, with the user's last row, which the features are reckoned from.
--- Like the model's function it names pg_catalog in its text: a SET clause would save and restore the setting once more for
--- each INSERT.
 CREATE OR REPLACE FUNCTION scoring.decide_insert(
     p_user_id bigint,
     p_amount numeric,
@@ -10,6 +8,7 @@ CREATE OR REPLACE FUNCTION scoring.decide_insert(
 )
 RETURNS scoring.insert_decision
 LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v scoring.insert_decision;
@@ -18,7 +17,7 @@ BEGIN
         p_user_id, p_amount, p_merchant_id, p_location, p_occurred_at
     );
     v.fraud_probability := {function_name}(v.feature_values);
-    v.is_fraud := v.fraud_probability OPERATOR(pg_catalog.>=) {threshold}::double precision;
+    v.is_fraud := v.fraud_probability >= {threshold}::double precision;
     v.model_version := {version_literal};
 {second_opinion}    RETURN v;
 END

@@ -6,6 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from rowguard import pipeline
@@ -14,8 +15,9 @@ from rowguard.settings import CHECKOUT
 from sql_scoring.deploy import _migrations as migrations
 from tests.fix_database import Workspace
 from tests.integration.features.builds import built_hash8, lengthen_feature_list
-from tests.integration.lifecycle.models import champion_of
+from tests.integration.lifecycle.models import champion_of, train_small
 
+SCHEMA = CHECKOUT / "migrations" / "schema"
 ADDED = "\n- {name: user_txn_count_5d, entity: user, measure: transaction, aggregate: count, window: 5d, description: Five days}\n"
 
 
@@ -92,6 +94,38 @@ def test_alembic_alone_says_that_features_are_missing(scored: Workspace, tmp_pat
     assert line.endswith("which is not built here; run: rowguard migrate")
     assert pipeline.migrate(scored.url, scored.settings).notes == ()
     assert _insert(scored)[0] is not None
+
+
+def test_a_challenger_of_an_earlier_release_goes_on_being_asked(scored: Workspace) -> None:
+    """Its second opinion is that release's text, which did not know of loaded rows."""
+    champion, second = champion_of(scored), train_small(scored, 1)
+    pipeline.deploy(scored.url, scored.settings, second, role="challenger", force=True)
+    with scored.connect() as connection:
+        row = connection.execute("SELECT pg_get_functiondef('scoring.shadow_on_insert'::regproc)").fetchone()
+        assert row is not None
+        knows_loaded = "BEGIN\n    IF NEW.shadow_version <> '' THEN\n        RETURN NEW; -- loaded, with what was said then\n    END IF;\n"
+        assert knows_loaded in row[0]
+        connection.execute((SCHEMA / "0009_one_read.downgrade.sql").read_bytes())
+        connection.execute(row[0].replace(knows_loaded, "BEGIN\n    NEW.is_let_through := false;\n").encode())
+        assert _asked(connection) == (champion, second, True)
+        connection.execute((SCHEMA / "0009_one_read.upgrade.sql").read_bytes())
+        assert _asked(connection) == (champion, second, True)
+        connection.execute("SET rowguard.load_history = 'on'")
+        loaded = connection.execute(
+            "INSERT INTO transactions (user_id, amount, occurred_at, received_at, is_history, shadow_version, shadow_probability,"
+            " shadow_feature_values) SELECT 5, 10, now(), now(), true, 'another', 0.5, t.feature_values FROM transactions AS t"
+            " WHERE t.feature_values IS NOT NULL LIMIT 1 RETURNING shadow_version, shadow_probability, model_version"
+        ).fetchone()
+        assert loaded == ("another", 0.5, None)
+
+
+def _asked(connection: psycopg.Connection) -> tuple[str, str, bool]:
+    row = connection.execute(
+        "INSERT INTO transactions (user_id, amount, merchant_id, location) VALUES (5, 10, 7, 'DE')"
+        " RETURNING model_version, shadow_version, shadow_probability IS NOT NULL"
+    ).fetchone()
+    assert row is not None
+    return row
 
 
 def _take_back(workspace: Workspace) -> None:
