@@ -291,8 +291,8 @@ $$;
 
 -- The second opinion as it is without a challenger: none. The revision that deploys a challenger replaces the
 -- body with one that puts the other model's score on the row; the trigger itself stays, because creating one
--- would make every insert wait for the oldest open transaction. Fired only when score_on_insert asks for it. A standing
--- challenger's stays; of loaded rows, which call it from now on, it leaves what they brought along.
+-- would make every insert wait for the oldest open transaction. Fired only when score_on_insert asks for it.
+-- A standing challenger's stays; of loaded rows, which call it from now on, it leaves what they brought along.
 DO $do$
 BEGIN
     IF NOT EXISTS (SELECT FROM scoring.models AS m WHERE m.state = 'challenger') THEN
