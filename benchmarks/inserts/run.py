@@ -77,6 +77,7 @@ def prepare(url: str, folder: Path) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute((HERE / "plain_table.sql").read_text().encode())
         connection.execute("VACUUM ANALYZE")
+        connection.execute("CHECKPOINT")  # all tables' pages are written whole again from here on
 
 
 def measure_all(url: str, seconds: int, rounds: int) -> list[Measured]:
