@@ -28,7 +28,7 @@ class Batcher(Generic[Question, Answer]):
     one of them is under way the others wait, and let those of other subjects pass.
 
     `patience_s` is how long a question waits for the list under way to come back, before another one goes out
-    beside it, of which there may be `max_flights` at a time. A list that is full does not wait.
+    beside it, of which there may be `max_flights` at a time. When a list leaves some behind, they do not wait.
     """
 
     def __init__(

@@ -79,7 +79,7 @@ def _only_run(url: str, progress: Callable[[str], None]) -> Iterator[None]:
             yield
         finally:
             # The build counts even when this connection was lost meanwhile.
-            with suppress(psycopg.OperationalError):
+            with suppress(psycopg.Error):
                 connection.rollback()
             connection.close()
 

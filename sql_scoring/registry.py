@@ -171,7 +171,7 @@ class OutdatedChallenger:
         return (
             f"challenger {self.version} was deployed by an earlier release: {waits} until "
             f"`rowguard deploy {self.version} --as challenger --canary {self.canary_percent:g}`, "
-            "or `rowguard withdraw`"
+            "or, where its feature list is not built any more, `rowguard withdraw`"
         )
 
 

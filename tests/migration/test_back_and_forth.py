@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import psycopg
@@ -80,7 +81,7 @@ def test_alembic_alone_says_that_features_are_missing(scored: Workspace, tmp_pat
     assert folders in text
     ini.write_text(text.replace("%(here)s", str(CHECKOUT)))
     done = subprocess.run(
-        [str(CHECKOUT / ".venv" / "bin" / "alembic"), "-c", str(ini), "upgrade", "heads"],
+        [str(Path(sys.executable).with_name("alembic")), "-c", str(ini), "upgrade", "heads"],
         cwd=CHECKOUT,
         env={**os.environ, "DATABASE_URL": scored.url},
         capture_output=True,

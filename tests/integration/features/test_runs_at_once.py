@@ -88,7 +88,10 @@ def test_timeouts_of_the_database_end_neither_the_lock_nor_the_wait_for_it(
     with psycopg.connect(migrated.url) as other:
         other.execute("SELECT pg_advisory_xact_lock(7266, 2)")
         with migrated.connect() as connection:
-            for name in ("idle_in_transaction_session_timeout", "lock_timeout", "statement_timeout"):
+            names = ["idle_in_transaction_session_timeout", "lock_timeout", "statement_timeout"]
+            if connection.info.server_version >= 170000:
+                names.append("transaction_timeout")
+            for name in names:
                 connection.execute(
                     f"ALTER DATABASE \"{connection.info.dbname}\" SET {name} = '500ms'".encode()
                 )

@@ -4,6 +4,7 @@ in between. What the totals must be is reckoned here, from the rows alone."""
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -96,7 +97,10 @@ def test_a_late_row_does_not_wait_for_locked_rows(filled: Workspace) -> None:
         late.execute("SELECT scoring.set_policy(p_lock_timeout_ms => 300000)")
         owner.execute("SELECT FROM transactions WHERE amount = 30 FOR UPDATE")
         late.execute("SET statement_timeout = '60s'")
+        began = time.monotonic()
         late.execute(INSERT, [5, at(5)])
+        # Waiting ends with the statement's time, and the row stays all the same.
+        assert time.monotonic() - began < 30
         assert untotalled(late) == 1
         owner.rollback()
         # The next late row mends it.

@@ -109,7 +109,8 @@ def test_a_challenger_of_an_earlier_release_holds_the_share_until_it_is_bound_an
     assert _marks(scored) == {("FRAUD", False)}
     line = (
         f"challenger {second} was deployed by an earlier release: nothing is let through until "
-        f"`rowguard deploy {second} --as challenger --canary 5`, or `rowguard withdraw`"
+        f"`rowguard deploy {second} --as challenger --canary 5`, or, where its feature list is not built any more, "
+        "`rowguard withdraw`"
     )
     assert pipeline.migrate(scored.url, scored.settings).notes == (line,)
     assert pipeline.let_through(scored.url).held_by == line
