@@ -34,13 +34,13 @@ bench: $(VENV)/.test ## The benchmark tables
 	@$(BIN)/rowguard bench
 
 chaos: $(VENV)/.test ## Faults under load, and a table of what was lost (about 8 minutes)
-	@$(BIN)/python -m chaos
+	@$(BIN)/python -m benchmarks.chaos
 
 longrun: $(VENV)/.test ## An hour's inserts in minutes, on ten million rows: memory, bloat, plans, latency (half an hour, 15 GB)
-	@$(BIN)/python -m benchmarks.longrun.run >/dev/null
+	@$(BIN)/python -m benchmarks.soak.run >/dev/null
 
 golden: $(VENV)/.test ## Write the expected SQL of the small forests again
-	@$(BIN)/python -m tests.golden.regenerate
+	@$(BIN)/python -m tests.unit.engine.golden.regenerate
 
 airflow: $(VENV)/.runtime .venv-airflow/.done ## Airflow with its UI on localhost:8080, on the local stack, until Ctrl-C
 	@$(BIN)/rowguard up

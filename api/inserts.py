@@ -3,7 +3,7 @@
 One transaction costs one round trip, one wait for the disk, and PL/pgSQL's preparing of the model once, however many
 rows it holds. The statement waits for nobody's lock: rows whose user is busy elsewhere come back, and each of them is
 stored by itself on a connection of its own, where nobody else waits with it. Why that is safe:
-docs/decisions/0012-inserts-together.md.
+docs/adr/0012-inserts-together.md.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg.rows import dict_row
@@ -20,9 +19,9 @@ from psycopg_pool import AsyncConnectionPool
 
 from api.batcher import Batcher
 from api.rows import Row, document
-from rowguard.sql_files import read_sql
+from rowguard.queries import load_queries
 
-SQL = Path(__file__).parent / "sql"
+QUERIES = load_queries("api")
 DEADLOCK_TRIES = 5
 # What a statement with several rows may take before its rows are tried one by one.
 TOGETHER_S = 2.0
@@ -95,7 +94,7 @@ class Inserts:
 
     async def _all(self, query: str, values: Row, bound_s: float | None = None) -> list[Row]:
         async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
-            text = read_sql(SQL, query).encode()
+            text = QUERIES[query]
             if bound_s is None:
                 await cursor.execute(text, values)
             else:
@@ -106,7 +105,7 @@ class Inserts:
 async def _execute_bounded(
     connection: psycopg.AsyncConnection[Any],
     cursor: psycopg.AsyncCursor[Any],
-    text: bytes,
+    text: LiteralString,
     values: Row,
     seconds: float,
 ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import select
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg
@@ -15,9 +14,9 @@ from api.batcher import Batcher
 from api.inserts import Inserts
 from api.problems import ApiProblem
 from api.rows import Row, document
-from rowguard.sql_files import read_sql
+from rowguard.queries import load_queries
 
-SQL = Path(__file__).parent / "sql"
+QUERIES = load_queries("api")
 
 
 class Score(NamedTuple):
@@ -102,7 +101,7 @@ class Repository:
             self._pool.connection() as connection,
             connection.cursor(row_factory=tuple_row, binary=True) as cursor,
         ):
-            await cursor.execute(_text(query), document(rows))
+            await cursor.execute(QUERIES[query], document(rows))
             return [Score(*row) for row in await cursor.fetchall()]
 
     async def _one(self, query: str, values: Row) -> Row:
@@ -110,12 +109,8 @@ class Repository:
 
     async def _all(self, query: str, values: Row) -> list[Row]:
         async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(_text(query), values)
+            await cursor.execute(QUERIES[query], values)
             return await cursor.fetchall()
-
-
-def _text(query: str) -> bytes:
-    return read_sql(SQL, query).encode()
 
 
 async def require_silent(connection: psycopg.AsyncConnection[Any]) -> None:

@@ -10,21 +10,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
-from rowguard.sql_files import read_sql
+from rowguard.queries import load_queries
 
-SQL = Path(__file__).parent / "sql"
+QUERIES = load_queries("api")
 WATCH_EVERY_S = 5.0
 
 
 async def warm(connection: psycopg.AsyncConnection) -> str | None:
     """Run the champion once; its version, None when there is none or the schema is not there yet."""
     try:
-        cursor = await connection.execute(read_sql(SQL, "warm_scoring").encode())
+        cursor = await connection.execute(QUERIES["warm_scoring"])
         row = await cursor.fetchone()
     except (psycopg.errors.UndefinedFunction, psycopg.errors.InsufficientPrivilege):
         return None

@@ -66,9 +66,9 @@ def fraud_model_retrain_pipeline() -> None:
     @task(outlets=[FEATURES])
     def refresh_features() -> dict[str, Any]:
         """`rowguard features`."""
-        from rowguard.feature_build import build_features
         from rowguard.local import resolve_database_url
         from rowguard.settings import settings
+        from sql_scoring.features.build import build_features
 
         with _retry_only_what_passes():
             built = build_features(resolve_database_url(settings()), settings(), progress=log.info)
@@ -77,7 +77,7 @@ def fraud_model_retrain_pipeline() -> None:
     @task
     def train() -> dict[str, Any]:
         """`rowguard train`: fit on the point-in-time training set, register a candidate."""
-        from rowguard import pipeline
+        from rowguard import operations as pipeline
         from rowguard.local import resolve_database_url
         from rowguard.settings import settings
 
@@ -110,7 +110,7 @@ def fraud_model_retrain_pipeline() -> None:
     @task
     def gate(trained: dict[str, Any]) -> dict[str, Any]:
         """Whether the candidate may replace the champion, with every figure that was looked at."""
-        from rowguard import pipeline
+        from rowguard import operations as pipeline
         from rowguard.local import resolve_database_url
         from rowguard.settings import settings
 
@@ -128,7 +128,7 @@ def fraud_model_retrain_pipeline() -> None:
     @task(outlets=[CHAMPION])
     def deploy(gated: dict[str, Any]) -> dict[str, Any]:
         """`rowguard deploy`: compared bit for bit in the database, then switched by migration."""
-        from rowguard import pipeline
+        from rowguard import operations as pipeline
         from rowguard.local import resolve_database_url
         from rowguard.settings import settings
 
@@ -149,7 +149,7 @@ def fraud_model_retrain_pipeline() -> None:
     @task
     def verify(deployed: dict[str, Any]) -> dict[str, Any]:
         """Whether the database now decides with the model that was deployed."""
-        from rowguard import pipeline
+        from rowguard import operations as pipeline
         from rowguard.local import resolve_database_url
         from rowguard.settings import settings
 
@@ -165,7 +165,7 @@ def fraud_model_retrain_pipeline() -> None:
     @task(trigger_rule="none_failed", retries=0)
     def monitor() -> dict[str, Any]:
         """`rowguard monitor`: also on nights without a new model."""
-        from rowguard import pipeline
+        from rowguard import operations as pipeline
         from rowguard.local import resolve_database_url
         from rowguard.settings import settings
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, create_engine, pool
 from rowguard.database import sqlalchemy_url
 from rowguard.settings import settings
 from sql_scoring import registry
-from sql_scoring.deploy import unbound
+from sql_scoring.deployment import unbound
 
 VERSION_TABLE_SCHEMA = "public"
 

@@ -7,15 +7,16 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
-from importlib.resources import files
 from typing import Any, LiteralString, NamedTuple
 
 import psycopg
 
 from rowguard.errors import DatabaseUnavailableError, SchemaError
+from rowguard.queries import load_queries
 from simulator._config import SimulationConfigError
 from simulator._stream import LiveTransaction
+
+QUERIES = load_queries("simulator")
 
 
 class LiveDecision(NamedTuple):
@@ -102,7 +103,7 @@ def insert_live(
         SchemaError: the tables are missing or of another revision.
     """
     _check(connection, rate, pause_between)
-    query = statement("insert_transaction_at" if set_occurred_at else "insert_transaction")
+    query = QUERIES["insert_transaction_at" if set_occurred_at else "insert_transaction"]
     summary = LiveSummary()
     began = time.perf_counter()
     with connection.cursor() as cursor:
@@ -121,13 +122,6 @@ def insert_live(
             if pause_between:
                 time.sleep(pause_between)
     return summary
-
-
-@cache
-def statement(name: str) -> LiteralString:
-    """The text of one of the files in `simulator/sql`."""
-    text: LiteralString = files("simulator").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
-    return text  # psycopg asks for a literal; a file of this package is as good
 
 
 def _check(connection: psycopg.Connection[Any], rate: float | None, pause_between: float | None) -> None:

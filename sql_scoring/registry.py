@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -14,9 +13,9 @@ from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
 from rowguard.errors import RegistryError, SchemaError
-from rowguard.sql_files import read_sql
+from rowguard.queries import load_queries
 
-QUERIES = Path(__file__).parent / "queries"
+QUERIES = load_queries("sql_scoring")
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ class ChampionLine:
 
 def exists(connection: psycopg.Connection) -> bool:
     """Whether the database has rowguard's schema."""
-    row = connection.execute(_query("has_registry")).fetchone()
+    row = connection.execute(QUERIES["has_registry"]).fetchone()
     return bool(row and row[0])
 
 
@@ -101,7 +100,7 @@ def insert_candidate(connection: psycopg.Connection, record: ModelRecord) -> Non
     values["metrics"] = Jsonb(dict(record.metrics))
     values["library_versions"] = Jsonb(dict(record.library_versions))
     values["reference"] = Jsonb(dict(record.reference)) if record.reference else None
-    connection.execute(_query("insert_model"), values)
+    connection.execute(QUERIES["insert_model"], values)
 
 
 def list_models(connection: psycopg.Connection) -> list[ModelRecord]:
@@ -129,7 +128,7 @@ def get_model(connection: psycopg.Connection, version: str) -> ModelRecord:
 def find_version_by_sql(connection: psycopg.Connection, sql_sha256: str, feature_hash: str) -> str | None:
     """The version that is this very model, if there is one."""
     row = connection.execute(
-        _query("select_version_by_sql"), {"sql_sha256": sql_sha256, "feature_hash": feature_hash}
+        QUERIES["select_version_by_sql"], {"sql_sha256": sql_sha256, "feature_hash": feature_hash}
     ).fetchone()
     return row[0] if row else None
 
@@ -141,7 +140,7 @@ def champion_version(connection: psycopg.Connection) -> str | None:
         SchemaError: the database has no rowguard schema.
     """
     try:
-        row = connection.execute(_query("select_champion")).fetchone()
+        row = connection.execute(QUERIES["select_champion"]).fetchone()
     except psycopg.errors.UndefinedTable:
         raise SchemaError from None
     return row[0] if row else None
@@ -149,7 +148,7 @@ def champion_version(connection: psycopg.Connection) -> str | None:
 
 def challenger_version(connection: psycopg.Connection) -> str | None:
     """The version that is tried beside the champion, or None."""
-    row = connection.execute(_query("select_challenger")).fetchone()
+    row = connection.execute(QUERIES["select_challenger"]).fetchone()
     return row[0] if row else None
 
 
@@ -178,23 +177,23 @@ class OutdatedChallenger:
 def outdated_challenger(connection: psycopg.Connection) -> OutdatedChallenger | None:
     """The challenger, if the trial has to be bound anew; see `OutdatedChallenger`."""
     with connection.cursor(row_factory=class_row(OutdatedChallenger)) as cursor:
-        return cursor.execute(_query("outdated_challenger")).fetchone()
+        return cursor.execute(QUERIES["outdated_challenger"]).fetchone()
 
 
 def missing_feature_functions(connection: psycopg.Connection) -> dict[str, list[str]]:
     """Function of the facade -> the functions of the features that it calls and that are not built."""
     found: dict[str, list[str]] = {}
-    for caller, called in connection.execute(_query("missing_feature_functions")):
+    for caller, called in connection.execute(QUERIES["missing_feature_functions"]):
         found.setdefault(caller, []).append(called)
     return found
 
 
 def applied_revisions(connection: psycopg.Connection) -> list[AppliedRevision]:
     """The generated migrations that this database has, oldest first."""
-    row = connection.execute(_query("has_steps")).fetchone()
+    row = connection.execute(QUERIES["has_steps"]).fetchone()
     query = "select_revisions" if row and row[0] else "select_old_revisions"
     with connection.cursor(row_factory=class_row(AppliedRevision)) as cursor:
-        return cursor.execute(_query(query)).fetchall()
+        return cursor.execute(QUERIES[query]).fetchall()
 
 
 def champion_line(connection: psycopg.Connection) -> ChampionLine:
@@ -207,7 +206,7 @@ def champion_line(connection: psycopg.Connection) -> ChampionLine:
 
 def function_exists(connection: psycopg.Connection, function_name: str) -> bool:
     """Whether the scoring function is there; old versions' functions are pruned."""
-    row = connection.execute(_query("function_exists"), {"function_name": function_name}).fetchone()
+    row = connection.execute(QUERIES["function_exists"], {"function_name": function_name}).fetchone()
     return bool(row and row[0])
 
 
@@ -215,35 +214,31 @@ def prune_model(connection: psycopg.Connection, record: ModelRecord) -> None:
     """Drop a retired version's function; its row, its text and its history stay."""
     name = sql.SQL(".").join(sql.Identifier(part) for part in record.function_name.split("."))
     connection.execute(sql.SQL("DROP FUNCTION IF EXISTS {}(real[])").format(name))
-    connection.execute(_query("record_pruning"), {"version": record.version, "state": record.state})
+    connection.execute(QUERIES["record_pruning"], {"version": record.version, "state": record.state})
 
 
 def keep_files(connection: psycopg.Connection, revision: AppliedRevision) -> None:
     """Write a revision's changed files into the registry."""
     connection.execute(
-        _query("update_revision_files"), {"revision": revision.revision, "files": Jsonb(revision.files)}
+        QUERIES["update_revision_files"], {"revision": revision.revision, "files": Jsonb(revision.files)}
     )
 
 
 def insert_gate_report(connection: psycopg.Connection, report: Mapping[str, Any]) -> None:
     """Keep what a candidate was judged by."""
-    connection.execute(_query("insert_gate_report"), {**report, "figures": Jsonb(report["figures"])})
+    connection.execute(QUERIES["insert_gate_report"], {**report, "figures": Jsonb(report["figures"])})
 
 
 def last_gate_report(connection: psycopg.Connection, version: str) -> Mapping[str, Any] | None:
     """The newest judgement of a version, or None."""
     with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(_query("select_gate_report"), {"version": version}).fetchone()
+        return cursor.execute(QUERIES["select_gate_report"], {"version": version}).fetchone()
 
 
 def _select_models(connection: psycopg.Connection, version: str | None) -> list[ModelRecord]:
     try:
         with connection.cursor(row_factory=dict_row) as cursor:
-            rows = cursor.execute(_query("select_models"), {"version": version}).fetchall()
+            rows = cursor.execute(QUERIES["select_models"], {"version": version}).fetchall()
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
         raise SchemaError from None
     return [ModelRecord(**row) for row in rows]
-
-
-def _query(name: str) -> bytes:
-    return read_sql(QUERIES, name).encode()

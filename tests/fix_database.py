@@ -22,9 +22,9 @@ import pytest
 from psycopg import sql
 from pydantic import SecretStr
 
-from rowguard import pipeline
-from rowguard.history import load_history, load_users
+from rowguard import operations as pipeline
 from rowguard.local import temporary_server
+from rowguard.operations.importer import load_history, load_users
 from rowguard.settings import Settings
 from simulator import SimulationConfig, simulate
 

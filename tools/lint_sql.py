@@ -15,26 +15,23 @@ import psycopg
 from psycopg import sql
 from pydantic import SecretStr
 
-from rowguard import pipeline
-from rowguard.feature_build import profile_variables
+from rowguard import operations as pipeline
 from rowguard.local import temporary_server
 from rowguard.local._sql import load_sql
 from rowguard.settings import Settings
+from sql_scoring.features.build import profile_variables
 
 ROOT = Path(__file__).resolve().parent.parent
 PLAIN = (
     "sql_scoring/sql",
-    "sql_scoring/queries",
+    "sql_scoring/queries.sql",
     "migrations/schema",
-    "api/sql",
-    "trainer/sql",
-    "rowguard/history/sql",
-    "rowguard/cli/sql",
-    "rowguard/pipeline/sql",
-    "rowguard/retention/sql",
-    "simulator/sql",
+    "api/queries.sql",
+    "trainer/queries.sql",
+    "rowguard/cli/queries.sql",
+    "rowguard/operations/queries.sql",
+    "simulator/queries.sql",
     "benchmarks",
-    "chaos/sql",
 )
 # The first schema is built where there is nothing yet: no lock that could hurt, no table that could be large.
 # The text columns have length checks, and integers that cannot overflow are meant to be small.

@@ -22,7 +22,7 @@ from sklearn.metrics import average_precision_score
 
 from rowguard.database import connect
 from rowguard.errors import SettingsError, TrainingDataError, UnsupportedModelError
-from sql_scoring.transpile import BitmaskCost, bitmask_cost
+from sql_scoring.engine import BitmaskCost, bitmask_cost
 from trainer.dataset import read_dataset, read_span
 from trainer.forest import ForestParameters, fit_forest
 from trainer.training import plan_window, require_frauds

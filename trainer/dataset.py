@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import adbc_driver_postgresql.dbapi as adbc
 import numpy as np
@@ -12,9 +11,9 @@ import psycopg
 from numpy.typing import NDArray
 
 from rowguard.errors import TrainingDataError
-from rowguard.sql_files import read_sql
+from rowguard.queries import load_queries
 
-SQL = Path(__file__).parent / "sql"
+QUERIES = load_queries("trainer")
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def read_feature_list(connection: psycopg.Connection) -> FeatureList:
         TrainingDataError: the features were never built.
     """
     try:
-        rows = connection.execute(read_sql(SQL, "feature_definitions")).fetchall()
+        rows = connection.execute(QUERIES["feature_definitions"]).fetchall()
     except psycopg.errors.UndefinedTable:
         raise TrainingDataError("the features are not built yet; run: rowguard features") from None
     return FeatureList(tuple(name for name, _ in rows), rows[0][1])
@@ -64,7 +63,7 @@ def read_feature_list(connection: psycopg.Connection) -> FeatureList:
 
 def read_feature_groups(connection: psycopg.Connection) -> dict[str, str]:
     """Feature -> group, in model order; see sql/feature_groups.sql. Call it when the list is known to be built."""
-    return dict(connection.execute(read_sql(SQL, "feature_groups")).fetchall())
+    return dict(connection.execute(QUERIES["feature_groups"]).fetchall())
 
 
 def read_span(connection: psycopg.Connection) -> tuple[datetime, datetime, int]:
@@ -74,7 +73,7 @@ def read_span(connection: psycopg.Connection) -> tuple[datetime, datetime, int]:
         TrainingDataError: it is empty, or was never built.
     """
     try:
-        first, last, rows = connection.execute(read_sql(SQL, "training_span")).fetchone() or (None, None, 0)
+        first, last, rows = connection.execute(QUERIES["training_span"]).fetchone() or (None, None, 0)
     except psycopg.errors.UndefinedTable:
         raise TrainingDataError("the features are not built yet; run: rowguard features") from None
     if not rows:
@@ -91,7 +90,7 @@ def read_dataset(url: str, start: datetime, end: datetime, known_at: datetime) -
         # Literals and not parameters: with parameters the driver cannot stream, and holds the whole answer in memory.
         instants = {"start_at": start, "end_at": end, "known_at": known_at}
         literals = {name: psycopg.sql.Literal(instant).as_string() for name, instant in instants.items()}
-        cursor.execute(read_sql(SQL, "training_rows") % literals)
+        cursor.execute(QUERIES["training_rows"] % literals)
         for batch in cursor.fetch_record_batch():
             values = batch.column("feature_values").flatten().to_numpy(zero_copy_only=False)
             features.append(values.astype(np.float32, copy=False).reshape(len(batch), -1))

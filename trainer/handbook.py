@@ -15,8 +15,9 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from rowguard.sql_files import read_sql
-from trainer.dataset import SQL
+from rowguard.queries import load_queries
+
+QUERIES = load_queries("trainer")
 
 WINDOWS_DAYS = (1, 7, 30)
 DAY = 86_400_000_000  # microseconds
@@ -53,7 +54,7 @@ def read_handbook_features(
     """The features of the rows of [start, end) that `read_dataset` gives, in its order."""
     before = timedelta(days=max(WINDOWS_DAYS) + delay_days)
     with adbc.connect(url) as connection, connection.cursor() as cursor:
-        cursor.execute(read_sql(SQL, "handbook_rows"), parameters=(start - before, end))
+        cursor.execute(QUERIES["handbook_rows"], parameters=(start - before, end))
         rows = cursor.fetch_arrow_table()
     occurred_at = rows["occurred_at"].to_numpy().astype("datetime64[us]")
     features = handbook_features(

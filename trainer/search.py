@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rowguard.errors import SettingsError, TrainingDataError
-from sql_scoring.transpile import forest_shape
+from sql_scoring.engine import forest_shape
 from trainer.backtest import BacktestPlan, BacktestResult, judge, rows_to_test
 from trainer.dataset import Dataset, read_dataset
 from trainer.forest import ForestParameters, fit_forest, fraud_probability

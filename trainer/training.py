@@ -16,7 +16,7 @@ from sklearn.ensemble import RandomForestClassifier
 from rowguard.database import connect
 from rowguard.errors import TrainingDataError
 from sql_scoring import registry, transpile
-from sql_scoring.transpile import forest_shape
+from sql_scoring.engine import forest_shape
 from trainer.artifact import artifact_path, evaluation_path, save_artifact
 from trainer.dataset import Dataset, FeatureList, read_dataset, read_feature_list, read_span
 from trainer.evaluation import Evaluation, ThresholdRule, evaluate

@@ -17,12 +17,13 @@ import psycopg
 from pydantic import SecretStr
 
 from benchmarks.inserts.run import inserts_per_second
-from benchmarks.swaps.run import prepare
+from benchmarks.model_swaps.run import prepare
 from rowguard.database import connect
 from rowguard.local import PostgresServer
 from rowguard.settings import Settings
-from sql_scoring import deploy, registry
-from sql_scoring.transpile import boundary_rows
+from sql_scoring import deployment as deploy
+from sql_scoring import registry
+from sql_scoring.engine import boundary_rows
 from trainer.artifact import artifact_path, load_artifact
 from trainer.dataset import read_feature_list
 

@@ -16,7 +16,7 @@ import psycopg
 from sklearn.ensemble import RandomForestClassifier
 
 from benchmarks.engine import layouts
-from sql_scoring.transpile import bitmask_cost, forest_shape, transpile
+from sql_scoring.engine import bitmask_cost, forest_shape, transpile
 
 TREES = (5, 10, 25, 50, 100, 200)
 LEAVES = (8, 16, 32, 64, 128, 256)

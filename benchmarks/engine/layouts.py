@@ -24,7 +24,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from benchmarks.engine.peers import M2CGEN_STYLES, PROGRAMS, m2cgen_style, print_statement
 from benchmarks.report import DEFAULT_FOREST
-from sql_scoring.transpile import LAYOUTS, forest_shape, transpile, transpile_for_bulk
+from sql_scoring.engine import LAYOUTS, forest_shape, transpile, transpile_for_bulk
 from trainer.forest import ForestParameters, fit_forest
 
 Rows = npt.NDArray[np.float64]

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import psycopg
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
-from sql_scoring.transpile import (
+from sql_scoring.engine import (
     LAYOUTS,
     boundary_rows,
     reference_scores,

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from benchmarks.features._stage import Stage
-from rowguard.feature_build import build_features
+from sql_scoring.features.build import build_features
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import SecretStr
 
-from rowguard.history import load_history
 from rowguard.local import PgBouncer, PostgresServer
+from rowguard.operations.importer import load_history
 from rowguard.settings import Settings
 
 FILE = "handbook_transactions.parquet"

@@ -27,7 +27,7 @@ from benchmarks.features._stage import (
     read_days,
     since,
 )
-from rowguard import pipeline
+from rowguard import operations as pipeline
 from rowguard.database import connect
 from trainer.dataset import read_feature_list
 

@@ -20,9 +20,9 @@ from pathlib import Path
 import psycopg
 from pydantic import SecretStr
 
-from rowguard import pipeline
-from rowguard.history import load_history, load_users
+from rowguard import operations as pipeline
 from rowguard.local import PostgresServer, find_postgres_binaries
+from rowguard.operations.importer import load_history, load_users
 from rowguard.settings import Settings
 from simulator import SimulationConfig, simulate
 

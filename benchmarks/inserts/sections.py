@@ -1,4 +1,4 @@
-"""Where the time of one scored INSERT goes, timed inside the server. How it grows with the table: benchmarks/longrun.
+"""Where the time of one scored INSERT goes, timed inside the server. How it grows with the table: benchmarks/soak.
 
 Each section runs alone, one call a transaction, in one connection: the difference between two is what lies between
 them. The client's round trip is in none of them. `sections.py CALLS` prints one JSON document: the profile of the

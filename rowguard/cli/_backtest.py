@@ -10,7 +10,7 @@ from rowguard.cli._output import Json, out, parse_time, print_json, steps, table
 from rowguard.cli._target import database_url
 
 if TYPE_CHECKING:
-    from rowguard.pipeline import Contender
+    from rowguard.operations import Contender
 
 MEASURES = ("auc", "average_precision", "card_precision_at_100")
 
@@ -52,7 +52,7 @@ def backtest(
 
     Example: rowguard backtest --train-start 2018-05-13 --folds 4 --baselines
     """
-    from rowguard import pipeline
+    from rowguard import operations as pipeline
     from trainer.backtest import BacktestPlan
 
     start = parse_time(train_start, "--train-start")

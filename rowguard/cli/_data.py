@@ -35,7 +35,7 @@ def import_file(
     """
     from datetime import timedelta
 
-    from rowguard import history
+    from rowguard.operations import importer as history
     from rowguard.settings import settings
 
     started = time.monotonic()
@@ -122,8 +122,8 @@ def features(
     as_json: Json = False,
 ) -> None:
     """Build the features with dbt: views, live function, training set, tests."""
-    from rowguard.feature_build import build_features
     from rowguard.settings import settings
+    from sql_scoring.features.build import build_features
 
     url = database_url()
     with steps(quiet=as_json) as step:
@@ -139,7 +139,7 @@ def features(
 def _simulate_history(config: object, as_json: bool) -> None:
     from datetime import timedelta
 
-    from rowguard.history import load_history, load_users
+    from rowguard.operations.importer import load_history, load_users
     from rowguard.settings import settings
     from simulator import SimulationConfig
     from simulator import simulate as generate

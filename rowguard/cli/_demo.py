@@ -6,13 +6,12 @@ import json
 import time
 import urllib.request
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rowguard.cli._output import bar, next_steps, out, steps, table
-from rowguard.sql_files import read_sql
+from rowguard.queries import load_queries
 
 if TYPE_CHECKING:
     from simulator.live import LiveDecision, LiveSummary
@@ -26,7 +25,7 @@ RAW_TRANSACTION = {
     "location": "DE",
     "occurred_at": datetime.now(UTC).isoformat(),
 }
-SQL = Path(__file__).parent / "sql"
+QUERIES = load_queries("rowguard.cli")
 
 
 def register(app: typer.Typer) -> None:
@@ -76,7 +75,8 @@ def demo(
 
 def _prepare(config: Any) -> str:
     """Everything up to a champion; answers the direct URL."""
-    from rowguard import local, pipeline
+    from rowguard import local
+    from rowguard import operations as pipeline
     from rowguard.database import connect
     from rowguard.errors import TrainingDataError
     from rowguard.settings import settings
@@ -111,7 +111,7 @@ def _prepare(config: Any) -> str:
 def _load_history(url: str, config: Any, step: Any) -> None:
     from datetime import timedelta
 
-    from rowguard.history import load_history, load_users
+    from rowguard.operations.importer import load_history, load_users
     from rowguard.settings import settings
     from simulator import simulate
 
@@ -185,7 +185,7 @@ def _ask_twice(api_url: str, database_url: str) -> None:
     with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
         answer = json.load(response)
     with connect(database_url) as connection:
-        row = connection.execute(read_sql(SQL, "score_transaction").encode(), RAW_TRANSACTION).fetchone()
+        row = connection.execute(QUERIES["score_transaction"], RAW_TRANSACTION).fetchone()
     assert row is not None
     rows = [
         ("POST /predict", answer["fraud_probability"], answer["flag"]),

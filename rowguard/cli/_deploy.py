@@ -10,7 +10,7 @@ from rowguard.cli._output import Json, err, next_steps, out, print_json, steps
 from rowguard.cli._target import database_url
 
 if TYPE_CHECKING:
-    from sql_scoring.deploy import Deployment
+    from sql_scoring.deployment import Deployment
 
 Force = Annotated[bool, typer.Option("--force", help="Overrule the gates; recorded in the registry.")]
 Steps = Annotated[int, typer.Option("--steps", help="How many champions.", min=1)]
@@ -43,7 +43,7 @@ def deploy(
 
     Example: rowguard deploy rf_20261101_1a2b3c4d --as challenger --canary 5
     """
-    from rowguard import pipeline
+    from rowguard import operations as pipeline
     from rowguard.settings import settings
 
     if canary and role == "champion":
@@ -71,7 +71,7 @@ def promote(force: Force = False, as_json: Json = False) -> None:
 
     Example: rowguard promote
     """
-    from rowguard import pipeline
+    from rowguard import operations as pipeline
     from rowguard.settings import settings
 
     url = database_url()
@@ -85,7 +85,7 @@ def withdraw(as_json: Json = False) -> None:
 
     Example: rowguard withdraw
     """
-    from rowguard import pipeline
+    from rowguard import operations as pipeline
     from rowguard.settings import settings
 
     _report(pipeline.withdraw(database_url(), settings()), as_json)
@@ -102,7 +102,7 @@ def rollback(
 
     Example: rowguard rollback --steps 3
     """
-    from rowguard import pipeline
+    from rowguard import operations as pipeline
     from rowguard.settings import settings
 
     if to is not None and steps != 1:
@@ -115,7 +115,7 @@ def forward(steps: Steps = 1, as_json: Json = False) -> None:
 
     Example: rowguard forward --steps 2
     """
-    from rowguard import pipeline
+    from rowguard import operations as pipeline
     from rowguard.settings import settings
 
     _report_walk(pipeline.forward(database_url(), settings(), steps=steps), as_json)
@@ -135,7 +135,7 @@ def let_through(
     """
     from dataclasses import asdict
 
-    from rowguard import pipeline
+    from rowguard import operations as pipeline
 
     found = pipeline.let_through(database_url(), share)
     if as_json:

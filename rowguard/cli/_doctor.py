@@ -35,7 +35,7 @@ def doctor(
     """
     from dataclasses import asdict
 
-    from rowguard import pipeline
+    from rowguard import operations as pipeline
     from rowguard.errors import HealthError
 
     limits = pipeline.Limits(allow_skewed_rows, allow_day_skew, rows, hours)

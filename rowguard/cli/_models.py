@@ -44,7 +44,7 @@ def train(
 
     Example: rowguard train --from 2026-09-01 --to 2026-11-01 --alert-budget 0.005
     """
-    from rowguard import pipeline
+    from rowguard import operations as pipeline
     from rowguard.settings import settings
 
     rule = _rule(alert_budget, false_alarm_cost, missed_fraud_cost)
@@ -136,7 +136,7 @@ def models(as_json: Json = False) -> None:
 
 def retrain(start: From = None, cutoff: To = None, as_json: Json = False) -> None:
     """Features, train, deploy: what the nightly DAG does, as one command."""
-    from rowguard import pipeline
+    from rowguard import operations as pipeline
     from rowguard.settings import settings
 
     window = {"start": parse_time(start, "--from"), "cutoff": parse_time(cutoff, "--to")}

@@ -25,7 +25,7 @@ def monitor(
 
     Example: rowguard monitor --report monitoring.html
     """
-    from rowguard import pipeline
+    from rowguard import operations as pipeline
     from rowguard.errors import MonitoringAlarm
 
     found = pipeline.monitor(database_url(), report=report)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from rowguard.cli._output import Json, next_steps, out, print_json, table
 from rowguard.cli._target import database_url
+from rowguard.queries import load_queries
 
-SQL = Path(__file__).parent / "sql"
+QUERIES = load_queries("rowguard.cli")
 
 
 def register(app: typer.Typer) -> None:
@@ -34,13 +34,12 @@ def policy(
     Example: rowguard policy refuse --lock-timeout 500
     """
     from rowguard.database import connect
-    from rowguard.sql_files import read_sql
 
     with connect(database_url()) as connection:
         if on_failure is not None or lock_timeout is not None:
             values = {"on_failure": on_failure, "lock_timeout_ms": lock_timeout}
-            connection.execute(read_sql(SQL, "set_policy").encode(), values)
-        row = connection.execute(read_sql(SQL, "policy").encode()).fetchone()
+            connection.execute(QUERIES["set_policy"], values)
+        row = connection.execute(QUERIES["policy"]).fetchone()
     assert row is not None
     names = ("on_failure", "lock_timeout_ms", "changed_at", "changed_by")
     if as_json:
@@ -60,11 +59,10 @@ def unscored(
     from psycopg.rows import dict_row
 
     from rowguard.database import connect
-    from rowguard.sql_files import read_sql
 
     with connect(database_url()) as connection, connection.cursor(row_factory=dict_row) as cursor:
-        counts = cursor.execute(read_sql(SQL, "unscored_counts").encode()).fetchall()
-        rows = cursor.execute(read_sql(SQL, "unscored").encode(), {"most": limit}).fetchall()
+        counts = cursor.execute(QUERIES["unscored_counts"]).fetchall()
+        rows = cursor.execute(QUERIES["unscored"], {"most": limit}).fetchall()
     total = sum(row["transactions"] for row in counts)
     if as_json:
         print_json({"unscored": total, "reasons": counts, "transactions": rows})

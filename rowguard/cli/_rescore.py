@@ -44,7 +44,7 @@ def rescore(
     """
     from dataclasses import asdict
 
-    from rowguard import pipeline
+    from rowguard import operations as pipeline
     from rowguard.settings import settings
 
     if into is not None and history:

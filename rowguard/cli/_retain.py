@@ -28,7 +28,7 @@ def retain(
 
     Example: rowguard retain --keep 400d --archive /archive/rowguard
     """
-    from rowguard.retention import retain as run
+    from rowguard.operations.archive import retain as run
     from rowguard.settings import settings
 
     days = _days(keep)

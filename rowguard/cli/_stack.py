@@ -43,7 +43,7 @@ def up(
     """
     from rowguard import local
     from rowguard.settings import settings
-    from sql_scoring.deploy import migrate_schema
+    from sql_scoring.deployment import migrate_schema
 
     require_addresses()
     with steps(quiet=as_json) as step:
@@ -82,7 +82,7 @@ def status(as_json: Json = False) -> None:
 
 def migrate(as_json: Json = False) -> None:
     """Bring the schema to its head, build the features, restore the deployed models. Safe to repeat."""
-    from rowguard import pipeline
+    from rowguard import operations as pipeline
     from rowguard.settings import settings
 
     with steps(quiet=as_json) as step:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from rowguard.queries import load_queries
 
-SQL = Path(__file__).parent / "sql"
+QUERIES = load_queries("rowguard.cli")
 
 
 def database_url() -> str:
@@ -19,11 +19,10 @@ def database_url() -> str:
     """
     from rowguard.database import connect
     from rowguard.errors import SchemaError
-    from rowguard.sql_files import read_sql
 
     url = unchecked_database_url()
     with connect(url) as connection:
-        row = connection.execute(read_sql(SQL, "has_schema").encode()).fetchone()
+        row = connection.execute(QUERIES["has_schema"]).fetchone()
     if not (row and row[0]):
         raise SchemaError
     return url

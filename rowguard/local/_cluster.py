@@ -15,6 +15,7 @@ from rowguard.local._account import Account, run_as
 from rowguard.local._binaries import OVERRIDE, major, server_version
 from rowguard.local._files import telling_line
 from rowguard.local._ports import LOOPBACK
+from rowguard.local._sql import QUERIES
 
 _CONFIG = "rowguard.conf"
 _INITDB_SECONDS = 300
@@ -226,7 +227,7 @@ def reset_password(data: Path, *, binaries: Path, account: Account | None, user:
     Raises:
         LocalStackError: the server's single-user mode failed.
     """
-    statement = (Path(__file__).parent / "sql" / "reset_password.sql").read_text(encoding="utf-8")
+    statement = QUERIES["reset_password"]
     # Single-user mode takes a line for a statement; neither value can hold a quote.
     line = " ".join(part for part in statement.splitlines() if not part.startswith("--"))
     finished = subprocess.run(

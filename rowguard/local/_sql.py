@@ -1,21 +1,14 @@
-"""The local stack's SQL texts, one statement or script a file in `sql/`."""
+"""The local stack's statements, with names and literals put in."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from pathlib import Path
-from typing import LiteralString
-
 from psycopg import sql
 
+from rowguard.queries import load_queries
 
-@lru_cache
-def _text(name: str) -> LiteralString:
-    # Shipped with the package: as trustworthy as a literal in the code.
-    text: LiteralString = (Path(__file__).parent / "sql" / f"{name}.sql").read_text(encoding="utf-8")
-    return text
+QUERIES = load_queries("rowguard.local")
 
 
 def load_sql(name: str, /, **parts: sql.Composable) -> sql.Composed | sql.SQL:
-    """The statement in `sql/<name>.sql`, with names and literals put in where it has `{placeholders}`."""
-    return sql.SQL(_text(name)).format(**parts) if parts else sql.SQL(_text(name))
+    """The named statement, with `{placeholders}` filled in."""
+    return sql.SQL(QUERIES[name]).format(**parts) if parts else sql.SQL(QUERIES[name])

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.api.conftest import Api, api  # noqa: F401
+from tests.db.api.conftest import Api, api  # noqa: F401
 from tests.fix_database import Workspace, _database, _settings
-from tests.integration.cli.conftest import run  # noqa: F401
+from tests.stack.cli.conftest import run  # noqa: F401
 
 HERE = Path(__file__).parent
 Case = dict[str, Any]

@@ -6,7 +6,7 @@ import pytest
 
 from tests.corpus.conftest import Case, parameters, read_cases
 from tests.fix_database import Workspace
-from tests.integration.cli.conftest import Run
+from tests.stack.cli.conftest import Run
 
 FILES = ("sql", "http", "csv", "parquet", "cli")
 

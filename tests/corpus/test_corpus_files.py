@@ -13,7 +13,7 @@ import pytest
 
 from tests.corpus.conftest import Case, parameters
 from tests.fix_database import Workspace
-from tests.integration.cli.conftest import Run
+from tests.stack.cli.conftest import Run
 
 HEADER = "occurred_at,user_id,amount,merchant_id,location,is_fraud"
 GOOD = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.api.conftest import Api, problem
 from tests.corpus.conftest import Case, parameters
+from tests.db.api.conftest import Api, problem
 
 METHODS = ("get", "post", "put", "delete")
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rowguard.history import HistoryFileError, read_history
+from rowguard.operations.importer import HistoryFileError, read_history
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowguard.errors import ImportFileError
-from rowguard.history import HistoryFileError, read_history, read_labels
-from rowguard.history._amounts import amounts
+from rowguard.operations.importer import HistoryFileError, read_history, read_labels
+from rowguard.operations.importer._amounts import amounts
 
 Write = Callable[..., Path]
 Rows = Callable[..., list[dict[str, Any]]]

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowguard.history import HistoryFileError, _csv, read_history
+from rowguard.operations.importer import HistoryFileError, _csv, read_history
 
 Write = Callable[..., Path]
 Rows = Callable[..., list[dict[str, Any]]]

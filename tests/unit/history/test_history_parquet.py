@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rowguard.history import HistoryFileError, read_history
+from rowguard.operations.importer import HistoryFileError, read_history
 
 Write = Callable[..., Path]
 Rows = Callable[..., list[dict[str, Any]]]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from rowguard.pipeline._quality import _Ranking, differences
+from trainer.quality import _Ranking, differences
 
 
 def test_average_precision_is_scikit_learns_with_ties_and_weights() -> None:

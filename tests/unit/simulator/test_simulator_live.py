@@ -11,7 +11,7 @@ import pytest
 
 from rowguard.errors import DatabaseUnavailableError, SchemaError
 from simulator import LiveTransaction, SimulationConfig, SimulationConfigError, live_transactions
-from simulator.live import LiveDecision, insert_live, statement
+from simulator.live import LiveDecision, insert_live
 from tests.waiting import assert_quicker
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -145,10 +145,3 @@ def test_errors_are_one_line(
     with pytest.raises(expected, match=message) as caught:
         insert_live(connection((None, None, None), raised), rows)
     assert "\n" not in str(caught.value)
-
-
-def test_statements_are_files() -> None:
-    for name in ("insert_transaction", "insert_transaction_at"):
-        text = statement(name)
-        assert text.startswith("--")
-        assert "RETURNING transaction_id, occurred_at, fraud_flag, fraud_probability, model_version" in text

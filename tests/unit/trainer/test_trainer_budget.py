@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rowguard.errors import SettingsError, TrainingDataError
-from sql_scoring.transpile import bitmask_cost
+from sql_scoring.engine import bitmask_cost
 from tests.fix_database import Workspace
 from trainer.budget import Budget, draw, first_trees, search
 from trainer.forest import ForestParameters, fit_forest

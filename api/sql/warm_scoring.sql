@@ -1,1 +1,0 @@
-SELECT public.warm_scoring()

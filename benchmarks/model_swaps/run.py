@@ -1,0 +1,278 @@
+"""Champions swapped while clients insert as fast as they can: what fails, what mixes, what it costs.
+
+`run.py --swaps 20 --clients 4` prints one JSON document. The first swaps deploy models that no connection has called
+yet (the dear case), every second one as a challenger with a canary that is then promoted; after them it goes back and
+forward along the champions. A private server, the default forest. Compare ratios, not times.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+from psycopg import sql
+from pydantic import SecretStr
+
+from rowguard import operations as pipeline
+from rowguard.local import PostgresServer, find_postgres_binaries
+from rowguard.operations.importer import load_history, load_users
+from rowguard.settings import Settings
+from simulator import SimulationConfig, simulate
+from sql_scoring import registry
+from trainer.evaluation import AlertBudget
+from trainer.forest import ForestParameters
+from trainer.training import train
+
+INSERT = """\\set user random(1, {users})
+\\set cents random(100, 90000)
+INSERT INTO transactions (user_id, amount, merchant_id, location) VALUES (:user, :cents / 100.0, 7, 'DE')
+RETURNING transaction_id, fraud_flag;
+"""
+AFTER_SWAP_S = 1.0  # connections pay the new function's first call in this time
+
+
+@dataclass(frozen=True)
+class Latencies:
+    """When each insert ended (seconds since the epoch) and how long it took (milliseconds)."""
+
+    ended: NDArray[np.float64]
+    took: NDArray[np.float64]
+
+    def summary(self) -> dict[str, float]:
+        """Rows, median, 99th percentile, slowest."""
+        return {
+            "inserts": len(self.took),
+            "median_ms": round(float(np.median(self.took)), 3),
+            "p99_ms": round(float(np.quantile(self.took, 0.99)), 3),
+            "slowest_ms": round(float(self.took.max()), 1),
+        }
+
+
+def main() -> None:
+    """Prepare, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--swaps", type=int, default=20)
+    parser.add_argument("--models", type=int, default=6, help="how many of the swaps bring a new model")
+    parser.add_argument("--clients", type=int, default=4)
+    parser.add_argument("--quiet-seconds", type=int, default=20)
+    parser.add_argument("--pause", type=float, default=1.0, help="seconds between swaps")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="rowguard-swaps-") as folder:
+        Path(folder).chmod(0o711)
+        server = PostgresServer(Path(folder) / "postgres", durable=True)
+        try:
+            url = server.ensure_running()
+            settings = Settings(
+                database_url=SecretStr(url),
+                state_dir=Path(folder) / "state",
+                models_dir=Path(folder) / "models",
+                keep_versions=50,
+                _env_file=None,
+            )
+            versions = prepare(url, settings, min(given.models, given.swaps))
+            report = run(
+                url, settings, versions, given.swaps, given.clients, given.quiet_seconds, given.pause
+            )
+        finally:
+            server.destroy()
+    print(json.dumps(report, indent=2))
+
+
+def prepare(
+    url: str,
+    settings: Settings,
+    models: int,
+    *,
+    world: SimulationConfig = SimulationConfig(users=1_000, merchants=400, days=45),
+    parameters: ForestParameters = ForestParameters(),
+) -> list[str]:
+    """A history, a champion, and so many other models with seeds of their own."""
+    pipeline.migrate(url, settings)
+    history = simulate(world)
+    load_users(url, history.users)
+    load_history(
+        url,
+        history.transactions.drop_columns(["transaction_id", "scenario"]).to_batches(65_536),
+        label_delay=timedelta(days=settings.label_delay_days),
+        source="simulator",
+    )
+    pipeline.retrain(url, settings)
+    return [train_seed(url, settings, parameters, seed) for seed in range(1, models + 1)]
+
+
+def train_seed(url: str, settings: Settings, parameters: ForestParameters, seed: int) -> str:
+    """A candidate that differs from the others by its seed."""
+    return train(
+        url,
+        state_dir=settings.state_dir,
+        label_delay=timedelta(days=settings.label_delay_days),
+        rule=AlertBudget(settings.alert_budget),
+        parameters=replace(parameters, seed=seed),
+    ).version
+
+
+def run(
+    url: str,
+    settings: Settings,
+    versions: list[str],
+    swaps: int,
+    clients: int,
+    quiet_seconds: float,
+    pause: float,
+    *,
+    users: int = 1_000,
+) -> dict[str, Any]:
+    """Quiet first, then the swaps, then every row is scored again from what its model saw."""
+    # Judged beforehand: the gates are not what is measured here.
+    for version in versions:
+        pipeline.gate(url, settings, version, as_challenger=True)
+    load = Load(url, clients, users)
+    load.start()
+    _wait_for_rows(url)
+    time.sleep(2)  # warm
+    quiet_from = time.time()
+    time.sleep(quiet_seconds)
+    quiet_to = time.time()
+    windows = []
+    for number in range(swaps):
+        started = time.time()
+        if number < len(versions):
+            if number % 2:
+                pipeline.deploy(
+                    url, settings, versions[number], role="challenger", canary_percent=20, force=True
+                )
+                pipeline.promote(url, settings)
+            else:
+                pipeline.deploy(url, settings, versions[number], force=True)
+        elif (number - len(versions)) // len(versions) % 2 == 0:
+            pipeline.rollback(url, settings)
+        else:
+            pipeline.forward(url, settings)
+        windows.append((started, time.time() + AFTER_SWAP_S))
+        time.sleep(max(pause, AFTER_SWAP_S))
+    swapped_to = time.time()
+    failures = load.stop()
+    seen = load.latencies()
+    quiet = within(seen, [(quiet_from, quiet_to)])
+    during = within(seen, windows)
+    whole = within(seen, [(quiet_to, swapped_to)])
+    return {
+        "swaps": swaps,
+        "clients": clients,
+        "failed_clients": failures,
+        "quiet": quiet.summary(),
+        "during_swaps": during.summary(),
+        "whole_time_of_swaps": whole.summary(),
+        "p99_ratio": round(whole.summary()["p99_ms"] / quiet.summary()["p99_ms"], 2),
+        "rows": check_rows(url),
+    }
+
+
+def _wait_for_rows(url: str) -> None:
+    """Until the clients are connected and insert, which takes its time on a busy machine."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for _ in range(1_200):
+            row = connection.execute("SELECT count(*) FROM transactions WHERE NOT is_history").fetchone()
+            if row is not None and row[0] > 0:
+                return
+            time.sleep(0.1)
+
+
+class Load:
+    """pgbench with a log of every transaction; a failed insert ends its client, and that is counted."""
+
+    def __init__(self, url: str, clients: int, users: int) -> None:
+        self.folder = tempfile.TemporaryDirectory(prefix="rowguard-load-")
+        script = Path(self.folder.name, "insert.sql")
+        script.write_text(INSERT.format(users=users))
+        self.command = [
+            str(find_postgres_binaries() / "pgbench"), "--no-vacuum", "--protocol=prepared", f"--file={script}",
+            "--time=86400", f"--client={clients}", "--jobs=1", "--log", f"--log-prefix={self.folder.name}/log", url,
+        ]  # fmt: skip
+        self.errors: list[str] = []
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            self.command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+        )
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            if "error:" in line or "aborted" in line:
+                self.errors.append(line.strip())
+
+    def stop(self) -> list[str]:
+        """What failed, each as pgbench said it."""
+        ended = self.process.poll()
+        self.process.terminate()
+        self.process.wait()
+        self.reader.join(timeout=5)
+        return self.errors + ([f"pgbench ended by itself with {ended}"] if ended is not None else [])
+
+    def latencies(self) -> Latencies:
+        """Of all finished transactions; the last line may be cut in the middle."""
+        ended, took = [], []
+        for path in Path(self.folder.name).glob("log.*"):
+            for line in path.read_text().splitlines()[:-1]:
+                words = line.split()
+                if len(words) >= 6 and words[2].isdigit():
+                    ended.append(int(words[4]) + int(words[5]) / 1e6)
+                    took.append(int(words[2]) / 1000)
+        return Latencies(np.array(ended), np.array(took))
+
+
+def within(seen: Latencies, windows: list[tuple[float, float]]) -> Latencies:
+    """Those that overlap any window."""
+    began = seen.ended - seen.took / 1000
+    chosen = np.zeros(len(seen.took), bool)
+    for start, end in windows:
+        chosen |= (seen.ended >= start) & (began <= end)
+    return Latencies(seen.ended[chosen], seen.took[chosen])
+
+
+def check_rows(url: str) -> dict[str, int]:
+    """Every live row again: scored by its own version from its own feature_values, flagged by its own threshold."""
+    result = {"rows": 0, "undecided": 0, "unreplayable": 0, "wrong_flag": 0, "versions": 0}
+    with psycopg.connect(url, autocommit=True) as connection:
+        row = connection.execute(
+            "SELECT count(*), count(*) FILTER (WHERE model_version IS NULL) FROM transactions WHERE NOT is_history"
+        ).fetchone()
+        assert row is not None
+        result["rows"], result["undecided"] = row
+        for record in registry.list_models(connection):
+            if not registry.function_exists(connection, record.function_name):
+                continue
+            name = sql.SQL(".").join(sql.Identifier(part) for part in record.function_name.split("."))
+            counted = connection.execute(
+                sql.SQL(
+                    "SELECT count(*),"
+                    " count(*) FILTER (WHERE {}(feature_values) IS DISTINCT FROM fraud_probability),"
+                    " count(*) FILTER (WHERE (fraud_flag = 'FRAUD') <> (fraud_probability >= %(threshold)s))"
+                    " FROM transactions WHERE model_version = %(version)s AND NOT is_history"
+                ).format(name),
+                {"threshold": record.threshold, "version": record.version},
+            ).fetchone()
+            assert counted is not None
+            result["versions"] += counted[0] > 0
+            result["unreplayable"] += counted[1]
+            result["wrong_flag"] += counted[2]
+    return result
+
+
+if __name__ == "__main__":
+    main()

@@ -1,1 +1,0 @@
-COPY users_stage (user_id, home_location) FROM STDIN (FORMAT csv)

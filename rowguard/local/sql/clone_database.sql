@@ -1,2 +1,0 @@
--- A copy of a database to which nobody is connected.
-CREATE DATABASE {database} TEMPLATE {template}

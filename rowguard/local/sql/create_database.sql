@@ -1,2 +1,0 @@
--- An empty database.
-CREATE DATABASE {database}

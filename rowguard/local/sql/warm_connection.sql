@@ -1,1 +1,0 @@
-DO $$BEGIN PERFORM public.warm_scoring(); EXCEPTION WHEN OTHERS THEN NULL; END$$

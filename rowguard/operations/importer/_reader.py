@@ -1,0 +1,264 @@
+"""Reading a file from its first byte to validated batches."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+
+from rowguard.operations.importer._arrow import Mask, value_at
+from rowguard.operations.importer._columns import resolve
+from rowguard.operations.importer._convert import Fault, Limits, UnreadableColumnError, convert
+from rowguard.operations.importer._csv import CsvSource
+from rowguard.operations.importer._duplicates import Keys
+from rowguard.operations.importer._errors import HistoryFileError, Problems, RowProblem, shown
+from rowguard.operations.importer._parquet import ParquetSource
+from rowguard.operations.importer._schema import LABELS, TRANSACTIONS, FileSchema
+from rowguard.operations.importer._source import RawBatch, Source
+
+FileFormat = Literal["parquet", "csv"]
+
+_SUFFIXES: dict[str, FileFormat] = {
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+}
+_COMPRESSED = {
+    b"\x1f\x8b": "gzip",
+    b"PK\x03\x04": "zip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
+DEFAULT_MAX_FUTURE = timedelta(days=1)
+DEFAULT_PROBLEM_LIMIT = 20
+
+
+class HistoryFile:
+    """An opened file of transactions or labels: iterate it for validated batches.
+
+    Its header was checked when it was opened; its rows are while they are read. From the first bad row on
+    no more batches come, but the rest of the file is still checked, and then the error is raised. So a
+    loader must put all of it into one database transaction. It can be iterated again, from the beginning.
+
+    Attributes:
+        path: of the file.
+        schema: the canonical Arrow schema of every batch; optional columns that the file lacks are null.
+        rows: how many rows it holds if that is known beforehand (Parquet), else `None`.
+        column_mapping: canonical column → column of the file.
+        ignored_columns: columns of the file that are not loaded.
+        rows_read: rows read so far, bad ones included.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        schema: FileSchema,
+        *,
+        column_mapping: Mapping[str, str],
+        ignore_unknown: bool,
+        limits: Limits,
+        problem_limit: int,
+    ) -> None:
+        self._source = source
+        self._canonical = schema
+        self._limits = limits
+        self._problem_limit = problem_limit
+        name = source.path.name
+        resolved = resolve(name, source.column_names, schema, column_mapping, ignore_unknown=ignore_unknown)
+        if source.rows == 0:
+            raise HistoryFileError(f"{name}: there are no rows in it")
+        self.path = source.path
+        self.schema: pa.Schema = schema.arrow
+        self.rows = source.rows
+        self.column_mapping = resolved.sources
+        self.ignored_columns = resolved.ignored
+        self.rows_read = 0
+
+    @property
+    def fraction_read(self) -> float:
+        """How much of the file was read, 0 to 1, for a progress bar where `rows` is not known."""
+        return self._source.fraction_read()
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """
+        Raises:
+            HistoryFileError: at the end, if any row is bad or there are none; at once, if the file is
+                damaged or a column as a whole has a wrong type.
+        """
+        self.rows_read = 0
+        problems = Problems(self._problem_limit)
+        keys = Keys(self._canonical)
+        for raw in self._source.batches(list(self.column_mapping.values())):
+            self.rows_read += len(raw.lines) + len(raw.malformed)
+            batch, is_bad = self._validated(raw, problems)
+            keys.add(batch, raw.lines, is_bad)
+            if batch.num_rows and not problems:
+                yield batch
+        self._find_duplicates(keys, problems)
+        if problems:
+            raise problems.error(self.path.name, self._source.unit, self.rows_read)
+        if not self.rows_read:
+            raise HistoryFileError(f"{self.path.name}: there are no rows in it, only names of columns")
+
+    def _validated(self, raw: RawBatch, problems: Problems) -> tuple[pa.RecordBatch, Mask]:
+        """The batch in canonical types, null where it is bad, and which rows are; they go to `problems`."""
+        examples = [RowProblem(bad.line, None, bad.reason, shown(bad.text)) for bad in raw.malformed]
+        for bad in raw.malformed:
+            problems.count(None, bad.reason, 1)
+        is_bad = np.zeros(len(raw.lines), dtype=np.bool_)
+        columns: list[pa.Array] = []
+        for column in self._canonical.columns:
+            source = self.column_mapping.get(column.name)
+            if source is None:
+                columns.append(pa.nulls(len(raw.lines), column.kind.value))
+                continue
+            values = raw.columns[source]
+            try:
+                converted = convert(column, values, self._limits)
+            except UnreadableColumnError as error:
+                raise HistoryFileError(f"{self.path.name}: the column {shown(source)} {error}") from None
+            columns.append(converted.values)
+            for fault in converted.faults:
+                is_bad |= fault.mask
+                problems.count(column.name, fault.reason, int(np.count_nonzero(fault.mask)))
+                examples += self._examples(column.name, fault, values, raw)
+        problems.bad_rows += len(raw.malformed) + int(np.count_nonzero(is_bad))
+        if examples:
+            problems.add_examples(examples)
+        schema = _nullable(self.schema) if is_bad.any() else self.schema
+        return pa.RecordBatch.from_arrays(columns, schema=schema), is_bad
+
+    def _examples(self, column: str, fault: Fault, values: pa.Array, raw: RawBatch) -> list[RowProblem]:
+        first = np.flatnonzero(fault.mask)[: self._problem_limit]
+        return [
+            RowProblem(int(raw.lines[index]), column, fault.reason, shown(value_at(values, index)))
+            for index in first.tolist()
+        ]
+
+    def _find_duplicates(self, keys: Keys, problems: Problems) -> None:
+        total, first = keys.duplicates(self._problem_limit)
+        if not total:
+            return
+        column = self._canonical.key_if
+        position = self._canonical.key.index(column)
+        unit = self._source.unit
+        problems.bad_rows += total
+        problems.count(column, "repeats an earlier one of the same user", total)
+        problems.add_examples(
+            [
+                RowProblem(
+                    duplicate.line,
+                    column,
+                    f"repeats the one of {unit} {duplicate.first_line:,} for the same user",
+                    str(duplicate.key[position]),
+                )
+                for duplicate in first
+            ]
+        )
+
+
+def _nullable(schema: pa.Schema) -> pa.Schema:
+    return pa.schema([field.with_nullable(True) for field in schema])
+
+
+def read_history(
+    path: str | os.PathLike[str],
+    *,
+    column_mapping: Mapping[str, str] | None = None,
+    format: FileFormat | None = None,
+    ignore_unknown: bool = False,
+    max_future: timedelta = DEFAULT_MAX_FUTURE,
+    now: datetime | None = None,
+    problem_limit: int = DEFAULT_PROBLEM_LIMIT,
+) -> HistoryFile:
+    """Opens a file of transactions.
+
+    Parameters:
+        column_mapping: canonical column → column of the file, where the names differ.
+        format: "parquet" or "csv"; by the file's name and first bytes if not given.
+        ignore_unknown: skip columns that are not loaded instead of refusing the file.
+        max_future: how far ahead of `now` a time may be; clocks differ.
+        now: the present; the clock's if not given.
+        problem_limit: how many bad rows the error lists; all are counted.
+
+    Raises:
+        HistoryFileError: the file cannot be read, or its columns are not the right ones; one line.
+    """
+    return _open(TRANSACTIONS, path, column_mapping, format, ignore_unknown, max_future, now, problem_limit)
+
+
+def read_labels(
+    path: str | os.PathLike[str],
+    *,
+    column_mapping: Mapping[str, str] | None = None,
+    format: FileFormat | None = None,
+    ignore_unknown: bool = False,
+    max_future: timedelta = DEFAULT_MAX_FUTURE,
+    now: datetime | None = None,
+    problem_limit: int = DEFAULT_PROBLEM_LIMIT,
+) -> HistoryFile:
+    """Opens a file of labels: user_id, transaction_id, is_fraud; optional labelled_at, source.
+
+    Parameters and errors are those of `read_history`.
+    """
+    return _open(LABELS, path, column_mapping, format, ignore_unknown, max_future, now, problem_limit)
+
+
+def _open(
+    schema: FileSchema,
+    path: str | os.PathLike[str],
+    column_mapping: Mapping[str, str] | None,
+    file_format: FileFormat | None,
+    ignore_unknown: bool,
+    max_future: timedelta,
+    now: datetime | None,
+    problem_limit: int,
+) -> HistoryFile:
+    file = Path(path)
+    found = _format_of(file, file_format)
+    moment = datetime.now(UTC) if now is None else now
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    days = max_future / timedelta(days=1)
+    too_late = f"is more than {days:g} {'day' if days == 1 else 'days'} in the future"
+    return HistoryFile(
+        ParquetSource(file) if found == "parquet" else CsvSource(file),
+        schema,
+        column_mapping=column_mapping or {},
+        ignore_unknown=ignore_unknown,
+        limits=Limits(moment + max_future, too_late),
+        problem_limit=max(1, problem_limit),
+    )
+
+
+def _format_of(path: Path, wanted: FileFormat | None) -> FileFormat:
+    """The format by what was asked for, the suffix, or the first bytes; in this order."""
+    name = path.name or str(path)
+    if wanted not in (None, "parquet", "csv"):
+        raise HistoryFileError(f"unknown format {shown(wanted)}; known are parquet and csv")
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except FileNotFoundError:
+        raise HistoryFileError(f"{path}: there is no such file") from None
+    except IsADirectoryError:
+        raise HistoryFileError(f"{path}: is a directory; name one file in it") from None
+    except OSError as error:
+        raise HistoryFileError(f"{path}: cannot be read ({error.strerror or error})") from None
+    if not start:
+        raise HistoryFileError(f"{name}: the file is empty")
+    if wanted:
+        return wanted
+    for magic, kind in _COMPRESSED.items():
+        if start.startswith(magic):
+            raise HistoryFileError(f"{name}: is compressed with {kind}; unpack it first")
+    if start.startswith(b"PAR1"):
+        return "parquet"
+    return _SUFFIXES.get(path.suffix.lower(), "csv")

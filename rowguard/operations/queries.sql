@@ -1,0 +1,648 @@
+-- Named queries of this room, read by rowguard.queries.
+
+-- name: advance_ids
+-- Ids that came with the file are used up: the sequence goes past them, and never back.
+SELECT setval('public.transactions_transaction_id_seq', %(highest)s)
+FROM public.transactions_transaction_id_seq AS s
+WHERE s.last_value < %(highest)s;
+
+-- name: alarms
+SELECT a.measure, a.subject, a.value, a.row_count, a.alarm_at, a.is_judged, a.is_alarm
+FROM features.monitoring_alarms AS a
+ORDER BY a.is_alarm DESC, a.measure, a.value DESC, a.subject;
+
+-- name: allocate_ids
+-- Fresh transaction ids, none of which a concurrent INSERT can get.
+SELECT nextval('public.transactions_transaction_id_seq')
+FROM generate_series(1, %(count)s);
+
+-- name: analyze_doomed
+ANALYZE doomed;
+
+-- name: analyze_history
+VACUUM (ANALYZE) public.transactions, public.fraud_labels;
+
+-- name: begin_history_load
+-- For this transaction only: rows that are loaded are not scored. The owner alone may do so.
+SELECT set_config('rowguard.load_history', 'on', true);
+
+-- name: challenger_days
+SELECT
+    c.event_day, c.first_version, c.second_version, c.row_count, c.decided_by_second, c.errors, c.first_alerts,
+    c.second_alerts, c.disagreements, c.mean_difference, c.is_mature, c.labelled, c.frauds, c.first_caught,
+    c.second_caught
+FROM features.challenger_days AS c
+ORDER BY c.event_day, c.first_version, c.second_version;
+
+-- name: copy_labels
+COPY public.fraud_labels (user_id, transaction_id, is_fraud, labelled_at, source)
+FROM STDIN (FORMAT csv);
+
+-- name: copy_transactions
+COPY history_stage (user_id, transaction_id, occurred_at, amount, merchant_id, location)
+FROM STDIN (FORMAT csv);
+
+-- name: copy_users_stage
+COPY users_stage (user_id, home_location) FROM STDIN (FORMAT csv);
+
+-- name: count_doomed
+SELECT
+    (SELECT count(*) FROM doomed),
+    (
+        SELECT count(*)
+        FROM public.fraud_labels AS l
+        INNER JOIN doomed AS d ON l.user_id = d.user_id AND l.transaction_id = d.transaction_id
+    );
+
+-- name: create_doomed
+-- Numbered, so that a batch is one range of it and the big table is read once.
+CREATE TEMP TABLE doomed (
+    number bigint PRIMARY KEY,
+    user_id bigint NOT NULL,
+    transaction_id bigint NOT NULL
+);
+
+-- name: create_history_stage
+-- Where the rows of a file wait until all of them are known, as running totals need a user's rows together.
+CREATE TEMP TABLE history_stage (
+    user_id bigint NOT NULL,
+    transaction_id bigint NOT NULL,
+    occurred_at timestamptz NOT NULL,
+    amount numeric NOT NULL,
+    merchant_id bigint,
+    location text
+)
+ON COMMIT DROP;
+
+-- name: create_users_stage
+CREATE TEMP TABLE users_stage (user_id bigint, home_location text) ON COMMIT DROP;
+
+-- name: delete_batch
+DELETE FROM public.transactions AS t
+USING doomed AS d
+WHERE
+    d.number BETWEEN %(first)s AND %(last)s
+    AND t.user_id = d.user_id
+    AND t.transaction_id = d.transaction_id;
+
+-- name: delete_training
+DELETE FROM {table} WHERE occurred_at < %(cut)s;
+
+-- name: distribution_days
+SELECT d.event_day, d.name, d.row_count, d.missing_share, d.mean, d.psi
+FROM features.monitoring_distribution_days AS d
+WHERE d.model_version = %(version)s
+ORDER BY d.event_day, d.name;
+
+-- name: doctor_freshness
+-- The values that transactions of one day see in {table}, against what was known when that day began, reckoned from the
+-- transactions and labels themselves. Counts and shares; sums of amounts come from the same build.
+WITH wanted AS (
+    SELECT
+        d.name,
+        d.aggregate,
+        d.delay_days,
+        d.window_hours / 24 AS days
+    FROM features.feature_definitions AS d
+    WHERE d.entity = %(entity)s
+        AND d.delay_days IS NOT NULL
+        AND d.aggregate IN ('count', 'fraud_count', 'fraud_share')
+),
+
+known AS (
+    SELECT
+        t.{key} AS entity_id,
+        (t.occurred_at AT TIME ZONE 'UTC')::date AS event_day,
+        count(*) AS txns,
+        count(*) FILTER (WHERE l.is_fraud) AS frauds
+    FROM features.stg_transactions AS t
+    LEFT JOIN LATERAL (
+        SELECT f.is_fraud
+        FROM features.stg_labels AS f
+        WHERE f.user_id = t.user_id
+            AND f.transaction_id = t.transaction_id
+            AND (f.labelled_at AT TIME ZONE 'UTC')::date < %(day)s::date
+        ORDER BY f.labelled_at DESC, f.label_id DESC
+        LIMIT 1
+    ) AS l ON true
+    WHERE t.{key} IS NOT NULL
+        AND t.occurred_at < (%(day)s::date)::timestamp AT TIME ZONE 'UTC'
+        AND t.occurred_at >= (
+            %(day)s::date - (SELECT coalesce(max(w.delay_days + w.days), 0) FROM wanted AS w)
+        )::timestamp AT TIME ZONE 'UTC'
+        AND (t.is_history OR (t.received_at AT TIME ZONE 'UTC')::date < %(day)s::date)
+    GROUP BY t.{key}, (t.occurred_at AT TIME ZONE 'UTC')::date
+),
+
+expected AS (
+    SELECT
+        k.entity_id,
+        w.name,
+        (CASE w.aggregate
+            WHEN 'count' THEN sum(k.txns)
+            WHEN 'fraud_count' THEN sum(k.frauds)
+            ELSE sum(k.frauds)::double precision / sum(k.txns)::double precision
+        END)::real AS value
+    FROM known AS k
+    INNER JOIN wanted AS w
+        ON k.event_day BETWEEN %(day)s::date - w.delay_days - w.days AND %(day)s::date - w.delay_days - 1
+    GROUP BY k.entity_id, w.name, w.aggregate
+),
+
+present AS (
+    SELECT DISTINCT ON (r.{key})
+        r.{key} AS entity_id,
+        to_jsonb(r) AS sums
+    FROM {table} AS r
+    WHERE r.from_day <= %(day)s::date
+    ORDER BY r.{key}, r.from_day DESC
+),
+
+stored AS (
+    SELECT
+        p.entity_id,
+        w.name,
+        (p.sums ->> w.name)::real AS value
+    FROM present AS p
+    CROSS JOIN wanted AS w
+),
+
+compared AS (
+    SELECT
+        coalesce(e.entity_id, s.entity_id) AS entity_id,
+        e.value AS expected,
+        s.value AS stored,
+        w.aggregate
+    FROM expected AS e
+    FULL JOIN stored AS s ON e.entity_id = s.entity_id AND e.name = s.name
+    INNER JOIN wanted AS w ON coalesce(e.name, s.name) = w.name
+)
+
+SELECT
+    count(DISTINCT c.entity_id) AS compared,
+    count(DISTINCT c.entity_id) FILTER (
+        WHERE CASE
+            -- without a row, counts are 0 and shares are missing
+            WHEN c.aggregate = 'fraud_share' THEN c.expected IS DISTINCT FROM c.stored
+            ELSE coalesce(c.expected, 0) <> coalesce(c.stored, 0)
+        END
+    ) AS stale
+FROM compared AS c;
+
+-- name: doctor_skew
+-- What the trigger saw on live rows of the built list against what the training set says they saw: the features that
+-- are read by window (and those derived of them), and those that are summed up by day. Of rows that differ by window
+-- it is told how many have a row of their user, stored without its lock, in their windows: training takes it for seen
+-- when it arrived before them, and it may have been committed after they were decided.
+WITH live AS (
+    SELECT
+        t.user_id,
+        t.transaction_id,
+        t.occurred_at,
+        t.received_at,
+        t.feature_values
+    FROM public.transactions AS t
+    INNER JOIN scoring.models AS m ON t.model_version = m.version
+    WHERE m.feature_hash = %(feature_hash)s
+    ORDER BY t.scored_at DESC
+    LIMIT %(newest)s
+),
+
+compared AS (
+    SELECT
+        l.user_id,
+        l.transaction_id,
+        l.occurred_at,
+        l.received_at,
+        l.feature_values AS at_insert,
+        f.feature_values AS in_training,
+        f.user_id IS NOT NULL AS is_built
+    FROM live AS l
+    LEFT JOIN features.training_set AS f
+        ON l.user_id = f.user_id AND l.transaction_id = f.transaction_id
+),
+
+differing AS (
+    SELECT
+        c.user_id,
+        c.transaction_id,
+        c.occurred_at,
+        c.received_at,
+        d.name,
+        d.delay_days IS NOT NULL AS is_rolled
+    FROM compared AS c
+    CROSS JOIN LATERAL unnest(c.at_insert, c.in_training) WITH ORDINALITY AS v (at_insert, in_training, position)
+    INNER JOIN features.feature_definitions AS d ON v.position = d.position
+    WHERE
+        c.is_built
+        AND c.at_insert IS DISTINCT FROM c.in_training
+        AND v.at_insert IS DISTINCT FROM v.in_training
+),
+
+beside AS (
+    SELECT DISTINCT
+        d.user_id,
+        d.transaction_id
+    FROM differing AS d
+    INNER JOIN public.transactions AS u ON d.user_id = u.user_id
+    LEFT JOIN scoring.rescored_transactions AS r
+        ON u.user_id = r.user_id AND u.transaction_id = r.transaction_id
+    WHERE
+        NOT d.is_rolled
+        AND u.received_at < d.received_at
+        AND u.occurred_at <= d.occurred_at
+        AND u.occurred_at > d.occurred_at
+        - (SELECT max(w.window_hours) FROM features.feature_definitions AS w WHERE w.delay_days IS NULL)
+        * interval '1 hour'
+        -- what a row says when the lock did not come; one that was decided later says it elsewhere
+        AND coalesce(u.unscored_reason, r.unscored_reason) LIKE %(without_lock)s
+)
+
+SELECT
+    (SELECT count(*) FROM compared AS c WHERE c.is_built) AS rows_compared,
+    (SELECT count(*) FROM compared AS c WHERE NOT c.is_built) AS rows_not_built,
+    (SELECT count(*) FROM features.feature_definitions AS n WHERE n.delay_days IS NULL) AS windowed_features,
+    (SELECT count(*) FROM features.feature_definitions AS n WHERE n.delay_days IS NOT NULL) AS rolled_features,
+    count(*) FILTER (WHERE NOT d.is_rolled) AS windowed_values_differing,
+    count(DISTINCT d.user_id || '/' || d.transaction_id) FILTER (WHERE NOT d.is_rolled) AS windowed_rows_differing,
+    (SELECT count(*) FROM beside) AS rows_beside_unlocked,
+    count(*) FILTER (WHERE d.is_rolled) AS rolled_values_differing,
+    count(DISTINCT d.user_id || '/' || d.transaction_id) FILTER (WHERE d.is_rolled) AS rolled_rows_differing,
+    (array_agg(DISTINCT d.name))[:5] AS features_differing
+FROM differing AS d;
+
+-- name: doctor_totals
+-- Whether each user's running totals go on from row to row. Users with a row without totals are left out: their
+-- features are read row by row until the totals are reckoned anew. The first row may have any: older ones may have
+-- been deleted.
+WITH steps AS (
+    SELECT
+        t.user_id,
+        t.user_txns_before AS txns,
+        t.user_amount_before AS amount,
+        t.user_amount_squares_before AS squares,
+        lag(t.user_txns_before) OVER of_user AS txns_before,
+        lag(t.user_amount_before) OVER of_user AS amount_before,
+        lag(t.user_amount_squares_before) OVER of_user AS squares_before,
+        lag(t.amount) OVER of_user AS last_amount
+    FROM public.transactions AS t
+    WHERE t.user_id NOT IN (SELECT n.user_id FROM public.transactions AS n WHERE n.user_txns_before IS NULL)
+    WINDOW of_user AS (PARTITION BY t.user_id ORDER BY t.occurred_at, t.user_txns_before)
+)
+
+SELECT
+    count(*) AS rows_checked,
+    count(*) FILTER (WHERE s.is_broken) AS rows_broken,
+    count(DISTINCT s.user_id) FILTER (WHERE s.is_broken) AS users_broken,
+    (array_agg(DISTINCT s.user_id) FILTER (WHERE s.is_broken))[:5] AS broken_users,
+    (SELECT count(*) FROM public.transactions AS t WHERE t.user_txns_before IS NULL) AS rows_without_totals,
+    (
+        SELECT count(DISTINCT t.user_id) FROM public.transactions AS t WHERE t.user_txns_before IS NULL
+    ) AS users_without_totals
+FROM (
+    SELECT
+        p.user_id,
+        p.txns_before IS NOT NULL
+        AND (
+            p.txns IS DISTINCT FROM p.txns_before + 1
+            OR p.amount IS DISTINCT FROM p.amount_before + p.last_amount
+            OR p.squares IS DISTINCT FROM p.squares_before + p.last_amount * p.last_amount
+        ) AS is_broken
+    FROM steps AS p
+) AS s;
+
+-- name: doctor_unscored
+-- Live rows of the last hours without a decision, since a model was first deployed, and the newest reason.
+SELECT
+    count(*) AS live_rows,
+    count(*) FILTER (WHERE t.is_unscored) AS rows_unscored,
+    max(t.received_at) FILTER (WHERE t.is_unscored) AS newest_unscored_at,
+    (array_agg(t.unscored_reason ORDER BY t.received_at DESC) FILTER (WHERE t.is_unscored))[1] AS newest_reason
+FROM (
+    SELECT
+        r.received_at,
+        r.unscored_reason,
+        r.model_version IS NULL
+        AND r.received_at > (SELECT min(m.deployed_at) FROM scoring.models AS m) AS is_unscored
+    FROM public.transactions AS r
+    WHERE NOT r.is_history AND r.received_at > now() - make_interval(hours => %(hours)s)
+) AS t;
+
+-- name: drift
+SELECT d.name, d.row_count, d.psi, d.live_shares, d.reference_shares
+FROM features.monitoring_drift AS d
+WHERE d.model_version = %(version)s
+ORDER BY d.psi DESC;
+
+-- name: fill_doomed
+-- Oldest first: as a user's oldest rows go, the running totals of what stays remain right.
+INSERT INTO doomed (number, user_id, transaction_id)
+SELECT row_number() OVER (ORDER BY t.occurred_at, t.user_id, t.transaction_id), t.user_id, t.transaction_id
+FROM public.transactions AS t
+WHERE t.occurred_at < %(cut)s;
+
+-- name: finish_run
+UPDATE scoring.retention_runs
+SET finished_at = clock_timestamp()
+WHERE run_id = %(run_id)s;
+
+-- name: insert_run
+-- Before the first row goes: from now on the training set begins at complete_from.
+INSERT INTO scoring.retention_runs (cut, complete_from, transactions, labels, archives)
+VALUES (%(cut)s, %(complete_from)s, %(transactions)s, %(labels)s, %(archives)s)
+RETURNING run_id;
+
+-- name: let_through
+-- The share that counts now, and what it did in the last 30 days.
+SELECT
+    coalesce(
+        (SELECT s.share FROM scoring.let_through_shares AS s ORDER BY s.valid_from DESC LIMIT 1), 0
+    ) AS share,
+    count(*) FILTER (WHERE t.fraud_flag = 'FRAUD' OR t.is_let_through) AS alerts,
+    count(*) FILTER (WHERE t.is_let_through) AS let_through
+FROM public.transactions AS t
+WHERE t.received_at >= now() - interval '30 days' AND NOT t.is_history;
+
+-- name: lock_archive
+-- For the session, which is a direct one and ends with the run.
+SELECT pg_try_advisory_lock(7266, 1);
+
+-- name: lock_staged_users
+-- The locks of the users that are loaded: nobody inserts for them until the commit, so that what live rows saw and
+-- what the running totals say agree. In order, so that two loads wait for each other and do not deadlock.
+SELECT count(pg_advisory_xact_lock(7265, b.bucket)), clock_timestamp()
+FROM (
+    SELECT DISTINCT hashint8(s.user_id) & 4095 AS bucket
+    FROM history_stage AS s
+    ORDER BY 1
+) AS b;
+
+-- name: longest_window
+-- Hours that any feature of the built list looks back, delay included.
+SELECT max(coalesce(d.window_hours, 0) + 24 * coalesce(d.delay_days, 0))
+FROM features.feature_definitions AS d;
+
+-- name: merge_users
+INSERT INTO public.users AS u (user_id, home_location)
+SELECT s.user_id, s.home_location
+FROM users_stage AS s
+ON CONFLICT (user_id) DO UPDATE
+    SET home_location = excluded.home_location, updated_at = now()
+    WHERE u.home_location IS DISTINCT FROM excluded.home_location;
+
+-- name: outcome_days
+SELECT
+    o.event_day, o.model_version, o.is_mature, o.row_count, o.frauds, o.alerts, o.caught, o.precision, o.recall
+FROM features.monitoring_outcome_days AS o
+ORDER BY o.event_day, o.model_version;
+
+-- name: rescore_compare
+-- Some rows that the bulk form scored and the deployed function scores otherwise, in any bit.
+SELECT count(*)
+FROM ({bulk} LIMIT {rows}) AS b
+INNER JOIN features.training_set AS f ON b.user_id = f.user_id AND b.transaction_id = f.transaction_id
+WHERE {function}(f.feature_values) IS DISTINCT FROM b.fraud_probability;
+
+-- name: rescore_count_everything
+-- How many rows the span has, and how many of them have their features.
+SELECT
+    count(*),
+    count(f.user_id)
+FROM public.transactions AS t
+LEFT JOIN features.training_set AS f ON t.user_id = f.user_id AND t.transaction_id = f.transaction_id
+WHERE t.occurred_at >= %(start)s AND t.occurred_at < %(past)s;
+
+-- name: rescore_count_undecided
+-- How many rows of the span wait for a decision, and how many of them have their features.
+SELECT
+    count(*),
+    count(f.user_id)
+FROM public.transactions AS t
+LEFT JOIN features.training_set AS f ON t.user_id = f.user_id AND t.transaction_id = f.transaction_id
+WHERE
+    t.model_version IS NULL
+    AND (NOT t.is_history OR %(history)s)
+    AND t.occurred_at >= %(start)s
+    AND t.occurred_at < %(past)s;
+
+-- name: rescore_decide
+-- Puts the decisions on their rows and keeps what the rows said before. A row that was decided in the meantime is
+-- left alone: what was decided stays decided.
+WITH waiting AS (
+    SELECT
+        t.user_id,
+        t.transaction_id,
+        t.unscored_reason,
+        t.is_history,
+        s.fraud_probability
+    FROM rescored_now AS s
+    INNER JOIN public.transactions AS t ON s.user_id = t.user_id AND s.transaction_id = t.transaction_id
+    WHERE t.model_version IS NULL
+    FOR UPDATE OF t
+),
+
+decided AS (
+    UPDATE public.transactions AS t
+    SET
+        fraud_probability = w.fraud_probability,
+        fraud_flag = CASE
+            WHEN w.fraud_probability >= %(threshold)s::double precision THEN 'FRAUD'
+            ELSE 'LEGITIMATE'
+        END,
+        model_version = %(version)s,
+        scored_at = clock_timestamp(),
+        feature_values = f.feature_values,
+        unscored_reason = NULL
+    FROM waiting AS w
+    INNER JOIN features.training_set AS f ON w.user_id = f.user_id AND w.transaction_id = f.transaction_id
+    WHERE t.user_id = w.user_id AND t.transaction_id = w.transaction_id
+    RETURNING t.user_id, t.transaction_id, w.unscored_reason, t.fraud_flag
+),
+
+kept AS (
+    INSERT INTO scoring.rescored_transactions (user_id, transaction_id, unscored_reason, model_version)
+    SELECT
+        d.user_id,
+        d.transaction_id,
+        d.unscored_reason,
+        %(version)s
+    FROM decided AS d
+)
+
+SELECT
+    count(*),
+    count(*) FILTER (WHERE d.fraud_flag = 'FRAUD')
+FROM decided AS d;
+
+-- name: rescore_everything
+-- Every stored row of a span, whether or not it has a decision, and its features as of its own time.
+SELECT
+    r.user_id,
+    r.transaction_id,
+    r.occurred_at,
+    {score} AS fraud_probability
+FROM (
+    SELECT
+        f.user_id,
+        f.transaction_id,
+        f.occurred_at,
+        {features}
+    FROM features.training_set AS f
+    WHERE f.occurred_at >= {start} AND f.occurred_at < {past}
+    -- Keeps the sub-select whole, so that each feature is unpacked once. A bare 0 is of another type, and
+    -- then the planner takes it for a limit, which it does not run in parallel.
+    OFFSET '0'::bigint
+) AS r;
+
+-- name: rescore_into
+CREATE TABLE {table} AS
+SELECT
+    s.user_id,
+    s.transaction_id,
+    s.occurred_at,
+    s.fraud_probability,
+    CASE WHEN s.fraud_probability >= {threshold}::double precision THEN 'FRAUD' ELSE 'LEGITIMATE' END AS fraud_flag,
+    {version}::text AS model_version,
+    clock_timestamp() AS scored_at
+FROM (
+{scores}
+) AS s;
+
+-- name: rescore_into_count
+SELECT
+    count(*),
+    count(*) FILTER (WHERE b.fraud_flag = 'FRAUD')
+FROM {table} AS b;
+
+-- name: rescore_stage
+CREATE TEMP TABLE rescored_now ON COMMIT DROP AS
+{scores};
+
+-- name: rescore_undecided
+-- Live rows (and if asked, loaded history) that have no decision, and their features as of their own time.
+SELECT
+    r.user_id,
+    r.transaction_id,
+    r.occurred_at,
+    {score} AS fraud_probability
+FROM (
+    SELECT
+        f.user_id,
+        f.transaction_id,
+        f.occurred_at,
+        {features}
+    FROM features.training_set AS f
+    INNER JOIN public.transactions AS t ON f.user_id = t.user_id AND f.transaction_id = t.transaction_id
+    WHERE
+        t.model_version IS NULL
+        AND (NOT t.is_history OR {history})
+        AND f.occurred_at >= {start}
+        AND f.occurred_at < {past}
+    -- Keeps the sub-select whole, so that each feature is unpacked once. A bare 0 is of another type, and
+    -- then the planner takes it for a limit, which it does not run in parallel.
+    OFFSET '0'::bigint
+) AS r;
+
+-- name: score_days
+SELECT
+    d.event_day, d.model_version, d.row_count, d.alerts, d.alert_rate, d.let_through, d.unscored,
+    d.second_opinions, d.second_opinion_errors, d.score_quantiles
+FROM features.monitoring_score_days AS d
+ORDER BY d.event_day, d.model_version;
+
+-- name: select_labels
+SELECT l.user_id, l.transaction_id, l.label_id, l.is_fraud, l.labelled_at, l.source
+FROM public.fraud_labels AS l
+INNER JOIN doomed AS d ON l.user_id = d.user_id AND l.transaction_id = d.transaction_id
+ORDER BY d.number, l.label_id;
+
+-- name: select_transactions
+SELECT
+    t.user_id, t.transaction_id, t.occurred_at, t.received_at, t.is_history, t.amount::text, t.merchant_id,
+    t.location, t.idempotency_key, t.fraud_flag, t.fraud_probability, t.model_version, t.scored_at,
+    t.feature_values, t.unscored_reason
+FROM public.transactions AS t
+INNER JOIN doomed AS d ON t.user_id = d.user_id AND t.transaction_id = d.transaction_id
+ORDER BY d.number;
+
+-- name: set_let_through
+INSERT INTO scoring.let_through_shares (share)
+VALUES (%(share)s);
+
+-- name: store_history
+-- The staged rows in order of time, with running totals where they go on from the user's last row (or are the user's
+-- first). Where they lie between rows that are stored already, they get none: settle_totals reckons those anew.
+WITH staged_users AS (
+    SELECT
+        s.user_id,
+        min(s.occurred_at) AS first_at
+    FROM history_stage AS s
+    GROUP BY s.user_id
+),
+
+starts AS (
+    SELECT
+        u.user_id,
+        last_row.user_id IS NULL OR last_row.occurred_at <= u.first_at AS goes_on,
+        CASE WHEN last_row.user_id IS NULL THEN 0 ELSE last_row.user_txns_before + 1 END AS txns,
+        CASE WHEN last_row.user_id IS NULL THEN 0 ELSE last_row.user_amount_before + last_row.amount END AS amount,
+        CASE
+            WHEN last_row.user_id IS NULL THEN 0
+            ELSE last_row.user_amount_squares_before + last_row.amount * last_row.amount
+        END AS squares
+    FROM staged_users AS u
+    LEFT JOIN LATERAL (
+        SELECT t.*
+        FROM public.transactions AS t
+        WHERE t.user_id = u.user_id
+        ORDER BY t.occurred_at DESC, t.user_txns_before DESC
+        LIMIT 1
+    ) AS last_row ON true
+),
+
+totalled AS (
+    SELECT
+        s.*,
+        count(*) OVER before AS txns,
+        coalesce(sum(s.amount) OVER before, 0) AS amount_before,
+        coalesce(sum(s.amount * s.amount) OVER before, 0) AS squares_before
+    FROM history_stage AS s
+    WINDOW before AS (
+        PARTITION BY s.user_id
+        ORDER BY s.occurred_at, s.transaction_id
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    )
+)
+
+INSERT INTO public.transactions (
+    user_id, transaction_id, occurred_at, received_at, is_history, amount, merchant_id, location,
+    user_txns_before, user_amount_before, user_amount_squares_before
+)
+SELECT
+    n.user_id,
+    n.transaction_id,
+    n.occurred_at,
+    %(received_at)s,
+    true,
+    n.amount,
+    n.merchant_id,
+    n.location,
+    CASE WHEN s.goes_on THEN s.txns + n.txns END,
+    CASE WHEN s.goes_on THEN s.amount + n.amount_before END,
+    CASE WHEN s.goes_on THEN s.squares + n.squares_before END
+FROM totalled AS n
+INNER JOIN starts AS s ON n.user_id = s.user_id
+ORDER BY n.occurred_at, n.transaction_id;
+
+-- name: table_exists
+SELECT to_regclass(%(name)s) IS NOT NULL;
+
+-- name: training_tables
+-- Every list's training table that is built here.
+SELECT c.relname
+FROM pg_catalog.pg_class AS c
+WHERE c.relnamespace = to_regnamespace('features') AND c.relname LIKE 'training\_features\_%' AND c.relkind = 'r'
+ORDER BY c.relname;
+
+-- name: vacuum_transactions
+VACUUM (ANALYZE) public.transactions, public.fraud_labels;

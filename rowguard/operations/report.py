@@ -1,0 +1,58 @@
+"""The monitoring report: one static page, its plots inside, nothing loaded from anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from sql_scoring.registry import ModelRecord
+
+TEMPLATE = "report.html.j2"
+SHOWN_MODELS = 12
+
+Row = dict[str, Any]
+
+
+def write_report(
+    path: Path, models: Sequence[ModelRecord], measures: Sequence[Row], tables: dict[str, list[Row]]
+) -> None:
+    """Write the page to `path`.
+
+    Args:
+        measures: rows of monitoring_alarms.
+        tables: rows of the other monitoring views by name.
+    """
+    from rowguard.operations import plots  # matplotlib takes most of a second, and only this draws
+
+    champion = next((model for model in models if model.state == "champion"), None)
+    page = (
+        Environment(
+            loader=FileSystemLoader(Path(__file__).parent),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        .get_template(TEMPLATE)
+        .render(
+            made_at=datetime.now(UTC),
+            champion=champion,
+            challenger=next((model for model in models if model.state == "challenger"), None),
+            models=models[:SHOWN_MODELS],
+            measures=measures,
+            alarms=[row for row in measures if row["is_alarm"]],
+            challenger_days=tables["challenger_days"],
+            plots={
+                "Volume and alerts": plots.volume(tables["score_days"], champion),
+                "Scores": plots.scores(tables["score_days"], tables["drift"], champion),
+                "Outcomes": plots.outcomes(tables["outcome_days"], champion),
+                "Drift against training": plots.drift(tables["distribution_days"]),
+            },
+        )
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page)

@@ -1,1 +1,0 @@
-SELECT scoring.set_policy()

@@ -1,3 +1,0 @@
-UPDATE scoring.models
-SET state = 'refused', state_reason = %(reason)s
-WHERE version = %(version)s AND state = 'candidate'

@@ -1,2 +1,0 @@
-CREATE TEMP TABLE rescored_now ON COMMIT DROP AS
-{scores}

@@ -1,2 +1,0 @@
-INSERT INTO scoring.let_through_shares (share)
-VALUES (%(share)s)

@@ -1,5 +1,0 @@
-"""Old transactions leave the database: archived to Parquet, then deleted in small steps, their labels with them."""
-
-from rowguard.retention._retain import Retention, least_days, retain
-
-__all__ = ["Retention", "least_days", "retain"]

@@ -1,1 +1,0 @@
-DELETE FROM {table} WHERE occurred_at < %(cut)s

@@ -1,3 +1,0 @@
-UPDATE scoring.retention_runs
-SET finished_at = clock_timestamp()
-WHERE run_id = %(run_id)s

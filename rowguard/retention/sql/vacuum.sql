@@ -1,1 +1,0 @@
-VACUUM (ANALYZE) public.transactions, public.fraud_labels

@@ -1,0 +1,85 @@
+"""A version's function tried in the database before anybody decides with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from statistics import median
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+from psycopg import sql
+from sklearn.ensemble import RandomForestClassifier
+
+from rowguard.database import connect
+from rowguard.errors import RegistryError
+from rowguard.queries import load_queries
+from sql_scoring import registry
+from sql_scoring.engine import boundary_rows
+
+QUERIES = load_queries("sql_scoring")
+TIMED_CALLS = 100
+
+
+@contextmanager
+def trial_function(connection: psycopg.Connection, record: registry.ModelRecord) -> Iterator[None]:
+    """The function is there inside the block, and nothing of it is ever committed."""
+    with connection.transaction(force_rollback=True):
+        if not registry.function_exists(connection, record.function_name):
+            if record.sql_text is None:
+                raise RegistryError(f"the registry holds no function text for {record.version}")
+            connection.execute(record.sql_text.encode())
+        yield
+
+
+def parity_rows(
+    url: str, record: registry.ModelRecord, forest: RandomForestClassifier, count: int, seed: int = 0
+) -> NDArray[np.float64]:
+    """Rows to compare on, shape (about count, features): the model's own training rows, rows on and around its
+    thresholds, training rows with values knocked out, and one where everything is missing."""
+    sampled = _training_rows(url, record, count // 2)
+    around = boundary_rows(forest, count // 4, seed=seed)
+    width = len(record.feature_names)
+    random = np.random.default_rng(seed)
+    holed = sampled[: count // 4].copy()
+    holed[random.random(holed.shape) < 0.3] = np.nan
+    return np.concatenate([sampled, around, holed, np.full((1, width), np.nan)])
+
+
+def measure_latency(
+    connection: psycopg.Connection, function_name: str, rows: NDArray[np.float64]
+) -> dict[str, float]:
+    """Milliseconds of the first call, and the median of later ones, round trip included."""
+    name = sql.SQL(".").join(sql.Identifier(part) for part in function_name.split("."))
+    call = sql.SQL("SELECT {}(%s::real[])").format(name)
+    values = [
+        [None if value != value else float(value) for value in row]
+        for row in rows[: TIMED_CALLS + 1].astype(np.float32)
+    ]
+    taken = []
+    for row in values:
+        started = time.perf_counter()
+        connection.execute(call, [row]).fetchone()
+        taken.append((time.perf_counter() - started) * 1000)
+    return {"first_call_ms": round(taken[0], 3), "call_ms": round(median(taken[1:] or taken), 3)}
+
+
+def _training_rows(url: str, record: registry.ModelRecord, limit: int) -> NDArray[np.float64]:
+    """Rows of the model's training window, shape (at most limit, features); none when another list is built."""
+    width = len(record.feature_names)
+    with connect(url) as connection, connection.cursor(binary=True) as cursor:
+        cursor.execute(
+            QUERIES["sample_rows"],
+            {
+                "start": record.train_from,
+                "until": record.train_to,
+                "below": 2**31 * min(1.0, 1.2 * limit / max(record.row_count, 1)),
+                "most": limit,
+            },
+        )
+        rows = [values for (values,) in cursor if len(values) == width]
+    return np.array(
+        [[np.nan if value is None else value for value in row] for row in rows], np.float64
+    ).reshape(len(rows), width)

@@ -1,0 +1,117 @@
+"""Interval bitmasks: for every feature and every rank of its value, the leaves that are still possible.
+
+A leaf is reached exactly when every feature lies in the leaf's interval of it, so the AND over the features
+of their masks leaves exactly one leaf per tree. ``width_bucket`` gives the rank: the number of cuts below
+the value; a missing value is one more rank. All masks of a feature stand in one bit string, each padded to
+whole bytes, so that taking one is an aligned ``substring``, a memory copy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sql_scoring.engine._cuts import next_float
+from sql_scoring.engine._slots import Placement, SlotFormat, place
+from sql_scoring.engine._trees import Interval, Leaf
+
+
+@dataclass(frozen=True)
+class FeatureMasks:
+    """One feature's masks in a group.
+
+    ``thresholds``: ascending float64, ``width_bucket`` counts those ``<=`` the value; NaN stands last, so
+    that NaN is the last rank. ``rows``: for each block uint8 of shape (the block's ranks, its mask bytes).
+    ``starts``: int64 of shape (blocks, ranks), the first bit (from 1) of a rank's row among the block's.
+    """
+
+    feature: int
+    thresholds: list[float]
+    rows: list[npt.NDArray[np.uint8]]
+    starts: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Trees that share thresholds. ``widths``: mask bits of each block. ``values``: float64 of shape (mask bits,)."""
+
+    slot_format: SlotFormat
+    unroll: int
+    widths: list[int]
+    values: npt.NDArray[np.float64]
+    features: list[FeatureMasks]
+
+    @property
+    def width(self) -> int:
+        """Bits in one mask."""
+        return sum(self.widths)
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of trees, whose masks stand side by side."""
+        return len(self.widths)
+
+
+def cuts_by_feature(trees: list[list[Leaf]]) -> dict[int, list[float]]:
+    """The distinct finite cuts of each feature that is compared at all, ascending."""
+    found: dict[int, set[float]] = {}
+    for tree in trees:
+        for leaf in tree:
+            for feature, interval in leaf.box.items():
+                cuts = found.setdefault(feature, set())
+                cuts.update(c for c in (interval.low, interval.high) if c is not None and abs(c) != np.inf)
+    return {feature: sorted(found[feature]) for feature in sorted(found)}
+
+
+def build_group(
+    blocks: list[list[list[Leaf]]], slot_format: SlotFormat, unroll: int, *, zero_is_nothing: bool
+) -> Group:
+    """The masks of a group, from the leaves of the trees of its blocks."""
+    placements = [place(trees, slot_format, zero_is_nothing=zero_is_nothing) for trees in blocks]
+    slots = [placement.slots for placement in placements]
+    slots[-1] += -sum(slots) % unroll  # the loop over the slots takes whole turns
+    widths = [count * slot_format.stride for count in slots]
+    values = [one.padded_values(count) for one, count in zip(placements, slots, strict=True)]
+    per_block = [cuts_by_feature(trees) for trees in blocks]
+    tables = []
+    for feature, cuts in cuts_by_feature([tree for trees in blocks for tree in trees]).items():
+        rows, starts = [], []
+        for trees, placement, block_cuts, width in zip(blocks, placements, per_block, widths, strict=True):
+            own = block_cuts.get(feature, [])
+            rows.append(np.packbits(_feature_rows(trees, placement, feature, own, width), axis=1))
+            local = [*np.searchsorted(own, [-np.inf, *cuts], side="right").tolist(), len(own) + 1]
+            starts.append([rank * width + 1 for rank in local])
+        thresholds = [*map(next_float, cuts), float("nan")]
+        tables.append(FeatureMasks(feature, thresholds, rows, np.array(starts, dtype=np.int64)))
+    return Group(slot_format, unroll, widths, np.concatenate(values), tables)
+
+
+def _feature_rows(
+    trees: list[list[Leaf]], placement: Placement, feature: int, cuts: list[float], width: int
+) -> npt.NDArray[np.uint8]:
+    """One byte per bit, of shape (ranks, width): which leaves a value of that rank leaves possible."""
+    rank = {cut: number for number, cut in enumerate(cuts)}
+    missing_row = len(cuts) + 1
+    free = np.zeros(width, dtype=np.uint8)
+    free[placement.bits[placement.bits >= 0]] = 1
+    rows = np.repeat(free[np.newaxis, :], missing_row + 1, axis=0)
+    flat = (leaf for tree in trees for leaf in tree)
+    for leaf, bit in zip(flat, placement.bits.tolist(), strict=True):
+        interval = leaf.box.get(feature)
+        if interval is None or bit < 0:
+            continue
+        first, last = _ranks(interval, rank)
+        rows[:first, bit] = 0
+        rows[last + 1 : missing_row, bit] = 0
+        rows[missing_row, bit] = interval.missing
+    return rows
+
+
+def _ranks(interval: Interval, rank: dict[float, int]) -> tuple[int, int]:
+    """First and last rank of the present values inside; first > last when there are none."""
+    top = len(rank)
+    first = 0 if interval.low is None or interval.low == -np.inf else rank.get(interval.low, top) + 1
+    last = top if interval.high is None else rank.get(interval.high, top)
+    return min(first, top + 1), last

@@ -1,0 +1,174 @@
+"""How one set bit among many becomes a leaf's value in few steps.
+
+The leaves of a tree are bits of one or more *slots*, short runs of the mask that fit one or two integers. At
+run time a slot is read as an integer, which is zero or one power of two; a slot of two integers is the first
+less the second, of which one is zero. Modulo a prime of which 2 is a primitive root the powers of two are all
+different, and so are they and their negatives as PostgreSQL takes a remainder (it keeps the sign). So
+``slot mod prime`` is a perfect hash of the leaf, and the value stands at ``slot's first bit + hash`` in one array:
+no search for the bit, no table of positions.
+
+A tree that fits one slot leaves the most frequent value without bits: when no other leaf is set it must be a
+leaf of that value, which stands at hash 0. In a tree of several slots hash 0 adds nothing, so leaves of value
+zero need no bit there: in forests that hunt for something rare many are.
+
+Leaves that many rows reach get the hashes next to zero. Their values stand side by side, so what most calls read of
+the values of a tree is one or two lines of the processor's cache.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from sql_scoring.engine._trees import Leaf
+
+# Added to any number, minus zero leaves its bits alone; plus zero would turn a minus zero around.
+NOTHING = -0.0
+
+
+@dataclass(frozen=True)
+class SlotFormat:
+    """``parts`` integers of ``read`` bits each, of which the lowest ``used`` may be set.
+
+    Slots stand ``stride`` bits apart.
+    """
+
+    used: int
+    read: int
+    stride: int
+    prime: int
+    parts: int = 1
+
+    @property
+    def integer_type(self) -> str:
+        """The SQL integer that holds a part without meeting its sign."""
+        return "integer" if self.read < 32 else "bigint"
+
+    @property
+    def capacity(self) -> int:
+        """Leaves with a bit in one slot."""
+        return self.used * self.parts
+
+    @property
+    def lowest(self) -> int:
+        """The smallest hash."""
+        return 0 if self.parts == 1 else 1 - self.prime
+
+    def place(self, number: int) -> tuple[int, int]:
+        """Bit (from the slot's first) and hash of the slot's leaf ``number``; hashes grow away from zero."""
+        return _places(self.used, self.read, self.prime, self.parts)[number]
+
+    def slots_for(self, tree: TreeBits) -> int:
+        """How many slots a tree takes."""
+        return 1 if tree.in_one_slot <= self.capacity else -(-tree.in_several // self.capacity)
+
+
+@cache
+def _places(used: int, read: int, prime: int, parts: int) -> list[tuple[int, int]]:
+    places = []
+    for part in range(parts):
+        for power in range(used):
+            hashed = pow(2, power, prime)
+            places.append((part * read + read - 1 - power, -hashed if part else hashed))
+    return sorted(places, key=lambda place: abs(place[1]))
+
+
+@dataclass(frozen=True)
+class TreeBits:
+    """How many leaves of a tree need a bit when it has one slot, and when it has several."""
+
+    in_one_slot: int
+    in_several: int
+    common_value: float
+
+    @classmethod
+    def of(cls, tree: list[Leaf], *, zero_is_nothing: bool) -> TreeBits:
+        """Count a tree. ``zero_is_nothing``: the sum starts from plus zero, which adding zero leaves as it is."""
+        counts = Counter(leaf.value for leaf in tree)
+        # Ties go to the last leaf, so that the same tree is always written the same.
+        common = max(reversed([leaf.value for leaf in tree]), key=counts.__getitem__)
+        zeros = counts[0.0] if zero_is_nothing else 0
+        return cls(len(tree) - counts[common], len(tree) - zeros, common)
+
+
+def _formats() -> tuple[SlotFormat, ...]:
+    primes_with_root_two = (5, 11, 13, 19, 29, 37, 53, 59, 61, 67)
+    best: list[SlotFormat] = []
+    for parts in (1, 2):
+        found = []
+        for prime in primes_with_root_two:
+            hashes = prime if parts == 1 else 2 * prime - 1
+            for read in range(8, 65, 8):
+                used = min(prime - 1, read if read < 64 else 63)
+                stride = max(parts * read, -(-hashes // 8) * 8)
+                found.append(SlotFormat(used, read, stride, prime, parts))
+        most = 0
+        for slot_format in sorted(found, key=lambda one: (one.stride, -one.used, one.prime, one.read)):
+            if slot_format.used > most:
+                best.append(slot_format)
+                most = slot_format.used
+    return tuple(best)
+
+
+FORMATS = _formats()
+
+
+def choose_format(trees: list[TreeBits], cost: Callable[[SlotFormat, int], float]) -> SlotFormat:
+    """The format with the lowest ``cost`` (of a format and a number of slots) for trees of these sizes."""
+    return min(FORMATS, key=lambda slot_format: cost(slot_format, sum(map(slot_format.slots_for, trees))))
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where the leaves of a run of trees stand.
+
+    ``bits``: for every leaf in turn its bit's index in the mask, or -1 for a leaf without a bit.
+    ``values``: float64 of shape (slots * stride,), the array that the hash points into, which starts with the
+    smallest hash of the first slot.
+    """
+
+    slot_format: SlotFormat
+    slots: int
+    bits: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float64]
+
+    def padded_values(self, slots: int) -> npt.NDArray[np.float64]:
+        """``values`` of so many slots; those past the trees add nothing."""
+        stride = self.slot_format.stride
+        padded = np.zeros(slots * stride, dtype=np.float64)
+        padded[self.slots * stride - self.slot_format.lowest :: stride] = NOTHING
+        padded[: len(self.values)] = self.values
+        return padded
+
+
+def place(trees: list[list[Leaf]], slot_format: SlotFormat, *, zero_is_nothing: bool) -> Placement:
+    """Give every leaf of ``trees`` its bit and its place among the values; see ``TreeBits.of``."""
+    stride, capacity = slot_format.stride, slot_format.capacity
+    needs = [TreeBits.of(tree, zero_is_nothing=zero_is_nothing) for tree in trees]
+    slots = sum(map(slot_format.slots_for, needs))
+    values = np.zeros(slots * stride, dtype=np.float64)
+    bits: list[int] = []
+    first = 0
+    for tree, need in zip(trees, needs, strict=True):
+        count = slot_format.slots_for(need)
+        without_bit: float | None
+        if count == 1 and need.in_one_slot <= capacity:
+            without_bit = at_zero = need.common_value
+        else:
+            without_bit, at_zero = 0.0 if zero_is_nothing else None, NOTHING
+        values[[(first + number) * stride - slot_format.lowest for number in range(count)]] = at_zero
+        where = np.full(len(tree), -1)
+        with_bit = [number for number, leaf in enumerate(tree) if leaf.value != without_bit]
+        for number, index in enumerate(sorted(with_bit, key=lambda index: -tree[index].share)):
+            bit, hashed = slot_format.place(number % capacity)
+            slot = first + number // capacity
+            where[index] = slot * stride + bit
+            values[slot * stride - slot_format.lowest + hashed] = tree[index].value
+        bits += where.tolist()
+        first += count
+    return Placement(slot_format, slots, np.array(bits, dtype=np.int64), values)

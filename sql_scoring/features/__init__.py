@@ -1,0 +1,1 @@
+"""The feature project: building it with dbt, and the running totals it reads."""

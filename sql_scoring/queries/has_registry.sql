@@ -1,1 +1,0 @@
-SELECT to_regclass('scoring.model_revisions') IS NOT NULL

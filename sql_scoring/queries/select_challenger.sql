@@ -1,3 +1,0 @@
-SELECT m.version
-FROM scoring.models AS m
-WHERE m.state = 'challenger'

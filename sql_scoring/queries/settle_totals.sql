@@ -1,1 +1,0 @@
-SELECT scoring.settle_totals(%(user_ids)s::bigint[])

@@ -1,3 +1,0 @@
-UPDATE scoring.model_revisions
-SET files = %(files)s
-WHERE revision = %(revision)s

@@ -1,0 +1,112 @@
+"""Inserts under way together when the server stops, the connection goes, or the table is locked."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psycopg
+
+from tests.db.api.conftest import STOP_S, Api, problem, serving
+from tests.fix_database import Workspace
+from tests.waiting import wait_until
+
+CALLERS = 12
+# Nobody is given up for because the machine is busy, and nobody waits for a connection.
+PATIENT = {"api_request_timeout_s": "100", "api_pool_size": "20"}
+
+
+@contextmanager
+def under_way(
+    api: Api, workspace: Workspace
+) -> Iterator[tuple[list[Future[httpx.Response]], psycopg.Connection]]:
+    """So many callers with a key each, who all wait for a table that the connection has locked."""
+    with ThreadPoolExecutor(CALLERS) as threads, workspace.connect() as holder, holder.transaction():
+        holder.execute("LOCK TABLE transactions IN EXCLUSIVE MODE")
+        yield [threads.submit(send, api, number) for number in range(CALLERS)], holder
+
+
+def send(api: Api, number: int) -> httpx.Response:
+    """Tries again when it was turned away: whoever asks whether all are there takes a place for a moment."""
+    key = {"Idempotency-Key": f"key {number}"}
+    while True:
+        answer = api.client.post("/transactions", json={"user_id": number % 5, "amount": number}, headers=key)
+        if "server is busy" not in answer.text:
+            return answer
+
+
+def wait_for_statements(holder: psycopg.Connection, least: int) -> None:
+    """Until so many inserts wait for the table."""
+    query = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'transactions'::regclass"
+
+    def are_waiting() -> bool:
+        row = holder.execute(query).fetchone()
+        return row is not None and row[0] >= least
+
+    wait_until(are_waiting, f"{least} inserts wait")
+
+
+def wait_for_arrivals(api: Api) -> None:
+    """Until the server has the requests of all callers: it turns away what is one more than its bound allows."""
+    wait_until(lambda: api.client.get("/").status_code == 503, f"{CALLERS} requests are under way")
+
+
+def stored(workspace: Workspace) -> dict[str, int]:
+    with workspace.connect() as connection:
+        rows = connection.execute("SELECT idempotency_key, transaction_id FROM transactions").fetchall()
+    assert len(rows) == len(dict(rows))
+    return dict(rows)
+
+
+def test_what_is_under_way_at_the_end_is_stored_and_answered(migrated: Workspace, tmp_path: Path) -> None:
+    with serving(migrated.url, tmp_path, api_max_requests=str(CALLERS), **PATIENT) as api:
+        with under_way(api, migrated) as (waiting, holder):
+            wait_for_arrivals(api)
+            wait_for_statements(holder, 2)
+            api.process.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+            assert api.process.poll() is None
+        answers = [one.result() for one in waiting]
+        assert {answer.status_code for answer in answers} == {201}
+        assert api.process.wait(STOP_S) in (0, -15)
+        assert stored(migrated) == {
+            f"key {number}": answer.json()["transaction_id"] for number, answer in enumerate(answers)
+        }
+
+
+def test_a_lost_connection_is_503_for_all_of_its_callers_and_their_keys_find_the_rest(
+    migrated: Workspace, tmp_path: Path
+) -> None:
+    with serving(migrated.url, tmp_path, **PATIENT) as api:
+        with under_way(api, migrated) as (waiting, holder):
+            wait_for_statements(holder, 2)
+            holder.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks"
+                " WHERE NOT granted AND relation = 'transactions'::regclass"
+            )
+        answers = [one.result() for one in waiting]
+        lost = [answer for answer in answers if answer.status_code != 201]
+        assert lost and all("try again" in str(problem(answer, 503)["detail"]) for answer in lost)
+        again = [send(api, number) for number in range(CALLERS)]
+        assert {answer.status_code for answer in again} <= {200, 201}
+        for before, after in zip(answers, again, strict=True):
+            assert before.status_code == 503 or before.json() == after.json()
+        assert stored(migrated) == {
+            f"key {number}": answer.json()["transaction_id"] for number, answer in enumerate(again)
+        }
+
+
+def test_a_statement_that_gets_nowhere_is_given_up_for_one_by_one(
+    migrated: Workspace, tmp_path: Path
+) -> None:
+    with serving(migrated.url, tmp_path, **PATIENT) as api:
+        with under_way(api, migrated) as (waiting, holder):
+            wait_for_statements(holder, 2)
+            wait_for_statements(holder, 5)  # more than may be under way together
+        assert {one.result().status_code for one in waiting} == {201}
+        assert len(stored(migrated)) == CALLERS

@@ -1,0 +1,349 @@
+"""Bounds: rate, body, time, requests under way; addresses, hosts; shutdown and logs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+
+from rowguard.settings import CHECKOUT
+from tests.db.api.conftest import START_S, STOP_S, Api, problem, serve_command, serve_environment, serving
+from tests.db.api.tokens import SECRET, bearer, rsa_key, token
+from tests.fix_database import Workspace, _database
+from tests.ports import free_port
+from tests.waiting import wait_for_sessions, wait_until
+
+RAW = {"user_id": 42, "amount": 4.5}
+
+
+def log_lines(api: Api) -> list[dict[str, object]]:
+    return [json.loads(line) for line in api.log.read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def bounded_url(server_url: str, migrated_template: Workspace) -> Iterator[str]:
+    """A database of this file's own: what is inserted here must not be found in a template."""
+    with _database(server_url, migrated_template.url) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def bounded(bounded_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """Small bounds, so that they are met."""
+    folder = tmp_path_factory.mktemp("bounded")
+    with serving(
+        bounded_url,
+        folder,
+        jwt_secret=SECRET,
+        api_rate_limit="5/second",
+        api_max_body_bytes="2000",
+        api_request_timeout_s="3",
+        api_max_requests="3",
+    ) as api:
+        yield api
+
+
+def test_a_client_beyond_its_rate_waits_and_others_do_not(bounded: Api) -> None:
+    first, second = bearer(token("write", sub="first")), bearer(token("write", sub="second"))
+    answers: list[httpx.Response] = []
+
+    def is_limited() -> bool:
+        answers.append(bounded.client.get("/model", headers=first))
+        return answers[-1].status_code == 429
+
+    # A busy machine may need several windows of a second before five requests fit into one.
+    wait_until(is_limited, "more than five requests within a second")
+    assert {answer.status_code for answer in answers[:-1]} == {403} and len(answers) > 5
+    problem(answers[-1], 429)
+    assert int(answers[-1].headers["retry-after"]) >= 1
+    assert bounded.client.get("/model", headers=second).status_code == 403
+    wait_until(lambda: not is_limited(), "the next second")
+    assert answers[-1].status_code == 403
+
+
+def test_guessing_tokens_is_slowed_down(bounded: Api) -> None:
+    statuses: list[int] = []
+
+    def guess(_: int) -> None:
+        statuses.append(bounded.client.get("/model", headers=bearer("x")).status_code)
+
+    def is_slowed_down() -> bool:
+        with ThreadPoolExecutor(3) as threads:
+            list(threads.map(guess, range(60)))
+        return {401, 429} <= set(statuses)
+
+    wait_until(is_slowed_down, "more than twenty guesses within a second")
+    assert set(statuses) <= {401, 429, 503}  # three requests at a time are many for this server
+    assert bounded.client.get("/model", headers=bearer(token("write", sub="honest"))).status_code == 403
+
+
+@pytest.mark.parametrize("is_declared", [True, False])
+def test_large_bodies_are_refused(bounded: Api, is_declared: bool) -> None:
+    text = json.dumps(RAW | {"location": "x" * 3_000}).encode()
+    content = text if is_declared else iter([text[:1_000], text[1_000:]])
+    headers = bearer(token("write", sub=f"large {is_declared}")) | {"content-type": "application/json"}
+    answer = bounded.client.post("/transactions", content=content, headers=headers)
+    assert "2,000 bytes" in str(problem(answer, 413)["detail"])
+
+
+def test_a_body_that_does_not_arrive_is_given_up(bounded: Api) -> None:
+    port = bounded.client.base_url.port
+    with socket.create_connection(("127.0.0.1", port or 0), timeout=120) as client:
+        client.sendall(
+            b"POST /transactions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+            b"authorization: bearer "
+            + token("write", sub="slow").encode()
+            + b"\r\ncontent-length: 50\r\n\r\n{"
+        )
+        assert client.recv(65_536).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_request_that_takes_too_long_is_given_up_and_too_many_are_turned_away(
+    bounded: Api, bounded_url: str
+) -> None:
+    def insert(number: int) -> httpx.Response:
+        headers = bearer(token("write", sub=f"waiting {number}"))
+        return bounded.client.post("/transactions", json={"user_id": 4_711, "amount": 1}, headers=headers)
+
+    with psycopg.connect(bounded_url, autocommit=True) as holder, ThreadPoolExecutor(8) as threads:
+        with holder.transaction():
+            holder.execute("SELECT pg_advisory_xact_lock(7265, hashint8(4711) & 4095)")
+            waiting = list(threads.map(insert, range(8)))
+        details = [str(problem(answer, 503)["detail"]) for answer in waiting]
+        assert all(int(answer.headers["retry-after"]) >= 1 for answer in waiting)
+        assert sum("busy" in detail for detail in details) == 5, details
+        assert sum("within 3 s" in detail for detail in details) == 3, details
+        assert bounded.client.get("/livez").status_code == 200
+        numbers = count(99)
+        wait_until(lambda: insert(next(numbers)).status_code == 201, "those that were given up for are gone")
+    assert any(line["message"] == "busy" for line in log_lines(bounded))
+
+
+def test_request_ids_are_given_or_kept(bounded: Api) -> None:
+    given = bounded.client.get("/livez", headers={"X-Request-Id": "order-991"}).headers["x-request-id"]
+    assert given == "order-991"
+    for bad in ("a b", "x" * 65, '"', ""):
+        made = bounded.client.get("/livez", headers={"X-Request-Id": bad}).headers["x-request-id"]
+        assert re.fullmatch(r"[0-9a-f]{32}", made)
+
+
+def test_logs_are_documents_without_personal_data(migrated: Workspace, tmp_path: Path) -> None:
+    with serving(migrated.url, tmp_path, jwt_secret=SECRET) as api:
+        value = token("write", sub="caller@example.com")
+        body = {"user_id": 424_242_424, "amount": 31_337.25, "location": "Elsewhere"}
+        headers = bearer(value) | {"Idempotency-Key": "key-of-hers", "X-Request-Id": "one"}
+        assert api.client.post("/transactions?q=secretquery", json=body, headers=headers).status_code == 201
+        api.client.post("/transactions", json=body | {"amount": "oops-value"}, headers=headers)
+        api.client.get("/424242424", headers=headers)
+        statuses = (201, 422, 404)
+        wait_until(
+            lambda: all(f'"status": {status}' in api.log.read_text() for status in statuses),
+            "every request is in the log",
+        )
+        lines = log_lines(api)
+        text = api.log.read_text()
+    (line,) = [one for one in lines if one.get("status") == 201]
+    assert line["request_id"] == "one" and line["route"] == "/transactions" and line["method"] == "POST"
+    assert re.fullmatch(r"[0-9a-f]{12}", str(line["client"])) and float(str(line["ms"])) > 0
+    assert [one["route"] for one in lines if one.get("status") == 404] == ["unknown"]
+    for private in ("424242424", "31337", "Elsewhere", "key-of-hers", "caller", "secretquery", "oops", value, SECRET,
+                    "127.0.0.1"):  # fmt: skip
+        assert private not in text, private
+
+
+def test_a_request_under_way_is_answered_before_the_end(scored: Workspace, tmp_path: Path) -> None:
+    with (
+        serving(scored.url, tmp_path) as api,
+        scored.connect() as holder,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        with holder.transaction(force_rollback=True):
+            holder.execute("SELECT pg_advisory_xact_lock(7265, hashint8(815) & 4095)")
+            waiting = thread.submit(api.client.post, "/labels", json={
+                "user_id": 815, "transaction_id": 1, "is_fraud": True})  # fmt: skip
+            assert waiting.result().status_code == 404
+            waiting = thread.submit(api.client.post, "/transactions", json={"user_id": 815, "amount": -0.0})
+            with scored.connect() as watcher:
+                wait_for_sessions(watcher, "wait_event = 'advisory'")
+            api.process.send_signal(signal.SIGTERM)
+            time.sleep(0.5)
+            assert api.process.poll() is None
+        assert waiting.result().status_code == 201
+        assert api.process.wait(STOP_S) in (0, -15)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_without_authentication_only_loopback_is_bound(tmp_path: Path, host: str) -> None:
+    done = subprocess.run(
+        [*serve_command(free_port()), "--host", host],
+        cwd=CHECKOUT,
+        env=serve_environment("postgresql://u@127.0.0.1:1/db", tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.startswith(f"rowguard: refusing to listen on {host} without authentication: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"jwt_secret": "short"}, "ROWGUARD_JWT_SECRET holds fewer than 32 bytes"),
+        ({"jwt_jwks_file": "nowhere.json"}, "ROWGUARD_JWT_JWKS_FILE cannot be read"),
+        ({"api_rate_limit": "often"}, "is no limit"),
+        ({"api_tls_cert_file": "cert.pem"}, "belong together"),
+        ({"api_workers": "0"}, "api_workers"),
+    ],
+)  # fmt: skip
+def test_settings_of_no_use_are_one_clear_line(
+    tmp_path: Path, settings: dict[str, str], message: str
+) -> None:
+    done = subprocess.run(
+        serve_command(free_port()),
+        cwd=CHECKOUT,
+        env=serve_environment("postgresql://u@127.0.0.1:1/db", tmp_path, **settings),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 1 and message in done.stderr and done.stderr.count("\n") == 1
+    assert "short" not in done.stderr
+
+
+def test_an_open_loopback_serves_names_of_this_machine_only(
+    migrated_template: Workspace, tmp_path: Path
+) -> None:
+    with serving(migrated_template.url, tmp_path) as api:
+        for host in ("localhost", "localhost:8001", "127.0.0.1:1", "[::1]:80"):
+            assert api.client.get("/", headers={"Host": host}).status_code == 200
+        for host in ("attacker.example", "localhost.attacker.example", "10.0.0.1:8001", "[2001:db8::1]"):
+            problem(api.client.get("/", headers={"Host": host}), 421)
+
+
+def test_workers_share_their_counters_and_secrets_stay_out_of_sight(
+    migrated: Workspace, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text(SECRET + "\n")
+    with serving(migrated.url, tmp_path, api_workers="2", jwt_secret_file=str(tmp_path / "secret")) as api:
+
+        def ask(method: str, path: str, **more: Any) -> httpx.Response:
+            """On a connection of its own, which either worker may take."""
+            with httpx.Client(base_url=api.client.base_url, timeout=120, trust_env=False) as client:
+                return client.request(method, path, **more)
+
+        wait_until(
+            lambda: all(ask("GET", "/readyz").status_code == 200 for _ in range(20)), "both workers are ready"
+        )
+        for number in range(20):
+            body = {"user_id": number, "amount": 1}
+            answer = ask("POST", "/transactions", json=body, headers=bearer(token("write")))
+            assert answer.status_code == 201, answer.text
+        text = api.client.get("/metrics", headers=bearer(token("admin"))).text
+        assert re.search(r'rowguard_decisions_total\{endpoint="transactions",flag="NONE"\} 20\.0', text)
+        titles = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+        assert SECRET not in titles and str(migrated.url) not in titles
+        assert SECRET not in api.log.read_text()
+
+
+def test_tls(migrated_template: Workspace, tmp_path: Path) -> None:
+    certificate, key = _certificate(tmp_path)
+    port = free_port()
+    environment = serve_environment(
+        migrated_template.url, tmp_path, api_tls_cert_file=str(certificate), api_tls_key_file=str(key),
+        api_tls_key_password="hidden",
+    )  # fmt: skip
+    with (tmp_path / "serve.log").open("wb") as log:
+        process = subprocess.Popen(serve_command(port), cwd=CHECKOUT, env=environment, stdout=log, stderr=log)
+    try:
+        context = ssl.create_default_context(cafile=str(certificate))
+        with httpx.Client(base_url=f"https://localhost:{port}", verify=context, trust_env=False) as client:
+            deadline = time.monotonic() + START_S
+            while True:
+                try:
+                    assert client.get("/livez").status_code == 200
+                    break
+                except httpx.TransportError:
+                    assert time.monotonic() < deadline and process.poll() is None
+                    time.sleep(0.1)
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"http://127.0.0.1:{port}/livez", trust_env=False)
+    finally:
+        process.terminate()
+        process.wait(STOP_S)
+    assert "hidden" not in (tmp_path / "serve.log").read_text()
+
+
+def _certificate(folder: Path) -> tuple[Path, Path]:
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(rsa_key().public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(rsa_key(), hashes.SHA256())
+    )
+    paths = folder / "cert.pem", folder / "key.pem"
+    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    paths[1].write_bytes(
+        rsa_key().private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"hidden"),
+        )
+    )
+    return paths
+
+
+def test_token_mints_what_the_server_takes(bounded: Api, tmp_path: Path) -> None:
+    environment = {**os.environ, "ROWGUARD_JWT_SECRET": SECRET}
+    command = [*serve_command(1)[:-3], "token"]
+    minted = subprocess.run(
+        [*command, "--scope", "write", "--scope", "predict", "--subject", "minted"],
+        cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=True,
+    ).stdout.strip()  # fmt: skip
+    assert bounded.client.post("/transactions", json=RAW, headers=bearer(minted)).status_code == 201
+    problem(bounded.client.get("/metrics", headers=bearer(minted)), 403)
+    for arguments, code in ((["--scope", "root"], 2), (["--expires", "forever"], 2)):
+        assert (
+            subprocess.run(
+                [*command, *arguments], cwd=CHECKOUT, env=environment, capture_output=True
+            ).returncode
+            == code
+        )
+    without = {name: value for name, value in os.environ.items() if name != "ROWGUARD_JWT_SECRET"}
+    done = subprocess.run(command, cwd=CHECKOUT, env=without, capture_output=True, text=True)
+    assert done.returncode == 1 and "no secret to sign with" in done.stderr
+
+
+def test_the_api_login_is_enough_for_every_endpoint(guarded_api: Api) -> None:
+    """The server in these tests logs in as a member of rowguard_api; a superuser would prove nothing."""
+    with guarded_api.database.connect("rowguard_api") as connection:
+        row = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
+        assert row == (False,)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("SELECT feature_values FROM transactions")

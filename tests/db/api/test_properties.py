@@ -1,0 +1,162 @@
+"""hypothesis: whatever is sent, the answer is one of those promised, and right."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from api.schemas import Label, PredictBatch, PredictRequest, RawTransaction
+from tests.db.api.conftest import Api, problem
+
+quick = settings(max_examples=150)
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+bigint = st.integers(-(2**63), 2**63 - 1)
+cents = st.decimals(0, Decimal("999999999999.9999"), places=4, allow_nan=False, allow_infinity=False)
+places = st.none() | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=64)
+instants = st.datetimes(datetime(1970, 1, 2), datetime(2026, 11, 1), timezones=st.just(UTC))
+features = st.fixed_dictionaries(
+    {"transaction_amount": st.floats(0, 1e12, exclude_max=True)},
+    optional={
+        "time_since_last_txn": st.none() | st.floats(0, 1e12),
+        "num_txns_last_hour": st.none() | st.integers(0, 2**31 - 1),
+        "user_location_match": st.none() | st.booleans(),
+    },
+)
+transactions = st.fixed_dictionaries(
+    {"user_id": bigint, "amount": cents.map(str)},
+    optional={
+        "merchant_id": st.none() | bigint,
+        "location": places,
+        "occurred_at": st.none() | instants.map(datetime.isoformat),
+    },
+)
+names = st.sampled_from(
+    ["transaction_amount", "time_since_last_txn", "num_txns_last_hour", "user_location_match", "user_id", "amount",
+     "merchant_id", "location", "occurred_at", "transaction_id", "is_fraud", "labelled_at", "source", "items"]
+)  # fmt: skip
+PATHS = ["/predict", "/predict/batch", "/transactions", "/labels"]
+
+
+def send(api: Api, path: str, body: Any) -> Any:
+    return api.client.post(path, content=json.dumps(body), headers={"content-type": "application/json"})
+
+
+@quick
+@given(path=st.sampled_from(PATHS), body=st.dictionaries(names, anything, max_size=6) | anything)
+def test_anything_gets_a_promised_answer(api: Api, path: str, body: Any) -> None:
+    answer = send(api, path, body)
+    assert answer.status_code in (200, 201, 404, 422), answer.text
+    if answer.status_code >= 400:
+        problem(answer, answer.status_code)
+
+
+@quick
+@given(path=st.sampled_from(PATHS), body=st.binary(max_size=200))
+def test_any_bytes_get_a_promised_answer(api: Api, path: str, body: bytes) -> None:
+    answer = api.client.post(path, content=body, headers={"content-type": "application/json"})
+    problem(answer, 422)
+
+
+@quick
+@given(body=features)
+def test_good_features_get_the_answer_of_the_database(api: Api, body: dict[str, Any]) -> None:
+    got = send(api, "/predict", body).json()
+    # The database refuses what its single precision cannot hold; over HTTP that is 0.
+    body = {name: 0.0 if type(one) is float and one <= 2.0**-150 else one for name, one in body.items()}
+    with api.database.connect() as connection:
+        row = connection.execute(
+            "SELECT fraud_probability, flag FROM score_transaction(%s::float8, %s::float8, %s::int, %s::boolean)",
+            [body.get(name) for name in
+             ("transaction_amount", "time_since_last_txn", "num_txns_last_hour", "user_location_match")],
+        ).fetchone()  # fmt: skip
+    assert row == (got["fraud_probability"], got["flag"])
+
+
+@quick
+@given(body=transactions, key=st.none() | st.text("abcXYZ09-_.", min_size=1, max_size=255))
+def test_good_transactions_are_stored_as_sent(api: Api, body: dict[str, Any], key: str | None) -> None:
+    answer = api.client.post("/transactions", json=body, headers={"Idempotency-Key": key} if key else {})
+    assert answer.status_code in (200, 201, 409), answer.text
+    if answer.status_code == 201:
+        got = answer.json()
+        with api.database.connect() as connection:
+            row = connection.execute(
+                "SELECT amount, merchant_id, location, fraud_probability FROM transactions"
+                " WHERE user_id = %s AND transaction_id = %s",
+                [got["user_id"], got["transaction_id"]],
+            ).fetchone()
+        assert row == (
+            Decimal(body["amount"]), body.get("merchant_id"), body.get("location"), got["fraud_probability"]
+        )  # fmt: skip
+        assert got["unscored_reason"] is None
+
+
+ADAPTERS: list[TypeAdapter[Any]] = [
+    TypeAdapter(PredictRequest),
+    TypeAdapter(PredictBatch),
+    TypeAdapter(RawTransaction),
+    TypeAdapter(Label),
+]
+
+
+@settings(max_examples=400)
+@given(
+    body=st.dictionaries(names, anything, max_size=6) | features | transactions,
+    adapter=st.sampled_from(ADAPTERS),
+)
+def test_the_short_way_takes_nothing_that_the_ordinary_way_refuses(
+    body: Any, adapter: TypeAdapter[Any]
+) -> None:
+    text = json.dumps(body)
+    try:
+        short = adapter.validate_json(text)
+    except ValidationError:
+        return  # the ordinary way judges
+    assert adapter.validate_python(json.loads(text)) == short
+
+
+awkward_text = (
+    st.none()
+    | st.text(max_size=70)
+    | st.sampled_from(["'; DROP TABLE transactions --", "\\", "\x01", "%s", "{}"])
+)
+
+
+@quick
+@given(
+    user=bigint | st.none(),
+    amount=st.none() | st.decimals() | cents,
+    location=awkward_text,
+    key=awkward_text,
+    moment=st.none() | st.datetimes(timezones=st.just(UTC)),
+    flag=awkward_text,
+)
+def test_sql_inserts_are_decided_or_refused_whole(
+    api: Api, user: Any, amount: Any, location: Any, key: Any, moment: Any, flag: Any
+) -> None:
+    """Whatever an application inserts, the row is refused by a rule or stored with the trigger's decision."""
+    with api.database.connect("rowguard_app") as connection, connection.transaction(force_rollback=True):
+        try:
+            row = connection.execute(
+                "INSERT INTO transactions (user_id, amount, location, idempotency_key, occurred_at, fraud_flag,"
+                " unscored_reason) VALUES (%s, %s, %s, %s, %s, %s, %s)"
+                " RETURNING fraud_flag, fraud_probability, model_version, unscored_reason, amount",
+                [user, amount, location, key, moment, flag, flag],
+            ).fetchone()
+        except (psycopg.DataError, psycopg.IntegrityError):
+            return
+    assert row is not None
+    assert row[0] in ("FRAUD", "LEGITIMATE") and 0 <= row[1] <= 1 and row[2] and row[3] is None
+    assert row[4] == amount and user is not None

@@ -1,0 +1,192 @@
+"""Who may call what: every scope on every endpoint, and every way to have no valid token."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import time
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+
+from tests.db.api.conftest import Api, Count, problem, serving
+from tests.db.api.tokens import (
+    SCOPES,
+    SECRET,
+    bearer,
+    claims,
+    rsa_key,
+    rsa_token,
+    tampered,
+    token,
+    unsigned,
+    write_jwks,
+)
+from tests.fix_database import Workspace
+from tests.waiting import wait_until
+
+RAW = {"user_id": 42, "amount": 4.5}
+LABEL = {"user_id": 987_654_321, "transaction_id": 9_000_000_000, "is_fraud": True}
+# Endpoint, body, what a caller who may gets, and the scopes that open it; None: everybody.
+ENDPOINTS: list[tuple[str, str, Any, int, frozenset[str] | None]] = [
+    ("GET", "/", None, 200, None),
+    ("GET", "/livez", None, 200, None),
+    ("GET", "/readyz", None, 200, None),
+    ("GET", "/docs", None, 200, None),
+    ("GET", "/openapi.json", None, 200, None),
+    ("GET", "/model", None, 200, frozenset({"predict", "admin"})),
+    ("GET", "/metrics", None, 200, frozenset({"admin"})),
+    ("POST", "/predict", {"transaction_amount": 4.5}, 200, frozenset({"predict"})),
+    ("POST", "/predict/batch", {"items": [RAW]}, 200, frozenset({"predict"})),
+    ("POST", "/transactions", RAW, 201, frozenset({"write"})),
+    ("POST", "/labels", LABEL, 404, frozenset({"label"})),
+]
+HOLDERS: list[tuple[str, ...] | None] = [None, (), *((scope,) for scope in SCOPES), SCOPES]
+
+
+def call(api: Api, method: str, path: str, body: Any, value: str | None) -> Any:
+    headers = bearer(value) if value is not None else {}
+    return api.client.request(method, path, json=body, headers=headers)
+
+
+@pytest.mark.parametrize("mint", [token, rsa_token], ids=["HS256", "RS256"])
+@pytest.mark.parametrize(
+    "holder", HOLDERS, ids=lambda held: "nothing" if held is None else "+".join(held) or "no scope"
+)
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "opened_by"), ENDPOINTS, ids=[one[1] for one in ENDPOINTS]
+)
+def test_matrix(
+    guarded_api: Api,
+    method: str,
+    path: str,
+    body: Any,
+    status: int,
+    opened_by: frozenset[str] | None,
+    holder: tuple[str, ...] | None,
+    mint: Any,
+) -> None:
+    answer = call(guarded_api, method, path, body, None if holder is None else mint(*holder))
+    if opened_by is None or (holder is not None and opened_by & set(holder)):
+        assert answer.status_code == status, answer.text
+    elif holder is None:
+        problem(answer, 401)
+        assert answer.headers["www-authenticate"].startswith("Bearer ")
+    else:
+        problem(answer, 403)
+        assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
+
+
+def test_the_matrix_names_every_endpoint_of_the_document(guarded_api: Api) -> None:
+    document = guarded_api.client.get("/openapi.json").json()
+    named = {(method, path) for method, path, *_ in ENDPOINTS}
+    documented = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    assert documented <= named
+    for method, path, _, _, opened_by in ENDPOINTS:
+        operation = document["paths"].get(path, {}).get(method.lower(), {})
+        said = {scope for one in operation.get("security", []) for scope in one["bearer"]}
+        assert said == set(opened_by or ()), path
+    assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+
+
+def bad_tokens() -> dict[str, str]:
+    good = token(*SCOPES)
+    public = rsa_key().public_key()
+    pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    head, body, _ = jwt.encode(claims(*SCOPES), "x" * 32, algorithm="HS256").split(".")
+    confused = (
+        base64.urlsafe_b64encode(hmac.new(pem, f"{head}.{body}".encode(), hashlib.sha256).digest())
+        .decode()
+        .rstrip("=")
+    )
+    return {
+        "not a token": "x",
+        "two parts": good.rpartition(".")[0],
+        "no signature": unsigned(*SCOPES),
+        "another secret": token(*SCOPES, secret="another-secret-another-secret-another-1"),
+        "scopes changed": tampered(token("predict"), scope=" ".join(SCOPES)),
+        "expired": token(*SCOPES, exp=int(time.time()) - 3_600),
+        "not yet valid": token(*SCOPES, nbf=int(time.time()) + 3_600),
+        "another audience": token(*SCOPES, aud="elsewhere"),
+        "no audience": token(*SCOPES, aud=None),
+        "no expiry": token(*SCOPES, exp=None),
+        "no subject": token(*SCOPES, sub=None),
+        "HS512": jwt.encode(claims(*SCOPES), SECRET * 2, algorithm="HS512"),
+        "unknown key": rsa_token(*SCOPES, key="three"),
+        "another key under a known name": rsa_token(*SCOPES, key="three", kid="one"),
+        "public key as secret": f"{head}.{body}.{confused}",
+        "deep header": base64.urlsafe_b64encode(b"[" * 9_000).decode() + ".e30.x",
+    }
+
+
+# Refusals of one address are limited to 20 a second; the matrix before may have used some of them up.
+REFUSALS_APART_S = 0.15
+
+
+@pytest.mark.parametrize("name", bad_tokens())
+def test_bad_tokens_open_nothing(guarded_api: Api, rows_of_guarded: Count, name: str) -> None:
+    before = rows_of_guarded("transactions")
+    time.sleep(1.1 if name == "not a token" else REFUSALS_APART_S)  # the first lets the matrix pass
+    answer = call(guarded_api, "POST", "/transactions", RAW, bad_tokens()[name])
+    problem(answer, 401)
+    assert rows_of_guarded("transactions") == before
+
+
+@pytest.fixture
+def rows_of_guarded(guarded_api: Api) -> Count:
+    def count(table: str) -> int:
+        with guarded_api.database.connect() as connection:
+            row = connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    return count
+
+
+@pytest.mark.parametrize("given", ["Basic dXNlcjpwYXNz", "Bearer", "Token abc", "Bearer a b"])
+def test_other_headers_are_no_token(guarded_api: Api, given: str) -> None:
+    time.sleep(REFUSALS_APART_S)
+    problem(guarded_api.client.get("/model", headers={"Authorization": given}), 401)
+
+
+def test_a_list_of_scopes_counts_too(guarded_api: Api) -> None:
+    value = token(scope=None, scp=["predict", 5, "nonsense"])
+    assert call(guarded_api, "GET", "/model", None, value).status_code == 200
+    problem(call(guarded_api, "GET", "/metrics", None, value), 403)
+
+
+def test_an_unauthorised_body_is_not_even_read(guarded_api: Api) -> None:
+    time.sleep(REFUSALS_APART_S)
+    answer = guarded_api.client.post("/predict", content=b"{", headers={"content-type": "application/json"})
+    problem(answer, 401)
+
+
+def test_keys_that_leave_the_file_stop_to_count(scored_template: Workspace, tmp_path: Path) -> None:
+    jwks = write_jwks(tmp_path / "jwks.json", "one")
+    with serving(scored_template.url, tmp_path, jwt_jwks_file=str(jwks)) as api:
+        first, second = rsa_token("predict", key="one"), rsa_token("predict", key="two")
+        assert call(api, "GET", "/model", None, first).status_code == 200
+        problem(call(api, "GET", "/model", None, second), 401)
+        problem(call(api, "GET", "/model", None, token("predict")), 401)
+        write_jwks(jwks, "two")
+        wait_until(
+            lambda: call(api, "GET", "/model", None, first).status_code == 401,
+            "the first key is forgotten",
+        )
+        assert call(api, "GET", "/model", None, second).status_code == 200
+        jwks.write_text("broken")
+        time.sleep(1.2)
+        assert call(api, "GET", "/model", None, second).status_code == 200
+
+
+def test_the_issuer_counts_where_one_is_set(scored_template: Workspace, tmp_path: Path) -> None:
+    with serving(
+        scored_template.url, tmp_path, jwt_secret=SECRET, jwt_issuer="https://id.example.com"
+    ) as api:
+        problem(call(api, "GET", "/model", None, token("predict")), 401)
+        good = token("predict", iss="https://id.example.com")
+        assert call(api, "GET", "/model", None, good).status_code == 200

@@ -1,0 +1,217 @@
+"""POST /predict and POST /transactions."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.db.api.conftest import Api, Count, problem
+
+FEATURES = {
+    "transaction_amount": 450.75,
+    "time_since_last_txn": 1.5,
+    "num_txns_last_hour": 12,
+    "user_location_match": True,
+}
+PREDICTION = {"prediction", "probability", "flag", "message", "fraud_probability", "model_version"}
+DECISION = {
+    "transaction_id",
+    "user_id",
+    "amount",
+    "merchant_id",
+    "location",
+    "occurred_at",
+    "fraud_flag",
+    "fraud_probability",
+    "model_version",
+    "unscored_reason",
+}
+SCORE_FEATURES = (
+    "SELECT prediction, probability, flag, fraud_probability, model_version FROM score_transaction("
+    "%(transaction_amount)s::float8, %(time_since_last_txn)s::float8, %(num_txns_last_hour)s::int,"
+    " %(user_location_match)s::boolean)"
+)
+SCORE_RAW = (
+    "SELECT prediction, probability, flag, fraud_probability, model_version FROM score_transaction("
+    "user_id => %(user_id)s, amount => %(amount)s::numeric, merchant_id => %(merchant_id)s,"
+    " location => %(location)s, occurred_at => %(occurred_at)s::timestamptz)"
+)
+INSERT = (
+    "INSERT INTO transactions (user_id, amount, merchant_id, location, occurred_at)"
+    " VALUES (%(user_id)s, %(amount)s, %(merchant_id)s, %(location)s, %(occurred_at)s)"
+    " RETURNING fraud_probability, fraud_flag, model_version"
+)
+
+
+def test_four_features_get_the_answer_of_the_sql_function(api: Api) -> None:
+    for left_out in (None, *FEATURES):
+        if left_out == "transaction_amount":
+            continue
+        body = {name: value for name, value in FEATURES.items() if name != left_out}
+        answer = api.client.post("/predict", json=body)
+        assert answer.status_code == 200, answer.text
+        got = answer.json()
+        assert set(got) == PREDICTION
+        with api.database.connect() as connection:
+            row = connection.execute(SCORE_FEATURES, dict.fromkeys(FEATURES) | body).fetchone()
+        assert row == (
+            got["prediction"],
+            got["probability"],
+            got["flag"],
+            got["fraud_probability"],
+            got["model_version"],
+        )
+        assert re.fullmatch(r"Prediction served successfully in \d+ms\.", got["message"])
+
+
+def test_probability_is_the_confidence_in_the_prediction(api: Api) -> None:
+    seen = set()
+    for amount in (1, 20, 450.75, 5_000, 90_000):
+        got = api.client.post("/predict", json={"transaction_amount": amount}).json()
+        is_fraud = got["flag"] == "FRAUD"
+        assert got["prediction"] == int(is_fraud)
+        fraud = got["fraud_probability"]
+        assert got["probability"] == (fraud if is_fraud else 1 - fraud)
+        seen.add(fraud)
+    assert len(seen) > 1
+
+
+@pytest.mark.parametrize("user_id", [1, 7, 42, 300, 987_654_321])
+def test_the_three_ways_to_ask_agree_to_the_last_bit(api: Api, user_id: int) -> None:
+    for amount, location in ((450.75, "DE"), (0.01, None), (12_345.6789, "FR")):
+        raw: dict[str, Any] = {
+            "user_id": user_id,
+            "amount": amount,
+            "merchant_id": 7,
+            "location": location,
+            "occurred_at": datetime.now(UTC).isoformat(),
+        }
+        predicted = api.client.post("/predict", json=raw).json()
+        with api.database.connect() as connection:
+            asked = connection.execute(SCORE_RAW, raw).fetchone()
+            inserted = connection.execute(INSERT, raw).fetchone()
+        assert asked is not None and inserted is not None
+        assert asked == tuple(
+            predicted[name]
+            for name in ("prediction", "probability", "flag", "fraud_probability", "model_version")
+        )
+        assert inserted == (predicted["fraud_probability"], predicted["flag"], predicted["model_version"])
+
+
+def test_predict_stores_nothing(api: Api, rows_of: Count) -> None:
+    before = rows_of("transactions")
+    assert api.client.post("/predict", json={"user_id": 42, "amount": 450.75}).status_code == 200
+    assert rows_of("transactions") == before
+
+
+def test_a_stored_transaction_is_answered_with_its_row(api: Api) -> None:
+    moment = datetime.now(UTC) - timedelta(minutes=1)
+    body = {
+        "user_id": 42,
+        "amount": 99.95,
+        "merchant_id": 3,
+        "location": "DE",
+        "occurred_at": moment.isoformat(),
+    }
+    answer = api.client.post("/transactions", json=body)
+    assert answer.status_code == 201, answer.text
+    got = answer.json()
+    assert set(got) == DECISION
+    assert got["user_id"] == 42 and float(got["amount"]) == 99.95 and got["merchant_id"] == 3
+    assert got["location"] == "DE" and datetime.fromisoformat(got["occurred_at"]) == moment
+    assert got["fraud_flag"] in ("FRAUD", "LEGITIMATE") and got["unscored_reason"] is None
+    with api.database.connect() as connection:
+        stored = connection.execute(
+            "SELECT fraud_flag, fraud_probability, model_version FROM transactions"
+            " WHERE user_id = 42 AND transaction_id = %s",
+            [got["transaction_id"]],
+        ).fetchone()
+    assert stored == (got["fraud_flag"], got["fraud_probability"], got["model_version"])
+
+
+def test_two_required_fields_are_enough(api: Api) -> None:
+    got = api.client.post("/transactions", json={"user_id": 5, "amount": 1}).json()
+    assert got["merchant_id"] is None and got["location"] is None
+    assert abs(datetime.fromisoformat(got["occurred_at"]) - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_a_retry_returns_the_first_answer(api: Api, rows_of: Count) -> None:
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    body = {"user_id": 42, "amount": 450.75, "merchant_id": 7, "location": "DE"}
+    first = api.client.post("/transactions", json=body, headers=key)
+    before = rows_of("transactions")
+    again = api.client.post("/transactions", json=body, headers=key)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.json() == first.json()
+    assert rows_of("transactions") == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"amount": 450.76}, {"merchant_id": 8}, {"merchant_id": None}, {"location": "FR"},
+     {"occurred_at": "2026-01-01T00:00:00Z"}],
+)  # fmt: skip
+def test_a_key_for_another_transaction_is_a_conflict(
+    api: Api, rows_of: Count, change: dict[str, Any]
+) -> None:
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    body = {"user_id": 42, "amount": 450.75, "merchant_id": 7, "location": "DE"}
+    assert api.client.post("/transactions", json=body, headers=key).status_code == 201
+    before = rows_of("transactions")
+    assert "Idempotency-Key" in str(
+        problem(api.client.post("/transactions", json=body | change, headers=key), 409)
+    )
+    assert rows_of("transactions") == before
+
+
+def test_a_key_belongs_to_one_user(api: Api) -> None:
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    answers = [
+        api.client.post("/transactions", json={"user_id": user, "amount": 1}, headers=key) for user in (1, 2)
+    ]
+    assert [answer.status_code for answer in answers] == [201, 201]
+
+
+def test_sixteen_retries_at_once_store_one_row(api: Api) -> None:
+    key, body = uuid.uuid4().hex, {"user_id": 77, "amount": 10.5}
+
+    def send(_: int) -> tuple[int, dict[str, Any]]:
+        answer = api.client.post("/transactions", json=body, headers={"Idempotency-Key": key})
+        return answer.status_code, answer.json()
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(send, range(16)))
+    assert sorted(status for status, _ in answers) == [200] * 15 + [201]
+    assert all(document == answers[0][1] for _, document in answers)
+    with api.database.connect() as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM transactions WHERE idempotency_key = %s", [key]
+        ).fetchone()
+    assert row == (1,)
+
+
+def test_a_row_whose_score_failed_is_stored_and_says_why(api: Api) -> None:
+    with api.database.connect() as connection, connection.transaction(force_rollback=False):
+        version = _champion(connection)
+        connection.execute(f"ALTER FUNCTION scoring.{version} RENAME TO set_aside".encode())
+    try:
+        answer = api.client.post("/transactions", json={"user_id": 6, "amount": 1})
+    finally:
+        with api.database.connect() as connection:
+            connection.execute(f"ALTER FUNCTION scoring.set_aside RENAME TO {version}".encode())
+    assert answer.status_code == 201
+    got = answer.json()
+    assert (got["fraud_flag"], got["fraud_probability"], got["model_version"]) == (None, None, None)
+    assert got["unscored_reason"].startswith("42883: ")
+
+
+def _champion(connection: psycopg.Connection) -> str:
+    row = connection.execute("SELECT version FROM model_versions WHERE state = 'champion'").fetchone()
+    assert row is not None
+    return str(row[0])

@@ -1,0 +1,104 @@
+"""GET /, /livez, /readyz, /docs, /model, /metrics, POST /labels, and what is not there."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.db.api.conftest import Api, Count, problem
+
+
+def test_root_greets(api: Api) -> None:
+    answer = api.client.get("/")
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ok", "message": "Fraud Detection API is running!"}
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+def test_probes_say_ok(api: Api, path: str) -> None:
+    answer = api.client.get(path)
+    assert answer.status_code == 200 and answer.json()["status"] == "ok"
+
+
+def test_docs_and_their_document_name_every_endpoint(api: Api) -> None:
+    assert "text/html" in api.client.get("/docs").headers["content-type"]
+    paths = api.client.get("/openapi.json").json()["paths"]
+    assert set(paths) == {
+        "/", "/livez", "/readyz", "/model", "/metrics", "/predict", "/predict/batch", "/transactions", "/labels",
+    }  # fmt: skip
+
+
+def test_model_is_the_champion_of_the_registry(api: Api) -> None:
+    got = api.client.get("/model").json()
+    with api.database.connect() as connection:
+        row = connection.execute(
+            "SELECT version, threshold, feature_names, metrics, node_count FROM model_versions"
+            " WHERE state = 'champion'"
+        ).fetchone()
+    assert row == (got["version"], got["threshold"], got["feature_names"], got["metrics"], got["node_count"])
+    assert {"auc", "average_precision"} <= set(got["metrics"])
+
+
+def test_metrics_count_requests_by_route_and_decisions_by_flag(api: Api) -> None:
+    def value(line: str) -> float:
+        answer = api.client.get("/metrics")
+        assert answer.headers["content-type"].startswith("text/plain")
+        found = [row for row in answer.text.splitlines() if row.startswith(line + " ")]
+        return float(found[0].rpartition(" ")[2]) if found else 0.0
+
+    served = 'rowguard_http_requests_total{method="POST",route="/predict",status="200"}'
+    refused = 'rowguard_http_requests_total{method="POST",route="/predict",status="422"}'
+    unknown = 'rowguard_http_requests_total{method="GET",route="unknown",status="404"}'
+    timed = 'rowguard_http_request_seconds_count{route="/predict"}'
+    before = {line: value(line) for line in (served, refused, unknown, timed)}
+    flag = api.client.post("/predict", json={"transaction_amount": 5}).json()["flag"]
+    decided = f'rowguard_decisions_total{{endpoint="predict",flag="{flag}"}}'
+    assert value(decided) >= 1
+    api.client.post("/predict", json={})
+    for path in ("/nowhere", "/nowhere/else"):
+        api.client.get(path)
+    after = {line: value(line) - before[line] for line in before}
+    assert after == {served: 1, refused: 1, unknown: 2, timed: 2}
+
+
+def test_a_label_is_stored_and_corrections_are_kept(api: Api, rows_of: Count) -> None:
+    stored = api.client.post("/transactions", json={"user_id": 42, "amount": 3}).json()
+    reference = {"user_id": 42, "transaction_id": stored["transaction_id"]}
+    before = rows_of("fraud_labels")
+    moment = datetime.now(UTC) - timedelta(hours=1)
+    first = api.client.post("/labels", json=reference | {"is_fraud": True, "labelled_at": moment.isoformat()})
+    second = api.client.post("/labels", json=reference | {"is_fraud": False, "source": "chargeback"})
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert set(first.json()) == {"label_id", "user_id", "transaction_id", "is_fraud", "labelled_at", "source"}
+    assert datetime.fromisoformat(first.json()["labelled_at"]) == moment and first.json()["source"] == "api"
+    assert second.json()["is_fraud"] is False and second.json()["source"] == "chargeback"
+    assert second.json()["label_id"] > first.json()["label_id"]
+    assert rows_of("fraud_labels") == before + 2
+
+
+@pytest.mark.parametrize("reference", [(42, 9_000_000_000), (999_999_999, 1)])
+def test_a_label_of_no_transaction_is_not_found(api: Api, rows_of: Count, reference: tuple[int, int]) -> None:
+    before = rows_of("fraud_labels")
+    user, transaction = reference
+    answer = api.client.post(
+        "/labels", json={"user_id": user, "transaction_id": transaction, "is_fraud": True}
+    )
+    assert problem(answer, 404)["detail"] == f"user {user} has no transaction {transaction}"
+    assert rows_of("fraud_labels") == before
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/predict/1", "/..%2f", "/%00"])
+def test_unknown_paths_are_not_found(api: Api, path: str) -> None:
+    assert problem(api.client.get(path), 404)["title"] == "Not Found"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [("GET", "/predict", "POST"), ("GET", "/transactions", "POST"), ("PUT", "/labels", "POST"), ("DELETE", "/", "GET"),
+     ("POST", "/metrics", "GET"), ("POST", "/model", "GET")],
+)  # fmt: skip
+def test_wrong_methods_say_which_is_allowed(api: Api, method: str, path: str, allowed: str) -> None:
+    answer = api.client.request(method, path)
+    problem(answer, 405)
+    assert answer.headers["allow"] == allowed

@@ -1,0 +1,292 @@
+"""Features at the moment of the INSERT, in score_transaction and in the training set: the same values."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from rowguard import operations as pipeline
+from rowguard.errors import FeatureBuildError
+from rowguard.operations.importer import load_history
+from simulator import SimulationConfig, live_transactions, simulate
+from simulator.live import insert_live
+from sql_scoring.features.build import PROJECT_DIR, build_features, profile_variables, run_dbt
+from tests.fix_database import Workspace
+
+COMPARE = """
+SELECT count(*), count(*) FILTER (WHERE t.feature_values IS DISTINCT FROM f.feature_values)
+FROM transactions AS t
+JOIN features.training_set AS f USING (user_id, transaction_id)
+WHERE t.model_version IS NOT NULL
+"""
+
+
+def test_live_features_equal_the_training_set_value_for_value(scored: Workspace) -> None:
+    """Ordinary rows, rows that name a past instant, ties, bursts, rows that arrive out of order."""
+    config = SimulationConfig(users=300, merchants=120, days=45, seed=5, fraud_rate=0.02)
+    with scored.connect() as connection:
+        insert_live(connection, live_transactions(config, count=400, fraud_share=0.2))
+        late = datetime.now(UTC) - timedelta(days=3)
+        insert_live(
+            connection,
+            live_transactions(config, count=400, fraud_share=0.2, start=late),
+            set_occurred_at=True,
+        )
+        tie = "INSERT INTO transactions (user_id, amount, occurred_at) VALUES (5, %s, '2026-11-20 12:00+00')"
+        for amount in ("1.10", "2.20", "3.30"):
+            connection.execute(tie, [amount])
+        connection.execute("UPDATE users SET home_location = 'JP' WHERE user_id <= 100")
+        insert_live(connection, live_transactions(config, count=200, fraud_share=0.2))
+    build_features(scored.url, scored.settings)
+    with scored.connect() as connection:
+        assert connection.execute(COMPARE).fetchone() == (1003, 0)
+
+
+def test_history_that_is_loaded_later_does_not_change_what_live_rows_saw(scored: Workspace) -> None:
+    with scored.connect() as connection:
+        connection.execute("INSERT INTO transactions (user_id, amount) VALUES (5, 10), (5, 11)")
+    world = simulate(SimulationConfig(users=300, merchants=120, days=3, seed=6))
+    load_history(
+        scored.url,
+        world.transactions.drop_columns(["transaction_id", "scenario"]).to_batches(),
+        label_delay=timedelta(days=7),
+        source="simulator",
+    )
+    build_features(scored.url, scored.settings, full_refresh=True)
+    with scored.connect() as connection:
+        assert connection.execute(COMPARE).fetchone() == (2, 0)
+
+
+def test_an_incremental_build_equals_one_from_nothing(scored: Workspace) -> None:
+    """Also when history is loaded that lies before rows that were built already."""
+    world = simulate(SimulationConfig(users=300, merchants=120, days=20, seed=6))
+    load_history(
+        scored.url,
+        world.transactions.drop_columns(["transaction_id", "scenario"]).to_batches(),
+        label_delay=timedelta(days=7),
+        source="simulator",
+    )
+    with scored.connect() as connection:
+        connection.execute(
+            "INSERT INTO transactions (user_id, amount) SELECT g, g FROM generate_series(1, 50) AS g"
+        )
+    build_features(scored.url, scored.settings)
+    kept = _training_set(scored)
+    build_features(scored.url, scored.settings, full_refresh=True)
+    assert kept == _training_set(scored)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            "- {name: x, entity: shop, measure: amount, aggregate: sum, window: 1d, description: d}",
+            "unknown entity",
+        ),
+        (
+            "- {name: x, entity: user, measure: amount, aggregate: median, window: 1d, description: d}",
+            "no aggregate",
+        ),
+        (
+            "- {name: x, entity: user, measure: amount, aggregate: sum, window: 1 week, description: d}",
+            "window must",
+        ),
+        ("- {name: Big, expression: amount, description: d}", "name must be lower-case"),
+        ("- {name: amount, expression: amount, description: d}", "is taken"),
+        ("- {name: x, expression: amount}", "a description is missing"),
+        ("- {name: x, expression: amount, colour: red, description: d}", "unknown key `colour`"),
+        ("nonsense", "not of the form"),
+        ("", "the feature list is empty"),
+        (
+            "- {name: x, expression: amount, description: d}",
+            "lacks `transaction_amount`",
+        ),
+        (
+            "- {name: x, entity: merchant, measure: label, aggregate: count, window: 7d, description: d}",
+            "no aggregate `count` of measure `label` without a delay",
+        ),
+        (
+            "- {name: x, entity: user_merchant, measure: label, aggregate: count, window: 7d, delay: 7d, description: d}",
+            "only users and merchants",
+        ),
+    ],
+)
+def test_the_feature_list_refuses_what_it_cannot_express(
+    migrated_template: Workspace, tmp_path: Path, line: str, message: str
+) -> None:
+    with pytest.raises(FeatureBuildError, match=message):
+        run_dbt(
+            ["run-operation", "parse_feature_list", "--args", json.dumps({"text": line})],
+            migrated_template.url,
+            migrated_template.settings,
+        )
+
+
+def test_a_failing_build_names_its_reason(scored: Workspace) -> None:
+    with scored.connect() as connection:
+        connection.execute(
+            "INSERT INTO transactions (user_id, amount) SELECT g, 10 FROM generate_series(1, 101) AS g"
+        )
+        # No role may; the owner can, and the data test sees it.
+        connection.execute("UPDATE transactions SET feature_values[1] = 11 WHERE model_version IS NOT NULL")
+    with pytest.raises(FeatureBuildError, match="live_features_match_training"):
+        build_features(scored.url, scored.settings)
+
+
+def test_the_velocity_view_shows_the_same_counts(scored: Workspace) -> None:
+    with scored.connect() as connection:
+        connection.execute(
+            "INSERT INTO transactions (user_id, amount) SELECT 777, 2 FROM generate_series(1, 3)"
+        )
+        row = connection.execute(
+            "SELECT user_txn_count_1h, user_amount_mean_30d, user_amount_stddev_7d"
+            " FROM features.user_velocity WHERE user_id = 777"
+        ).fetchone()
+    assert row == (3, 2, 0)
+
+
+def test_the_trigger_reads_single_rows_of_indexes(scored: Workspace) -> None:
+    """The plan of the live function itself: every read of transactions is an index scan under a LIMIT, or the look for
+    rows without totals; none walks over a window."""
+    with scored.connect() as connection:
+        connection.execute("VACUUM ANALYZE transactions")
+        row = connection.execute(
+            "SELECT prosrc FROM pg_proc WHERE oid = to_regproc('features.live_feature_values_'"
+            " || (SELECT left(feature_hash, 8) FROM features.feature_definitions LIMIT 1))"
+        ).fetchone()
+        assert row is not None
+        query = row[0][row[0].index("SELECT") : row[0].index("INTO v_feature_values")]
+        values = {
+            "p_user_id": "5::bigint",
+            "p_amount": "10::numeric",
+            "p_merchant_id": "7::bigint",
+            "p_location": "'DE'::text",
+            "p_occurred_at": "now()",
+        }
+        for name, value in values.items():
+            query = query.replace(name, value)
+        plan = connection.execute(("EXPLAIN (ANALYZE, FORMAT JSON) " + query).encode()).fetchone()
+        elsewhere = connection.execute(
+            "SELECT prosrc FROM pg_proc WHERE oid = to_regproc('features.user_location_minutes_since_'"
+            " || (SELECT left(feature_hash, 8) FROM features.feature_definitions LIMIT 1))"
+        ).fetchone()
+        assert elsewhere is not None
+        query = elsewhere[0][elsewhere[0].index("SELECT") : elsewhere[0].rindex(")")]
+        for name, value in {**values, "p_window": "interval '30 days'"}.items():
+            query = query.replace(name, value)
+        look = connection.execute(("EXPLAIN (ANALYZE, FORMAT JSON) " + query).encode()).fetchone()
+    assert plan is not None
+    assert look is not None
+    reads = list(_reads(plan[0][0]["Plan"], under_limit=False))
+    assert {index for index, _, _ in reads} == {
+        "transactions_user_totals_idx", "transactions_user_untotalled_idx"
+    }  # fmt: skip
+    reads += _reads(look[0][0]["Plan"], under_limit=False)
+    assert reads[-1][0] == "transactions_user_location_idx"
+    assert all(limited or index == "transactions_user_untotalled_idx" for index, limited, _ in reads)
+    assert all(rows <= 1 for _, _, rows in reads)
+
+
+def _reads(node: dict[str, Any], *, under_limit: bool) -> Iterator[tuple[str, bool, float]]:
+    """Index, whether a LIMIT stands above, and rows a loop of each scan of transactions."""
+    if node.get("Relation Name") == "transactions":
+        yield node.get("Index Name", node["Node Type"]), under_limit, node["Actual Rows"]
+    for child in node.get("Plans", []):
+        yield from _reads(child, under_limit=node["Node Type"] == "Limit")
+
+
+def test_the_unit_tests_of_the_dbt_project_pass(migrated: Workspace) -> None:
+    """The nightly build leaves them out."""
+    assert run_dbt(["test", "--select", "test_type:unit"], migrated.url, migrated.settings).passed >= 4
+
+
+def test_every_column_is_documented(migrated_template: Workspace, tmp_path: Path) -> None:
+    """dbt's catalogue and manifest, compared: no column of a model without a description."""
+    import os
+
+    target = tmp_path / "target"
+    subprocess.run(
+        [
+            str(Path(sys.executable).with_name("dbt")), "--no-version-check", "--log-path", str(tmp_path),
+            "docs", "generate", "--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR),
+            "--target-path", str(target),
+        ],
+        env={**os.environ, **profile_variables(migrated_template.url)},
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    manifest = json.loads((target / "manifest.json").read_text())
+    catalog = json.loads((target / "catalog.json").read_text())
+    with migrated_template.connect() as connection:
+        features = {name for (name,) in connection.execute("SELECT name FROM features.feature_definitions")}
+    undocumented = [
+        f"{node}.{column}"
+        for node, entry in catalog["nodes"].items()
+        for column in entry["columns"]
+        if not manifest["nodes"][node]["columns"].get(column, {}).get("description")
+        and column not in features  # described in the list, and by comments in the database
+    ]
+    assert catalog["nodes"] and undocumented == []
+
+
+def _training_set(workspace: Workspace) -> dict[tuple[int, int], list[float | None]]:
+    with psycopg.connect(workspace.url) as connection:
+        rows = connection.execute("SELECT user_id, transaction_id, feature_values FROM features.training_set")
+        return {(user, transaction): values for user, transaction, values in rows}
+
+
+def test_a_finding_entered_with_an_earlier_date_warns_and_does_not_stop_the_build(scored: Workspace) -> None:
+    """Rows that were decided before it did not see it; training, which goes by its date, does."""
+    with scored.connect() as connection:
+        merchant = connection.execute(
+            "SELECT merchant_id FROM transactions WHERE occurred_at < now() - interval '12 days'"
+            " GROUP BY 1 ORDER BY count(*) DESC LIMIT 1"
+        ).fetchone()
+        assert merchant is not None
+        connection.execute(
+            "INSERT INTO transactions (user_id, amount, merchant_id) VALUES (5, 10, %s)", merchant
+        )
+        connection.execute(
+            "INSERT INTO fraud_labels (user_id, transaction_id, is_fraud, labelled_at)"
+            " SELECT user_id, transaction_id, true, now() - interval '2 days' FROM transactions"
+            " WHERE merchant_id = %s AND occurred_at BETWEEN now() - interval '20 days' AND now() - interval '9 days'",
+            merchant,
+        )
+    assert build_features(scored.url, scored.settings).failed == 0
+    with scored.connect() as connection:
+        assert connection.execute(COMPARE).fetchone() == (1, 1)
+
+
+def test_a_feature_can_be_added_in_the_middle_of_the_list(
+    scored: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model goes on deciding with its own list until the next is trained on the new one."""
+    project = tmp_path / "dbt"
+    shutil.copytree(PROJECT_DIR, project, ignore=shutil.ignore_patterns("target", "logs"))
+    path = project / "macros" / "features" / "feature_list.sql"
+    known = "- {name: user_txn_count_7d,"
+    added = (
+        "- {name: user_txn_count_6h, entity: user, measure: transaction, aggregate: count, window: 6h,"
+        ' description: "Transactions of the user in the last 6 hours."}\n'
+    )
+    path.write_text(path.read_text().replace(known, added + known))
+    monkeypatch.setattr("sql_scoring.features.build.PROJECT_DIR", project)
+    build_features(scored.url, scored.settings)
+    insert = "INSERT INTO transactions (user_id, amount) VALUES (5, 10) RETURNING cardinality(feature_values)"
+    with scored.connect() as connection:
+        before = connection.execute(insert).fetchone()
+        view = connection.execute("SELECT user_txn_count_6h FROM features.user_velocity LIMIT 1").fetchone()
+    assert before is not None
+    assert view is not None
+    pipeline.retrain(scored.url, scored.settings)
+    with scored.connect() as connection:
+        assert connection.execute(insert).fetchone() == (before[0] + 1,)

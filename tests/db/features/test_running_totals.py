@@ -1,0 +1,241 @@
+"""The running totals on the rows: whatever happens to them, the live read gives what the rows say one by one."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import psycopg
+import pyarrow as pa
+import pytest
+
+from rowguard.operations.importer import load_history
+from sql_scoring.features.totals import settle_totals
+from tests.fix_database import Workspace
+
+NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
+INSERT = "INSERT INTO transactions (user_id, amount, location, occurred_at) VALUES (%s, %s, %s, %s)"
+# Each row against the one before it, in the order in which the totals run.
+BROKEN = """
+SELECT count(*)
+FROM (
+    SELECT
+        user_txns_before, user_amount_before, user_amount_squares_before,
+        lag(user_txns_before + 1, 1, 0) OVER w AS txns,
+        lag(user_amount_before + amount, 1, 0) OVER w AS amount,
+        lag(user_amount_squares_before + amount * amount, 1, 0) OVER w AS squares
+    FROM transactions
+    WINDOW w AS (PARTITION BY user_id ORDER BY occurred_at, user_txns_before)
+) AS t
+WHERE (user_txns_before, user_amount_before, user_amount_squares_before) IS DISTINCT FROM (txns, amount, squares)
+"""
+
+
+def test_rows_in_order_carry_the_totals_before_them(migrated: Workspace) -> None:
+    with migrated.connect() as connection:
+        for minute, amount in enumerate(("10.50", "0.0001", "7")):
+            connection.execute(INSERT, [1, amount, None, NOW + timedelta(minutes=minute)])
+        rows = connection.execute(
+            "SELECT user_txns_before, user_amount_before, user_amount_squares_before FROM transactions"
+            " ORDER BY occurred_at"
+        ).fetchall()
+    assert rows == [
+        (0, 0, 0),
+        (1, Decimal("10.50"), Decimal("110.25")),
+        (2, Decimal("10.5001"), Decimal("110.25000001")),
+    ]
+
+
+def test_a_late_row_is_folded_in_at_once(migrated: Workspace) -> None:
+    with migrated.connect() as connection:
+        for minute in (0, 10, 20, 15, 5, 20):
+            connection.execute(INSERT, [1, minute + 1, None, NOW + timedelta(minutes=minute)])
+        assert _untotalled(connection) == 0
+        assert _broken(connection) == 0
+
+
+def test_a_row_late_by_very_many_is_left_to_the_nightly_build(migrated: Workspace) -> None:
+    with migrated.connect() as connection:
+        connection.execute(
+            "INSERT INTO transactions (user_id, amount, occurred_at)"
+            " SELECT 1, g, %s::timestamptz + g * interval '1 minute' FROM generate_series(1, 100) AS g",
+            [NOW],
+        )
+        connection.execute(INSERT, [1, 1, None, NOW])
+        assert _untotalled(connection) == 1
+        # It goes on from the row before it, and the read minds the open row.
+        connection.execute(INSERT, [1, 1, None, NOW + timedelta(hours=3)])
+        _assert_same_answers(connection, [1])
+    assert settle_totals(migrated.url) == 102
+    with migrated.connect() as connection:
+        assert (_untotalled(connection), _broken(connection)) == (0, 0)
+    assert settle_totals(migrated.url) == 0
+
+
+def test_a_refused_duplicate_leaves_no_trace(migrated: Workspace) -> None:
+    insert = (
+        "INSERT INTO transactions (user_id, amount, occurred_at, idempotency_key) VALUES (1, 1, %s, 'k')"
+        " ON CONFLICT DO NOTHING"
+    )
+    with migrated.connect() as connection:
+        connection.execute(insert, [NOW])
+        connection.execute(INSERT, [1, 1, None, NOW + timedelta(hours=1)])
+        connection.execute(insert, [NOW - timedelta(hours=1)])
+        assert (_untotalled(connection), _broken(connection)) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE transactions SET amount = amount + 1 WHERE user_txns_before = 3",
+        "UPDATE transactions SET amount = amount + 1 WHERE user_txns_before = 0",
+        "UPDATE transactions SET occurred_at = occurred_at + interval '150 seconds' WHERE user_txns_before = 3",
+        "UPDATE transactions SET user_id = 2 WHERE user_txns_before = 3",
+        "DELETE FROM transactions WHERE user_txns_before = 3",
+        "DELETE FROM transactions WHERE user_txns_before IN (0, 3)",
+    ],
+)
+def test_changes_by_the_owner_are_noticed(migrated: Workspace, change: str) -> None:
+    with migrated.connect() as connection:
+        for minute in range(6):
+            connection.execute(INSERT, [1, minute + 1, "DE", NOW + timedelta(minutes=minute)])
+        connection.execute(INSERT, [2, 5, "DE", NOW + timedelta(hours=1)])
+        connection.execute(change.encode())
+        _assert_same_answers(connection, [1, 2])
+    settle_totals(migrated.url)
+    with migrated.connect() as connection:
+        assert (_untotalled(connection), _broken(connection)) == (0, 0)
+
+
+def test_deleting_the_oldest_rows_costs_nothing(migrated: Workspace) -> None:
+    """What a retention job does: the totals of what is left start later, and differences are the same."""
+    with migrated.connect() as connection:
+        for minute in range(6):
+            connection.execute(INSERT, [1, minute + 1, None, NOW + timedelta(minutes=minute)])
+        connection.execute("DELETE FROM transactions WHERE user_txns_before < 3")
+        assert _untotalled(connection) == 0
+        _assert_same_answers(connection, [1])
+
+
+def test_a_row_inserted_on_an_old_snapshot_gets_no_totals(migrated: Workspace) -> None:
+    with migrated.connect() as other, psycopg.connect(migrated.url) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.execute("SELECT count(*) FROM transactions")
+        other.execute(INSERT, [1, 1, None, NOW])
+        connection.execute(INSERT, [1, 2, None, NOW + timedelta(minutes=1)])
+        connection.commit()
+        other.execute(INSERT, [1, 3, None, NOW + timedelta(minutes=2)])
+        _assert_same_answers(other, [1])
+    settle_totals(migrated.url)
+    with migrated.connect() as connection:
+        assert (_untotalled(connection), _broken(connection)) == (0, 0)
+
+
+def test_loaded_history_goes_on_from_what_is_there(migrated: Workspace) -> None:
+    """New users and rows after the last one get totals at once; rows in between are settled after the load."""
+    with migrated.connect() as connection:
+        connection.execute(INSERT, [1, 5, None, NOW])
+        connection.execute(INSERT, [2, 5, None, NOW])
+    _load(
+        migrated,
+        {1: [timedelta(hours=1), timedelta(hours=2)], 2: [timedelta(-1)], 3: [timedelta(0), timedelta(-1)]},
+    )
+    with migrated.connect() as connection:
+        assert (_untotalled(connection), _broken(connection)) == (0, 0)
+        _assert_same_answers(connection, [1, 2, 3])
+
+
+def test_a_mark_that_is_deleted_passes_on(migrated: Workspace) -> None:
+    """The first row says that totals behind it are wrong; when it goes too, the next one says so."""
+    with migrated.connect() as connection:
+        for minute in range(5):
+            connection.execute(INSERT, [1, minute + 1, None, NOW + timedelta(minutes=minute)])
+        connection.execute("DELETE FROM transactions WHERE user_txns_before = 2")
+        connection.execute("DELETE FROM transactions WHERE user_txns_before IS NULL")
+        assert _untotalled(connection) == 1
+        _assert_same_answers(connection, [1])
+
+
+@pytest.mark.parametrize("seed", [20, 21, 22])
+def test_whatever_the_order_the_answers_are_those_of_the_rows(migrated: Workspace, seed: int) -> None:
+    """Inserts in and out of order, several a statement, loads, changes and deletions, drawn at random."""
+    chance = random.Random(seed)
+    users = [1, 2, 3]
+    with migrated.connect() as connection:
+        for round_number in range(60):
+            user = chance.choice(users)
+            at = NOW + timedelta(minutes=chance.choice([0, 5, 30, 90, 60 * 24 * 8]) - round_number % 7)
+            match chance.randrange(6):
+                case 0 | 1:
+                    connection.execute(INSERT, [user, chance.randrange(500), chance.choice(["DE", None]), at])
+                case 2:
+                    connection.execute(
+                        "INSERT INTO transactions (user_id, amount, occurred_at)"
+                        " SELECT %s, g, %s::timestamptz - g * interval '7 minutes' FROM generate_series(1, 5) AS g",
+                        [user, at],
+                    )
+                case 3:
+                    connection.execute(
+                        "DELETE FROM transactions WHERE (user_id, transaction_id) = (SELECT user_id, transaction_id"
+                        " FROM transactions WHERE user_id = %s ORDER BY occurred_at, transaction_id OFFSET %s LIMIT 1)",
+                        [user, chance.randrange(6)],
+                    )
+                case 4:
+                    _load(migrated, {user: [timedelta(minutes=chance.randrange(-900, 900))]})
+                case 5:
+                    settle_totals(migrated.url)
+            _assert_same_answers(connection, users)
+    settle_totals(migrated.url)
+    with migrated.connect() as connection:
+        assert (_untotalled(connection), _broken(connection)) == (0, 0)
+
+
+def _load(workspace: Workspace, rows: dict[int, list[timedelta]]) -> None:
+    pairs = [(user, NOW + offset) for user, offsets in rows.items() for offset in offsets]
+    batch = pa.RecordBatch.from_pydict(
+        {
+            "user_id": pa.array([user for user, _ in pairs], pa.int64()),
+            "occurred_at": pa.array([at for _, at in pairs], pa.timestamp("us", "UTC")),
+            "amount": pa.array([Decimal("3.25")] * len(pairs), pa.decimal128(18, 4)),
+        }
+    )
+    load_history(workspace.url, [batch], label_delay=timedelta(days=7), source="test")
+
+
+def _untotalled(connection: psycopg.Connection) -> int:
+    return _count(connection, "SELECT count(*) FROM transactions WHERE user_txns_before IS NULL")
+
+
+def _broken(connection: psycopg.Connection) -> int:
+    return _count(connection, BROKEN)
+
+
+def _count(connection: psycopg.Connection, query: str) -> int:
+    row = connection.execute(query.encode()).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _assert_same_answers(connection: psycopg.Connection, users: list[int]) -> None:
+    """The live function and the trigger's against the one that scans, for each user at several instants; and the last
+    row that the trigger's brings along against the row itself."""
+    row = connection.execute(
+        "SELECT left(feature_hash, 8) FROM features.feature_definitions LIMIT 1"
+    ).fetchone()
+    assert row is not None
+    query = (
+        f"SELECT u, at, features.live_feature_values_{row[0]}(u, 12.5, 7, 'DE', at),"
+        f" features.scanned_feature_values_{row[0]}(u, 12.5, 7, 'DE', at), i.feature_values,"
+        " i.knows_last_row AND (i.last_at, i.txns_with_last, i.amount_with_last, i.amount_squares_with_last)"
+        " IS NOT DISTINCT FROM (l.occurred_at, l.user_txns_before + 1, l.user_amount_before + l.amount,"
+        " l.user_amount_squares_before + l.amount * l.amount)"
+        " FROM unnest(%s::bigint[]) AS u CROSS JOIN unnest(%s::timestamptz[]) AS at"
+        f" CROSS JOIN LATERAL features.insert_feature_values_{row[0]}(u, 12.5, 7, 'DE', at) AS i"
+        " LEFT JOIN LATERAL (SELECT * FROM transactions AS t WHERE t.user_id = u"
+        " ORDER BY t.occurred_at DESC, t.user_txns_before DESC LIMIT 1) AS l ON true"
+    )
+    instants = [NOW + timedelta(minutes=m) for m in (-5000, -1, 0, 3, 61, 1440, 20000)]
+    answers = connection.execute(query.encode(), [users, instants]).fetchall()
+    assert len(answers) == len(users) * len(instants)
+    assert [row for row in answers if not row[2] == row[3] == row[4] or row[5] is not True] == []

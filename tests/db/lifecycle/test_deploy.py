@@ -1,0 +1,288 @@
+"""Deploying, going back, and what must not happen."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import psycopg
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+
+from rowguard import operations as pipeline
+from rowguard.errors import FeatureMismatchError, ParityError, RegistryError, RowguardError
+from sql_scoring import deployment as deploy
+from sql_scoring import registry
+from sql_scoring.engine import boundary_rows
+from tests.fix_database import Workspace
+from trainer.artifact import artifact_path, load_artifact
+from trainer.forest import ForestParameters
+from trainer.training import train
+
+SMALL = ForestParameters(trees=5, max_leaves=8)
+
+
+def test_rollback_returns_to_the_model_before_and_keeps_going_back(scored: Workspace) -> None:
+    first = _champion(scored)
+    second, third = (_train(scored, seed) for seed in (1, 2))
+    for version in (second, third):
+        assert pipeline.deploy(scored.url, scored.settings, version, force=True).version == version
+        assert _decided_by(scored) == version
+    assert pipeline.rollback(scored.url, scored.settings).version == second
+    assert _decided_by(scored) == second
+    assert pipeline.rollback(scored.url, scored.settings).version == first
+    assert _decided_by(scored) == first
+    with pytest.raises(RegistryError, match="is the first champion; there is none before it"):
+        pipeline.rollback(scored.url, scored.settings)
+    # Forward again from here: what was rolled back is not what comes before the next one.
+    pipeline.deploy(scored.url, scored.settings, third, force=True)
+    assert pipeline.rollback(scored.url, scored.settings).version == first
+
+
+def test_a_fresh_database_comes_to_the_same_champion_by_the_files(
+    scored: Workspace, migrated: Workspace
+) -> None:
+    second = _train(scored, 1)
+    pipeline.deploy(scored.url, scored.settings, second, force=True)
+    shutil.copytree(scored.settings.models_dir, migrated.settings.models_dir, dirs_exist_ok=True)
+    assert deploy.migrate_models(migrated.url, migrated.settings.models_dir) == 2
+    assert _champion(migrated) == second
+    assert _decided_by(migrated) == second
+    with scored.connect() as ours, migrated.connect() as theirs:
+        assert registry.get_model(ours, second).sql_text == registry.get_model(theirs, second).sql_text
+
+
+def test_lost_revision_files_are_written_again(scored: Workspace) -> None:
+    folder = scored.settings.models_dir
+    before = _contents(folder)
+    shutil.rmtree(folder)
+    restored = deploy.restore_lost_files(scored.url, folder)
+    assert len(restored) == 1 and _contents(folder) == before
+    assert deploy.migrate_models(scored.url, folder) == 0
+
+
+def test_a_changed_revision_file_is_refused(scored: Workspace, migrated: Workspace) -> None:
+    folder = migrated.settings.models_dir
+    shutil.copytree(scored.settings.models_dir, folder, dirs_exist_ok=True)
+    body = next(folder.rglob("function.sql"))
+    body.write_text(body.read_text() + "-- changed\n")
+    with pytest.raises(ValueError, match="was changed after it was generated"):
+        deploy.migrate_models(migrated.url, folder)
+    assert _champion(migrated) is None
+
+
+def test_downgrading_a_deployment_restores_what_was_before(scored: Workspace) -> None:
+    first, second = _champion(scored), _train(scored, 1)
+    pipeline.deploy(scored.url, scored.settings, second, force=True)
+    with deploy._migrations.transaction(scored.url) as connection:
+        deploy._migrations.downgrade(connection, "models@-1", [scored.settings.models_dir])
+    assert _champion(scored) == first and _decided_by(scored) == first
+    with scored.connect() as connection:
+        gone = connection.execute("SELECT to_regproc(%s)", [f"scoring.{second}"]).fetchone()
+    assert gone == (None,)
+
+
+def test_the_same_data_give_the_same_version(scored: Workspace) -> None:
+    done = pipeline.retrain(scored.url, scored.settings)
+    assert done.training.is_new is False
+    assert done.training.version == _champion(scored)
+    assert done.deployment is None
+
+
+def test_a_function_that_differs_from_its_model_is_never_deployed(scored: Workspace) -> None:
+    champion, candidate = _champion(scored), _train(scored, 1)
+    assert champion is not None
+    with scored.connect() as connection:
+        record = registry.get_model(connection, champion)
+        wrong = load_artifact(artifact_path(scored.settings.state_dir, champion), record.artifact_sha256)
+    before = _contents(scored.settings.models_dir)
+    with pytest.raises(ParityError, match="differs from scikit-learn on"):
+        deploy.deploy_champion(
+            scored.url,
+            scored.settings.models_dir,
+            candidate,
+            wrong,
+            boundary_rows(wrong, 500, seed=0),
+            built_feature_hash=record.feature_hash,
+        )
+    assert _champion(scored) == champion and _decided_by(scored) == champion
+    assert _contents(scored.settings.models_dir) == before
+
+
+def test_a_model_of_another_feature_list_is_refused(scored: Workspace) -> None:
+    candidate = _train(scored, 1)
+    with pytest.raises(FeatureMismatchError, match="retrain"):
+        deploy.deploy_champion(
+            scored.url,
+            scored.settings.models_dir,
+            candidate,
+            RandomForestClassifier(),
+            np.empty((0, 1)),
+            built_feature_hash="0" * 32,
+        )
+
+
+def test_refusals_name_what_is_wrong(scored: Workspace, migrated: Workspace) -> None:
+    champion = _champion(scored)
+    assert champion is not None
+    with pytest.raises(RegistryError, match="is the champion already"):
+        pipeline.deploy(scored.url, scored.settings, champion)
+    with pytest.raises(RegistryError, match="there is no model 'rf_nope'; registered: rf_"):
+        pipeline.deploy(scored.url, scored.settings, "rf_nope")
+    with pytest.raises(RegistryError, match="no model was ever deployed"):
+        pipeline.rollback(migrated.url, migrated.settings)
+
+
+def test_files_of_another_database_are_refused(scored: Workspace) -> None:
+    candidate = _train(scored, 1)
+    stranger = scored.settings.models_dir / "m0009_deploy_rf_other.py"
+    stranger.write_text("revision = 'm0009'\ndown_revision = None\n")
+    with pytest.raises(RegistryError, match=r"m0009_deploy_rf_other\.py is not applied to this database"):
+        pipeline.deploy(scored.url, scored.settings, candidate, force=True)
+
+
+def test_two_deployments_at_once_both_end_in_a_line_of_revisions(scored: Workspace) -> None:
+    candidates = [_train(scored, seed) for seed in (1, 2)]
+    errors: list[RowguardError] = []
+
+    def go(version: str) -> None:
+        try:
+            pipeline.deploy(scored.url, scored.settings, version, force=True)
+        except RowguardError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=go, args=(version,)) for version in candidates]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    with scored.connect() as connection:
+        applied = registry.applied_revisions(connection)
+        states = {model.version: model.state for model in registry.list_models(connection)}
+    assert len(applied) == 3 and {revision.champion for revision in applied[1:]} == set(candidates)
+    assert states[applied[-1].champion] == "champion"
+    assert sorted(states.values()) == ["champion", "retired", "retired"]
+
+
+def test_the_deployed_function_equals_scikit_learn_on_100_000_rows(scored: Workspace) -> None:
+    champion = _champion(scored)
+    assert champion is not None
+    with scored.connect() as connection:
+        record = registry.get_model(connection, champion)
+        forest = load_artifact(artifact_path(scored.settings.state_dir, champion), record.artifact_sha256)
+        rows = boundary_rows(forest, 100_000, seed=7)
+        assert np.isnan(rows).any()
+        parity = deploy.check_parity(connection, record.function_name, forest, rows)
+    assert parity == deploy.Parity(100_000, 0)
+
+
+def test_every_decision_replays_from_what_the_model_saw(scored: Workspace) -> None:
+    with scored.connect() as connection:
+        connection.execute(
+            "INSERT INTO transactions (user_id, amount, merchant_id, location)"
+            " SELECT 1 + g %% 300, 5 + g, g %% 50, 'DE' FROM generate_series(1, 500) AS g".replace("%%", "%")
+        )
+    report = pipeline.verify(scored.url, scored.settings)
+    assert report.is_ok
+    assert report.checks["replayed_rows"] == 500 and report.checks["replay_differences"] == 0
+
+
+def test_a_worse_candidate_is_refused_and_the_champion_stays(scored: Workspace) -> None:
+    candidate = _train(scored, 1)
+    with scored.connect() as connection:
+        connection.execute(
+            "UPDATE scoring.models SET metrics = jsonb_set(metrics, '{average_precision}', '0.001')"
+            " WHERE version = %s",
+            [candidate],
+        )
+    report = pipeline.gate(scored.url, scored.settings, candidate)
+    assert not report.passed and "under 3 times guessing" in report.reasons[0]
+    with scored.connect() as connection:
+        refused = registry.get_model(connection, candidate)
+    assert refused.state == "refused" and refused.state_reason == "; ".join(report.reasons)
+
+
+def test_the_nightly_run_does_not_bring_back_what_was_taken_back(scored: Workspace) -> None:
+    second = _train(scored, 1)
+    pipeline.deploy(scored.url, scored.settings, second, force=True)
+    pipeline.rollback(scored.url, scored.settings)
+    report = pipeline.gate(scored.url, scored.settings, second)
+    assert not report.passed
+    assert "it was taken back" in report.reasons[0]
+    assert pipeline.deploy(scored.url, scored.settings, second, force=True).version == second
+
+
+def test_every_change_of_state_is_kept(scored: Workspace) -> None:
+    first, second = _champion(scored), _train(scored, 1)
+    strict = scored.settings.model_copy(update={"gate_max_nodes": 10})
+    pipeline.deploy(scored.url, strict, second, force=True)
+    with scored.connect() as connection:
+        rows = connection.execute(
+            "SELECT version, from_state, to_state FROM scoring.model_state_changes ORDER BY change_id"
+        ).fetchall()
+    assert rows == [
+        (first, None, "candidate"),
+        (first, "candidate", "champion"),
+        (second, None, "candidate"),
+        (second, "candidate", "refused"),
+        (first, "champion", "retired"),
+        (second, "refused", "champion"),
+    ]
+
+
+def test_a_changed_artifact_is_not_loaded(scored: Workspace) -> None:
+    candidate = _train(scored, 1)
+    path = artifact_path(scored.settings.state_dir, candidate)
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(RegistryError, match="is not the one that was registered"):
+        pipeline.deploy(scored.url, scored.settings, candidate, force=True)
+
+
+def _train(workspace: Workspace, seed: int) -> str:
+    from datetime import timedelta
+
+    from trainer.evaluation import AlertBudget
+
+    return train(
+        workspace.url,
+        state_dir=workspace.settings.state_dir,
+        label_delay=timedelta(days=7),
+        rule=AlertBudget(0.01),
+        parameters=replace(SMALL, seed=seed),
+    ).version
+
+
+def _champion(workspace: Workspace) -> str | None:
+    with workspace.connect() as connection:
+        return registry.champion_version(connection)
+
+
+def _decided_by(workspace: Workspace) -> str:
+    with workspace.connect() as connection:
+        row = connection.execute(
+            "INSERT INTO transactions (user_id, amount) VALUES (1, 1) RETURNING model_version"
+        ).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def _contents(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): path.read_text()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def test_a_connection_sees_the_new_champion_without_reconnecting(scored: Workspace) -> None:
+    second = _train(scored, 1)
+    with psycopg.connect(scored.url, autocommit=True) as connection:
+        insert = "INSERT INTO transactions (user_id, amount) VALUES (1, 1) RETURNING model_version"
+        before = connection.execute(insert).fetchone()
+        pipeline.deploy(scored.url, scored.settings, second, force=True)
+        after = connection.execute(insert).fetchone()
+    assert before != after and after == (second,)

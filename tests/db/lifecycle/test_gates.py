@@ -1,0 +1,103 @@
+"""What a candidate is judged by, and what is kept of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from rowguard import operations as pipeline
+from rowguard.errors import GateError
+from sql_scoring import registry
+from tests.db.lifecycle.models import champion_of, train_small
+from tests.fix_database import Workspace
+from trainer.forest import ForestParameters
+
+
+def last_report(workspace: Workspace, version: str) -> Mapping[str, Any]:
+    with workspace.connect() as connection:
+        report = registry.last_gate_report(connection, version)
+    assert report is not None
+    return report
+
+
+def test_the_first_champion_passed_and_its_figures_are_kept(scored: Workspace) -> None:
+    champion = champion_of(scored)
+    assert champion is not None
+    report = last_report(scored, champion)
+    figures = report["figures"]
+    assert report["is_passed"] and report["reasons"] == [] and report["champion"] is None
+    assert figures["parity_differences"] == 0 and figures["parity_rows"] > 5_000
+    assert figures["newest_rows"] > 0 and figures["newest_distinct_scores"] > 10
+    assert figures["call_ms"] > 0 and figures["first_call_ms"] > 0
+    assert figures["evaluation_frauds"] >= scored.settings.gate_min_frauds
+
+
+def test_a_worse_candidate_is_refused_on_the_same_rows_and_force_is_recorded(scored: Workspace) -> None:
+    champion, small = champion_of(scored), train_small(scored, 1, ForestParameters(trees=1, max_leaves=3))
+    with pytest.raises(GateError, match="was refused, nothing was changed: .*average precision"):
+        pipeline.deploy(scored.url, scored.settings, small)
+    assert champion_of(scored) == champion
+    report = last_report(scored, small)
+    precision = report["figures"]["average_precision"]
+    assert report["champion"] == champion
+    assert report["figures"]["compared_by"] == "the champion's forest of its own evaluation"
+    assert precision["high"] < 0 and precision["low"] < precision["difference"] < precision["high"]
+    with scored.connect() as connection:
+        refused = registry.get_model(connection, small)
+    assert refused.state == "refused" and refused.state_reason == "; ".join(report["reasons"])
+
+    pipeline.deploy(scored.url, scored.settings, small, force=True)
+    assert last_report(scored, small)["is_forced"] is True
+    with scored.connect() as connection:
+        forced = registry.get_model(connection, small)
+    assert forced.state == "champion"
+    assert (forced.state_reason or "").startswith("deployed; by force, against: ")
+    assert "average precision" in (forced.state_reason or "")
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"gate_min_frauds": 1_000_000}, "fewer than 1,000,000"),
+        ({"gate_max_nodes": 10}, "nodes are more than 10"),
+        ({"gate_max_sql_mb": 0.0001}, "MB of SQL are more than"),
+        ({"gate_max_call_ms": 0.000001}, "over the budget of"),
+    ],
+)
+def test_budgets_refuse(scored: Workspace, settings: dict[str, Any], reason: str) -> None:
+    small = train_small(scored, 1)
+    report = pipeline.gate(scored.url, scored.settings.model_copy(update=settings), small, as_challenger=True)
+    assert not report.passed
+    assert any(reason in one for one in report.reasons)
+
+
+def test_a_challenger_is_not_judged_by_its_quality(scored: Workspace) -> None:
+    small = train_small(scored, 1)
+    assert pipeline.gate(scored.url, scored.settings, small, as_challenger=True).passed
+    done = pipeline.deploy(scored.url, scored.settings, small, role="challenger")
+    assert done.challenger == small
+
+
+def test_scores_out_of_proportion_refuse(scored: Workspace) -> None:
+    small = train_small(scored, 1)
+    with scored.connect() as connection:
+        connection.execute("UPDATE scoring.models SET threshold = 0 WHERE version = %s", [small])
+    report = pipeline.gate(scored.url, scored.settings, small, as_challenger=True)
+    assert any("it flags 100.00% of the newest rows" in reason for reason in report.reasons)
+
+
+def test_a_function_that_differs_is_refused(scored: Workspace) -> None:
+    small = train_small(scored, 1)
+    with scored.connect() as connection:
+        connection.execute(
+            "UPDATE scoring.models SET sql_text = replace(sql_text, $$float '5'$$, $$float '6'$$) WHERE version = %s",
+            [small],
+        )
+        text = connection.execute(
+            "SELECT sql_text FROM scoring.models WHERE version = %s", [small]
+        ).fetchone()
+    assert text is not None and "float '6'" in text[0]
+    report = pipeline.gate(scored.url, scored.settings, small, as_challenger=True)
+    assert not report.passed and any("differs from scikit-learn" in reason for reason in report.reasons)

@@ -1,0 +1,94 @@
+"""The migrations and the current SQL files are two ways to the same database; and back."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from rowguard.local import find_postgres_binaries
+from rowguard.settings import CHECKOUT
+from sql_scoring.deployment import _migrations as migrations
+from sql_scoring.deployment import migrate_schema
+from sql_scoring.schema_files import BUILD_ORDER, SQL_DIR, current_schema_sql
+from tests.fix_database import Workspace
+
+ALEMBIC_TABLE = "alembic_version"
+
+
+def test_every_sql_file_is_part_of_the_build() -> None:
+    on_disk = {str(path.relative_to(SQL_DIR)) for path in SQL_DIR.rglob("*.sql")}
+    assert on_disk == set(BUILD_ORDER)
+
+
+def test_migrations_and_current_files_give_the_same_schema(
+    empty_workspace: Workspace, database_url: str
+) -> None:
+    migrate_schema(empty_workspace.url, empty_workspace.settings.models_dir)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(current_schema_sql().encode())
+    assert _dump(empty_workspace.url) == _dump(database_url)
+
+
+def test_downgrade_leaves_nothing_and_upgrade_works_again(empty_workspace: Workspace) -> None:
+    url, models = empty_workspace.url, empty_workspace.settings.models_dir
+    migrate_schema(url, models)
+    with migrations.transaction(url) as connection:
+        migrations.downgrade(connection, "schema@base", [])
+    with empty_workspace.connect() as connection:
+        left = connection.execute(
+            "SELECT relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+            " WHERE nspname IN ('public', 'scoring', 'features') AND relname NOT LIKE 'alembic%'"
+            " UNION ALL SELECT proname FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace"
+            " WHERE nspname IN ('public', 'scoring', 'features')"
+        ).fetchall()
+    assert left == []
+    migrate_schema(url, models)
+    with empty_workspace.connect() as connection:
+        connection.execute("INSERT INTO transactions (user_id, amount) VALUES (1, 1)")
+
+
+def test_offline_script_gives_the_same_schema(empty_workspace: Workspace, scratch: str) -> None:
+    script = subprocess.run(
+        [str(CHECKOUT / ".venv" / "bin" / "alembic"), "upgrade", "schema@head", "--sql"],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    with psycopg.connect(scratch, autocommit=True) as connection:
+        connection.execute(script.encode())
+    migrate_schema(empty_workspace.url, empty_workspace.settings.models_dir)
+    assert _dump(empty_workspace.url) == _dump(scratch)
+
+
+def test_migrating_twice_changes_nothing(migrated: Workspace) -> None:
+    before = _dump(migrated.url)
+    migrate_schema(migrated.url, migrated.settings.models_dir)
+    assert _dump(migrated.url) == before
+
+
+@pytest.fixture
+def scratch(server_url: str) -> str:
+    """A second empty database, dropped with the server."""
+    name = f"scratch_{os.getpid()}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode())
+    return urlsplit(server_url)._replace(path=f"/{name}").geturl()
+
+
+def _dump(url: str) -> list[str]:
+    """The schema as pg_dump writes it, without what differs by chance or belongs to Alembic."""
+    program = find_postgres_binaries() / "pg_dump"
+    given = Path(os.environ.get("PG_DUMP", program))
+    text = subprocess.run(
+        [str(given), "--schema-only", "--exclude-table=alembic_version", url],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return [line for line in text.splitlines() if not line.startswith(("\\restrict", "\\unrestrict", "--"))]

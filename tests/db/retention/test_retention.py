@@ -1,0 +1,159 @@
+"""Old transactions go: archived first, with their labels, and what stays still decides and trains alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyarrow.parquet as pq
+import pytest
+from psycopg import sql
+
+from rowguard import operations as pipeline
+from rowguard.errors import RetentionError
+from rowguard.operations.archive import retain
+from sql_scoring import registry
+from sql_scoring.features.build import build_features
+from tests.fix_database import Workspace
+from tests.stack.cli.conftest import Run, run  # noqa: F401
+
+LEAST = 36  # the longest window looks back 28 days, ending 7 days before; and a day for clocks
+ASK = (
+    "SELECT s.fraud_probability, s.flag FROM generate_series(1, 300) AS g CROSS JOIN LATERAL score_transaction("
+    "user_id => g, amount => 50, merchant_id => 1 + g %% 100, location => 'DE', occurred_at => %s) AS s"
+)
+TRAINING = "SELECT user_id, transaction_id, feature_values FROM features.training_set WHERE occurred_at >= %s ORDER BY 1, 2"
+
+
+def counts(workspace: Workspace) -> tuple[int, int]:
+    with workspace.connect() as connection:
+        row = connection.execute(
+            "SELECT (SELECT count(*) FROM transactions), (SELECT count(*) FROM fraud_labels)"
+        ).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+def keep(workspace: Workspace, folder: Path, days: int = LEAST, **more: Any) -> Any:
+    return retain(workspace.url, folder, keep_days=days, label_delay_days=7, batch_rows=500, **more)
+
+
+@pytest.fixture
+def aged(scored: Workspace) -> Workspace:
+    """Live decisions, some of which lie far back, beside 45 days of history."""
+    with scored.connect() as connection:
+        connection.execute(
+            "INSERT INTO transactions (user_id, amount, merchant_id, location, occurred_at, idempotency_key)"
+            " SELECT 1 + g % 300, g + 0.25, g % 50, 'DE', now() - make_interval(hours => g * 5), 'k' || g"
+            " FROM generate_series(0, 220) AS g"
+        )
+    build_features(scored.url, scored.settings)
+    return scored
+
+
+def test_what_is_old_goes_to_parquet_with_its_labels_and_the_rest_stays_as_it_was(
+    aged: Workspace, tmp_path: Path
+) -> None:
+    with aged.connect() as connection:
+        now = connection.execute("SELECT now()").fetchone()
+        answers = connection.execute(ASK.encode(), now).fetchall()
+    before = counts(aged)
+    done = keep(aged, tmp_path / "archive")
+    assert 0 < done.transactions < before[0] and 0 < done.labels < before[1]
+    assert counts(aged) == (before[0] - done.transactions, before[1] - done.labels)
+    transactions, labels = (pq.read_table(file.path) for file in done.archives)
+    assert (len(transactions), len(labels)) == (done.transactions, done.labels)
+    assert max(transactions["occurred_at"].to_pylist()) < done.cut
+    with aged.connect() as connection:
+        # Velocity of what comes next is what it was, and so is what is trained on.
+        assert connection.execute(ASK.encode(), now).fetchall() == answers
+        kept = connection.execute(TRAINING.encode(), [done.complete_from]).fetchall()
+        assert connection.execute("SELECT min(occurred_at) FROM features.training_set").fetchone() >= (  # type: ignore[operator]
+            done.complete_from,
+        )
+        assert connection.execute(
+            "SELECT count(*) FROM scoring.retention_runs WHERE finished_at IS NOT NULL"
+        ).fetchone() == (1,)
+        _replay_from(connection, transactions.to_pylist())
+    # From nothing, without the old rows: the same values where the training set says that it is complete.
+    build_features(aged.url, aged.settings, full_refresh=True)
+    with aged.connect() as connection:
+        assert connection.execute(TRAINING.encode(), [done.complete_from]).fetchall() == kept
+    assert pipeline.verify(aged.url, aged.settings).is_ok
+
+
+def _replay_from(connection: psycopg.Connection, rows: list[dict[str, Any]]) -> None:
+    """Archived decisions, again: the values are in the file, the model in the registry."""
+    decided = [row for row in rows if row["model_version"] is not None]
+    assert decided
+    for row in decided:
+        function = registry.get_model(connection, row["model_version"]).function_name
+        again = connection.execute(
+            sql.SQL("SELECT {}(%s::real[])").format(sql.Identifier(*function.split("."))),
+            [row["feature_values"]],
+        ).fetchone()
+        assert again == (row["fraud_probability"],)
+
+
+def test_a_window_is_never_cut_into(scored: Workspace, tmp_path: Path) -> None:
+    before = counts(scored)
+    with pytest.raises(RetentionError, match=f"at least {LEAST} days must be kept"):
+        keep(scored, tmp_path, LEAST - 1)
+    with pytest.raises(RetentionError, match="at least 91 days must be kept"):
+        retain(scored.url, tmp_path, keep_days=60, label_delay_days=90)
+    assert counts(scored) == before
+
+
+def test_nothing_is_deleted_when_the_archive_cannot_be_written(scored: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "archive").write_text("a file where the folder should be")
+    before = counts(scored)
+    with pytest.raises(RetentionError, match="nothing was deleted"):
+        keep(scored, tmp_path / "archive")
+    assert counts(scored) == before
+
+
+def test_a_run_that_was_killed_goes_on_with_what_is_left(
+    scored: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = counts(scored)
+
+    class Killed(BaseException):
+        pass
+
+    def die(step: str) -> None:
+        if step.startswith("deleting"):
+            raise Killed
+
+    with pytest.raises(Killed):
+        keep(scored, tmp_path / "archive", progress=die)
+    left = counts(scored)
+    assert left[0] == before[0] - 500
+    second = keep(scored, tmp_path / "archive")
+    assert second.transactions > 0
+    archived = [
+        (row["user_id"], row["transaction_id"])
+        for file in (tmp_path / "archive").glob("transactions-*.parquet")
+        for row in pq.read_table(file).to_pylist()
+    ]
+    assert len(set(archived)) == before[0] - counts(scored)[0]
+    assert keep(scored, tmp_path / "archive").transactions == 0
+
+
+def test_two_runs_at_once_do_not_meet(scored: Workspace, tmp_path: Path) -> None:
+    with scored.connect() as other:
+        other.execute("SELECT pg_advisory_lock(7266, 1)")
+        with pytest.raises(RetentionError, match="another run of retain"):
+            keep(scored, tmp_path / "archive")
+
+
+def test_the_command_reports(run: Run, scored: Workspace, tmp_path: Path) -> None:  # noqa: F811
+    words = ("retain", "--archive", str(tmp_path / "archive"), "--json")
+    document = run(*words, "--keep", "38d", DATABASE_URL=scored.url).document()
+    assert document["transactions"] > 0 and [one["rows"] for one in document["archives"]] == [
+        document["transactions"],
+        document["labels"],
+    ]
+    assert f"at least {LEAST} days" in run(*words, "--keep", "10d", DATABASE_URL=scored.url).refusal()
+    for bad in ("", "d", "0", "-5d", "4w", "1.5d"):
+        assert run(*words, "--keep", bad, DATABASE_URL=scored.url).code == 2

@@ -1,0 +1,173 @@
+"""Help, usage errors, and addresses that lead nowhere: nothing here needs a database."""
+
+from __future__ import annotations
+
+import re
+import socket
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from rowguard.cli import app
+from tests.stack.cli.conftest import Run, runner
+
+COMMANDS = sorted(typer.main.get_group(app).commands)
+NEED_DATABASE = [
+    ("migrate",),
+    ("features",),
+    ("train",),
+    ("retrain",),
+    ("models",),
+    ("rollback",),
+    ("rollback", "--steps", "2"),
+    ("forward",),
+    ("promote",),
+    ("withdraw",),
+    ("let-through",),
+    ("monitor",),
+    ("deploy", "rf_1"),
+    ("simulate", "--users", "20", "--days", "3"),
+    ("simulate", "--live", "--count", "2"),
+    ("import", "good.csv"),
+    ("up",),
+]
+
+
+def test_every_command_of_the_contract_is_there() -> None:
+    assert set(COMMANDS) >= {
+        "up", "down", "status", "migrate", "import", "simulate", "features", "train", "deploy", "rollback",
+        "models", "retrain", "serve", "demo", "promote", "withdraw", "forward", "let-through", "monitor",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_says_what_a_command_is_for_and_each_option(run: Run, command: str) -> None:
+    done = run(command, "--help")
+    assert done.code == 0 and done.err == ""
+    assert re.search(rf"Usage: .*\b{command}\b", done.out)
+    purpose = (typer.main.get_group(app).commands[command].help or "").strip().splitlines()[0]
+    assert len(purpose) > 20 and purpose[:40] in done.out
+    for parameter in typer.main.get_group(app).commands[command].params:
+        assert getattr(parameter, "help", None), f"{command} {parameter.name}"
+
+
+def test_help_without_a_command_lists_them(run: Run) -> None:
+    done = run("--help")
+    assert done.code == 0
+    assert all(re.search(rf"│ {command}\b", done.out) for command in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("frobnicate",), "No such command 'frobnicate'"),
+        (("models", "--frobnicate"), "No such option: --frobnicate"),
+        (("deploy",), "Missing argument"),
+        (("import",), "Missing argument"),
+        (("simulate", "--users", "many"), "--users"),
+        (("deploy", "rf_1", "--as", "emperor"), "emperor"),
+        (("deploy", "rf_1", "--canary", "5"), "a canary is a challenger's"),
+        (("deploy", "rf_1", "--as", "challenger", "--canary", "101"), "--canary"),
+        (("rollback", "--steps", "0"), "--steps"),
+        (("rollback", "--steps", "2", "--to", "rf_1"), "give either --steps or --to"),
+        (("let-through", "2"), "share"),
+        (("serve", "--port", "70000"), "--port"),
+        (("train", "--from", "yesterday"), "'yesterday' is neither a day"),
+        (("train", "--to", "2026-13-01"), "'2026-13-01' is neither a day"),
+        (("retrain", "--from", "31.12.2026"), "'31.12.2026' is neither a day"),
+        (("simulate", "--end", "soon"), "'soon' is neither a day"),
+        (("train", "--false-alarm-cost", "1"), "go together"),
+        (
+            ("train", "--alert-budget", "0.1", "--false-alarm-cost", "1", "--missed-fraud-cost", "1"),
+            "give either",
+        ),
+        (("import", "good.csv", "--map", "amount"), "is not of the form OURS=THEIRS"),
+    ],
+)
+def test_usage_errors_exit_with_2_and_print_nothing(
+    run: Run, arguments: tuple[str, ...], message: str
+) -> None:
+    done = run(*arguments)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err and "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("arguments", NEED_DATABASE, ids=lambda arguments: " ".join(arguments[:2]))
+def test_a_database_that_is_down_is_one_line(run: Run, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    (tmp_path / "good.csv").write_text("occurred_at,user_id,amount\n2026-01-01,1,5.00\n")
+    line = run(*arguments, "--json").refusal()
+    assert line.startswith("no connection to postgresql://nobody@127.0.0.1:1/nothing: ")
+    assert "hidden" not in line
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["nonsense", "mysql://u:hidden@h/db", "postgresql://u:hidden@[bad/db", "postgresql://u:hidden@h:port/db"],
+)
+@pytest.mark.parametrize(
+    "arguments", [("models",), ("migrate",), ("retrain",), ("status",), ("serve",), ("up",)]
+)
+def test_a_malformed_address_is_one_line_without_its_password(
+    run: Run, arguments: tuple[str, ...], address: str
+) -> None:
+    assert run(*arguments, DATABASE_URL=address).refusal() == (
+        "DATABASE_URL is not a PostgreSQL address such as postgresql://user:password@host:5432/database"
+    )
+
+
+def test_status_of_a_database_that_is_down_is_a_report(run: Run) -> None:
+    document = run("status", "--json").document()
+    assert document["champion"] is None and document["api_url"] is None
+    assert len(document["notes"]) == len(set(document["notes"]))
+    assert any(
+        note.startswith("no connection to postgresql://nobody@127.0.0.1:1/nothing")
+        for note in document["notes"]
+    )
+
+
+def test_status_before_anything_was_started_is_empty_and_starts_nothing(tmp_path: Path) -> None:
+    document = runner(tmp_path)("status", "--json").document()
+    assert [document[name] for name in ("database_url", "pooled_url", "api_url", "champion")] == [None] * 4
+    assert runner(tmp_path)("down", "--json").document() == {"stopped": []}
+    assert not (tmp_path / ".rowguard" / "postgres" / "data").exists()
+
+
+def test_the_demo_refuses_an_external_database(run: Run) -> None:
+    assert run("demo").refusal() == "the demo uses the embedded server only; unset DATABASE_URL"
+
+
+def test_a_malformed_setting_is_named(run: Run) -> None:
+    line = run("status", ROWGUARD_API_PORT="eighty").refusal()
+    assert "api_port" in line.lower() and "integer" in line
+
+
+def test_a_port_taken_by_a_stranger_is_one_line(tmp_path: Path) -> None:
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        stranger.listen()
+        port = stranger.getsockname()[1]
+        run = runner(tmp_path, ROWGUARD_API_PORT=str(port))
+        external = "postgresql://nobody@127.0.0.1:1/nothing"
+        assert (
+            run("serve", DATABASE_URL=external).refusal().startswith(f"cannot listen on 127.0.0.1:{port}: ")
+        )
+        assert not (tmp_path / ".rowguard").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--users", "0"), "users must be"),
+        (("--merchants", "1"), "merchants must be"),
+        (("--days", "0"), "days must be"),
+        (("--seed", "-1"), "seed must be"),
+    ],
+)
+def test_what_cannot_be_simulated_is_one_line(run: Run, arguments: tuple[str, ...], message: str) -> None:
+    assert message in run("simulate", *arguments).refusal()
+
+
+@pytest.mark.parametrize(("budget", "message"), [("0", "alert budget"), ("1.5", "alert budget")])
+def test_a_budget_out_of_range_is_one_line(run: Run, budget: str, message: str) -> None:
+    assert message in run("train", "--alert-budget", budget).refusal()

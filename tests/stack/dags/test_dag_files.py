@@ -1,0 +1,112 @@
+"""What can be said of the DAG files without Airflow."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rowguard import operations as pipeline
+from rowguard.settings import CHECKOUT
+
+FILES = sorted((CHECKOUT / "dags").glob("*.py"))
+# The scheduler reads the files every few seconds; anything else belongs into a task.
+LIGHT = sys.stdlib_module_names | {"airflow"}
+OURS = ("rowguard", "simulator", "sql_scoring", "trainer")
+
+each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), str(path))
+
+
+def imported(node: ast.AST) -> list[str]:
+    """The modules that an import statement names, none for other nodes."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        return [node.module or ""]
+    return []
+
+
+def outside_functions(node: ast.AST) -> Iterator[ast.AST]:
+    """What runs when the file is read: also inside `if` and `try`, not inside functions."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield child
+            yield from outside_functions(child)
+
+
+def test_both_dags_are_there() -> None:
+    assert [path.stem for path in FILES] == ["fraud_model_retrain_pipeline", "simulate_transactions"]
+
+
+@each_file
+def test_compiles(path: Path) -> None:
+    assert compile(parsed(path), str(path), "exec") is not None
+
+
+@each_file
+def test_imports_nothing_heavy_at_module_level(path: Path) -> None:
+    modules = [module for node in outside_functions(parsed(path)) for module in imported(node)]
+    assert modules
+    assert {module.split(".")[0] for module in modules} <= LIGHT
+
+
+@each_file
+def test_dag_is_named_as_its_file(path: Path) -> None:
+    named = [
+        node.value.value
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.keyword) and node.arg == "dag_id" and isinstance(node.value, ast.Constant)
+    ]
+    assert named == [path.stem]
+    assert not path.name.startswith("dbt_"), "dbt's own package would be shadowed"
+
+
+@each_file
+def test_what_tasks_import_is_there(path: Path) -> None:
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in OURS:
+            module = importlib.import_module(str(node.module))
+            for alias in node.names:
+                assert hasattr(module, alias.name), f"{path.name}: {node.module} has no {alias.name}"
+
+
+@each_file
+def test_calls_of_the_pipeline_fit_its_functions(path: Path) -> None:
+    called = set()
+    for node in ast.walk(parsed(path)):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and isinstance(node.func.value, ast.Name)
+            and node.func.value.id == "pipeline"
+        ):
+            function = getattr(pipeline, node.func.attr)
+            keywords = {str(keyword.arg): None for keyword in node.keywords}
+            inspect.signature(function).bind(*([None] * len(node.args)), **keywords)
+            called.add(node.func.attr)
+    if path.stem == "fraud_model_retrain_pipeline":
+        assert {"train", "gate", "deploy", "verify", "monitor"} <= called
+
+
+def pins(name: str) -> dict[str, str]:
+    """The versions in a file of locked requirements."""
+    text = (CHECKOUT / "requirements" / name).read_text()
+    return dict(re.findall(r"^([\w.\[\]-]+)==(\S+)", text, re.MULTILINE))
+
+
+def test_airflow_gets_the_very_versions_of_the_runtime() -> None:
+    """Tasks import rowguard directly, so both live in one environment."""
+    runtime, airflow = pins("runtime.txt"), pins("airflow.txt")
+    assert "apache-airflow" in airflow
+    different = {name: airflow.get(name) for name, version in runtime.items() if airflow.get(name) != version}
+    assert not different, "run: make lock"

@@ -1,0 +1,172 @@
+"""The public entry: what it refuses, what it promises, how it is imported."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
+
+from rowguard.errors import UnsupportedModelError
+from sql_scoring.engine import (
+    LAYOUTS,
+    SUPPORTED_MODELS,
+    bitmask_cost,
+    boundary_rows,
+    choose_layout,
+    forest_shape,
+    reference_scores,
+    transpile,
+)
+
+RNG = np.random.default_rng(0)
+ROWS = RNG.normal(size=(200, 3))
+LABELS = (ROWS[:, 0] + RNG.normal(size=200) > 0).astype(int)
+FOREST = RandomForestClassifier(5, max_depth=4, random_state=0).fit(ROWS, LABELS)
+NAMES = ["a", "b", "c"]
+
+
+def write(model: Any = FOREST, **changes: Any) -> str:
+    options: dict[str, Any] = {"feature_names": NAMES, "function_name": "scoring.m"} | changes
+    return transpile(model, **options)
+
+
+class Subclass(RandomForestClassifier):  # type: ignore[misc]
+    """May predict in another way."""
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        (RandomForestRegressor(2).fit(ROWS, LABELS), "RandomForestRegressor is not.*it is a regressor"),
+        (GradientBoostingClassifier(n_estimators=2).fit(ROWS, LABELS), "exp"),
+        (LogisticRegression().fit(ROWS, LABELS), "BLAS"),
+        (SVC().fit(ROWS, LABELS), "SVC is not supported.*Supported are: RandomForestClassifier"),
+        (Subclass(2).fit(ROWS, LABELS), "Subclass is not supported"),
+        (RandomForestClassifier(), "not fitted"),
+        (RandomForestClassifier(2).fit(ROWS, np.column_stack([LABELS, LABELS])), "2 outputs"),
+        (RandomForestClassifier(2).fit(ROWS, np.arange(200) % 3), r"3 class\(es\)"),
+        (RandomForestClassifier(2).fit(ROWS, np.zeros(200)), r"1 class\(es\)"),
+        (object(), "object is not supported"),
+    ],
+)
+def test_models_are_refused_by_name(model: Any, says: str) -> None:
+    with pytest.raises(UnsupportedModelError, match=says):
+        write(model)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"feature_names": ["a", "b"]}, "fitted on 3 features, 2 feature names"),
+        ({"feature_names": ["a", "b", "a"]}, "'a' is given twice"),
+        ({"feature_names": ["a", " ", "c"]}, "feature name 2 is empty"),
+        ({"feature_names": ["a", "b", "ä" * 32]}, "64 bytes"),
+        ({"feature_names": ["a", "b", "c\0"]}, "zero byte"),
+        ({"feature_names": "abc"}, "one string"),
+        ({"function_name": ""}, "empty"),
+        ({"function_name": "x." + "y" * 64}, "64 bytes"),
+        ({"function_name": "a.b.c"}, "more parts"),
+        ({"layout": "walk"}, "there are: bitmask, case, nested_if"),
+        ({"arguments": "json"}, "there are: auto, columns, array, real_array"),
+        ({"size_budget_bytes": 1500}, "max_leaf_nodes"),
+        ({"size_budget_bytes": 1500, "layout": "case"}, "max_leaf_nodes"),
+    ],
+)
+def test_arguments_are_refused_with_a_reason(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(UnsupportedModelError, match=says):
+        write(**changes)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_text_is_one_statement_and_always_the_same(layout: str) -> None:
+    text = write(layout=layout)
+    assert text == write(layout=layout)
+    assert text.startswith('CREATE FUNCTION "scoring"."m"(\n  "a" double precision,\n')
+    assert "RETURNS double precision\nLANGUAGE plpgsql IMMUTABLE PARALLEL SAFE\n" in text
+    assert f"-- trees: 5, leaves: {forest_shape(FOREST).leaves}, features: 3, layout: {layout}\n" in text
+    assert text.endswith("$rowguard$;\n")
+    # Drivers and SQLAlchemy's text() take these for placeholders.
+    assert "%" not in text
+    assert "?" not in text
+
+
+def test_hostile_names_stay_names() -> None:
+    text = write(feature_names=['a"; DROP TABLE x; --', "$rowguard$", "v_sum"], function_name="scoring.m")
+    assert '"a""; DROP TABLE x; --" double precision' in text
+    assert text.count("$rowguard$") == 3  # the name, in quotes, before the body; and the body's two ends
+
+
+def test_more_features_than_postgres_has_arguments() -> None:
+    rows = RNG.normal(size=(60, 120))
+    model = RandomForestClassifier(2, random_state=0).fit(rows, LABELS[:60])
+    names = [f"f{number}" for number in range(120)]
+    assert '"features" double precision[]' in transpile(model, feature_names=names, function_name="m")
+    with pytest.raises(UnsupportedModelError, match="at most 100 arguments"):
+        transpile(model, feature_names=names, function_name="m", arguments="columns")
+
+
+def test_supported_models_are_these() -> None:
+    assert set(SUPPORTED_MODELS) == {
+        RandomForestClassifier, ExtraTreesClassifier, DecisionTreeClassifier, ExtraTreeClassifier,
+    }  # fmt: skip
+
+
+def test_boundary_rows_are_repeatable_and_accepted() -> None:
+    rows = boundary_rows(FOREST, 500, seed=4)
+    assert rows.shape == (500, 3)
+    assert rows.dtype == np.float64
+    assert rows.tobytes() == boundary_rows(FOREST, 500, seed=4).tobytes()
+    assert rows.tobytes() != boundary_rows(FOREST, 500, seed=5).tobytes()
+    assert np.isnan(rows).any()
+    assert set(FOREST.estimators_[0].tree_.threshold[:1].tolist()) <= set(rows.ravel().tolist())
+    assert np.isfinite(reference_scores(FOREST, rows)).all()
+
+
+def test_reference_leaves_the_model_as_it_is() -> None:
+    model = RandomForestClassifier(3, random_state=0, n_jobs=2).fit(ROWS, LABELS)
+    reference_scores(model, ROWS)
+    assert model.n_jobs == 2
+
+
+def test_cost_grows_with_the_forest_and_the_estimate_of_the_text_is_close() -> None:
+    larger = RandomForestClassifier(20, random_state=0).fit(ROWS, LABELS)
+    small, large = bitmask_cost(FOREST), bitmask_cost(larger)
+    assert small.microseconds < large.microseconds
+    assert small.memory_bytes < large.memory_bytes
+    assert large.text_bytes == pytest.approx(len(write(larger)), rel=0.25)
+
+
+def test_layout_follows_the_use() -> None:
+    rows = RNG.normal(size=(3000, 6))
+    labels = (rows[:, 0] + RNG.normal(size=3000) > 0).astype(int)
+    deep = RandomForestClassifier(10, random_state=0).fit(rows, labels)
+    assert choose_layout(deep) == "bitmask"
+    assert choose_layout(deep, rows_per_transaction=100_000) == "case"
+    assert choose_layout(deep, size_budget_bytes=100_000) == "case"
+
+
+def test_submodules_import_although_the_function_has_the_packages_name() -> None:
+    program = (
+        "from sql_scoring import transpile\n"
+        "assert callable(transpile)\n"
+        "import sql_scoring.engine._cuts\n"
+        "import sql_scoring.engine._cuts as cuts\n"
+        "from sql_scoring.engine import boundary_rows, transpile as same\n"
+        "from sql_scoring.engine._cuts import cut_point\n"
+        "assert same is transpile and cuts.cut_point is cut_point\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+    assert importlib.import_module("sql_scoring.engine").transpile is transpile

@@ -1,0 +1,40 @@
+"""Every query that a room asks for by name is in its file, and none is there that nobody asks for."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from rowguard.queries import load_queries
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = {
+    "api": "api",
+    "trainer": "trainer",
+    "simulator": "simulator",
+    "sql_scoring": "sql_scoring",
+    "rowguard.cli": "rowguard/cli",
+    "rowguard.operations": "rowguard/operations",
+}
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_every_query_is_named_and_used(package: str) -> None:
+    text = "\n".join(path.read_text() for path in sorted((ROOT / ROOMS[package]).rglob("*.py")))
+    queries = load_queries(package)
+    asked_for = set(re.findall(r'QUERIES\["(\w+)"\]', text))
+    assert asked_for <= queries.keys()
+    unused = {name for name in queries if f'"{name}"' not in text and f'"{name.split("_")[0]}_' not in text}
+    assert not unused
+
+
+def test_a_name_that_stands_twice_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "twice"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "queries.sql").write_text("-- name: one\nSELECT 1;\n\n-- name: one\nSELECT 2;\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ValueError, match="twice"):
+        load_queries("twice")

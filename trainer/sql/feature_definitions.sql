@@ -1,3 +1,0 @@
-SELECT name, feature_hash
-FROM features.feature_definitions
-ORDER BY position
