@@ -194,6 +194,7 @@ def fraud_model_retrain_pipeline() -> None:
 def _retry_only_what_passes() -> Iterator[None]:
     """A database that is away comes back; too few labels or a refused model do not mend by waiting."""
     from rowguard.errors import DatabaseUnavailableError, GateError, RowguardError
+    from sql_scoring.engine import UnsupportedModelError
 
     try:
         yield
@@ -201,7 +202,7 @@ def _retry_only_what_passes() -> Iterator[None]:
         raise
     except GateError as error:
         raise AirflowSkipException(str(error)) from error
-    except RowguardError as error:
+    except (RowguardError, UnsupportedModelError) as error:
         raise AirflowFailException(str(error)) from error
 
 

@@ -21,8 +21,8 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import average_precision_score
 
 from rowguard.database import connect
-from rowguard.errors import SettingsError, TrainingDataError, UnsupportedModelError
-from sql_scoring.engine import BitmaskCost, bitmask_cost
+from rowguard.errors import SettingsError, TrainingDataError
+from sql_scoring.engine import BitmaskCost, UnsupportedModelError, bitmask_cost
 from trainer.dataset import read_dataset, read_span
 from trainer.forest import ForestParameters, fit_forest
 from trainer.training import plan_window, require_frauds

@@ -69,6 +69,9 @@ def main() -> None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         sys.exit(0)
     except Exception as error:
+        engine = sys.modules.get("sql_scoring.engine")  # loads scikit-learn, so only commands that need it do
+        if engine and isinstance(error, engine.UnsupportedModelError):
+            _fail(str(error))
         if os.environ.get("ROWGUARD_DEBUG"):
             raise
         # SQLAlchemy adds the whole statement, which may be a migration, and drivers add the line of it.

@@ -1,8 +1,8 @@
-"""PL/pgSQL text, and nothing but text: this module knows of no model and no expression tree.
+"""PL/pgSQL text only: this module imports no model and no expression tree.
 
-Names are pinned to ``pg_catalog``, because the function is called from under other people's
-``search_path``. A ``SET search_path`` clause would say it once, but it costs a save and restore on every
-call; ``float`` and ``integer`` are grammar keywords that mean the types of ``pg_catalog`` by themselves.
+Names are pinned to ``pg_catalog``, because the function is called with the caller's ``search_path``. A ``SET
+search_path`` clause would pin it once, but it costs a save and restore on every call. ``float`` and
+``integer`` are grammar keywords that always mean the types of ``pg_catalog``.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ SUBTRACT = "OPERATOR(pg_catalog.-)"
 
 
 def quote_identifier(name: str) -> str:
-    """``name`` as a quoted SQL identifier."""
+    """Quote a SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def float_text(value: float) -> str:
-    """Shortest text that PostgreSQL reads back as the same float8."""
+    """Shortest text that PostgreSQL parses to the same float8."""
     if value != value:
         return "NaN"
     if value in (float("inf"), float("-inf")):
@@ -86,11 +86,11 @@ class PlpgsqlGenerator:
         self._depth = 1
 
     def line(self, text: str) -> None:
-        """One line at the present indentation."""
+        """Write one line at the current indentation."""
         self._buffer.write("  " * self._depth + text + "\n")
 
     def assign(self, variable: str, expression: str) -> None:
-        """``variable := expression;``"""
+        """Write ``variable := expression;``"""
         self.line(f"{variable} := {expression};")
 
     def open_if(self, condition: str) -> None:
@@ -99,13 +99,13 @@ class PlpgsqlGenerator:
         self._depth += 1
 
     def else_if(self, condition: str) -> None:
-        """Go on with another condition of the same branch."""
+        """Continue with another condition of the same branch."""
         self._depth -= 1
         self.line(f"ELSIF {condition} THEN")
         self._depth += 1
 
     def otherwise(self) -> None:
-        """The last arm of a branch."""
+        """Start the last arm of a branch."""
         self._depth -= 1
         self.line("ELSE")
         self._depth += 1
@@ -154,7 +154,7 @@ def expression_statement(
     expression: str,
     cost: int,
 ) -> str:
-    """The whole ``CREATE FUNCTION`` of one SQL expression, in the form that the planner can put in place."""
+    """The whole ``CREATE FUNCTION`` of one SQL expression, in the form that the planner can inline."""
     return _statement("sql", name, arguments, header, f"SELECT {expression}\n", cost)
 
 

@@ -49,7 +49,7 @@ def test_branch_with_missing_right_needs_no_more_than_the_comparison() -> None:
     )
 
 
-def test_branch_with_missing_left_asks_the_other_way_round() -> None:
+def test_branch_with_missing_left_compares_the_other_way_round() -> None:
     declarations, lines = case_lines(branch(1.5, missing_left=True, feature=1))
     assert declarations == [
         "v2 double precision := CASE WHEN $2 OPERATOR(pg_catalog.<>) float 'NaN' THEN $2 END;"
@@ -96,8 +96,8 @@ def test_nested_if() -> None:
 
 
 def test_bitmask(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The tree needs no masks once its only question is answered.
-    monkeypatch.setattr(_planning, "_DEEPEST", 0)
+    # The tree needs no masks once its only split is known.
+    monkeypatch.setattr(_planning, "_MAX_DEPTH", 0)
     body = BitmaskInterpreter(text_budget=10**6, memory_weight=0.3).interpret(
         TreeSum([branch(1.5)], 1.0), Inputs(1)
     )
@@ -115,7 +115,7 @@ def test_bitmask(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_bitmask_asks_questions_first() -> None:
+def test_bitmask_divides_regions_first() -> None:
     body = BitmaskInterpreter(text_budget=10**6, memory_weight=0.3).interpret(
         TreeSum([branch(1.5)], 1.0), Inputs(1, array=True, real=True)
     )
@@ -137,7 +137,7 @@ def test_bitmask_looks_features_up_in_a_loop() -> None:
     assert whole.declarations[-1] == "v_input double precision[] := ARRAY[{}];".format(
         ", ".join(f"${number}" for number in range(1, 13))
     )
-    # Six lanes or one: every feature is looked up once, whatever the number of expressions.
+    # Six lanes or one: every feature is looked up once, for any number of expressions.
     assert "LOOP\n    v_mask := v_mask\n" in whole.text or "LOOP\n      v_mask := v_mask\n" in whole.text
     gaps = [trees[number] for number in (0, 1, 3, 4, 6, 7, 8, 10, 11)]
     with_gaps = BitmaskInterpreter(text_budget=10**6, memory_weight=0.3).interpret(
@@ -146,9 +146,9 @@ def test_bitmask_looks_features_up_in_a_loop() -> None:
     assert "$1[('{1,2,4,5,7,8,9,11,12}'::integer[])[v_turn]]" in with_gaps.text
 
 
-def test_the_masks_of_blocks_are_put_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_planning, "_DEEPEST", 0)
-    # A dear byte of memory: thresholds of many trees, each with a block and rows of its own.
+def test_masks_of_blocks_are_concatenated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_planning, "_MAX_DEPTH", 0)
+    # Memory is expensive: thresholds of many trees, each with a separate block and rows.
     trees = [branch(float(number), feature=number % 2) for number in range(64)]
     body = BitmaskInterpreter(text_budget=10**6, memory_weight=300).interpret(TreeSum(trees, 64.0), Inputs(2))
     assert "v_column integer;" in body.declarations
@@ -169,7 +169,7 @@ def test_long_bit_strings_are_base64() -> None:
     assert len(literal) < len(packed) * 1.5
 
 
-def test_floats_are_written_to_be_read_back() -> None:
+def test_floats_round_trip() -> None:
     assert [float_text(v) for v in (0.1, 1.0, -0.0, 1e300, 5e-324, float("nan"), float("-inf"))] == [
         "0.1", "1", "-0", "1e+300", "5e-324", "NaN", "-Infinity",
     ]  # fmt: skip
