@@ -56,7 +56,7 @@ def bench(
                 address = ("--database-url", server.url)
                 document["engine"] = _run("engine/layouts.py", *address, "--json", *options)
                 step("engine: growth with trees, leaves, features")
-                document["growth"] = _run("engine/growth.py", *address, *(["--quick"] if quick else []))
+                document["growth"] = _run("engine/scaling.py", *address, *(["--quick"] if quick else []))
             if inserts:
                 step("inserts: scored against plain")
                 document["inserts"] = _run("inserts/run.py", *(("2", "2") if quick else ("8", "5")))

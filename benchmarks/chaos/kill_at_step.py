@@ -1,4 +1,4 @@
-"""A retrain or a deploy in a process of its own that kills itself with SIGKILL at a given step."""
+"""Run a retrain or a deploy in a process that kills itself with SIGKILL at a given step."""
 
 from __future__ import annotations
 
@@ -9,63 +9,75 @@ import sys
 import threading
 from datetime import UTC, datetime, timedelta
 
-from benchmarks.chaos.house import House
+from benchmarks.chaos.stack import ChaosStack
 from rowguard.errors import RowguardError
 
-# Seconds after the beginning of a step: at once, and in its midst.
+# Seconds after the start of a step: immediately, and in the middle of it.
 MOMENTS = (0.0, 0.4)
-MOST_STEPS = 20
+MAX_STEPS = 20
 
 
-def kill_at_every_step(house: House, what: str, *arguments: str) -> int:
-    """Run it again and again, killed one step later each time, until it is through; answers how often it died."""
+def kill_at_every_step(stack: ChaosStack, command: str, *arguments: str) -> int:
+    """Run a command repeatedly, killed one step later each time, until it finishes.
+
+    Returns:
+        How often it was killed.
+    """
     killed = 0
-    for step in range(1, MOST_STEPS):
+    for step in range(1, MAX_STEPS):
         for moment in MOMENTS:
-            # A group of its own: what it started dies with it.
+            # A separate process group, so that its children are killed too.
             process = subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.chaos.killed", what, str(step), str(moment), *arguments],
-                env=house.environment(),
+                [
+                    sys.executable,
+                    "-m",
+                    "benchmarks.chaos.kill_at_step",
+                    command,
+                    str(step),
+                    str(moment),
+                    *arguments,
+                ],
+                env=stack.environment(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
             )
-            _, said = process.communicate(timeout=180)
+            _, stderr = process.communicate(timeout=180)
             if process.returncode == 0:
                 return killed
-            assert process.returncode == -signal.SIGKILL, said.decode()[-2000:]
+            assert process.returncode == -signal.SIGKILL, stderr.decode()[-2000:]
             killed += 1
-    raise AssertionError(f"{what} has more than {MOST_STEPS} steps")
+    raise AssertionError(f"{command} has more than {MAX_STEPS} steps")
 
 
 def main() -> None:
-    """`python -m benchmarks.chaos.killed WHAT STEP MOMENT [VERSION]`."""
+    """`python -m benchmarks.chaos.kill_at_step COMMAND STEP MOMENT [VERSION]`."""
     from rowguard import local
     from rowguard import operations as pipeline
     from rowguard.settings import settings
 
-    what, wanted, moment = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+    command, kill_step, moment = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
     steps = 0
 
     def on_step(name: str) -> None:
         nonlocal steps
         steps += 1
-        if steps == wanted:
+        if steps == kill_step:
             if moment:
                 threading.Timer(moment, _die).start()
             else:
                 _die()
 
     url = local.resolve_database_url(settings())
-    if what == "deploy":
+    if command == "deploy":
         try:
             pipeline.deploy(url, settings(), sys.argv[4], force=True, progress=on_step)
         except RowguardError as error:
             if "champion already" not in str(error):
                 raise
     else:
-        # Other days give another model, so that there is something to deploy.
-        start = datetime.now(UTC) - timedelta(days=40) + timedelta(hours=6 * wanted)
+        # Other days give another model, so that there is one to deploy.
+        start = datetime.now(UTC) - timedelta(days=40) + timedelta(hours=6 * kill_step)
         try:
             pipeline.retrain(url, settings(), start=start, progress=on_step)
         except RowguardError as error:
