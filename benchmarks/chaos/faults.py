@@ -18,14 +18,16 @@ from pathlib import Path
 import psycopg
 
 from benchmarks.chaos.kill_at_step import kill_at_every_step
-from benchmarks.chaos.stack import ChaosStack, train_candidate
+from benchmarks.chaos.stack import USERS, ChaosStack, train_candidate
 from rowguard import operations as pipeline
 from rowguard.errors import RowguardError
 from rowguard.local._postmaster import find_postmaster
 from rowguard.local._processes import wait_until
+from rowguard.queries import load_queries
 from sql_scoring.deployment import _migrations as migrations
 from sql_scoring.features.build import build_features
 
+QUERIES = load_queries("benchmarks.chaos")
 LOCKED_S = 4.0
 FULL_S = 3.0
 REVISION = '''"""A schema change under load."""
@@ -40,7 +42,7 @@ def upgrade():
     op.execute("ALTER TABLE public.transactions ADD COLUMN chaos_note text DEFAULT 'x'")
     op.execute("CREATE INDEX chaos_idx ON public.transactions (user_id, received_at)")
     op.execute("CREATE OR REPLACE TRIGGER chaos AFTER INSERT ON public.transactions"
-               " FOR EACH ROW WHEN (false) EXECUTE FUNCTION scoring.fold_late_row()")
+               " FOR EACH ROW WHEN (false) EXECUTE FUNCTION scoring.recompute_totals_on_late_insert()")
     op.execute("DROP TRIGGER chaos ON public.transactions")
 
 
@@ -170,11 +172,11 @@ def lock_the_table(stack: ChaosStack) -> None:
 def lock_every_user(stack: ChaosStack) -> None:
     """Hold the locks of all users in a hanging session; the failure policy applies to the others' rows."""
     with stack.connect() as connection:
-        connection.execute("SELECT scoring.set_policy(p_lock_timeout_ms => 1000)")
+        connection.execute(QUERIES["set_lock_timeout"], [1000])
         with connection.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(7265, n) FROM generate_series(0, 4095) AS n")
+            connection.execute(QUERIES["lock_users"], [USERS])
             time.sleep(LOCKED_S)
-        connection.execute("SELECT scoring.set_policy(p_lock_timeout_ms => 5000)")
+        connection.execute(QUERIES["set_lock_timeout"], [5000])
 
 
 def fill_the_disk(stack: ChaosStack) -> None:

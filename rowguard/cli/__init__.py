@@ -9,7 +9,6 @@ import typer
 
 from rowguard.cli import (
     _backtest,
-    _bench,
     _budget,
     _data,
     _demo,
@@ -50,7 +49,6 @@ for module in (
     _rescore,
     _retain,
     _serve,
-    _bench,
     _demo,
 ):
     module.register(app)
