@@ -51,15 +51,15 @@ def simulate_transactions() -> None:
         params = get_current_context()["params"]
         # The config's end is this hour, so each hour continues the same world where the last one stopped.
         config = SimulationConfig(users=params["users"], merchants=params["merchants"], seed=params["seed"])
-        stream = live_transactions(config, fraud_share=params["fraud_share"], count=params["count"])
+        stream = live_transactions(config, fraud_rate=params["fraud_share"], count=params["count"])
         with connect(resolve_database_url(settings()), autocommit=True) as connection:
             summary = insert_live(connection, stream, keep_decisions=False)
         result = {
             "rows": summary.rows,
-            "frauds_flagged": summary.frauds_flagged,
-            "frauds_missed": summary.frauds_missed,
-            "false_alarms": summary.false_alarms,
-            "undecided": summary.undecided,
+            "true_positives": summary.true_positives,
+            "false_negatives": summary.false_negatives,
+            "false_positives": summary.false_positives,
+            "unscored": summary.unscored,
             "precision": summary.precision,
             "recall": summary.recall,
             "seconds": round(summary.seconds, 2),

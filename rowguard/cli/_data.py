@@ -183,15 +183,15 @@ def _simulate_live(config: object, rate: float | None, count: int, fraud_share: 
 
     assert isinstance(config, SimulationConfig)
     url = database_url()
-    stream = live_transactions(config, fraud_share=fraud_share, count=count)
+    stream = live_transactions(config, fraud_rate=fraud_share, count=count)
     with connect(url, autocommit=True) as connection, bar("inserting", count, quiet=as_json) as advance:
         summary = insert_live(connection, stream, rate=rate, on_row=lambda decision: advance(1))
     document = {
         "rows": summary.rows,
-        "frauds_flagged": summary.frauds_flagged,
-        "frauds_missed": summary.frauds_missed,
-        "false_alarms": summary.false_alarms,
-        "undecided": summary.undecided,
+        "true_positives": summary.true_positives,
+        "false_negatives": summary.false_negatives,
+        "false_positives": summary.false_positives,
+        "unscored": summary.unscored,
         "precision": summary.precision,
         "recall": summary.recall,
         "seconds": summary.seconds,

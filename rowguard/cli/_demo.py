@@ -132,7 +132,7 @@ def _insert(url: str, config: Any, count: int, fraud_share: float) -> LiveSummar
     from simulator import live_transactions
     from simulator.live import insert_live
 
-    stream = live_transactions(config, fraud_share=fraud_share, count=count)
+    stream = live_transactions(config, fraud_rate=fraud_share, count=count)
     with connect(url, autocommit=True) as connection, bar("inserting", count) as advance:
         # Through PgBouncer a prepared statement would be looked for in another connection.
         connection.prepare_threshold = None
@@ -150,10 +150,10 @@ def _show_decisions(summary: LiveSummary) -> None:
         table(
             ["caught", "missed", "false alarms", "passed", "precision", "recall", "median ms"],
             [(
-                summary.frauds_flagged,
-                summary.frauds_missed,
-                summary.false_alarms,
-                summary.rightly_passed,
+                summary.true_positives,
+                summary.false_negatives,
+                summary.false_positives,
+                summary.true_negatives,
                 summary.precision,
                 summary.recall,
                 milliseconds[len(milliseconds) // 2],

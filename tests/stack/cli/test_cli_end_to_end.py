@@ -149,7 +149,7 @@ def test_predict_and_score_transaction_agree_to_the_last_bit(story: Story) -> No
 def test_a_live_stream_is_counted_against_the_truth(story: Story) -> None:
     live = story.reports["live"]
     assert live["rows"] == 60 and live["undecided"] == 0
-    assert live["frauds_flagged"] + live["frauds_missed"] > 0
+    assert live["true_positives"] + live["false_negatives"] > 0
 
 
 def test_import_and_features_report_counts(story: Story) -> None:

@@ -35,8 +35,8 @@ def test_its_purchases_are_those_of_a_longer_history(config: SimulationConfig) -
 
 
 @pytest.mark.parametrize("share", [0.02, 0.05, 0.2])
-def test_fraud_share(config: SimulationConfig, share: float) -> None:
-    rows = list(live_transactions(config, fraud_share=share, count=6_000))
+def test_fraud_rate(config: SimulationConfig, share: float) -> None:
+    rows = list(live_transactions(config, fraud_rate=share, count=6_000))
     assert sum(row.is_fraud for row in rows) / len(rows) == pytest.approx(share, rel=0.2)
 
 
@@ -56,7 +56,7 @@ def test_card_testing_comes_in_bursts(config: SimulationConfig) -> None:
 
 
 def test_without_frauds(config: SimulationConfig) -> None:
-    assert not any(row.is_fraud for row in live_transactions(config, fraud_share=0.0, count=500))
+    assert not any(row.is_fraud for row in live_transactions(config, fraud_rate=0.0, count=500))
 
 
 def test_starts_where_told_and_never_ends(config: SimulationConfig) -> None:
@@ -75,7 +75,7 @@ def test_values_fit_the_table(config: SimulationConfig) -> None:
         assert (row.scenario is None) == (not row.is_fraud)
 
 
-@pytest.mark.parametrize("parameters", [{"fraud_share": 0.6}, {"fraud_share": float("nan")}, {"count": -1}])
+@pytest.mark.parametrize("parameters", [{"fraud_rate": 0.6}, {"fraud_rate": float("nan")}, {"count": -1}])
 def test_refuses_at_once(config: SimulationConfig, parameters: dict[str, Any]) -> None:
     with pytest.raises(SimulationConfigError):
         live_transactions(config, **parameters)
