@@ -81,15 +81,10 @@ def frauds_of_day(world: World, day: int, per_user_day: float, fraud_rate: float
 def campaign(
     rng: np.random.Generator, world: World, scenario: int, at: int, *, fraud_load: float, pace: float = 1.0
 ) -> Campaign:
-    """Draw one campaign of a scenario.
+    """Draw a campaign of SCENARIOS[scenario] that starts `at` (microseconds since 1970).
 
-    Args:
-        rng: Source of the random numbers.
-        world: Users and merchants.
-        scenario: Index into SCENARIOS.
-        at: Start, in microseconds since 1970.
-        fraud_load: Expected frauds per day in this world; sets the number of compromised merchants.
-        pace: Factor on the hours between a takeover's transactions; 1 is realistic.
+    `fraud_load`: expected frauds per day; sets the number of compromised merchants. `pace`: factor on the hours
+    between a takeover's transactions; 1 is realistic.
     """
     name = SCENARIOS[scenario].name
     if name == COMPROMISED_MERCHANT:
@@ -262,16 +257,7 @@ def _targets(world: World) -> Ints:
 
 
 def compromised_on(world: World, day: int, frauds_per_day: float) -> Ints:
-    """Compute the merchants that leak cards on a day; at least one on most days.
-
-    Args:
-        world: Users and merchants.
-        day: Days since 1970.
-        frauds_per_day: Frauds of this scenario in the whole world on an average day.
-
-    Returns:
-        Indexes of merchants, ascending.
-    """
+    """Merchants that leak cards on a day, by index, for `frauds_per_day` frauds of this scenario in the world."""
     mean_days = sum(_CAMPAIGN_DAYS) / 2
     count = max(1, round(frauds_per_day / _FRAUDS_PER_MERCHANT_DAY * PERIOD_DAYS / mean_days))
     period = day // PERIOD_DAYS

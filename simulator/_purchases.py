@@ -62,13 +62,7 @@ def cents_of(amounts: Floats) -> Ints:
 
 
 def purchases_of_day(world: World, day: int, per_user_day: float) -> Rows:
-    """Draw every legitimate purchase of a local day, in no particular order.
-
-    Args:
-        world: Users and merchants.
-        day: Days since 1970.
-        per_user_day: Mean number of purchases per user on an average day.
-    """
+    """Draw every legitimate purchase of a local day (days since 1970), in no particular order."""
     rng = generator(world.seed, Stream.PURCHASES, day)
     users, merchants = world.users, world.merchants
     location = whereabouts(world.seed, users.count, merchants.count, day)

@@ -41,9 +41,6 @@ class MissingAwareCompExpr(ast.CompExpr):  # type: ignore[misc]
         self.missing_left = missing_left
         self.left_fraction = left_fraction
 
-    def __str__(self) -> str:
-        return f"MissingAwareCompExpr({self.left},{self.right},missing_left={self.missing_left})"
-
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, MissingAwareCompExpr)

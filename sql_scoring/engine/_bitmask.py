@@ -99,11 +99,11 @@ class _Writer:
         """Write the lines that add all trees of a region to ``v_sum``."""
         if region.split is not None and region.low is not None and region.high is not None:
             value = self.reader.inputs.unchanged(region.split.feature)  # compared as float8 in any case
-            self.code.open_if(f"{value} {sql.AT_MOST} {sql.float_literal(region.split.cut)}")
+            self.code.open(f"IF {value} {sql.AT_MOST} {sql.float_literal(region.split.cut)} THEN")
             self.region(region.low)
-            self.code.otherwise()
+            self.code.reopen("ELSE")
             self.region(region.high)
-            self.code.close_if()
+            self.code.close("END IF;")
             return
         for plan in region.plan.groups:
             blocks = [region.trees[first:end] for first, end in plan.runs]
@@ -132,7 +132,7 @@ class _Writer:
         first = reader.positions(lanes[0].features)[0] if iterations > 1 else 1
         index = "v_turn" if iterations > 1 else "1"
         if iterations > 1:
-            code.open_loop("v_turn", first, first + iterations - 1)
+            code.open(f"FOR v_turn IN {first}..{first + iterations - 1} LOOP")
         masks = ["v_mask"]
         for lane in lanes:
             masks.append(self._mask(lane, _read(lane, reader, first), index, first, group))
@@ -142,7 +142,7 @@ class _Writer:
         if len(masks) > 1:
             code.assign("v_mask", f"\n    {sql.BIT_AND} ".join(masks))
         if iterations > 1:
-            code.close_loop()
+            code.close("END LOOP;")
 
     def _mask(self, lane: Lane, value: str, index: str, first: int, group: Group) -> str:
         """Text of one feature's mask. With several blocks it reads ``v_column``, which a line before it sets."""
@@ -193,7 +193,7 @@ def _write_sum(code: sql.PlpgsqlGenerator, group: Group) -> None:
     slot_format = group.slot_format
     step = slot_format.stride * group.unroll
     values = list(map(sql.float_text, group.values.tolist()))
-    code.open_loop("v_bit", 1, group.width - step + 1, step)
+    code.open(f"FOR v_bit IN 1..{group.width - step + 1} BY {step} LOOP")
     terms = ["v_sum"]
     for number in range(group.unroll):
         # The values are as far into the array as the slots are into the mask, so the index needs no addition.
@@ -202,7 +202,7 @@ def _write_sum(code: sql.PlpgsqlGenerator, group: Group) -> None:
         array = sql.list_literal(shifted, "float", first=1 + slot_format.lowest)
         terms.append(f"({array})[v_bit {sql.ADD} {_hash(slot_format, shift)}]")
     code.assign("v_sum", f"\n      {sql.ADD} ".join(terms))
-    code.close_loop()
+    code.close("END LOOP;")
 
 
 def _hash(slot_format: SlotFormat, shift: int) -> str:

@@ -54,7 +54,7 @@ _THRESHOLDS_OUT_OF_CACHE = 10_000
 # With few trees more than four groups never lowered the cost.
 _FEW_TREES = 128
 _GROUPS_OF_FEW_TREES = 3
-# PL/pgSQL and the plan cache keep five copies of the text, one more of what is base64, and the constants.
+# PL/pgSQL and the plan cache keep five copies of the text, one more of base64 text, and the constants.
 MEMORY_PER_TEXT_BYTE = 7.1
 _TEXT_PER_MASK_BYTE = 4 / 3
 _TEXT_PER_START = 8
@@ -100,17 +100,9 @@ def plan_groups(
     skip_zero_leaves: bool,
     thresholds: int | None = None,
 ) -> Plan:
-    """Search for the cheapest plan without regions.
+    """The cheapest plan without regions that fits ``text_budget`` bytes; raises UnsupportedModelError.
 
-    Args:
-        trees: Leaves of each tree, in tree order.
-        text_budget: Longest text, in bytes.
-        memory_weight: Microseconds per call that one megabyte of a backend's memory is worth.
-        skip_zero_leaves: Leaves of value zero need not be added.
-        thresholds: Distinct thresholds of the whole model, if these trees are a part of it.
-
-    Raises:
-        UnsupportedModelError: No plan fits ``text_budget``.
+    ``thresholds``: distinct thresholds of the whole model, if these trees are a part of it.
     """
     planner = _Planner(trees, skip_zero_leaves, memory_weight)
     planner.thresholds = planner.count_thresholds() if thresholds is None else thresholds

@@ -131,15 +131,7 @@ def _simplified(trees: list[ast.Expr], known: _CellSplit, *, below: bool) -> lis
 
 
 def simplify_tree(tree: ast.Expr, goes_left: Callable[[Split], bool | None]) -> ast.Expr:
-    """The tree without the branches whose direction is known; untouched parts are shared.
-
-    Args:
-        tree: An expression tree.
-        goes_left: The direction of a split, or None where it is not known.
-
-    Returns:
-        A tree with the same value for every input to which the known directions apply.
-    """
+    """The tree without the branches whose direction is known; untouched parts are shared."""
     results: dict[int, ast.Expr] = {}
     pending: list[tuple[ast.Expr, bool]] = [(tree, False)]
     while pending:

@@ -93,38 +93,20 @@ class PlpgsqlGenerator:
         """Write ``variable := expression;``"""
         self.line(f"{variable} := {expression};")
 
-    def open_if(self, condition: str) -> None:
-        """Start a branch."""
-        self.line(f"IF {condition} THEN")
+    def open(self, text: str) -> None:
+        """Start a block, such as ``IF … THEN`` or ``FOR … LOOP``."""
+        self.line(text)
         self._depth += 1
 
-    def else_if(self, condition: str) -> None:
-        """Continue with another condition of the same branch."""
+    def reopen(self, text: str) -> None:
+        """Start the next arm of a block: ``ELSIF … THEN`` or ``ELSE``."""
         self._depth -= 1
-        self.line(f"ELSIF {condition} THEN")
-        self._depth += 1
+        self.open(text)
 
-    def otherwise(self) -> None:
-        """Start the last arm of a branch."""
+    def close(self, text: str) -> None:
+        """End a block: ``END IF;`` or ``END LOOP;``."""
         self._depth -= 1
-        self.line("ELSE")
-        self._depth += 1
-
-    def close_if(self) -> None:
-        """End a branch."""
-        self._depth -= 1
-        self.line("END IF;")
-
-    def open_loop(self, variable: str, first: int, last: int, step: int = 1) -> None:
-        """Start a counted loop; ``last`` is included."""
-        by = "" if step == 1 else f" BY {step}"
-        self.line(f"FOR {variable} IN {first}..{last}{by} LOOP")
-        self._depth += 1
-
-    def close_loop(self) -> None:
-        """End a loop."""
-        self._depth -= 1
-        self.line("END LOOP;")
+        self.line(text)
 
     def text(self) -> str:
         """Everything written so far."""

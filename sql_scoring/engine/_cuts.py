@@ -19,15 +19,8 @@ _OVERFLOW = (float(np.finfo(np.float32).max) + 2.0**128) / 2.0
 def cut_point(threshold: float) -> float:
     """Compute the greatest float64 that, rounded to float32, is ``<= threshold``.
 
-    Args:
-        threshold: A node's threshold as scikit-learn stores it.
-
-    Returns:
-        The cut. ``inf`` remains ``inf``: every number goes left. For a threshold below the float32 range it is
-        the greatest float64 that rounds to minus infinity.
-
-    Raises:
-        ValueError: The threshold is NaN.
+    ``inf`` remains ``inf``: every number goes left. For a threshold below the float32 range it is the greatest
+    float64 that rounds to minus infinity.
     """
     if math.isnan(threshold):
         raise ValueError("a threshold cannot be NaN")

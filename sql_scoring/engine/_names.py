@@ -19,20 +19,9 @@ def function_name_parts(name: str) -> list[str]:
 
 
 def check_feature_names(model: Any, names: Sequence[str]) -> list[str]:
-    """Check the names of the columns that ``model`` was fitted on.
+    """Check one name per column that ``model`` was fitted on; raises UnsupportedModelError.
 
-    Other names than ``model.feature_names_in_`` are allowed, in the order of the fit only.
-
-    Args:
-        model: A supported model.
-        names: One per column, in order.
-
-    Returns:
-        The same names.
-
-    Raises:
-        UnsupportedModelError: A name is missing, repeated, in another position than in the fit, or none that
-            PostgreSQL takes for an argument.
+    Names that differ from ``model.feature_names_in_`` are allowed; a name of the fit must be in its position.
     """
     if isinstance(names, str):
         raise UnsupportedModelError("feature_names is one string; give a list of names")

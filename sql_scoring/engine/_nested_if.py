@@ -6,6 +6,9 @@ PL/pgSQL plans individually: fast once warm, expensive on a connection's first c
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from m2cgen import ast
 
 from sql_scoring.engine import _codegen as sql
@@ -44,23 +47,24 @@ class NestedIfInterpreter:
 
 def _write_tree(code: sql.PlpgsqlGenerator, conditions: BranchingInputs, tree: ast.Expr) -> None:
     sizes = subtree_sizes(tree)
-    # What is still to be written, last first: (what to do, text or node).
-    pending: list[tuple[str, str | ast.Expr]] = [("node", tree)]
+    pending: list[Callable[[], None] | ast.Expr] = [
+        tree
+    ]  # nodes and lines that are still to be written, last first
     while pending:
-        action, item = pending.pop()
-        if action == "if":
-            code.open_if(str(item))
-        elif action == "elsif":
-            code.else_if(str(item))
-        elif action == "else":
-            code.otherwise()
-        elif action == "end":
-            code.close_if()
+        item = pending.pop()
+        if not isinstance(item, ast.Expr):
+            item()
         elif isinstance(item, ast.IfExpr):
             chain, last = arms(item, sizes)
-            pending += [("end", ""), ("node", last), ("else", "")]
+            pending += [partial(code.close, "END IF;"), last, partial(code.reopen, "ELSE")]
             for arm in reversed(chain):
-                word = "if" if arm is chain[0] else "elsif"
-                pending += [("node", arm.body), (word, conditions.condition(arm.split, left=arm.left))]
+                condition = conditions.condition(arm.split, left=arm.left)
+                is_first = arm is chain[0]
+                start = (
+                    partial(code.open, f"IF {condition} THEN")
+                    if is_first
+                    else partial(code.reopen, f"ELSIF {condition} THEN")
+                )
+                pending += [arm.body, start]
         else:
             code.assign("v_sum", f"v_sum {sql.ADD} {sql.float_literal(leaf_value(item))}")

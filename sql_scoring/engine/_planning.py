@@ -60,20 +60,7 @@ class Region:
 
 
 def plan_regions(trees: Trees, *, text_budget: int, memory_weight: float, skip_zero_leaves: bool) -> Region:
-    """Search for the cheapest division of the inputs.
-
-    Args:
-        trees: Leaves of each tree, in tree order.
-        text_budget: Longest text, in bytes.
-        memory_weight: Microseconds per call that one megabyte of a backend's memory is worth.
-        skip_zero_leaves: The sum starts from 0.0, so leaves of value zero need not be added.
-
-    Returns:
-        The undivided model, or the root of its regions.
-
-    Raises:
-        UnsupportedModelError: The undivided model does not fit ``text_budget``.
-    """
+    """The cheapest division of the inputs; raises UnsupportedModelError when the whole is too long."""
     thresholds = sum(map(len, cuts_by_feature(trees).values()))
 
     def divided(trees: Trees, fraction: float, depth: int) -> Region:

@@ -102,9 +102,9 @@ def test_sends_the_simulated_time_only_on_request(rows: list[LiveTransaction]) -
 
 def test_keeps_the_rate(rows: list[LiveTransaction]) -> None:
     def insert() -> None:
-        began = time.perf_counter()
+        started = time.perf_counter()
         summary = insert_live(connection((None, None, None)), rows[:11], rate=100.0)
-        assert 0.1 <= summary.seconds <= time.perf_counter() - began
+        assert 0.1 <= summary.seconds <= time.perf_counter() - started
 
     assert_quicker(0.5, insert)
 
@@ -130,7 +130,7 @@ def test_needs_autocommit(rows: list[LiveTransaction]) -> None:
     [
         (psycopg.errors.UndefinedTable("no relation transactions\nLINE 1"), SchemaError, "migrate"),
         (psycopg.OperationalError("server closed\nprobably"), DatabaseUnavailableError, "after 1 rows"),
-        (None, SchemaError, "resulted with no row"),
+        (None, SchemaError, "returned no row"),
     ],
 )
 def test_errors_are_one_line(
