@@ -101,7 +101,7 @@ def test_bitmask(monkeypatch: pytest.MonkeyPatch) -> None:
     body = BitmaskInterpreter(text_budget=10**6, memory_weight=0.3).interpret(
         TreeSum([branch(1.5)], 1.0), Inputs(1)
     )
-    # Ranks: up to the cut, above it, missing. The first leaf has the bit, the other is what is left.
+    # Ranks: up to the cut, above it, missing. The first leaf has the bit, the other is the remaining one.
     assert body.text == (
         "  v_mask := pg_catalog.substring(X'010000', ('[1:1][0:2]={{1,9,17}}'::integer[])[1]"
         "[pg_catalog.width_bucket(COALESCE($1, float 'NaN'), '{1.5000000000000002,NaN}'::float[])], 8);\n"
