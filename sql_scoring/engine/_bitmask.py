@@ -22,42 +22,35 @@ from sql_scoring.engine._trees import TreeSum, leaves, splits
 _MISSING = sql.float_literal(float("nan"))
 
 
-class BitmaskInterpreter:
-    """Rank, AND, look up, add."""
-
-    def __init__(self, *, text_budget: int, memory_weight: float) -> None:
-        self._text_budget = text_budget
-        self._memory_weight = memory_weight
-
-    def interpret(self, model: TreeSum, inputs: Inputs) -> Body:
-        """Plan the regions and write the body."""
-        skip_zero_leaves = model.divisor is not None
-        whole = plan_regions(
-            [leaves(tree) for tree in model.trees],
-            text_budget=self._text_budget,
-            memory_weight=self._memory_weight,
-            skip_zero_leaves=skip_zero_leaves,
-        )
-        used = sorted({split.feature for tree in model.trees for split in splits(tree)})
-        writer = _Writer(_Reader(inputs, used), skip_zero_leaves=skip_zero_leaves)
-        writer.region(whole)
-        writer.code.line(return_statement(model))
-        groups = [group for region in whole.leaves() for group in region.plan.groups]
-        return Body(
-            writer.code.text(),
-            whole.microseconds,
-            [
-                sum_declaration(model),
-                "v_mask bit varying;",
-                *(["v_column integer;"] if writer.needs_column else []),
-                *writer.reader.declarations,
-            ],
-            [
-                f"regions: {len(whole.leaves())}, groups: {len(groups)}, "
-                f"blocks: {sum(len(group.runs) for group in groups)}, thresholds: {writer.thresholds}, "
-                f"masks: {writer.mask_bytes} bytes"
-            ],
-        )
+def interpret_bitmask(model: TreeSum, inputs: Inputs, *, text_budget: int, memory_weight: float) -> Body:
+    """Write the lookups, the AND and the sum, by the cheapest plan for ``memory_weight``."""
+    skip_zero_leaves = model.divisor is not None
+    whole = plan_regions(
+        [leaves(tree) for tree in model.trees],
+        text_budget=text_budget,
+        memory_weight=memory_weight,
+        skip_zero_leaves=skip_zero_leaves,
+    )
+    used = sorted({split.feature for tree in model.trees for split in splits(tree)})
+    writer = _Writer(_Reader(inputs, used), skip_zero_leaves=skip_zero_leaves)
+    writer.region(whole)
+    writer.code.line(return_statement(model))
+    groups = [group for region in whole.leaves() for group in region.plan.groups]
+    return Body(
+        writer.code.text(),
+        whole.microseconds,
+        [
+            sum_declaration(model),
+            "v_mask bit varying;",
+            *(["v_column integer;"] if writer.needs_column else []),
+            *writer.reader.declarations,
+        ],
+        [
+            f"regions: {len(whole.leaves())}, groups: {len(groups)}, "
+            f"blocks: {sum(len(group.runs) for group in groups)}, thresholds: {writer.thresholds}, "
+            f"masks: {writer.mask_bytes} bytes"
+        ],
+    )
 
 
 class _Reader:
@@ -90,7 +83,7 @@ class _Writer:
     def __init__(self, reader: _Reader, *, skip_zero_leaves: bool) -> None:
         self.code = sql.PlpgsqlGenerator()
         self.reader = reader
-        self._zero_is_nothing = skip_zero_leaves
+        self._skip_zero_leaves = skip_zero_leaves
         self.needs_column = False
         self.thresholds = 0
         self.mask_bytes = 0
@@ -107,7 +100,9 @@ class _Writer:
             return
         for plan in region.plan.groups:
             blocks = [region.trees[first:end] for first, end in plan.runs]
-            group = build_group(blocks, plan.slot_format, plan.unroll, skip_zero_leaves=self._zero_is_nothing)
+            group = build_group(
+                blocks, plan.slot_format, plan.unroll, skip_zero_leaves=self._skip_zero_leaves
+            )
             if group.features:
                 head, lanes = build_lanes(group.features, plan.lanes)
                 self._masks(group, head, lanes)

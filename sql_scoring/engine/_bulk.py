@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sql_scoring.engine import _codegen as sql
-from sql_scoring.engine._inline import InlineInterpreter
+from sql_scoring.engine._inline import interpret_inline
 from sql_scoring.engine._interpreter import Inputs
 from sql_scoring.engine._names import check_feature_names, function_name_parts
 from sql_scoring.engine._supported import assemble, check_supported
@@ -55,7 +55,7 @@ def transpile_for_bulk(
     check_supported(model)
     names = check_feature_names(model, feature_names)
     check_argument_count(names, "score many rows with layout='case' and an array")
-    body = InlineInterpreter(rows=expected_rows).interpret(tree_sum(assemble(model)), Inputs(len(names)))
+    body = interpret_inline(tree_sum(assemble(model)), Inputs(len(names)), rows=expected_rows)
     text = sql.expression_statement(
         name=function_name_parts(function_name),
         arguments=column_arguments(names),

@@ -26,21 +26,18 @@ from sql_scoring.engine._trees import TreeSum, leaf_value
 _MICROSECONDS_PER_COMPARISON = 0.035
 
 
-class CaseInterpreter:
-    """``v_sum := v_sum + CASE WHEN … THEN … ELSE … END;`` per tree."""
-
-    def interpret(self, model: TreeSum, inputs: Inputs) -> Body:
-        """Write the body."""
-        conditions = BranchingInputs(model, inputs)
-        code = sql.PlpgsqlGenerator()
-        for tree in model.trees:
-            code.assign("v_sum", f"v_sum {sql.ADD} {tree_expression(conditions, tree)}")
-        code.line(return_statement(model))
-        return Body(
-            code.text(),
-            _MICROSECONDS_PER_COMPARISON * balanced_comparisons(model),
-            [sum_declaration(model), *conditions.declarations],
-        )
+def interpret_case(model: TreeSum, inputs: Inputs) -> Body:
+    """Write ``v_sum := v_sum + CASE WHEN … THEN … ELSE … END;`` per tree."""
+    conditions = BranchingInputs(model, inputs)
+    code = sql.PlpgsqlGenerator()
+    for tree in model.trees:
+        code.assign("v_sum", f"v_sum {sql.ADD} {tree_expression(conditions, tree)}")
+    code.line(return_statement(model))
+    return Body(
+        code.text(),
+        _MICROSECONDS_PER_COMPARISON * balanced_comparisons(model),
+        [sum_declaration(model), *conditions.declarations],
+    )
 
 
 def tree_expression(conditions: Conditions, tree: ast.Expr) -> str:

@@ -52,28 +52,22 @@ class _NanAwareConditions(_NonMissingConditions):
         return f"({above}) IS NOT TRUE" if left else above
 
 
-class InlineInterpreter:
-    """``COALESCE(CASE WHEN x <= t THEN sum of trees WHEN x > t THEN … END, sum of trees)``."""
-
-    def __init__(self, *, rows: int) -> None:
-        self._rows = rows
-
-    def interpret(self, model: TreeSum, inputs: Inputs) -> Body:
-        """Write the expression."""
-        every_split = [split for tree in model.trees for split in splits(tree)]
-        root = partition_inputs(model.trees, rows=self._rows, node_budget=max(NODE_BUDGET, len(every_split)))
-        left_missing = {split.feature for split in every_split if split.missing_left}
-        text = _sum(_NanAwareConditions(inputs), model.trees, model.divisor)
-        nan_features = sorted({cell.feature for cell in root.inner()} | left_missing)
-        if nan_features:
-            is_nan = " OR ".join(f"{inputs.read(feature)} {sql.EQUAL} {_NAN}" for feature in nan_features)
-            inner = _cell_expression(_NonMissingConditions(inputs), inputs, root, model.divisor)
-            text = f"COALESCE(CASE WHEN {is_nan} THEN NULL ELSE\n{inner}\nEND,\n{text})"
-        return Body(
-            text,
-            MICROSECONDS_PER_COMPARISON * expected_comparisons(model.trees),
-            notes=[f"cells: {len(root.inner()) + 1}, for statements of about {self._rows} rows"],
-        )
+def interpret_inline(model: TreeSum, inputs: Inputs, *, rows: int) -> Body:
+    """Write ``COALESCE(CASE WHEN x <= t THEN sum of trees WHEN x > t THEN … END, sum of trees)``."""
+    every_split = [split for tree in model.trees for split in splits(tree)]
+    root = partition_inputs(model.trees, rows=rows, node_budget=max(NODE_BUDGET, len(every_split)))
+    left_missing = {split.feature for split in every_split if split.missing_left}
+    text = _sum(_NanAwareConditions(inputs), model.trees, model.divisor)
+    nan_features = sorted({cell.feature for cell in root.inner()} | left_missing)
+    if nan_features:
+        is_nan = " OR ".join(f"{inputs.read(feature)} {sql.EQUAL} {_NAN}" for feature in nan_features)
+        inner = _cell_expression(_NonMissingConditions(inputs), inputs, root, model.divisor)
+        text = f"COALESCE(CASE WHEN {is_nan} THEN NULL ELSE\n{inner}\nEND,\n{text})"
+    return Body(
+        text,
+        MICROSECONDS_PER_COMPARISON * expected_comparisons(model.trees),
+        notes=[f"cells: {len(root.inner()) + 1}, for statements of about {rows} rows"],
+    )
 
 
 def _cell_expression(conditions: Conditions, inputs: Inputs, cell: Cell, divisor: float | None) -> str:

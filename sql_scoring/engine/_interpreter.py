@@ -46,13 +46,6 @@ class Body:
     notes: list[str] = field(default_factory=list)
 
 
-class Interpreter(Protocol):
-    """A layout: turns a sum of trees into the body of a function."""
-
-    def interpret(self, model: TreeSum, inputs: Inputs) -> Body:
-        """Write the body; raises UnsupportedModelError when the layout cannot hold the model."""
-
-
 class Conditions(Protocol):
     """How the text tests which way a branch goes."""
 

@@ -27,22 +27,19 @@ from sql_scoring.engine._trees import TreeSum, leaf_value
 _MICROSECONDS_PER_COMPARISON = 0.15
 
 
-class NestedIfInterpreter:
-    """``IF … THEN … ELSIF … ELSE … END IF;`` per tree; the value of the exit leaf is added to the sum."""
-
-    def interpret(self, model: TreeSum, inputs: Inputs) -> Body:
-        """Write the body."""
-        conditions = BranchingInputs(model, inputs)
-        code = sql.PlpgsqlGenerator()
-        for number, tree in enumerate(model.trees, start=1):
-            code.line(f"-- tree {number}")
-            _write_tree(code, conditions, tree)
-        code.line(return_statement(model))
-        return Body(
-            code.text(),
-            _MICROSECONDS_PER_COMPARISON * balanced_comparisons(model),
-            [sum_declaration(model), *conditions.declarations],
-        )
+def interpret_nested_if(model: TreeSum, inputs: Inputs) -> Body:
+    """Write ``IF … THEN … ELSIF … ELSE … END IF;`` per tree; the value of the exit leaf is added to the sum."""
+    conditions = BranchingInputs(model, inputs)
+    code = sql.PlpgsqlGenerator()
+    for number, tree in enumerate(model.trees, start=1):
+        code.line(f"-- tree {number}")
+        _write_tree(code, conditions, tree)
+    code.line(return_statement(model))
+    return Body(
+        code.text(),
+        _MICROSECONDS_PER_COMPARISON * balanced_comparisons(model),
+        [sum_declaration(model), *conditions.declarations],
+    )
 
 
 def _write_tree(code: sql.PlpgsqlGenerator, conditions: BranchingInputs, tree: ast.Expr) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from sql_scoring.engine import _codegen as sql
-from sql_scoring.engine._bitmask import BitmaskInterpreter
-from sql_scoring.engine._case import CaseInterpreter
-from sql_scoring.engine._interpreter import Body, Inputs, Interpreter
+from sql_scoring.engine._bitmask import interpret_bitmask
+from sql_scoring.engine._case import interpret_case
+from sql_scoring.engine._interpreter import Body, Inputs
 from sql_scoring.engine._names import check_feature_names, function_name_parts
-from sql_scoring.engine._nested_if import NestedIfInterpreter
+from sql_scoring.engine._nested_if import interpret_nested_if
 from sql_scoring.engine._supported import assemble, check_supported, forest_shape
 from sql_scoring.engine._trees import tree_sum
 from sql_scoring.engine.errors import UnsupportedModelError
@@ -71,8 +71,11 @@ def transpile(
     names = check_feature_names(model, feature_names)
     name = function_name_parts(function_name)
     inputs, parameters = _arguments(names, arguments)
-    interpreter = _interpreter(layout, size_budget_bytes, memory_weight)
-    body = interpreter.interpret(tree_sum(assemble(model)), inputs)
+    total = tree_sum(assemble(model))
+    if layout == "bitmask":
+        body = interpret_bitmask(total, inputs, text_budget=size_budget_bytes, memory_weight=memory_weight)
+    else:
+        body = interpret_case(total, inputs) if layout == "case" else interpret_nested_if(total, inputs)
     text = sql.function_statement(
         name=name,
         arguments=parameters,
@@ -111,12 +114,6 @@ def within_budget(text: str, size_budget_bytes: int) -> str:
             "fit fewer trees, or with a smaller max_depth or max_leaf_nodes, or raise size_budget_bytes"
         )
     return text
-
-
-def _interpreter(layout: Layout, size_budget_bytes: int, memory_weight: float) -> Interpreter:
-    if layout == "bitmask":
-        return BitmaskInterpreter(text_budget=size_budget_bytes, memory_weight=memory_weight)
-    return CaseInterpreter() if layout == "case" else NestedIfInterpreter()
 
 
 def _arguments(names: list[str], arguments: Arguments) -> tuple[Inputs, list[tuple[str, str]]]:
