@@ -1,0 +1,106 @@
+"""A background process that outlives the command that starts it, known through its state file."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from rowguard.errors import LocalStackError
+from rowguard.local.state import component_lock, error_line, load_state, open_log, save_state
+
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 10.0
+
+
+def find_process(pid: object, started_at: object = None) -> psutil.Process | None:
+    """Return the live process with this id, and start time if given; a zombie counts as ended."""
+    try:
+        process = psutil.Process(pid)
+        is_same = started_at is None or process.create_time() == started_at
+        return process if is_same and process.status() != psutil.STATUS_ZOMBIE else None
+    except (psutil.Error, ValueError, TypeError):
+        return None
+
+
+class BackgroundProcess:
+    """A program in its own session, with a directory for its state and a log."""
+
+    name = "process"
+    stop_signal = signal.SIGTERM
+
+    def __init__(self, directory: Path | str, log_file: Path | None = None) -> None:
+        self.directory = Path(directory).absolute()
+        self.log_file = log_file or self.directory / f"{self.name}.log"
+
+    @property
+    def process(self) -> psutil.Process | None:
+        """The process that `_launch` started, None if it has ended."""
+        state = load_state(self.directory)
+        return find_process(state["pid"], state["started_at"]) if "pid" in state else None
+
+    def is_running(self) -> bool:
+        """Return whether the process runs."""
+        return self.process is not None
+
+    def answers(self) -> bool:
+        """Return whether the program is ready for clients."""
+        raise NotImplementedError
+
+    def stop(self) -> bool:
+        """Stop the program and its children, by force after a while; return whether it ran."""
+        if not self.is_running():
+            return False
+        with component_lock(self.directory):
+            self._end()
+        return True
+
+    def _end(self) -> None:
+        process = self.process
+        if process is None:
+            return
+        members = [process, *process.children(recursive=True)]
+        process.send_signal(self.stop_signal)
+        _, alive = psutil.wait_procs(members, timeout=STOP_TIMEOUT_S)
+        for member in alive:
+            member.kill()
+        psutil.wait_procs(alive, timeout=STOP_TIMEOUT_S)
+
+    def _answers_soon(self) -> bool:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while self.is_running() and time.monotonic() < deadline:
+            if self.answers():
+                return True
+            time.sleep(0.05)
+        return False
+
+    def _launch(self, command: Sequence[str], facts: dict[str, Any], **options: Any) -> None:
+        """Start the program, store its id and the facts, wait for its answer; `options` are of `subprocess`."""
+        log = open_log(self.log_file)
+        try:
+            # No pipe is inherited: a reader of our output would wait until the program ends.
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                **options,
+            )
+        except OSError as error:
+            raise LocalStackError(f"cannot run {command[0]}: {error.strerror}") from error
+        finally:
+            os.close(log)
+        process.returncode = 0  # it outlives this object, which would warn about that
+        started_at = psutil.Process(process.pid).create_time()
+        save_state(self.directory, pid=process.pid, started_at=started_at, **facts)
+        if not self._answers_soon():
+            reason = error_line(self.log_file.read_text(encoding="utf-8", errors="replace"))
+            self._end()
+            raise LocalStackError(f"{self.name} does not start: {reason}; see {self.log_file}")
