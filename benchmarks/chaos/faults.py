@@ -21,8 +21,6 @@ from benchmarks.chaos.kill_at_step import kill_at_every_step
 from benchmarks.chaos.stack import USERS, ChaosStack, train_candidate
 from rowguard import operations as pipeline
 from rowguard.errors import RowguardError
-from rowguard.local._postmaster import find_postmaster
-from rowguard.local._processes import wait_until
 from rowguard.queries import load_queries
 from sql_scoring.deployment import _migrations as migrations
 from sql_scoring.features.build import build_features
@@ -77,8 +75,7 @@ def kill_postmaster(stack: ChaosStack) -> None:
 
 
 def shut_down_immediately(stack: ChaosStack) -> None:
-    stack.signal_postmaster(signal.SIGQUIT)
-    assert wait_until(lambda: find_postmaster(stack.server.data) is None, 30)
+    stack.signal_postmaster(signal.SIGQUIT).wait(30)
     stack.restart_ended()
 
 

@@ -19,7 +19,6 @@ import psycopg
 
 from benchmarks.chaos.stack import APP_LOGIN, USERS, ChaosStack
 from rowguard import local
-from rowguard.local._logins import login_password
 from rowguard.queries import load_queries
 
 QUERIES = load_queries("benchmarks.chaos")
@@ -82,10 +81,7 @@ class Clients:
     def __init__(self, stack: ChaosStack) -> None:
         self.http = stack.api_url
         self.pooled = local.ensure_login(stack.settings, APP_LOGIN, "rowguard_app")
-        password = login_password(
-            stack.server, stack.settings.state_dir / "logins", APP_LOGIN, "rowguard_app"
-        )
-        self.direct = stack.server.url_for_login(APP_LOGIN, password)
+        self.direct = local.ensure_login(stack.settings, APP_LOGIN, "rowguard_app", pooled=False)
 
 
 class _Client:

@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
+import psutil
 import psycopg
 
 from rowguard import local
 from rowguard import operations as pipeline
-from rowguard.local import ApiProcess, PgBouncer, PostgresServer, _ports
-from rowguard.local._postmaster import find_postmaster
-from rowguard.local._processes import ProcessRecord
+from rowguard.local import ApiProcess, PgBouncer, PostgresServer
+from rowguard.local.state import choose_port
 from rowguard.operations.importer import load_history, load_users
 from rowguard.settings import Settings
 from simulator import SimulationConfig, simulate
@@ -66,30 +66,34 @@ class ChaosStack:
 
     # -- signals
 
-    def signal_postmaster(self, kind: signal.Signals) -> None:
-        postmaster = find_postmaster(self.server.data)
-        assert postmaster is not None, "PostgreSQL does not run"
-        os.kill(postmaster.pid, kind)
+    @property
+    def processes(self) -> dict[str, psutil.Process | None]:
+        """The running programs of the stack, None for the others."""
+        return {
+            "PostgreSQL": self.server.process,
+            "PgBouncer": self.pgbouncer.process,
+            "API": local.embedded_api(self.settings).process,
+        }
+
+    def send_signal(self, name: str, kind: signal.Signals) -> psutil.Process:
+        """Send a signal to a program and return its process."""
+        process = self.processes[name]
+        assert process is not None, f"{name} does not run"
+        process.send_signal(kind)
+        return process
+
+    def signal_postmaster(self, kind: signal.Signals) -> psutil.Process:
+        return self.send_signal("PostgreSQL", kind)
 
     def kill_pgbouncer(self) -> None:
-        self._kill_recorded("pgbouncer")
+        self.send_signal("PgBouncer", signal.SIGKILL)
 
     def kill_api(self) -> None:
-        self._kill_recorded("api")
+        self.send_signal("API", signal.SIGKILL)
 
     def pids(self) -> dict[str, int | None]:
         """Process ids of the running programs of the stack."""
-        postmaster = find_postmaster(self.server.data)
-        pids: dict[str, int | None] = {"PostgreSQL": postmaster.pid if postmaster else None}
-        for name, part in (("PgBouncer", "pgbouncer"), ("API", "api")):
-            record = ProcessRecord.load(self.settings.state_dir / part / "process")
-            pids[name] = record.pid if record is not None and record.runs() else None
-        return pids
-
-    def _kill_recorded(self, part: str) -> None:
-        record = ProcessRecord.load(self.settings.state_dir / part / "process")
-        assert record is not None and record.runs(), f"{part} does not run"
-        os.kill(record.pid, signal.SIGKILL)
+        return {name: process.pid if process else None for name, process in self.processes.items()}
 
     def restart_ended(self) -> None:
         """Restart ended programs, as systemd or `rowguard up` does."""
@@ -118,7 +122,7 @@ def built_stack(*, with_disk: bool, with_candidates: bool = True) -> Iterator[Ch
         # Call times on a machine under faults must not reject a model.
         gate_max_first_call_ms=600_000,
         gate_max_call_ms=600_000,
-        api_port=_ports.choose(str(folder)),
+        api_port=choose_port(folder),
         _env_file=None,
     )
     try:

@@ -135,7 +135,7 @@ def _print_status(as_json: bool) -> None:
     require_addresses()
     found = local.status(settings())
     champion = None
-    notes = list(found.notes)
+    notes = []
     if found.database_url:
         try:
             with connect(found.database_url) as connection:
@@ -149,21 +149,18 @@ def _print_status(as_json: bool) -> None:
                 "pooled_url": found.pooled_url,
                 "api_url": found.api_url,
                 "champion": champion,
-                "postgres_version": found.postgres_version,
-                "data_bytes": found.data_bytes,
                 "logs": {name: str(path) for name, path in found.logs.items()},
-                "notes": list(dict.fromkeys(notes)),
+                "notes": notes,
             }
         )
         return
     shown = found.redacted()
-    size = f"{found.data_bytes / 1e6:,.0f} MB" if found.data_bytes else "–"
     rows = [
-        ("PostgreSQL", shown.database_url or "stopped", f"{found.postgres_version or ''} {size}"),
+        ("PostgreSQL", shown.database_url or "stopped", "rowguard psql opens it"),
         ("PgBouncer", shown.pooled_url or "stopped", "transaction pooling"),
         ("API", shown.api_url or "stopped", "/docs shows every call"),
         ("champion", champion or "none yet", ""),
     ]
     out.print(table(["part", "where", ""], rows))
-    for note in dict.fromkeys(notes):
+    for note in notes:
         out.print(f"note: {note}", markup=False)

@@ -34,11 +34,13 @@ def unchecked_database_url() -> str:
     Raises:
         SettingsError: DATABASE_URL is malformed.
     """
-    from rowguard.local import resolve_database_url
+    from rowguard.local import add_pgbouncer_admin_url, resolve_database_url
     from rowguard.settings import settings
 
     require_addresses()
-    return resolve_database_url(settings())
+    url = resolve_database_url(settings())
+    add_pgbouncer_admin_url(settings())
+    return url
 
 
 def require_addresses() -> None:

@@ -6,6 +6,7 @@ from rowguard.local.postgres import PostgresServer as PostgresServer
 from rowguard.local.programs import find_pgbouncer as find_pgbouncer
 from rowguard.local.programs import find_postgres_binaries as find_postgres_binaries
 from rowguard.local.stack import StackStatus as StackStatus
+from rowguard.local.stack import add_pgbouncer_admin_url as add_pgbouncer_admin_url
 from rowguard.local.stack import destroy as destroy
 from rowguard.local.stack import down as down
 from rowguard.local.stack import embedded_api as embedded_api
@@ -16,5 +17,4 @@ from rowguard.local.stack import resolve_database_url as resolve_database_url
 from rowguard.local.stack import resolve_pooled_url as resolve_pooled_url
 from rowguard.local.stack import status as status
 from rowguard.local.stack import up as up
-from rowguard.local.stack import with_pgbouncer_admin_url as with_pgbouncer_admin_url
 from rowguard.local.temporary import temporary_server as temporary_server

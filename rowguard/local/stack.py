@@ -96,12 +96,11 @@ def resolve_pooled_url(settings: Settings) -> str | None:
         return None
 
 
-def with_pgbouncer_admin_url(settings: Settings) -> Settings:
-    """Add the admin console of our PgBouncer to the settings, if the embedded database is used and it runs."""
-    if settings.pgbouncer_admin_url is not None or settings.database_url is not None:
-        return settings
-    url = embedded_pgbouncer(settings).admin_url
-    return settings.model_copy(update={"pgbouncer_admin_url": SecretStr(url)}) if url else settings
+def add_pgbouncer_admin_url(settings: Settings) -> None:
+    """Set the console of our PgBouncer in the settings, if the embedded database is used and PgBouncer runs."""
+    if settings.pgbouncer_admin_url is None and settings.database_url is None:
+        url = embedded_pgbouncer(settings).admin_url
+        settings.pgbouncer_admin_url = SecretStr(url) if url else None
 
 
 def ensure_login(settings: Settings, name: str, member_of: str, *, pooled: bool = True) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from pathlib import Path
 
@@ -12,7 +10,8 @@ import pytest
 
 from rowguard import operations as pipeline
 from rowguard.local import PostgresServer
-from rowguard.local._account import server_account
+from rowguard.local.account import give_to_server
+from rowguard.local.state import save_state
 from tests.db.operations.conftest import (
     DECISIONS,
     QUESTIONS,
@@ -67,12 +66,8 @@ def test_a_base_backup_is_a_server_with_the_same_decisions(
         program(
             "pg_basebackup", "-D", copy.directory / "data", "-d", primary.url, "-X", "stream", "-c", "fast"
         )
-        shutil.copy(primary.directory / "password", copy.directory / "password")
-        account = server_account(primary.data)
-        if account is not None:
-            for path in (copy.directory, *copy.directory.rglob("*")):
-                os.chown(path, account.uid, account.gid)
-            os.chown(copy.directory / "password", 0, 0)
+        save_state(copy.directory, password=primary.password)
+        give_to_server(copy.data, *copy.data.rglob("*"))
         copy.ensure_running()
         assert copy.port != primary.port
         assert rows(copy.url, DECISIONS) == rows(primary.url, DECISIONS)
