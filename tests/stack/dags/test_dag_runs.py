@@ -246,9 +246,9 @@ except Exception as error:
 
 def test_options_in_the_container_files_are_airflows(airflow: Airflow) -> None:
     """Airflow ignores a misspelt option silently."""
-    compose = yaml.safe_load((PROJECT_ROOT / "docker-compose.yml").read_text())
+    compose = yaml.safe_load((PROJECT_ROOT / "deploy" / "compose.yaml").read_text())
     given = set(compose["services"]["airflow"]["environment"])
-    given |= set(re.findall(r"AIRFLOW__\w+", (PROJECT_ROOT / "docker" / "Dockerfile").read_text()))
+    given |= set(re.findall(r"AIRFLOW__\w+", (PROJECT_ROOT / "deploy" / "images" / "Dockerfile").read_text()))
     options = [name.split("__")[1:] for name in given if name.startswith("AIRFLOW__")]
     shown = in_airflow(
         airflow,

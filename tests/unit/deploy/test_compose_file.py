@@ -1,4 +1,4 @@
-"""Every path, command and variable in docker-compose.yml is there."""
+"""Every path, command and variable in deploy/compose.yaml exists."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ import yaml
 from rowguard.cli import app
 from rowguard.settings import PROJECT_ROOT, Settings
 
-FILE = PROJECT_ROOT / "docker-compose.yml"
+FILE = PROJECT_ROOT / "deploy" / "compose.yaml"
 VARIABLE = re.compile(r"\$\{(\w+)(:[-?][^}]*)?\}")
 OURS = ("migrate", "logins", "api", "trainer", "airflow")
-QUOTED = re.compile(r"`(rowguard [^`\n]+)`|docker-compose run .*?\b(rowguard [^#\n]+)")
+QUOTED = re.compile(r"`(rowguard [^`\n]+)`|compose run .*?\b(rowguard [^#\n]+)")
 
 # https://hub.docker.com/_/postgres, "Environment Variables"
 POSTGRES_IMAGE = {"POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD", "POSTGRES_INITDB_ARGS"}
@@ -55,7 +55,7 @@ def variables_used() -> dict[str, set[str]]:
 def dockerfile(name: str) -> tuple[Path, Path]:
     """The recipe of a service's image and the directory that is sent along."""
     build = service(name)["build"]
-    context = PROJECT_ROOT / build["context"]
+    context = (FILE.parent / build["context"]).resolve()
     return context / build["dockerfile"], context
 
 
@@ -146,9 +146,8 @@ def test_command_exists(name: str) -> None:
         assert command == ["airflow", "standalone"]
 
 
-@pytest.mark.parametrize("page", ["docs/containers.md", "docs/airflow.md", "docker-compose.yml"])
-def test_commands_in_the_documentation_exist(page: str) -> None:
-    found = [quoted or run for quoted, run in QUOTED.findall((PROJECT_ROOT / page).read_text())]
+def test_commands_in_its_comments_exist() -> None:
+    found = [quoted or run for quoted, run in QUOTED.findall(FILE.read_text())]
     assert found
     for command in found:
         parse(re.split(r"\s{2,}", command.strip())[0].split())  # two spaces: what follows explains it
@@ -184,10 +183,10 @@ def test_variables_are_settings(name: str) -> None:
 
 def test_variables_of_the_other_containers_are_read() -> None:
     assert given_variables("postgres") <= POSTGRES_IMAGE
-    assert given_variables("logins") == {"DATABASE_URL"} | read_by("docker/logins.py")
-    assert given_variables("pgbouncer") == read_by("docker/pgbouncer/entrypoint.sh")
+    assert given_variables("logins") == {"DATABASE_URL"} | read_by("deploy/images/logins.py")
+    assert given_variables("pgbouncer") == read_by("deploy/images/pgbouncer/entrypoint.sh")
     own = {name for name in given_variables("airflow") if not name.startswith("AIRFLOW__")}
-    assert own <= settings_variables() | read_by("docker/airflow/entrypoint.sh")
+    assert own <= settings_variables() | read_by("deploy/images/airflow/entrypoint.sh")
 
 
 def test_variables_of_the_image_are_settings_or_known() -> None:
@@ -253,7 +252,7 @@ def test_dependencies_can_be_met(name: str) -> None:
             assert service(other)["restart"] == "no", "a job that is restarted never completes"
 
 
-@pytest.mark.parametrize("script", sorted((PROJECT_ROOT / "docker").rglob("*.sh")), ids=lambda path: path.name)
+@pytest.mark.parametrize("script", sorted((PROJECT_ROOT / "deploy").rglob("*.sh")), ids=lambda path: path.name)
 def test_scripts_parse(script: Path) -> None:
     subprocess.run(["sh", "-n", script], check=True)
     assert os.access(script, os.X_OK)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Gives Airflow's user `admin` the password of AIRFLOW_ADMIN_PASSWORD, then runs the command.
-# Without the file Airflow would make a password up and print it into the log.
+# Without the file Airflow would generate a password and print it to the log.
 set -eu
 : "${AIRFLOW_HOME:?}" "${AIRFLOW_ADMIN_PASSWORD:?}"
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Writes the one password PgBouncer needs, its own, from PGBOUNCER_PASSWORD; then becomes PgBouncer.
-# Other files than the container's can be named for tests: entrypoint.sh [INI [USERS]].
+# Writes PgBouncer's own password from PGBOUNCER_PASSWORD, then becomes PgBouncer.
+# Tests name other files: entrypoint.sh [INI [USERS]].
 set -eu
 ini=${1:-/etc/rowguard/pgbouncer.ini}
 users=${2:-/tmp/pgbouncer-users.txt}
