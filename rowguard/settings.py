@@ -1,4 +1,4 @@
-"""Settings from the environment, or from a `.env` file in the checkout. Nothing is read at import."""
+"""Settings from the environment, or from a `.env` file in the working folder. Nothing is read at import."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rowguard.errors import SettingsError
-
-PROJECT_ROOT = Path(__file__).resolve().parent.parent
+from rowguard.resources import IS_CHECKOUT, working_folder
+from rowguard.resources import PROJECT_ROOT as PROJECT_ROOT
 
 
 class Settings(BaseSettings):
     """The settings of one process; `.env.example` explains each."""
 
     model_config = SettingsConfigDict(
-        env_prefix="ROWGUARD_", env_file=PROJECT_ROOT / ".env", extra="ignore", populate_by_name=True
+        env_prefix="ROWGUARD_", env_file=working_folder() / ".env", extra="ignore", populate_by_name=True
     )
 
     database_url: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL")
@@ -32,12 +32,12 @@ class Settings(BaseSettings):
     pgbouncer_admin_url: SecretStr | None = None
     """Admin console of a PgBouncer (its database `pgbouncer`). A deployment then replaces the pooled connections."""
 
-    state_dir: Path = PROJECT_ROOT / ".rowguard"
+    state_dir: Path = Field(default_factory=lambda: working_folder() / ".rowguard")
     """Folder of all state: data of the embedded server, logs, passwords, artifacts."""
 
-    models_dir: Path = PROJECT_ROOT / "migrations" / "models"
-    """Folder of the generated model revisions. Unless it is set, a database named by DATABASE_URL gets a separate
-    folder below it."""
+    models_dir: Path = Path()
+    """Folder of the generated model revisions; by default `migrations/models` of a checkout, else in `state_dir`.
+    Unless it is set, a database named by DATABASE_URL gets a separate folder below it."""
 
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8001, ge=1, le=65535)
@@ -110,7 +110,12 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _one_models_folder_per_database(self) -> Settings:
-        if self.database_url is not None and "models_dir" not in self.model_fields_set:
+        if "models_dir" in self.model_fields_set:
+            return self
+        self.models_dir = self.state_dir / "revisions"
+        if IS_CHECKOUT:
+            self.models_dir = PROJECT_ROOT / "migrations" / "models"
+        if self.database_url is not None:
             parts = urlsplit(self.database_url.get_secret_value())
             name = re.sub(
                 r"[^A-Za-z0-9.-]+", "_", f"{parts.hostname or 'local'}-{parts.port or 5432}{parts.path}"

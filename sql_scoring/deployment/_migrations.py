@@ -16,14 +16,14 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
+from rowguard import resources
 from rowguard.database import one_line, redact_url, sqlalchemy_url
 from rowguard.errors import DatabaseUnavailableError, RegistryError
 from rowguard.queries import load_queries
-from rowguard.settings import PROJECT_ROOT
 
 QUERIES = load_queries("sql_scoring")
 
-MIGRATIONS = PROJECT_ROOT / "migrations"
+MIGRATIONS = resources.migrations()
 
 
 @contextmanager
@@ -62,7 +62,7 @@ def config(connection: sa.Connection | None, version_folders: list[Path]) -> Con
     """Alembic's configuration for this connection and these folders of revisions."""
     result = Config()
     result.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    result.set_main_option("prepend_sys_path", str(PROJECT_ROOT).replace("%", "%%"))
+    result.set_main_option("prepend_sys_path", str(MIGRATIONS.parent).replace("%", "%%"))
     result.set_main_option("path_separator", "os")
     folders = os.pathsep.join(str(folder) for folder in (MIGRATIONS / "schema", *version_folders))
     result.set_main_option("version_locations", folders.replace("%", "%%"))

@@ -21,13 +21,14 @@ from psycopg.conninfo import conninfo_to_dict
 from rowguard.database import connect
 from rowguard.errors import FeatureBuildError
 from rowguard.queries import load_queries
-from rowguard.settings import PROJECT_ROOT, Settings
+from rowguard.resources import dbt_project
+from rowguard.settings import Settings
 from sql_scoring.features.totals import settle_totals
 
 QUERIES = load_queries("sql_scoring")
 
 _log = logging.getLogger(__name__)
-PROJECT_DIR = PROJECT_ROOT / "dbt"
+PROJECT_DIR = dbt_project()
 # Unit tests try the macros on rows of their own, whatever is stored: they belong to changes of the project.
 NIGHTLY = ["build", "--exclude-resource-type", "unit_test"]
 
