@@ -1,4 +1,4 @@
-"""Ports that nobody else gets before the server that they are for listens on them."""
+"""Free ports for servers under test."""
 
 from __future__ import annotations
 
@@ -6,30 +6,24 @@ import random
 import socket
 import sys
 
-# Below what Linux and macOS give to outgoing connections and to those who ask for any port, and below what
-# `rowguard up` chooses from.
-FIRST, COUNT = 10_000, 10_000
-_held: list[socket.socket] = []
+# Below the ports of outgoing connections and of `rowguard up`.
+PORTS = range(10_000, 20_000)
+_reserved: list[socket.socket] = []
 
 
 def free_port() -> int:
-    """A loopback port for a server; on Linux it stays reserved for the rest of the run.
-
-    There a server, which sets SO_REUSEADDR, may bind what a socket of ours holds without listening, and nobody else
-    may, another test run included. Elsewhere the port is free at this moment.
-    """
-    chance = random.SystemRandom()
-    for _ in range(1_000):
+    """Return a loopback port, reserved on Linux for this process until a server binds it with SO_REUSEADDR."""
+    for port in random.SystemRandom().sample(PORTS, 1_000):
         holder = socket.socket()
         try:
-            holder.bind(("127.0.0.1", FIRST + chance.randrange(COUNT)))
+            holder.bind(("127.0.0.1", port))
         except OSError:
             holder.close()
             continue
-        port = int(holder.getsockname()[1])
         if sys.platform.startswith("linux"):
+            # A bound socket that does not listen keeps other processes away, and lets such a server in.
             holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            _held.append(holder)
+            _reserved.append(holder)
         else:
             holder.close()
         return port

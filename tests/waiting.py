@@ -1,4 +1,4 @@
-"""Waiting for what happens when it happens. Deadlines are for what hangs, so that a busy machine never meets one."""
+"""Wait for conditions. Deadlines end what hangs; even a busy machine does not reach them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LONG_S = 120.0
 
 
 def wait_until(condition: Callable[[], object], what: str, seconds: float = LONG_S) -> None:
-    """Returns as soon as the condition holds, and fails with `what` when it never does."""
+    """Return when the condition holds; fail with `what` if it never does."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"after {seconds:.0f} s still not: {what}"
@@ -19,26 +19,24 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = LONG
 
 
 def wait_for_sessions(connection: psycopg.Connection, condition: str, least: int = 1) -> None:
-    """Until so many other sessions of the database are as the SQL condition on pg_stat_activity says."""
+    """Wait until other sessions of the database fulfill an SQL condition on pg_stat_activity."""
     query = (
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        f" AND ({condition})"
+        "SELECT count(*) >= %s FROM pg_stat_activity"
+        f" WHERE datname = current_database() AND pid <> pg_backend_pid() AND ({condition})"
+    ).encode()
+    wait_until(
+        lambda: (connection.execute(query, (least,)).fetchone() or (False,))[0],
+        f"{least} sessions with {condition}",
     )
-
-    def are_there() -> bool:
-        row = connection.execute(query.encode()).fetchone()
-        return row is not None and row[0] >= least
-
-    wait_until(are_there, f"{least} sessions with {condition}")
 
 
 def assert_quicker(seconds: float, act: Callable[[], object], tries: int = 20) -> None:
-    """One of the tries takes less than the time: others' load delays some, a wait that is always there delays all."""
-    took = []
+    """Assert that one try takes less than the time: load delays some tries, a fixed wait delays all."""
+    durations = []
     for _ in range(tries):
-        began = time.monotonic()
+        started = time.monotonic()
         act()
-        took.append(time.monotonic() - began)
-        if took[-1] < seconds:
+        durations.append(time.monotonic() - started)
+        if durations[-1] < seconds:
             return
-    raise AssertionError(f"never quicker than {seconds} s: {min(took):.2f} s at best of {tries}")
+    raise AssertionError(f"never faster than {seconds} s: {min(durations):.2f} s at best of {tries}")
