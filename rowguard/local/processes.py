@@ -19,13 +19,13 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
 
 
-def find_process(pid: object, started_at: object = None) -> psutil.Process | None:
+def find_process(pid: int, started_at: float | None = None) -> psutil.Process | None:
     """Return the live process with this id, and start time if given; a zombie counts as ended."""
     try:
         process = psutil.Process(pid)
         is_same = started_at is None or process.create_time() == started_at
         return process if is_same and process.status() != psutil.STATUS_ZOMBIE else None
-    except (psutil.Error, ValueError, TypeError):
+    except (psutil.Error, ValueError):
         return None
 
 
