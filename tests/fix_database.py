@@ -107,7 +107,11 @@ def scored(server_url: str, scored_template: Workspace, tmp_path: Path) -> Itera
 
 
 def _workspace(url: str, folder: Path) -> Workspace:
-    settings = Settings(
+    return Workspace(url, _settings(url, folder))
+
+
+def _settings(url: str, folder: Path) -> Settings:
+    return Settings(
         database_url=SecretStr(url),
         state_dir=folder / "state",
         models_dir=folder / "models",
@@ -115,7 +119,6 @@ def _workspace(url: str, folder: Path) -> Workspace:
         gate_max_call_ms=PATIENT_MS,
         _env_file=None,
     )
-    return Workspace(url, settings)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import shutil
 import signal
 from importlib.resources import files
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 
@@ -25,7 +26,7 @@ from rowguard.local.state import choose_port, component_lock, load_state, save_s
 
 
 class PgBouncer(BackgroundProcess):
-    """PgBouncer for one server; its users are the owner and the logins added with `add_login`.
+    """PgBouncer for one server, its owner and the logins that `ensure_login` made.
 
     `connect_query` is a statement without comments that each new server connection runs first.
     """
@@ -88,22 +89,21 @@ class PgBouncer(BackgroundProcess):
                 self._launch(command, {}, env=server_environment(), **run_as_server())
         return self.url
 
-    def add_login(self, name: str, password: str) -> None:
-        """Let a login role of the server connect through PgBouncer."""
+    def load_logins(self) -> None:
+        """Read the logins of the server again; others cannot connect."""
         with component_lock(self.directory):
-            logins = load_state(self.directory).get("logins", {})
-            if logins.get(name) != password:
-                save_state(self.directory, logins=logins | {name: password})
-                self._write_files()
-                self.reconnect()
+            self._write_files()
+            self._command("RELOAD")
 
     def reconnect(self) -> None:
-        """Reload the configuration and replace each server connection after its transaction."""
+        """Replace each server connection after its transaction."""
+        self._command("RECONNECT")
+
+    def _command(self, command: LiteralString) -> None:
         try:
             # The console knows the simple protocol only; psycopg uses it for statements without parameters.
             with connect_loopback(self.admin_url or "") as console:
-                console.execute("RELOAD")
-                console.execute("RECONNECT")
+                console.execute(command)
         except psycopg.Error as error:
             raise LocalStackError(f"PgBouncer's console does not answer: {error}") from error
 
@@ -124,7 +124,7 @@ class PgBouncer(BackgroundProcess):
         server_port, port = self.server.port, state["port"]
         text = template.format(server_port=server_port, port=port, connect_query=query, users=users)
         is_same = config.exists() and config.read_text(encoding="utf-8") == text
-        passwords = {OWNER: self.server.password} | state.get("logins", {})
+        passwords = {OWNER: self.server.password} | load_state(self.server.directory).get("logins", {})
         write_private(users, "".join(f'"{name}" "{password}"\n' for name, password in passwords.items()))
         write_private(config, text)
         give_to_server(config, users)

@@ -69,17 +69,11 @@ class PostgresServer:
     It listens on loopback TCP only.
     """
 
-    def __init__(
-        self,
-        directory: Path | str,
-        *,
-        binaries: Path | None = None,
-        durable: bool = True,
-        log_file: Path | None = None,
-    ) -> None:
+    name = "PostgreSQL"
+
+    def __init__(self, directory: Path | str, *, durable: bool = True, log_file: Path | None = None) -> None:
         self.directory = Path(directory).absolute()
         self.log_file = log_file or self.directory / "server.log"
-        self._binaries = binaries
         self._durable = durable
 
     @property
@@ -141,7 +135,7 @@ class PostgresServer:
         if not self.is_running():
             return False
         with component_lock(self.directory):
-            programs = reachable_programs(self._binaries or find_postgres_binaries())
+            programs = reachable_programs(find_postgres_binaries())
             finished = _run([programs / "pg_ctl", "stop", "-D", self.data, "-m", mode, "-w", "-s", *_TIMEOUT])
             if self.is_running():
                 raise LocalStackError(f"PostgreSQL does not end: {error_line(finished.stderr)}")
@@ -177,7 +171,7 @@ class PostgresServer:
         return False
 
     def _start(self) -> None:
-        programs = reachable_programs(self._binaries or find_postgres_binaries())
+        programs = reachable_programs(find_postgres_binaries())
         is_new = not (self.data / "PG_VERSION").exists()
         if is_new:
             self._initialize(programs)
@@ -244,17 +238,9 @@ class PostgresServer:
 
 def _run(command: list[Any], output: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
     """Run a program as the servers' account; Ctrl-C in the terminal must not reach what it starts."""
-    return subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=output,
-        text=True,
-        check=False,
-        env=server_environment(),
-        start_new_session=True,
-        **run_as_server(),
-    )
+    options: dict[str, Any] = {"env": server_environment(), "start_new_session": True, **run_as_server()}
+    streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output}
+    return subprocess.run(command, text=True, check=False, **streams, **options)
 
 
 def _memory_options() -> str:

@@ -85,16 +85,8 @@ class BackgroundProcess:
         log = open_log(self.log_file)
         try:
             # No pipe is inherited: a reader of our output would wait until the program ends.
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                **options,
-            )
-        except OSError as error:
-            raise LocalStackError(f"cannot run {command[0]}: {error.strerror}") from error
+            streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+            process = subprocess.Popen(command, start_new_session=True, **streams, **options)
         finally:
             os.close(log)
         process.returncode = 0  # it outlives this object, which would warn about that

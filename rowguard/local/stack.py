@@ -20,7 +20,7 @@ from rowguard.errors import LocalStackError
 from rowguard.local.api_process import ApiProcess
 from rowguard.local.pgbouncer import PgBouncer
 from rowguard.local.postgres import DATABASE, QUERIES, PostgresServer, loopback_url
-from rowguard.local.state import component_lock, load_state, make_private_directory, save_state
+from rowguard.local.state import component_lock, load_state, save_state
 from rowguard.settings import Settings
 
 logger = logging.getLogger("rowguard.local")
@@ -75,7 +75,6 @@ def resolve_database_url(settings: Settings) -> str:
     """Return `DATABASE_URL` if it is set, else the URL of the embedded server, started on demand."""
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
-    make_private_directory(settings.state_dir.absolute())
     return embedded_server(settings).ensure_running()
 
 
@@ -128,14 +127,13 @@ def ensure_login(settings: Settings, name: str, member_of: str, *, pooled: bool 
         except UndefinedObject as error:
             raise LocalStackError(f"the role {member_of} does not exist; run: rowguard migrate") from error
     if pooled and resolve_pooled_url(settings) is not None and pgbouncer.is_running():
-        pgbouncer.add_login(name, password)
+        pgbouncer.load_logins()
         return pgbouncer.url_for(name, password)
     return loopback_url(name, password, server.port, DATABASE)
 
 
 def up(settings: Settings, *, api: bool = True) -> StackStatus:
     """Start the parts that do not run yet and wait until they answer."""
-    make_private_directory(settings.state_dir.absolute())
     process = embedded_api(settings)
     if api:
         process.check_port()
@@ -150,12 +148,8 @@ def up(settings: Settings, *, api: bool = True) -> StackStatus:
 
 def down(settings: Settings) -> tuple[str, ...]:
     """Stop the running parts, the last started first; return their names. An external database keeps running."""
-    parts = {
-        "API": embedded_api(settings).stop,
-        "PgBouncer": embedded_pgbouncer(settings).stop,
-        "PostgreSQL": embedded_server(settings).stop,
-    }
-    return tuple(name for name, stop in parts.items() if stop())
+    parts = (embedded_api(settings), embedded_pgbouncer(settings), embedded_server(settings))
+    return tuple(part.name for part in parts if part.stop())
 
 
 def status(settings: Settings) -> StackStatus:

@@ -23,22 +23,17 @@ PORTS = range(20_000, 32_000)
 
 
 def make_private_directory(path: Path) -> None:
-    """Make a directory that only its owner can list; as root, the servers' account may pass through it."""
-    try:
-        path.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise LocalStackError(f"cannot make the directory {path}: {error.strerror}") from error
+    """Make a directory and its parent that only we can list; as root, the servers' account may pass through."""
+    for folder in (path.parent, path):
+        folder.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
 
 
 def write_private(path: Path, text: str) -> None:
     """Replace a file of mode 0600 atomically."""
-    try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(name, path)
-    except OSError as error:
-        raise LocalStackError(f"cannot write {path}: {error.strerror}") from error
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(name, path)
 
 
 def load_state(directory: Path) -> dict[str, Any]:
@@ -61,13 +56,15 @@ def save_state(directory: Path, **values: Any) -> None:
 
 @contextmanager
 def component_lock(directory: Path) -> Iterator[None]:
-    """Make concurrent commands take turns on one component."""
-    make_private_directory(directory)
+    """Make concurrent commands take turns on one component; errors of files and programs become ours."""
     try:
+        make_private_directory(directory)
         with FileLock(directory / "lock", timeout=LOCK_TIMEOUT_S, mode=0o600):
             yield
     except Timeout as error:
         raise LocalStackError(f"another command holds {directory / 'lock'}; wait for it or end it") from error
+    except OSError as error:
+        raise LocalStackError(f"{error.filename or directory}: {error.strerror}") from error
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
@@ -83,23 +80,16 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
 
 def choose_port(directory: Path) -> int:
     """Return the stored port of a component if it is free, else a random free port."""
-    stored = load_state(directory).get("port")
-    ports = [*([stored] if stored else []), *random.sample(PORTS, 200)]
-    for port in ports:
-        if is_free(port):
-            return int(port)
-    raise LocalStackError(f"found no free port on {LOOPBACK} between {PORTS.start} and {PORTS.stop}")
+    ports: list[int] = [load_state(directory).get("port", PORTS.start), *random.sample(PORTS, 200)]
+    return next(port for port in ports if is_free(port))
 
 
 def open_log(path: Path) -> int:
     """Start a new log, keep the previous one as `<name>.1`, and return a file descriptor."""
     make_private_directory(path.parent)
-    try:
-        if path.exists():
-            os.replace(path, f"{path}.1")
-        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise LocalStackError(f"cannot open the log {path}: {error.strerror}") from error
+    if path.exists():
+        os.replace(path, f"{path}.1")
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
 
 def error_line(log: str) -> str:

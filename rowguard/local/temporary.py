@@ -18,18 +18,14 @@ _PREFIX = "rowguard-temporary-"
 
 
 @contextmanager
-def temporary_server(*, binaries: Path | None = None) -> Iterator[PostgresServer]:
-    """Run a non-durable server in a temporary directory; delete it at the end.
-
-    Raises:
-        LocalStackError: It does not start.
-    """
+def temporary_server() -> Iterator[PostgresServer]:
+    """Run a non-durable server in a temporary directory; delete it at the end."""
     _destroy_orphans()
     directory = Path(tempfile.mkdtemp(prefix=_PREFIX))
     directory.chmod(0o711 if os.geteuid() == 0 else 0o700)
     owner = psutil.Process()
     save_state(directory, owner=[owner.pid, owner.create_time()])
-    server = PostgresServer(directory, binaries=binaries, durable=False)
+    server = PostgresServer(directory, durable=False)
     try:
         server.ensure_running()
         yield server
