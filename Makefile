@@ -6,52 +6,58 @@ VENV := .venv
 BIN := $(VENV)/bin
 LINT := .venv-lint/bin
 PIP := -m pip install --quiet --disable-pip-version-check --no-warn-conflicts
+# Each worker has its own server. POSTGRES=container runs it in Docker.
+WORKERS ?= 2
+PYTEST = TEST_POSTGRES=$(POSTGRES) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
-.PHONY: help setup demo test test-all lint format bench chaos longrun lock golden airflow airflow-env clean
+.PHONY: help setup demo test test-slow test-all lint format bench chaos soak lock golden airflow airflow-env clean
 
 help: ## Show the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(VENV)/.runtime ## Virtual environment with what running takes
+setup: $(VENV)/.runtime ## Create the virtual environment with the locked dependencies
 
-demo: $(VENV)/.runtime ## The whole way: PostgreSQL, history, features, model, live transactions
+demo: $(VENV)/.runtime ## Run everything once: PostgreSQL, history, features, model, live transactions
 	@$(BIN)/rowguard demo
 
-test: $(VENV)/.test .venv-airflow/.done ## All tests, the DAGs in Airflow included
-	@$(BIN)/python -m pytest
+test: $(VENV)/.test ## Unit and database tests, one thin run of all parts (POSTGRES=container: in Docker)
+	@$(PYTEST) -m "not slow"
 
-test-all: $(VENV)/.test .venv-airflow/.done ## The tests on the embedded server and again on the PostgreSQL on PATH
-	@$(BIN)/python -m pytest
-	@ROWGUARD_POSTGRES_BIN="$$($(PYTHON) tools/path_postgres.py)" $(BIN)/python -m pytest
+test-slow: $(VENV)/.test .venv-airflow/.done ## The other tests: Airflow, the whole dbt matrix, chaos, soak, the wheel
+	@$(PYTEST) -m slow
 
-lint: $(VENV)/.test .venv-lint/.done ## What CI and pre-commit check: ruff, mypy, import directions, SQL
+test-all: test test-slow ## All tests, and the database tests again on an installed PostgreSQL
+	@binaries="$$($(PYTHON) tools/find_postgres.py)" || exit 0; \
+		ROWGUARD_POSTGRES_BIN="$$binaries" $(PYTEST) -m "not slow" tests/db
+
+lint: $(VENV)/.test .venv-lint/.done ## The checks of CI and pre-commit: ruff, mypy, import directions, SQL
 	@PATH="$(CURDIR)/$(LINT):$$PATH" $(LINT)/pre-commit run --all-files
 
 format: .venv-lint/.done ## Format the Python code
 	@$(LINT)/ruff format . && $(LINT)/ruff check --fix .
 
-bench: $(VENV)/.test ## The benchmark tables
+bench: $(VENV)/.test ## Measure and write the benchmark tables
 	@$(BIN)/python -m benchmarks
 
-chaos: $(VENV)/.test ## Faults under load, and a table of what was lost (about 8 minutes)
+chaos: $(VENV)/.test ## Inject faults under load and count what was lost (about 8 minutes)
 	@$(BIN)/python -m benchmarks.chaos
 
-longrun: $(VENV)/.test ## An hour's inserts in minutes, on ten million rows: memory, bloat, plans, latency (half an hour, 15 GB)
+soak: $(VENV)/.test ## Insert for an hour's load on ten million rows: memory, bloat, plans, latency (half an hour, 15 GB)
 	@$(BIN)/python -m benchmarks.soak.run >/dev/null
 
-golden: $(VENV)/.test ## Write the expected SQL of the small forests again
+golden: $(VENV)/.test ## Regenerate the expected SQL of the small forests
 	@$(BIN)/python -m tests.unit.engine.golden.regenerate
 
-airflow: $(VENV)/.runtime .venv-airflow/.done ## Airflow with its UI on localhost:8080, on the local stack, until Ctrl-C
+airflow: $(VENV)/.runtime .venv-airflow/.done ## Run Airflow on the local stack until Ctrl-C, UI on localhost:8080
 	@$(BIN)/rowguard up
 	@exec .venv-airflow/bin/python tools/run_airflow.py --port $(or $(PORT),8080)
 
-airflow-env: .venv-airflow/.done ## Airflow's environment: the DAG tests then run the DAGs for real
+airflow-env: .venv-airflow/.done ## Create Airflow's environment, as the tests of the DAGs need it
 
-lock: ## Resolve the dependencies again (needs uv on PATH)
+lock: ## Resolve the dependencies (needs uv on PATH)
 	@tools/lock.sh
 
-clean: ## Stop the local stack and remove what this checkout made, its database included
+clean: ## Stop the local stack and delete what this checkout made, including its database
 	@if [ -x $(BIN)/rowguard ]; then $(BIN)/rowguard down; fi
 	@rm -rf .rowguard $(VENV) .venv-lint .venv-airflow .mypy_cache .ruff_cache .pytest_cache
 
@@ -67,11 +73,11 @@ $(VENV)/.runtime: requirements/runtime.txt pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.test: requirements/test.txt $(VENV)/.runtime
-	@echo "installing what the tests need"
+	@echo "installing the dependencies of the tests"
 	@$(BIN)/python $(PIP) -r requirements/test.txt
 	@touch $@
 
-# An environment of its own: sqlfluff's dbt templater and the linters pin other versions.
+# A separate environment: sqlfluff's dbt templater and the linters pin other versions.
 .venv-lint/.done: requirements/lint.txt
 	@echo "installing the linters"
 	@$(PYTHON) -m venv .venv-lint

@@ -14,10 +14,10 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 from pydantic import SecretStr
+from rowguard.local._sql import load_sql
 
 from rowguard import operations as pipeline
 from rowguard.local import temporary_server
-from rowguard.local._sql import load_sql
 from rowguard.settings import Settings
 from sql_scoring.features.build import profile_variables
 

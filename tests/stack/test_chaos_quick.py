@@ -8,6 +8,9 @@ from benchmarks.chaos.faults import ALL, QUICK
 from benchmarks.chaos.run import Outcome, run_faults
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def outcomes() -> dict[str, Outcome]:
     results = run_faults(QUICK, seconds=4, rate=60, check_each=False)

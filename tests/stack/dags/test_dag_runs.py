@@ -24,6 +24,7 @@ RETRAIN = "fraud_model_retrain_pipeline"
 SIMULATE = "simulate_transactions"
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(
         not (BIN / "airflow").exists(),
         reason="Airflow is not installed: there is no .venv-airflow (make airflow-env)",
