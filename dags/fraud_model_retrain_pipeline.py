@@ -66,19 +66,17 @@ def fraud_model_retrain_pipeline() -> None:
     @task(outlets=[FEATURES])
     def refresh_features() -> dict[str, Any]:
         """`rowguard features`."""
-        from rowguard.local import resolve_database_url
         from rowguard.settings import settings
         from sql_scoring.features.build import build_features
 
         with _retry_only_what_passes():
-            built = build_features(resolve_database_url(settings()), settings(), progress=log.info)
+            built = build_features(settings().require_database_url(), settings(), progress=log.info)
         return _result(passed=built.passed, skipped=built.skipped, seconds=round(built.seconds, 1))
 
     @task
     def train() -> dict[str, Any]:
         """`rowguard train`: fit on the point-in-time training set, register a candidate."""
         from rowguard import operations as pipeline
-        from rowguard.local import resolve_database_url
         from rowguard.settings import settings
 
         params = get_current_context()["params"]
@@ -90,7 +88,7 @@ def fraud_model_retrain_pipeline() -> None:
             start = (cutoff or datetime.now(UTC)) - timedelta(days=params["days"])
         with _retry_only_what_passes():
             trained = pipeline.train(
-                resolve_database_url(settings()),
+                settings().require_database_url(),
                 settings(),
                 start=start,
                 cutoff=cutoff,
@@ -111,13 +109,12 @@ def fraud_model_retrain_pipeline() -> None:
     def gate(trained: dict[str, Any]) -> dict[str, Any]:
         """Whether the candidate may replace the champion, with every figure that was looked at."""
         from rowguard import operations as pipeline
-        from rowguard.local import resolve_database_url
         from rowguard.settings import settings
 
         if trained["is_champion"]:
             raise AirflowSkipException(f"no new model: {trained['version']} is the champion already")
         with _retry_only_what_passes():
-            report = pipeline.gate(resolve_database_url(settings()), settings(), trained["version"])
+            report = pipeline.gate(settings().require_database_url(), settings(), trained["version"])
         return _result(
             version=trained["version"],
             passed=report.passed,
@@ -129,14 +126,13 @@ def fraud_model_retrain_pipeline() -> None:
     def deploy(gated: dict[str, Any]) -> dict[str, Any]:
         """`rowguard deploy`: compared bit for bit in the database, then switched by migration."""
         from rowguard import operations as pipeline
-        from rowguard.local import resolve_database_url
         from rowguard.settings import settings
 
         if not gated["passed"]:
             raise AirflowSkipException(f"{gated['version']} was refused: {'; '.join(gated['reasons'])}")
         with _retry_only_what_passes():
             done = pipeline.deploy(
-                resolve_database_url(settings()), settings(), gated["version"], progress=log.info
+                settings().require_database_url(), settings(), gated["version"], progress=log.info
             )
         return _result(
             champion=done.version,
@@ -150,11 +146,10 @@ def fraud_model_retrain_pipeline() -> None:
     def verify(deployed: dict[str, Any]) -> dict[str, Any]:
         """Whether the database now decides with the model that was deployed."""
         from rowguard import operations as pipeline
-        from rowguard.local import resolve_database_url
         from rowguard.settings import settings
 
         with _retry_only_what_passes():
-            report = pipeline.verify(resolve_database_url(settings()), settings())
+            report = pipeline.verify(settings().require_database_url(), settings())
         result = _result(champion=report.champion, is_ok=report.is_ok, checks=dict(report.checks))
         if not report.is_ok:
             raise AirflowFailException(
@@ -166,12 +161,11 @@ def fraud_model_retrain_pipeline() -> None:
     def monitor() -> dict[str, Any]:
         """`rowguard monitor`: also on nights without a new model."""
         from rowguard import operations as pipeline
-        from rowguard.local import resolve_database_url
         from rowguard.settings import settings
 
         report = settings().state_dir / "monitoring" / "report.html"
         with _retry_only_what_passes():
-            found = pipeline.monitor(resolve_database_url(settings()), report=report)
+            found = pipeline.monitor(settings().require_database_url(), report=report)
         result = _result(
             champion=found.champion,
             challenger=found.challenger,

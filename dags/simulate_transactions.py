@@ -43,7 +43,6 @@ def simulate_transactions() -> None:
     def insert() -> dict[str, Any]:
         """`rowguard simulate --live`."""
         from rowguard.database import connect
-        from rowguard.local import resolve_database_url
         from rowguard.settings import settings
         from simulator import SimulationConfig, live_transactions
         from simulator.live import insert_live
@@ -52,7 +51,7 @@ def simulate_transactions() -> None:
         # The config's end is this hour, so each hour continues the same world where the last one stopped.
         config = SimulationConfig(users=params["users"], merchants=params["merchants"], seed=params["seed"])
         stream = live_transactions(config, fraud_rate=params["fraud_share"], count=params["count"])
-        with connect(resolve_database_url(settings()), autocommit=True) as connection:
+        with connect(settings().require_database_url(), autocommit=True) as connection:
             summary = insert_live(connection, stream, keep_decisions=False)
         result = {
             "rows": summary.rows,

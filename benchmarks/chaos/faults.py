@@ -75,7 +75,9 @@ def kill_postmaster(stack: ChaosStack) -> None:
 
 
 def shut_down_immediately(stack: ChaosStack) -> None:
-    stack.signal_postmaster(signal.SIGQUIT).wait(30)
+    stack.signal_postmaster(signal.SIGQUIT)
+    while stack.server.is_running():
+        time.sleep(0.05)
     stack.restart_ended()
 
 

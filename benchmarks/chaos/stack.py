@@ -75,15 +75,14 @@ class ChaosStack:
             "API": local.embedded_api(self.settings).process,
         }
 
-    def send_signal(self, name: str, kind: signal.Signals) -> psutil.Process:
-        """Send a signal to a program and return its process."""
+    def send_signal(self, name: str, kind: signal.Signals) -> None:
+        """Send a signal to a program of the stack."""
         process = self.processes[name]
         assert process is not None, f"{name} does not run"
         process.send_signal(kind)
-        return process
 
-    def signal_postmaster(self, kind: signal.Signals) -> psutil.Process:
-        return self.send_signal("PostgreSQL", kind)
+    def signal_postmaster(self, kind: signal.Signals) -> None:
+        self.send_signal("PostgreSQL", kind)
 
     def kill_pgbouncer(self) -> None:
         self.send_signal("PgBouncer", signal.SIGKILL)

@@ -76,10 +76,8 @@ def _set_password(connection: psycopg.Connection, name: str, password: str) -> N
 def main() -> None:
     """Set the logins; print one line."""
     try:
-        url = settings().database_url
-        if url is None:
-            raise SettingsError("DATABASE_URL is not set")
-        sys.stdout.write("logins ready: " + ", ".join(set_logins(url.get_secret_value())) + "\n")
+        names = set_logins(settings().require_database_url())
+        sys.stdout.write(f"logins ready: {', '.join(names)}\n")
     except RowguardError as error:
         sys.exit(f"logins: {error}")
 

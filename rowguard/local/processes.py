@@ -67,10 +67,12 @@ class BackgroundProcess:
             return
         members = [process, *process.children(recursive=True)]
         process.send_signal(self.stop_signal)
-        _, alive = psutil.wait_procs(members, timeout=STOP_TIMEOUT_S)
-        for member in alive:
-            member.kill()
-        psutil.wait_procs(alive, timeout=STOP_TIMEOUT_S)
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while alive := [member for member in members if find_process(member.pid, member.create_time())]:
+            if time.monotonic() > deadline:
+                for member in alive:
+                    member.kill()
+            time.sleep(0.05)
 
     def _answers_soon(self) -> bool:
         deadline = time.monotonic() + START_TIMEOUT_S

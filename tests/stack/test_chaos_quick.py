@@ -7,7 +7,6 @@ import pytest
 from benchmarks.chaos.faults import ALL, QUICK
 from benchmarks.chaos.run import Outcome, run_faults
 
-
 pytestmark = pytest.mark.slow
 
 
