@@ -1,11 +1,12 @@
-"""Lints all SQL: plain files, dbt models (compiled against a throw-away server), and what the migrations emit.
+"""Lint all SQL: files, named queries, dbt models (compiled on a temporary server), and the migrations' output.
 
-Run by `make lint` in the project's environment; the linters themselves are found on PATH.
+`make lint` runs it in the project's environment; the linters are on PATH.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -14,27 +15,19 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 from pydantic import SecretStr
-from rowguard.local._sql import load_sql
 
-from rowguard import operations as pipeline
 from rowguard.local import temporary_server
+from rowguard.queries import load_queries
 from rowguard.settings import Settings
 from sql_scoring.features.build import profile_variables
+from trainer.lifecycle import migrate
 
 ROOT = Path(__file__).resolve().parent.parent
-PLAIN = (
-    "sql_scoring/sql",
-    "sql_scoring/queries.sql",
-    "migrations/schema",
-    "api/queries.sql",
-    "trainer/queries.sql",
-    "rowguard/cli/queries.sql",
-    "rowguard/operations/queries.sql",
-    "simulator/queries.sql",
-    "benchmarks",
-)
-# The first schema is built where there is nothing yet: no lock that could hurt, no table that could be large.
-# The text columns have length checks, and integers that cannot overflow are meant to be small.
+FILES = ("sql_scoring/sql", "migrations/schema", "benchmarks")
+PGBOUNCER_AUTH = ROOT / "deploy" / "images" / "pgbouncer" / "auth.sql"
+SQLFLUFF = ("sqlfluff", "lint", "--nocolor", "--disable-progress-bar")
+# The first schema is built in an empty database: no lock harms, no table is large.
+# Text columns have length checks, and integers that cannot overflow are small on purpose.
 SQUAWK_EXCLUDED = (
     "prefer-robust-stmts",
     "require-concurrent-index-creation",
@@ -52,24 +45,54 @@ SQUAWK_EXCLUDED = (
 
 
 def main() -> int:
-    """Run every linter; answers 1 if any found something."""
+    """Run every linter; return 1 if one of them reports anything."""
     failed = [name for name, run in CHECKS.items() if not run()]
     print("SQL: " + (f"findings in {', '.join(failed)}" if failed else "no findings"))
     return bool(failed)
 
 
 def plain_files() -> bool:
-    return _run(["sqlfluff", "lint", "--nocolor", "--disable-progress-bar", *PLAIN])
+    """Lint files that hold one statement or object."""
+    return _run([*SQLFLUFF, *FILES])
+
+
+def named_queries() -> bool:
+    """Lint each named query as a file; `{placeholders}` become names."""
+    listed = _git_files("*queries.sql")
+    texts = {
+        f"{package}.{name}": text
+        for package in (str(Path(path).parent).replace("/", ".") for path in listed)
+        for name, text in load_queries(package).items()
+    }
+    texts["pgbouncer.auth"] = PGBOUNCER_AUTH.read_text().strip().removesuffix(";")
+    with tempfile.TemporaryDirectory() as scratch:
+        folders = {kind: Path(scratch, kind) for kind in ("whole", "composed")}
+        # A placeholder may stand for a whole clause, which then neither parses nor is laid out.
+        rules = {"whole": "", "composed": "LT02, LT05, LT12, "}
+        config = (ROOT / ".sqlfluff").read_text()
+        for kind, folder in folders.items():
+            folder.mkdir()
+            (folder / ".sqlfluff").write_text(
+                config.replace("exclude_rules = ", f"exclude_rules = {rules[kind]}")
+            )
+        for name, text in texts.items():
+            composed = re.sub(r"\{(\w*)\}", r"placeholder_\1", text)
+            folder = folders["whole" if composed == text else "composed"]
+            (folder / f"{name}.sql").write_text(composed + ";\n")
+        lenient: dict[str, list[str]] = {"whole": [], "composed": ["--ignore", "parsing"]}
+        results = [_run([*SQLFLUFF, *lenient[kind], str(folder)]) for kind, folder in folders.items()]
+        return all(results)
 
 
 def dbt_models() -> bool:
+    """Lint the dbt models as dbt compiles them."""
     with temporary_server() as server, tempfile.TemporaryDirectory() as scratch:
         environment = {**profile_variables(server.url), "DBT_TARGET_PATH": scratch, "DBT_LOG_PATH": scratch}
-        command = ["sqlfluff", "lint", "--nocolor", "--disable-progress-bar", "models", "tests"]
-        return _run(command, folder=ROOT / "dbt", environment=environment)
+        return _run([*SQLFLUFF, "models", "tests"], folder=ROOT / "dbt", environment=environment)
 
 
 def migrations_squawk() -> bool:
+    """Check the migrations' SQL for locks and unsafe changes."""
     with tempfile.TemporaryDirectory() as scratch:
         script = Path(scratch, "schema.sql")
         lines = _migration_script().splitlines(keepends=True)
@@ -80,12 +103,11 @@ def migrations_squawk() -> bool:
 
 
 def functions_pgspot() -> bool:
-    """Our files, the facade that a deploy writes, and dbt's functions and PgBouncer's look-up as a database has them.
+    """Check our functions, the rendered facade, dbt's functions and PgBouncer's lookup for search_path attacks.
 
-    Only the functions: of the tables pgspot says that their defaults are unqualified, and those run with nobody's
-    rights. PS002 is about replacing a function in a schema of others; ours are made just before. A model's own
-    function is not among them: it names every operator with its schema and pins no search_path, which would cost
-    each call; the golden files show its text."""
+    Not a model's own function: it qualifies every operator instead of a pinned search_path, which costs each call.
+    PS002 concerns functions that replace others' in a shared schema.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         files = [
             _readable(path.read_text(), Path(scratch) / path.name)
@@ -96,22 +118,23 @@ def functions_pgspot() -> bool:
 
 
 def _readable(text: str, path: Path) -> Path:
-    """A copy for pgspot, whose parser knows no composite types and so no fields of variables of one."""
+    """Write a copy for pgspot, whose parser does not know fields of composite types."""
     path.write_text(text.replace("v scoring.insert_decision;", "v record;"))
     return path
 
 
 def _write_functions(folder: Path) -> list[Path]:
-    """One file a function that is no file of ours; the facade of a model is rendered from its template."""
+    """Write one file per function that has none, and the facade rendered from its template."""
     with temporary_server() as server:
         chosen = Settings(
             database_url=SecretStr(server.url), state_dir=folder, models_dir=folder, _env_file=None
         )
-        pipeline.migrate(server.url, chosen)
+        migrate(server.url, chosen)
         with psycopg.connect(server.url, autocommit=True) as connection:
             connection.execute("CREATE ROLE pgbouncer NOLOGIN")
             names = {"role": sql.Identifier("pgbouncer"), "database": sql.Identifier(connection.info.dbname)}
-            connection.execute(load_sql("pgbouncer_auth", **names))
+            auth = sql.SQL(PGBOUNCER_AUTH.read_text())
+            connection.execute(auth.format(**names))
             rows = connection.execute(
                 "SELECT p.oid::regprocedure::text, pg_get_functiondef(p.oid) FROM pg_proc AS p"
                 " JOIN pg_namespace AS n ON n.oid = p.pronamespace"
@@ -135,7 +158,7 @@ def _write_functions(folder: Path) -> list[Path]:
     facades.append((templates / "decide_insert_by_candidate.sql").read_text().format(**fields))
     texts = [text for _, text in rows] + facades
     if len(rows) < 5:  # dbt's four and PgBouncer's one
-        raise RuntimeError("the database does not show all of its functions")
+        raise RuntimeError("functions of dbt or PgBouncer are missing in the database")
     files = [folder / f"function_{number}.sql" for number in range(len(texts))]
     for file, text in zip(files, texts, strict=True):
         _readable(text.rstrip().rstrip(";") + ";\n", file)
@@ -144,6 +167,7 @@ def _write_functions(folder: Path) -> list[Path]:
 
 CHECKS = {
     "sqlfluff": plain_files,
+    "sqlfluff (queries)": named_queries,
     "sqlfluff (dbt)": dbt_models,
     "squawk": migrations_squawk,
     "pgspot": functions_pgspot,
@@ -161,13 +185,18 @@ def _migration_script() -> str:
     ).stdout
 
 
+def _git_files(pattern: str) -> list[str]:
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", pattern]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+
+
 def _run(command: list[str], folder: Path = ROOT, environment: dict[str, str] | None = None) -> bool:
-    done = subprocess.run(
+    finished = subprocess.run(
         command, cwd=folder, env={**os.environ, **(environment or {})}, capture_output=True, text=True
     )
-    if done.returncode:
-        print(done.stdout + done.stderr)
-    return done.returncode == 0
+    if finished.returncode:
+        print(finished.stdout + finished.stderr)
+    return finished.returncode == 0
 
 
 if __name__ == "__main__":

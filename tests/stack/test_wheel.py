@@ -80,7 +80,15 @@ def test_the_demo_runs_in_an_empty_folder(wheel: Path, folder: Path) -> None:
     home.mkdir()
     subprocess.run([sys.executable, "-m", "venv", environment], check=True, timeout=120)
     constraint = PROJECT_ROOT / "requirements" / "runtime.txt"
-    pip = [environment / "bin" / "python", "-m", "pip", "install", "--quiet", "--constraint", constraint]
+    pip: list[str | Path] = [
+        environment / "bin" / "python",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--constraint",
+        constraint,
+    ]
     installed = run(*pip, wheel, folder=folder)
     if installed.returncode and any(word in installed.stdout for word in OFFLINE):
         pytest.skip("the package index is out of reach")
