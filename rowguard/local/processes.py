@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,8 @@ class BackgroundProcess:
         while alive := [member for member in members if find_process(member.pid, member.create_time())]:
             if time.monotonic() > deadline:
                 for member in alive:
-                    member.kill()
+                    with suppress(psutil.NoSuchProcess):
+                        member.kill()
             time.sleep(0.05)
 
     def _answers_soon(self) -> bool:
