@@ -34,10 +34,8 @@ def test_damaged_state_names_the_folder(tmp_path: Path) -> None:
 
 def test_a_file_in_place_of_a_directory(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(LocalStackError, match="cannot make the directory"):
-        state.make_private_directory(tmp_path / "file")
-    with pytest.raises(LocalStackError, match="cannot write"):
-        state.write_private(tmp_path / "missing" / "file", "")
+    with pytest.raises(LocalStackError, match="/file: File exists"), state.component_lock(tmp_path / "file"):
+        pass
 
 
 def test_stored_port_is_preferred_while_it_is_free(tmp_path: Path) -> None:
