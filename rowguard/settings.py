@@ -29,7 +29,7 @@ class Settings(BaseSettings):
     pooled_url: SecretStr | None = Field(default=None, validation_alias="POOLED_DATABASE_URL")
     """The same database through PgBouncer; the API prefers it."""
 
-    pooler_admin_url: SecretStr | None = None
+    pgbouncer_admin_url: SecretStr | None = None
     """Admin console of a PgBouncer (database `pgbouncer`): a deploy has it replace its connections, so that new ones
     warm themselves. The local stack's own needs no setting."""
 

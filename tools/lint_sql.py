@@ -97,7 +97,7 @@ def functions_pgspot() -> bool:
 
 def _readable(text: str, path: Path) -> Path:
     """A copy for pgspot, whose parser knows no composite types and so no fields of variables of one."""
-    path.write_text(text.replace("v scoring.insert_decision;", "v record;"))
+    path.write_text(text.replace("d scoring.decision;", "v record;"))
     return path
 
 

@@ -27,8 +27,7 @@ FEW, MANY = 20, 120
 COLUMNS = "(user_id, amount, merchant_id, location)"
 ROW = COLUMNS + " VALUES ({user}, 12.5, 7, 'DE') RETURNING transaction_id, fraud_flag"
 ELSEWHERE = COLUMNS + " VALUES ({user}, 12.5, 7, 'place {turn}') RETURNING transaction_id, fraud_flag"
-# Asked for NULL: the answer is not printed, which would cost more than some of its parts.
-CANDIDATE = "({user}, 12.5, 7, 'DE', pg_catalog.now()) IS NULL"
+REQUEST = "ROW({user}, 12.5, 7, 'DE', pg_catalog.now())::scoring.scoring_request"
 
 
 def main() -> None:
@@ -60,11 +59,12 @@ def parts(url: str) -> dict[str, str]:
         connection.execute("CHECKPOINT")
     assert row is not None
     return {
-        "nothing": "SELECT ({user}, pg_catalog.now()) IS NULL",
+        # IS NULL, as printing the result would cost more than some of the parts.
+        "nothing": f"SELECT {REQUEST} IS NULL",
         "plain INSERT": f"INSERT INTO public.bench_plain {ROW}",
         "INSERT with a no-op trigger": f"INSERT INTO public.bench_noop {ROW}",
-        "features, live": f"SELECT features.insert_feature_values_{row[0]}{CANDIDATE}",
-        "features and model, by the facade": f"SELECT scoring.decide_insert{CANDIDATE}",
+        "features, live": f"SELECT features.live_feature_values_{row[0]}({REQUEST}) IS NULL",
+        "features and model, by the facade": f"SELECT scoring.decide_transaction({REQUEST}) IS NULL",
         "scored INSERT": f"INSERT INTO public.transactions {ROW}",
         "scored INSERT elsewhere": f"INSERT INTO public.transactions {ELSEWHERE}",
     }

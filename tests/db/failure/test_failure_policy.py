@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from sql_scoring.reasons import WITHOUT_LOCK
+from sql_scoring.reasons import LOCK_TIMEOUT_REASON
 from tests.fix_database import Workspace
 from tests.waiting import assert_quicker, wait_for_sessions
 
@@ -130,7 +130,7 @@ def test_a_stuck_lock_delays_an_insert_by_a_bounded_time(scored: Workspace, lock
                 assert row is not None and row[0] is None
                 assert row[1].startswith("55P03: canceling statement due to lock timeout")
                 # `rowguard doctor` and `make chaos` know rows without the lock by these words.
-                known = owner.execute("SELECT %s LIKE %s", [row[1], WITHOUT_LOCK]).fetchone()
+                known = owner.execute("SELECT %s LIKE %s", [row[1], LOCK_TIMEOUT_REASON]).fetchone()
                 assert known == (lock == "the user's lock",)
 
             assert_quicker(2, insert)
