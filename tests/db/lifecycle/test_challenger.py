@@ -7,9 +7,9 @@ import pytest
 
 from rowguard import operations as pipeline
 from rowguard.errors import RegistryError
-from sql_scoring import deployment as deploy
 from sql_scoring import registry
-from sql_scoring.deployment import _migrations as migrations
+from sql_scoring.deployment import migrations
+from sql_scoring.deployment.migrate import migrate_models
 from tests.db.lifecycle.models import champion_of, insert_rows, train_small
 from tests.fix_database import Workspace
 
@@ -43,8 +43,8 @@ def test_a_challenger_scores_every_row_and_decides_none(scored: Workspace) -> No
     assert differ != (0,)
     report = pipeline.verify(scored.url, scored.settings)
     assert report.is_ok
-    assert report.checks["replayed_second_opinions"] == 400
-    assert report.checks["second_opinion_differences"] == 0
+    assert report.checks["replayed_shadow_scores"] == 400
+    assert report.checks["shadow_score_differences"] == 0
 
 
 def test_a_canary_decides_a_stable_share_of_users_and_every_row_replays(scored: Workspace) -> None:
@@ -82,7 +82,7 @@ def test_a_canary_decides_a_stable_share_of_users_and_every_row_replays(scored: 
     assert deciders is not None and deciders[0] == 1 and 60 <= deciders[1] <= 120
     assert flags == (0,) and asked == (300, 300)
     report = pipeline.verify(scored.url, scored.settings)
-    assert report.is_ok and report.checks["replayed_second_opinions"] > 500
+    assert report.is_ok and report.checks["replayed_shadow_scores"] > 500
 
 
 @pytest.mark.parametrize("canary", [0, 100])
@@ -160,7 +160,7 @@ def test_the_revisions_of_a_trial_go_down_and_up_again(scored: Workspace) -> Non
                 ).fetchone()
             )
     assert seen == [(second, champion), (champion, second), (champion, None)]
-    assert deploy.migrate_models(scored.url, scored.settings.models_dir) == 3
+    assert migrate_models(scored.url, scored.settings.models_dir) == 3
     assert champion_of(scored) == second
 
 
@@ -180,9 +180,9 @@ def test_what_is_sent_for_the_second_opinion_is_dropped_and_applications_may_not
     scored: Workspace,
 ) -> None:
     insert = (
-        "INSERT INTO transactions (user_id, amount, is_let_through, shadow_version, shadow_probability,"
+        "INSERT INTO transactions (user_id, amount, is_control, shadow_version, shadow_probability,"
         " shadow_feature_values, shadow_error) VALUES (1, 1, true, 'mine', 0.5, '{1}', 'x')"
-        " RETURNING is_let_through, shadow_version, shadow_probability, shadow_feature_values, shadow_error"
+        " RETURNING is_control, shadow_version, shadow_probability, shadow_feature_values, shadow_error"
     )
     with scored.connect() as connection:
         assert connection.execute(insert).fetchone() == (False, None, None, None, None)

@@ -26,7 +26,7 @@ def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str | N
         migrate_schema(server.url, folder / "models")
         with server.connect() as connection:
             # Nobody is stored without the user's lock because the machine is busy.
-            connection.execute("SELECT scoring.set_policy(p_lock_timeout_ms => 300000)")
+            connection.execute("SELECT scoring.set_failure_policy(p_lock_timeout_ms => 300000)")
         pool = PgBouncer(folder / "pgbouncer", server)
         try:
             yield {"direct": server.url, "pooled": pool.ensure_running()}

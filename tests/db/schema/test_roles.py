@@ -12,7 +12,7 @@ from tests.fix_database import Workspace
 ROLES = ("rowguard_app", "rowguard_api", "rowguard_trainer", "rowguard_readonly", "nobody")
 APP, API, TRAINER, READONLY = ROLES[:4]
 READERS = {TRAINER, READONLY}
-MODEL = "FUNCTION scoring.score_candidate(bigint, numeric, bigint, text, timestamptz)"
+MODEL = "FUNCTION scoring.decide_transaction(scoring.scoring_request)"
 
 # Action, statement, and the roles that may; nobody else may. The owner may all of it.
 ACTIONS: list[tuple[str, str, set[str]]] = [
@@ -55,9 +55,9 @@ ACTIONS: list[tuple[str, str, set[str]]] = [
         "CREATE TRIGGER later BEFORE INSERT ON transactions FOR EACH ROW EXECUTE FUNCTION scoring.score_on_insert()",
         set(),
     ),
-    ("score four features", "SELECT score_transaction(1::float8, 1::float8, 1, true)", {APP, API, TRAINER}),
+    ("score four features", "SELECT score_features(1, 1, 1, true)", {APP, API, TRAINER}),
     ("score a transaction", "SELECT score_transaction(user_id => 1, amount => 1)", {APP, API, TRAINER}),
-    ("call the model past the facade", "SELECT scoring.score_candidate(1, 1, NULL, NULL, now())", set()),
+    ("call the model past the facade", "SELECT scoring.decide_transaction(NULL)", set()),
     ("replace the model", f"CREATE OR REPLACE {MODEL.split('(')[0]}() RETURNS int LANGUAGE sql AS 'SELECT 1'", set()),
     ("rename the model", f"ALTER {MODEL} RENAME TO mine", set()),
     ("drop the model", f"DROP {MODEL}", set()),
@@ -191,10 +191,11 @@ def test_definer_functions_are_few_and_pinned(database: Workspace) -> None:
             " FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace"
             " WHERE p.prosecdef AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
         ).fetchall()
-    # Each new one is to be looked at before it is named here. shadow_on_insert is one while a challenger is deployed.
+    # Review each new one before it is named here.
     assert {name for name, _, _ in rows} == {
-        "score_on_insert", "score_transaction", "record_home_change", "record_model_state", "fold_late_row",
-        "forget_totals", "warm_scoring",
+        "score_on_insert", "score_transaction", "score_features", "record_home_change", "record_model_state",
+        "recompute_totals_on_late_insert", "invalidate_totals_on_delete", "invalidate_totals_on_update",
+        "warm_scoring",
     }  # fmt: skip
     for name, config, is_public in rows:
         # The trigger waits a bounded time for locks; nothing else is set.

@@ -16,7 +16,8 @@ from rowguard.errors import RegistryError
 from rowguard.settings import CHECKOUT
 from sql_scoring import deployment as deploy
 from sql_scoring import registry
-from sql_scoring.deployment import _migrations
+from sql_scoring.deployment import _champion
+from sql_scoring.deployment.migrate import migrate_models
 from tests.db.lifecycle.models import champion_of, insert_rows, train_small
 from tests.fix_database import Workspace
 from tests.waiting import wait_until
@@ -46,7 +47,7 @@ def test_back_by_three_forward_by_two_and_to_a_name(scored: Workspace) -> None:
     assert pipeline.rollback(url, settings, to=others[2]).version == others[2]
     with pytest.raises(RegistryError, match="is the champion already"):
         pipeline.rollback(url, settings, to=others[2])
-    with pytest.raises(RegistryError, match="is not in the line of champions"):
+    with pytest.raises(RegistryError, match="is not in the history of champions"):
         pipeline.rollback(url, settings, to=train_small(scored, 4))
     with pytest.raises(RegistryError, match="there is no model 'rf_nope'"):
         pipeline.rollback(url, settings, to="rf_nope")
@@ -95,10 +96,10 @@ def test_pruned_versions_leave_their_history_and_a_fresh_database_still_comes_to
         pipeline.rollback(url, settings, steps=2)
     # Nothing else to prune, no file to restore.
     assert deploy.prune(url, settings.models_dir, 1) == []
-    assert deploy.restore_lost_files(url, settings.models_dir) == []
+    assert deploy.restore_missing_files(url, settings.models_dir) == []
 
     shutil.copytree(settings.models_dir, migrated.settings.models_dir, dirs_exist_ok=True)
-    assert deploy.migrate_models(migrated.url, migrated.settings.models_dir) == 3
+    assert migrate_models(migrated.url, migrated.settings.models_dir) == 3
     assert champion_of(migrated) == third
     insert_rows(migrated, 5)
     with migrated.connect() as connection:
@@ -117,13 +118,13 @@ def test_a_killed_deploy_leaves_the_champion_and_the_next_one_works(scored: Work
 import time
 from rowguard import operations as pipeline
 from rowguard.settings import Settings
-from sql_scoring.deployment import _changes
+from sql_scoring.deployment import _champion
 
 def never_ends(*arguments):
     print("in the middle", flush=True)
     time.sleep(600)
 
-_changes.check_parity = never_ends
+_champion.check_parity = never_ends
 pipeline.deploy({scored.url!r}, Settings(), {second!r}, force=True)
 """
     process = subprocess.Popen(
@@ -162,7 +163,7 @@ def test_files_lost_between_commit_and_writing_come_back(
 ) -> None:
     second = train_small(scored, 1)
 
-    real = _migrations.write_files
+    real = _champion.write_files
     calls = []
 
     def write(folder: Path, files: dict[str, str]) -> None:
@@ -171,7 +172,7 @@ def test_files_lost_between_commit_and_writing_come_back(
             raise KeyboardInterrupt
         real(folder, files)
 
-    monkeypatch.setattr(_migrations, "write_files", write)
+    monkeypatch.setattr(_champion, "write_files", write)
     with pytest.raises(KeyboardInterrupt):
         pipeline.deploy(scored.url, scored.settings, second, force=True)
     monkeypatch.undo()

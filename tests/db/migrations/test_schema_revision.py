@@ -1,4 +1,4 @@
-"""The migrations and the current SQL files are two ways to the same database; and back."""
+"""The schema by migration equals the schema by its files; and it can be removed."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ import pytest
 
 from rowguard.local import find_postgres_binaries
 from rowguard.settings import CHECKOUT
-from sql_scoring.deployment import _migrations as migrations
+from sql_scoring.deployment import migrations
 from sql_scoring.deployment import migrate_schema
-from sql_scoring.schema_files import BUILD_ORDER, SQL_DIR, current_schema_sql
+from sql_scoring.schema_files import BUILD_ORDER, SQL_DIR, schema_sql
 from tests.fix_database import Workspace
 
 ALEMBIC_TABLE = "alembic_version"
 
 
 def test_every_sql_file_is_part_of_the_build() -> None:
-    on_disk = {str(path.relative_to(SQL_DIR)) for path in SQL_DIR.rglob("*.sql")}
+    root = Path(str(SQL_DIR))
+    on_disk = {str(path.relative_to(root)) for path in root.rglob("*.sql")}
     assert on_disk == set(BUILD_ORDER)
 
 
@@ -30,7 +31,7 @@ def test_migrations_and_current_files_give_the_same_schema(
 ) -> None:
     migrate_schema(empty_workspace.url, empty_workspace.settings.models_dir)
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute(current_schema_sql().encode())
+        connection.execute(schema_sql().encode())
     assert _dump(empty_workspace.url) == _dump(database_url)
 
 
@@ -45,6 +46,9 @@ def test_downgrade_leaves_nothing_and_upgrade_works_again(empty_workspace: Works
             " WHERE nspname IN ('public', 'scoring', 'features') AND relname NOT LIKE 'alembic%'"
             " UNION ALL SELECT proname FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace"
             " WHERE nspname IN ('public', 'scoring', 'features')"
+            " UNION ALL SELECT typname FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace"
+            " WHERE nspname IN ('public', 'scoring', 'features') AND typname !~ 'alembic'"
+            " UNION ALL SELECT nspname FROM pg_namespace WHERE nspname IN ('scoring', 'features')"
         ).fetchall()
     assert left == []
     migrate_schema(url, models)
