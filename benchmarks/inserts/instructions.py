@@ -62,6 +62,7 @@ def parts(url: str) -> dict[str, str]:
         # IS NULL, as printing the result would cost more than some of the parts.
         "nothing": f"SELECT {REQUEST} IS NULL",
         "plain INSERT": f"INSERT INTO public.bench_plain {ROW}",
+        "plain INSERT with domains": f"INSERT INTO public.bench_domains {ROW}",
         "INSERT with a no-op trigger": f"INSERT INTO public.bench_noop {ROW}",
         "features, live": f"SELECT features.live_feature_values_{row[0]}({REQUEST}) IS NULL",
         "features and model, by the facade": f"SELECT scoring.decide_transaction({REQUEST}) IS NULL",
@@ -128,6 +129,7 @@ def markdown(counted: dict[str, float]) -> str:
     added = counted["scored INSERT"] - plain
     rows = {
         "plain INSERT (the floor: checks, one row, its indexes)": plain,
+        "plain INSERT with rowguard's domains instead of CHECKs": counted["plain INSERT with domains"],
         "INSERT with a no-op trigger": counted["INSERT with a no-op trigger"],
         "scored INSERT": counted["scored INSERT"],
         "of it: reading the features": features,

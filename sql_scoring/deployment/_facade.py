@@ -37,8 +37,8 @@ def render_facade(state: DeploymentState) -> str:
     canary = ""
     if challenger is not None and challenger.canary_percent:
         canary = render("canary.sql", **_names(challenger), buckets=canary_buckets(challenger))
-    needs_shadow_score = "false" if challenger is None else "true"
-    return render("facade.sql", **_names(champion), canary=canary, needs_shadow_score=needs_shadow_score)
+    shadow = "" if challenger is None else "    d.needs_shadow_score := true;\n"
+    return render("facade.sql", **_names(champion), canary=canary, shadow=shadow)
 
 
 def render_shadow_score(state: DeploymentState) -> str:

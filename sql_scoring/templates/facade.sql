@@ -11,8 +11,7 @@ BEGIN
     d.fraud_probability := {function_name}(d.feature_values);
     d.is_fraud := d.fraud_probability >= {threshold}::double precision;
     d.model_version := {version_literal};
-    d.needs_shadow_score := {needs_shadow_score};
-    RETURN d;
+{shadow}    RETURN d;
 END
 $$;
 

@@ -1,6 +1,7 @@
 {# The features of one scoring request, in one statement: the user's last row `l` holds the running totals through it,
    the first row of each window those before it, and their difference is the window's. The values are NULL where totals
-   cannot give them: the request is late, or a row of the user is pending; then the rows are scanned.
+   cannot give them: the request is late, or a row of the user is pending; then the rows are scanned. So it is for a user
+   without rows, for whom the statement returns none.
 
    Arguments: the relations of transactions and users; `rollups` maps an entity to its table of daily sums; `hash8` ends
    the names of the functions that it calls. Columns after the values: time of the user's last row, totals through it. #}
@@ -26,7 +27,8 @@
             p_request.occurred_at AS occurred_at,
             (SELECT u.home_location FROM {{ users }} AS u WHERE u.user_id = p_request.user_id) AS home_location
     ) AS c
-    LEFT JOIN LATERAL (
+    -- No row for a user without transactions: the row scan computes their first features.
+    CROSS JOIN LATERAL (
         SELECT
             e.occurred_at AS last_occurred_at,
             e.txns_through,
@@ -40,7 +42,7 @@
         WHERE e.user_id = p_request.user_id
         ORDER BY e.occurred_at DESC, e.user_txns_before DESC
         LIMIT 1
-    ) AS l ON true
+    ) AS l
     {%- if totalled %}
     CROSS JOIN LATERAL (
         -- Both OFFSETs keep the planner from copying these expressions into each derived feature.
@@ -89,8 +91,7 @@
 
 {# Minutes since the user was last there, if that is in the window. Next to running totals no row is later than the
    request, so the newest row there is the one, and usually that is the user's last row: the lookup of another one is in a
-   separate function, whose statement is set up only when it is called. It is called for a user without rows too, so that
-   warm_scoring has it planned. #}
+   separate function, whose statement is set up only when it is called. #}
 {% macro live_recency(feature, transactions, hash8) -%}
     {%- set key = pair_key(feature) -%}
     {%- if not totalled_features() -%}

@@ -39,12 +39,12 @@ BEGIN
     IF NEW.occurred_at IS NULL THEN
         NEW.occurred_at := NEW.received_at;
     END IF;
-    -- Decision columns that a client sends are dropped. One expression asks whether there are any, or a wrong time.
+    -- Decision columns that a client sends are dropped: those that a score overwrites, further down. One expression
+    -- asks whether there are others, or a wrong time.
     IF (
         NOT NEW.is_history
         AND NOT NEW.is_control
         AND num_nonnulls(
-            NEW.fraud_flag, NEW.fraud_probability, NEW.model_version, NEW.scored_at, NEW.feature_values,
             NEW.unscored_reason, NEW.shadow_version, NEW.shadow_probability, NEW.shadow_feature_values,
             NEW.shadow_error
         ) = 0
@@ -53,11 +53,6 @@ BEGIN
     ) IS NOT TRUE THEN
         NEW.is_history := false;
         NEW.is_control := false;
-        NEW.fraud_flag := NULL;
-        NEW.fraud_probability := NULL;
-        NEW.model_version := NULL;
-        NEW.scored_at := NULL;
-        NEW.feature_values := NULL;
         NEW.unscored_reason := NULL;
         NEW.shadow_version := NULL;
         NEW.shadow_probability := NULL;
@@ -119,17 +114,23 @@ BEGIN
             NEW.shadow_feature_values := s.feature_values;
             NEW.shadow_error := s.error;
         END IF;
-    ELSIF v_sqlstate IS NOT NULL THEN
-        NEW.unscored_reason := scoring.apply_failure_policy(v_sqlstate, v_message);
-    ELSIF d.model_version IS NOT NULL THEN
-        NEW.unscored_reason := scoring.apply_failure_policy(
-            'XX001', format(
-                'model %s is corrupt: it returned %s', d.model_version, coalesce(d.fraud_probability::text, 'nothing')
-            )
-        );
-    ELSE
-        NEW.unscored_reason := scoring.apply_failure_policy('NOMODEL', 'no model is deployed yet');
+        RETURN NEW;
     END IF;
+
+    NEW.fraud_flag := NULL;
+    NEW.fraud_probability := NULL;
+    NEW.model_version := NULL;
+    NEW.scored_at := NULL;
+    NEW.feature_values := NULL;
+    IF d.model_version IS NOT NULL THEN
+        v_sqlstate := 'XX001';
+        v_message := format(
+            'model %s is corrupt: it returned %s', d.model_version, coalesce(d.fraud_probability::text, 'nothing')
+        );
+    END IF;
+    NEW.unscored_reason := scoring.apply_failure_policy(
+        coalesce(v_sqlstate, 'NOMODEL'), coalesce(v_message, 'no model is deployed yet')
+    );
     RETURN NEW;
 END
 $$;

@@ -1,6 +1,6 @@
 -- Runs the champion once, so that a connection's first client does not wait while PostgreSQL reads and plans the
--- functions: poolers and pools call it on connecting. Returns the version, NULL before any model is deployed. Sentinel
--- user 0 has no rows, so the recency lookup is planned too. No error keeps a connection from being used.
+-- functions: poolers and pools call it on connecting. Returns the version, NULL before any model is deployed. A user with
+-- rows at an unusual location, so that every lookup is planned. No error keeps a connection from being used.
 CREATE OR REPLACE FUNCTION public.warm_scoring()
 RETURNS text
 LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -10,7 +10,11 @@ DECLARE
     d scoring.decision;
 BEGIN
     d := scoring.decide_from_features(1, NULL, NULL, NULL);
-    d := scoring.decide_transaction(ROW(0, 1, 0, '', clock_timestamp())::scoring.scoring_request);
+    d := scoring.decide_transaction(
+        ROW(
+            (SELECT t.user_id FROM public.transactions AS t ORDER BY t.user_id LIMIT 1), 1, 0, '', clock_timestamp()
+        )::scoring.scoring_request
+    );
     RETURN d.model_version;
 EXCEPTION
     WHEN OTHERS THEN
