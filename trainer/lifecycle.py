@@ -47,7 +47,9 @@ def verify(url: str, settings: Settings) -> VerifyReport:
     """Check the deployed models against the artifacts of the state folder; see `sql_scoring.deployment.verify`."""
     return verify_deployment(
         url,
-        lambda record: load_artifact(artifact_path(settings.state_dir, record.version), record.artifact_sha256),
+        lambda record: load_artifact(
+            artifact_path(settings.state_dir, record.version), record.artifact_sha256
+        ),
     )
 
 

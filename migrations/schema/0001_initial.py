@@ -1,7 +1,7 @@
 """The first schema, assembled from the files of `sql_scoring/sql` in their build order.
 
-Until the first tagged release this is the only schema revision: change the files. From then on it is frozen, and later
-revisions go forward only.
+Until the first tagged release this is the only schema revision: change the files. From then on it is frozen, and
+later revisions go forward only.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """A model's life in the database: every change of champion or challenger is a generated migration.
 
 Everything happens in one transaction: the function is created, compared with scikit-learn inside the database, the
-facade repointed, the registry written. Replacing a function takes no lock that an INSERT waits for. The files are written
-to the models folder after the commit; a crash between the two loses nothing, because the registry holds them and
-`restore_missing_files` writes them again.
+facade repointed, the registry written. Replacing a function takes no lock that an INSERT waits for. The files are
+written to the models folder after the commit; a crash between the two loses nothing, because the registry holds them
+and `restore_missing_files` writes them again.
 """
 
 from sql_scoring.deployment._champion import deploy_challenger, deploy_champion, retire_challenger

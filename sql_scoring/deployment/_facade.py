@@ -47,7 +47,7 @@ def render_shadow_score(state: DeploymentState) -> str:
     if champion is None or challenger is None:
         return read_schema_file("functions/shadow_score.sql")
     shares_features = champion.feature_hash == challenger.feature_hash
-    values = {}
+    values: dict[str, str] = {}
     for role, model in (("champion", champion), ("challenger", challenger)):
         values |= {
             f"{role}_literal": literal(model.version),

@@ -26,7 +26,9 @@ class MigrationResult:
     notes: tuple[str, ...] = ()
 
 
-def migrate(url: str, settings: Settings, *, progress: Callable[[str], None] = lambda step: None) -> MigrationResult:
+def migrate(
+    url: str, settings: Settings, *, progress: Callable[[str], None] = lambda step: None
+) -> MigrationResult:
     """Bring schema, features and deployed models to their heads; safe to repeat.
 
     Args:
@@ -83,4 +85,6 @@ def missing_function_notes(missing: Mapping[str, list[str]], command: str) -> tu
     if not called:
         return ()
     effect = "INSERTs stay unscored" if "decide_transaction" in missing else "not everything is scored"
-    return (f"{effect}: the deployed models call {', '.join(called)}, which is not built here; run: {command}",)
+    return (
+        f"{effect}: the deployed models call {', '.join(called)}, which is not built here; run: {command}",
+    )

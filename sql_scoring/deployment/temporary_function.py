@@ -83,7 +83,10 @@ def measure_latency(
         started = time.perf_counter()
         connection.execute(call, [row]).fetchone()
         milliseconds.append((time.perf_counter() - started) * 1000)
-    return {"first_call_ms": round(milliseconds[0], 3), "call_ms": round(median(milliseconds[1:] or milliseconds), 3)}
+    return {
+        "first_call_ms": round(milliseconds[0], 3),
+        "call_ms": round(median(milliseconds[1:] or milliseconds), 3),
+    }
 
 
 def _training_rows(url: str, record: registry.ModelRecord, limit: int) -> NDArray[np.float64]:

@@ -41,7 +41,6 @@ def insert_rows(workspace: Workspace, count: int = 400) -> None:
         )
 
 
-
 def flag_everything(workspace: Workspace) -> None:
     """Make every row an alert: the facade with a threshold of 0."""
     with workspace.connect() as connection:

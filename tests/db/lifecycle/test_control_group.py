@@ -38,9 +38,7 @@ def test_a_rate_is_from_0_to_1(scored: Workspace) -> None:
 @pytest.mark.parametrize("canary", [0, 40])
 def test_a_challenger_changes_nothing_about_the_control_group(scored: Workspace, canary: int) -> None:
     champion, second = champion_of(scored), train_small(scored, 1)
-    pipeline.deploy(
-        scored.url, scored.settings, second, role="challenger", canary_percent=canary, force=True
-    )
+    pipeline.deploy(scored.url, scored.settings, second, role="challenger", canary_percent=canary, force=True)
     pipeline.let_through(scored.url, 0.5)
     flag_everything(scored)
     insert_rows(scored, 300)

@@ -16,7 +16,7 @@ from rowguard.errors import RegistryError
 from rowguard.settings import CHECKOUT
 from sql_scoring import deployment as deploy
 from sql_scoring import registry
-from sql_scoring.deployment import _champion
+from sql_scoring.deployment import _champion, revision_files
 from sql_scoring.deployment.migrate import migrate_models
 from tests.db.lifecycle.models import champion_of, insert_rows, train_small
 from tests.fix_database import Workspace
@@ -118,7 +118,7 @@ def test_a_killed_deploy_leaves_the_champion_and_the_next_one_works(scored: Work
 import time
 from rowguard import operations as pipeline
 from rowguard.settings import Settings
-from sql_scoring.deployment import _champion
+from sql_scoring.deployment import _champion, revision_files
 
 def never_ends(*arguments):
     print("in the middle", flush=True)
@@ -163,7 +163,7 @@ def test_files_lost_between_commit_and_writing_come_back(
 ) -> None:
     second = train_small(scored, 1)
 
-    real = _champion.write_files
+    real = revision_files.write_files
     calls = []
 
     def write(folder: Path, files: dict[str, str]) -> None:

@@ -12,8 +12,7 @@ import pytest
 
 from rowguard.local import find_postgres_binaries
 from rowguard.settings import CHECKOUT
-from sql_scoring.deployment import migrations
-from sql_scoring.deployment import migrate_schema
+from sql_scoring.deployment import migrate_schema, migrations
 from sql_scoring.schema_files import BUILD_ORDER, SQL_DIR, schema_sql
 from tests.fix_database import Workspace
 

@@ -155,9 +155,8 @@ def test_bad_input_names_its_column_and_stores_nothing(
     scored_template: Workspace, column: str, values: str, message: str, role: str | None
 ) -> None:
     names = ["user_id", "amount"] + ([column] if column not in ("user_id", "amount") else [])
-    with scored_template.connect(role) as connection, connection.transaction(force_rollback=True):
-        with pytest.raises(psycopg.Error) as caught:
-            connection.execute(f"INSERT INTO transactions ({', '.join(names)}) VALUES ({values})".encode())
+    with scored_template.connect(role) as connection, pytest.raises(psycopg.Error) as caught:
+        connection.execute(f"INSERT INTO transactions ({', '.join(names)}) VALUES ({values})".encode())
     assert message in str(caught.value.diag.message_primary)
     assert caught.value.diag.column_name == column
 
@@ -257,7 +256,11 @@ def test_score_transaction_rejects_what_no_transaction_can_be(scored_template: W
             ("user_id", "user_id => NULL, amount => 1", "user_id and amount are required"),
             ("amount", "user_id => 1, amount => NULL", "user_id and amount are required"),
             ("amount", "user_id => 1, amount => -1", "amount -1 is not between"),
-            ("location", "user_id => 1, amount => 1, location => repeat('x', 65)", "has more than 64 characters"),
+            (
+                "location",
+                "user_id => 1, amount => 1, location => repeat('x', 65)",
+                "has more than 64 characters",
+            ),
             (
                 "occurred_at",
                 "user_id => 1, amount => 1, occurred_at => 'infinity'",

@@ -47,7 +47,9 @@ def test_an_owner_without_createrole_migrates_when_the_roles_exist(
     assert granted == (4,)
 
 
-def test_missing_roles_are_named_for_a_dba(owned: Workspace, migrated_template: Workspace, server_url: str) -> None:
+def test_missing_roles_are_named_for_a_dba(
+    owned: Workspace, migrated_template: Workspace, server_url: str
+) -> None:
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute("ALTER ROLE rowguard_readonly RENAME TO renamed_meanwhile")
         try:
