@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def parts(url: str) -> dict[str, str]:
-    """A statement for each part; `{user}` stands for a user's id, `{turn}` for how often it was that user's turn."""
+    """A statement for each part; `{user}` stands for a user's id, `{turn}` for the round."""
     with psycopg.connect(url, autocommit=True) as connection:
         for user in _users():
             connection.execute(f"INSERT INTO public.transactions {ROW.format(user=user)}".encode())
@@ -103,10 +103,10 @@ def _run(data: Path, statement: str, times: int) -> int:
             extra_groups=[],
             cwd=folder,
         )  # fmt: skip
-        refused = re.search(r"^.*(?:ERROR|FATAL|PANIC).*$", done.stdout + done.stderr, re.MULTILINE)
-        if refused or done.returncode:
+        error = re.search(r"^.*(?:ERROR|FATAL|PANIC).*$", done.stdout + done.stderr, re.MULTILINE)
+        if error or done.returncode:
             raise RuntimeError(
-                f"the server refused {statement!r}: {refused.group() if refused else done.stderr}"
+                f"the server rejected {statement!r}: {error.group() if error else done.stderr}"
             )
         table = subprocess.run(
             ["callgrind_annotate", "--inclusive=yes", "--threshold=100", str(profile)],
@@ -114,7 +114,7 @@ def _run(data: Path, statement: str, times: int) -> int:
             text=True,
             check=True,
         ).stdout
-    # What the executor does for a statement, whatever it calls.
+    # Everything that the executor does for a statement.
     found = re.search(r"^ *([\d,]+) .*:PortalRun\b", table, re.MULTILINE)
     if found is None:
         raise RuntimeError("callgrind names no functions: this PostgreSQL was built without symbols")

@@ -1,4 +1,4 @@
--- Generated for {version}: binds the feature functions of its own list ({feature_hash8}) to its scoring function.
+-- Generated for {version}: binds the feature functions of its list ({feature_hash8}) to its scoring function.
 CREATE OR REPLACE FUNCTION scoring.decide_transaction(p_request scoring.scoring_request)
 RETURNS scoring.decision
 LANGUAGE plpgsql STABLE

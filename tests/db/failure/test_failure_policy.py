@@ -49,7 +49,7 @@ def replace_scoring(connection: psycopg.Connection, body: str) -> None:
 
 
 def break_things(connection: psycopg.Connection, what: str) -> str:
-    """Break scoring; answers how the reason begins."""
+    """Break scoring; return the start of the reason."""
     if what == "model function missing":
         connection.execute(f"DROP FUNCTION scoring.{champion(connection)}(real[])".encode())
         return "42883: function scoring.rf_"
@@ -72,7 +72,7 @@ CAUSES = [
 
 
 @pytest.mark.parametrize("cause", CAUSES)
-def test_a_row_that_cannot_be_scored_is_stored_with_its_reason_or_refused(
+def test_a_row_that_cannot_be_scored_is_stored_with_its_reason_or_rejected(
     scored: Workspace, cause: str
 ) -> None:
     with scored.connect() as owner, scored.connect("rowguard_app") as client:
@@ -90,7 +90,7 @@ def test_a_row_that_cannot_be_scored_is_stored_with_its_reason_or_refused(
         assert client.execute("SELECT count(*) FROM unscored_transactions").fetchone() == (1,)
 
 
-def test_without_a_model_rows_are_undecided_or_refused(migrated: Workspace) -> None:
+def test_without_a_model_rows_are_unscored_or_rejected(migrated: Workspace) -> None:
     with migrated.connect() as owner, migrated.connect("rowguard_app") as client:
         assert client.execute(INSERT, [5]).fetchone() == (None, None, None, None)
         assert client.execute("SELECT reason FROM unscored_transactions").fetchall() == [
@@ -171,7 +171,7 @@ def test_a_short_wait_is_scored_and_sees_the_row_that_it_waited_for(scored: Work
     assert rows == [(0,), (1,)]
 
 
-def test_a_statement_that_used_up_its_time_is_decided_by_the_policy(scored: Workspace) -> None:
+def test_a_statement_timeout_follows_the_policy(scored: Workspace) -> None:
     with scored.connect() as owner, scored.connect("rowguard_app") as client:
         client.execute(INSERT, [5])  # what a session's first call takes is not to be part of the time
         replace_scoring(owner, "PERFORM pg_sleep(60); RETURN 0.5;")
@@ -241,7 +241,7 @@ def test_only_the_owner_changes_the_policy(scored: Workspace) -> None:
 
 
 @pytest.mark.parametrize("values", ["'perhaps'", "NULL, 0", "NULL, 600001"])
-def test_a_policy_that_is_none_is_refused(scored_template: Workspace, values: str) -> None:
+def test_an_invalid_policy_is_rejected(scored_template: Workspace, values: str) -> None:
     with scored_template.connect() as owner, pytest.raises(psycopg.errors.CheckViolation):
         owner.execute(f"SELECT scoring.set_failure_policy({values})".encode())
 

@@ -1,4 +1,4 @@
-"""A challenger beside the champion: second opinions, canary, promotion, and what must never happen."""
+"""Champion and challenger: shadow scores, canary, promotion, and what must never happen."""
 
 from __future__ import annotations
 
@@ -103,7 +103,9 @@ def test_a_challenger_that_fails_never_touches_the_decision(scored: Workspace, c
     assert rows == [(champion, None, second, None, "P0001: broken")]
 
 
-def test_promotion_ends_the_trial_and_a_rollback_returns_to_the_champion_before(scored: Workspace) -> None:
+def test_promotion_ends_the_shadow_deployment_and_a_rollback_returns_to_the_previous_champion(
+    scored: Workspace,
+) -> None:
     champion, second = champion_of(scored), train_small(scored, 1)
     with pytest.raises(RegistryError, match="there is no challenger to promote"):
         pipeline.promote(scored.url, scored.settings)
@@ -118,7 +120,7 @@ def test_promotion_ends_the_trial_and_a_rollback_returns_to_the_champion_before(
     assert pipeline.rollback(scored.url, scored.settings).version == champion
 
 
-def test_withdrawing_stops_the_shadow_and_keeps_what_was_said(scored: Workspace) -> None:
+def test_retiring_the_challenger_keeps_its_shadow_scores(scored: Workspace) -> None:
     champion, second = champion_of(scored), train_small(scored, 1)
     with pytest.raises(RegistryError, match="there is no challenger"):
         pipeline.withdraw(scored.url, scored.settings)
@@ -143,7 +145,7 @@ def test_a_new_champion_leaves_the_challenger_where_it_is(scored: Workspace) -> 
         assert connection.execute(SPLIT).fetchall() == [(third, second, 20, 20, 0, 20)]
 
 
-def test_the_revisions_of_a_trial_go_down_and_up_again(scored: Workspace) -> None:
+def test_the_revisions_of_a_shadow_deployment_go_down_and_up_again(scored: Workspace) -> None:
     champion, second = champion_of(scored), train_small(scored, 1)
     challenge(scored, second)
     challenge(scored, second, canary=100)
@@ -164,7 +166,7 @@ def test_the_revisions_of_a_trial_go_down_and_up_again(scored: Workspace) -> Non
     assert champion_of(scored) == second
 
 
-def test_refusals_of_a_challenge(scored: Workspace, migrated: Workspace) -> None:
+def test_a_challenger_that_cannot_be_deployed_is_rejected(scored: Workspace, migrated: Workspace) -> None:
     champion, second = champion_of(scored), train_small(scored, 1)
     assert champion is not None
     with pytest.raises(RegistryError, match="it cannot challenge itself"):
@@ -176,7 +178,7 @@ def test_refusals_of_a_challenge(scored: Workspace, migrated: Workspace) -> None
         challenge(scored, second, canary=101)
 
 
-def test_what_is_sent_for_the_second_opinion_is_dropped_and_applications_may_not_even_send_it(
+def test_shadow_columns_that_a_client_sends_are_dropped(
     scored: Workspace,
 ) -> None:
     insert = (
@@ -193,7 +195,7 @@ def test_what_is_sent_for_the_second_opinion_is_dropped_and_applications_may_not
         connection.execute(insert)
 
 
-def test_a_row_that_is_not_inserted_leaves_no_second_opinion(scored: Workspace) -> None:
+def test_a_row_that_is_not_inserted_leaves_no_shadow_score(scored: Workspace) -> None:
     challenge(scored, train_small(scored, 1))
     insert = (
         "INSERT INTO transactions (user_id, amount, idempotency_key) VALUES (1, 1, 'k')"

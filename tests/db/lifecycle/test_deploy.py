@@ -66,7 +66,7 @@ def test_lost_revision_files_are_written_again(scored: Workspace) -> None:
     assert migrate_models(scored.url, folder) == 0
 
 
-def test_a_changed_revision_file_is_refused(scored: Workspace, migrated: Workspace) -> None:
+def test_a_changed_revision_file_is_rejected(scored: Workspace, migrated: Workspace) -> None:
     folder = migrated.settings.models_dir
     shutil.copytree(scored.settings.models_dir, folder, dirs_exist_ok=True)
     body = next(folder.rglob("function.sql"))
@@ -114,7 +114,7 @@ def test_a_function_that_differs_from_its_model_is_never_deployed(scored: Worksp
     assert _contents(scored.settings.models_dir) == before
 
 
-def test_a_model_of_another_feature_list_is_refused(scored: Workspace) -> None:
+def test_a_model_of_another_feature_list_is_rejected(scored: Workspace) -> None:
     candidate = _train(scored, 1)
     with pytest.raises(FeatureMismatchError, match="retrain"):
         deploy.deploy_champion(
@@ -193,7 +193,7 @@ def test_every_decision_replays_from_what_the_model_saw(scored: Workspace) -> No
     assert report.checks["replayed_rows"] == 500 and report.checks["replay_differences"] == 0
 
 
-def test_a_worse_candidate_is_refused_and_the_champion_stays(scored: Workspace) -> None:
+def test_a_worse_candidate_is_rejected_and_the_champion_stays(scored: Workspace) -> None:
     candidate = _train(scored, 1)
     with scored.connect() as connection:
         connection.execute(
@@ -204,8 +204,8 @@ def test_a_worse_candidate_is_refused_and_the_champion_stays(scored: Workspace) 
     report = pipeline.gate(scored.url, scored.settings, candidate)
     assert not report.passed and "under 3 times guessing" in report.reasons[0]
     with scored.connect() as connection:
-        refused = registry.get_model(connection, candidate)
-    assert refused.state == "rejected" and refused.state_reason == "; ".join(report.reasons)
+        rejected = registry.get_model(connection, candidate)
+    assert rejected.state == "rejected" and rejected.state_reason == "; ".join(report.reasons)
 
 
 def test_the_nightly_run_does_not_bring_back_what_was_taken_back(scored: Workspace) -> None:

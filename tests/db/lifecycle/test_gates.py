@@ -1,4 +1,4 @@
-"""What a candidate is judged by, and what is kept of it."""
+"""How candidates are evaluated, and which report is stored."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def last_report(workspace: Workspace, version: str) -> Mapping[str, Any]:
     return report
 
 
-def test_the_first_champion_passed_and_its_figures_are_kept(scored: Workspace) -> None:
+def test_the_first_champion_passed_and_its_report_is_stored(scored: Workspace) -> None:
     champion = champion_of(scored)
     assert champion is not None
     report = last_report(scored, champion)
@@ -45,8 +45,8 @@ def test_a_worse_candidate_is_refused_on_the_same_rows_and_force_is_recorded(sco
     assert report["details"]["compared_by"] == "the champion's forest of its own evaluation"
     assert precision["high"] < 0 and precision["low"] < precision["difference"] < precision["high"]
     with scored.connect() as connection:
-        refused = registry.get_model(connection, small)
-    assert refused.state == "rejected" and refused.state_reason == "; ".join(report["reasons"])
+        rejected = registry.get_model(connection, small)
+    assert rejected.state == "rejected" and rejected.state_reason == "; ".join(report["reasons"])
 
     pipeline.deploy(scored.url, scored.settings, small, force=True)
     assert last_report(scored, small)["is_forced"] is True
@@ -73,7 +73,7 @@ def test_budgets_refuse(scored: Workspace, settings: dict[str, Any], reason: str
     assert any(reason in one for one in report.reasons)
 
 
-def test_a_challenger_is_not_judged_by_its_quality(scored: Workspace) -> None:
+def test_a_challenger_is_not_evaluated_by_its_quality(scored: Workspace) -> None:
     small = train_small(scored, 1)
     assert pipeline.gate(scored.url, scored.settings, small, as_challenger=True).passed
     done = pipeline.deploy(scored.url, scored.settings, small, role="challenger")

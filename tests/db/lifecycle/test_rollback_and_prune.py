@@ -1,4 +1,4 @@
-"""Back and forward along the champions, crashes in the middle, and old versions pruned."""
+"""Rollback, roll-forward, crashes in the middle, and pruning."""
 
 from __future__ import annotations
 
@@ -142,12 +142,12 @@ pipeline.deploy({scored.url!r}, Settings(), {second!r}, force=True)
     try:
         assert process.stdout is not None
         assert process.stdout.readline().strip() == "in the middle"
-        insert_rows(scored, 5)  # nobody waits for the deploy
+        insert_rows(scored, 5)  # no client waits for the deployment
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
     with scored.connect() as connection:
-        # Its session notices that nobody is there any more, and rolls back.
+        # The server notices that the client is gone, and rolls back.
         wait_until(lambda: connection.execute(OTHERS).fetchone() == (0,), "the killed deploy's session ends")
         assert not registry.function_exists(connection, f"scoring.{second}")
         assert len(registry.applied_revisions(connection)) == 1

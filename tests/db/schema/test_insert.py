@@ -108,7 +108,7 @@ def test_application_roles_cannot_pass_the_trigger_by_as_history(migrated: Works
         assert rows == [(False, None, 0), (False, None, 1)]
 
 
-def test_an_owners_session_does_not_lend_its_rights_to_who_inserts(migrated: Workspace) -> None:
+def test_the_owners_session_does_not_lend_its_rights_to_the_inserting_role(migrated: Workspace) -> None:
     """A function of an application's in a session of the owner's, as an index's expression is for ANALYZE."""
     with migrated.connect() as connection:
         connection.execute(
@@ -211,7 +211,7 @@ def test_concurrent_inserts_of_one_user_see_each_other(scored: Workspace) -> Non
     sessions, each = 8, 5
     barrier = threading.Barrier(sessions)
     with scored.connect() as connection:
-        # Nobody is stored without the user's lock because the machine is busy.
+        # No row is stored without the user's lock because the machine is busy.
         connection.execute("SELECT scoring.set_failure_policy(p_lock_timeout_ms => 300000)")
 
     def insert() -> None:
