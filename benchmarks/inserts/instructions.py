@@ -126,7 +126,7 @@ def markdown(counted: dict[str, float]) -> str:
     nothing, plain = counted["nothing"], counted["plain INSERT"]
     features = counted["features, live"] - nothing
     scoring = counted["features and model, by the facade"] - nothing
-    added = counted["scored INSERT"] - plain
+    added = counted["scored INSERT"] - counted["plain INSERT with domains"]
     rows = {
         "plain INSERT (the floor: checks, one row, its indexes)": plain,
         "plain INSERT with rowguard's domains instead of CHECKs": counted["plain INSERT with domains"],

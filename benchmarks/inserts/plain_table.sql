@@ -1,5 +1,5 @@
--- The floor: the same columns, indexes and rows, no trigger, and the rules as an application would write them: as CHECK
--- constraints, where rowguard has domains. In an empty table indexes are shallower, and fewer pages are written.
+-- The floor: the same columns, indexes and rows, no trigger, and the rules as an application would write them: as
+-- CHECK constraints, where rowguard has domains. In an empty table indexes are shallower.
 DROP TABLE IF EXISTS public.bench_plain;
 CREATE TABLE public.bench_plain (LIKE public.transactions INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES);
 ALTER TABLE public.bench_plain
@@ -15,7 +15,9 @@ ADD CHECK (length(idempotency_key) BETWEEN 1 AND 255);
 
 -- The same with rowguard's domains: what is left of the difference is the trigger alone.
 DROP TABLE IF EXISTS public.bench_domains;
-CREATE TABLE public.bench_domains (LIKE public.transactions INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES);
+CREATE TABLE public.bench_domains (
+    LIKE public.transactions INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES
+);
 ALTER TABLE public.bench_domains ALTER occurred_at SET DEFAULT now(), ALTER received_at SET DEFAULT now();
 
 -- The floor of any trigger.

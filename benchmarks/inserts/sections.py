@@ -57,7 +57,7 @@ def sections(url: str, calls: int) -> list[dict[str, object]]:
             "of it: user's lock": "v_is_nothing := pg_try_advisory_xact_lock(scoring.user_lock_key(v_user));",
             "of it: features": f"v_is_nothing := features.live_feature_values_{hash8}({request}) IS NULL;",
             "of it: model": f"v_is_nothing := {function}(v_values) IS NULL;",
-            "of it: features and model by the facade": f"v_is_nothing := scoring.decide_transaction({request}) IS NULL;",
+            "of it: facade": f"v_is_nothing := scoring.decide_transaction({request}) IS NULL;",
         }
         taken: dict[str, list[float]] = {}
         for _ in range(ROUNDS):

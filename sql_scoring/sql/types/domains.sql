@@ -1,5 +1,5 @@
--- What a column may hold, once: the table, score_transaction and every loader use these types. A domain costs an INSERT
--- a seventh of a CHECK constraint, whose text PostgreSQL parses again for each statement.
+-- The rule for a column's values, once: the table, score_transaction and every loader use these types. They cost an
+-- INSERT a seventh of CHECK constraints, whose text PostgreSQL parses again for each statement.
 CREATE DOMAIN scoring.amount AS numeric CONSTRAINT amount_valid CHECK (
     (VALUE >= 0 AND VALUE < 1e12 AND min_scale(VALUE) <= 4)
     OR scoring.reject_value('amount', VALUE::text, 'is not between 0 and 1e12 with at most 4 decimals')
