@@ -1,5 +1,5 @@
--- Group roles; logins are members of them. Roles belong to the whole server: another database on it, or a DBA, may have
--- created them, so CREATEROLE is needed only for those that are missing.
+-- Group roles; logins are members of them. Roles belong to the whole server: another database on it, or a DBA, may
+-- have created them, so CREATEROLE is needed only for those that are missing.
 DO $$
 DECLARE
     v_missing text[] := ARRAY(

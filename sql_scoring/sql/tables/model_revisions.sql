@@ -4,8 +4,8 @@ CREATE SEQUENCE scoring.model_revisions_position_seq AS bigint;
 CREATE TABLE scoring.model_revisions (
     revision text NOT NULL,
     position bigint NOT NULL DEFAULT nextval('scoring.model_revisions_position_seq'::regclass),
-    -- deploy and promote add a champion to the history; rollback and roll_forward move along it; deploy_challenger and
-    -- retire_challenger keep the champion.
+    -- deploy and promote add a champion to the history; rollback and roll_forward move along it; deploy_challenger
+    -- and retire_challenger keep the champion.
     kind text NOT NULL,
     champion text NOT NULL,
     files jsonb NOT NULL,
