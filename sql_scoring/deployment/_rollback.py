@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
+
 from rowguard.errors import RegistryError
 from sql_scoring import registry
 from sql_scoring.deployment._facade import DeploymentState
@@ -29,7 +31,7 @@ def roll_back(url: str, models_dir: Path, steps: int = 1) -> Deployment:
     Raises:
         RegistryError: There are not that many before, or the target was pruned.
     """
-    return _move(url, models_dir, lambda history: _require_rollback(history, steps))
+    return _move(url, models_dir, lambda _, history: _require_rollback(history, steps))
 
 
 def roll_forward_champion(url: str, models_dir: Path, steps: int = 1) -> Deployment:
@@ -43,7 +45,7 @@ def roll_forward_champion(url: str, models_dir: Path, steps: int = 1) -> Deploym
     Raises:
         RegistryError: There are not that many after it.
     """
-    return _move(url, models_dir, lambda history: _require_roll_forward(history, steps))
+    return _move(url, models_dir, lambda _, history: _require_roll_forward(history, steps))
 
 
 def roll_to_version(url: str, models_dir: Path, version: str) -> Deployment:
@@ -52,7 +54,7 @@ def roll_to_version(url: str, models_dir: Path, version: str) -> Deployment:
     Raises:
         RegistryError: It is the champion, was never one, or was pruned.
     """
-    return _move(url, models_dir, lambda history: _find_version(history, version))
+    return _move(url, models_dir, lambda driver, history: _find_version(driver, history, version))
 
 
 def _require_rollback(history: registry.ChampionHistory, steps: int) -> int:
@@ -76,23 +78,26 @@ def _require_roll_forward(history: registry.ChampionHistory, steps: int) -> int:
     return steps
 
 
-def _find_version(history: registry.ChampionHistory, version: str) -> int:
+def _find_version(driver: psycopg.Connection, history: registry.ChampionHistory, version: str) -> int:
     if history.current == version:
         raise RegistryError(f"{version} is the champion already")
     positions = [index for index, name in enumerate(history.versions) if name == version]
     if not positions:
+        registry.get_model(driver, version)  # raises when there is no such version at all
         raise RegistryError(f"{version} is not in the history of champions; use: rowguard deploy {version}")
     before = [index for index in positions if index < history.position]
     return (before[-1] if before else positions[0]) - history.position
 
 
-def _move(url: str, models_dir: Path, choose: Callable[[registry.ChampionHistory], int]) -> Deployment:
+def _move(
+    url: str, models_dir: Path, choose: Callable[[psycopg.Connection, registry.ChampionHistory], int]
+) -> Deployment:
     """Move along the history by as many champions as `choose` returns."""
     with deployment_session(url, models_dir) as session:
         history = registry.champion_history(session.driver)
         if history.current is None:
             raise RegistryError("no model was ever deployed; there is nothing to go back to")
-        revision, deployment = _apply(session, history, choose(history))
+        revision, deployment = _apply(session, history, choose(session.driver, history))
     write_files(models_dir, revision.files)
     return deployment
 
