@@ -24,7 +24,7 @@ from rowguard.errors import RowguardError
 from rowguard.local._postmaster import find_postmaster
 from rowguard.local._processes import wait_until
 from rowguard.queries import load_queries
-from sql_scoring.deployment import _migrations as migrations
+from sql_scoring.deployment import migrations
 from sql_scoring.features.build import build_features
 
 QUERIES = load_queries("benchmarks.chaos")
