@@ -80,11 +80,17 @@ def upgrade(connection: sa.Connection, target: str, version_folders: list[Path])
 
     Raises:
         RegistryError: The folders and the database do not fit together.
+        SchemaError: The login role lacks a privilege, such as to create a missing group role.
     """
     try:
         command.upgrade(config(connection, version_folders), target)
     except CommandError as error:
         raise RegistryError(f"migrations: {error}") from None
+    except sa.exc.ProgrammingError as error:
+        if isinstance(error.orig, psycopg.errors.InsufficientPrivilege):
+            details = (error.orig.diag.message_primary, error.orig.diag.message_hint)
+            raise SchemaError("; ".join(text for text in details if text)) from None
+        raise
 
 
 def downgrade(connection: sa.Connection, target: str, version_folders: list[Path]) -> None:

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from rowguard import operations as pipeline
+from rowguard.errors import SchemaError
 from sql_scoring.deployment import migrate_schema
 from tests.fix_database import Workspace
 
@@ -53,7 +54,9 @@ def test_missing_roles_are_named_for_a_dba(
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute("ALTER ROLE rowguard_readonly RENAME TO renamed_meanwhile")
         try:
-            with pytest.raises(Exception, match="may not create roles.*missing: rowguard_readonly") as caught:
+            with pytest.raises(
+                SchemaError, match="may not create roles.*missing: rowguard_readonly"
+            ) as caught:
                 migrate_schema(owned.url, owned.settings.models_dir)
         finally:
             connection.execute("ALTER ROLE renamed_meanwhile RENAME TO rowguard_readonly")
