@@ -15,7 +15,7 @@ SELECT
     %(location)s::text,
     %(occurred_at)s::timestamptz,
     %(idempotency_key)s::text
-WHERE pg_try_advisory_xact_lock(7265, hashint8(%(user_id)s::bigint) & 4095)
+WHERE pg_try_advisory_xact_lock(scoring.user_lock_key(%(user_id)s::bigint))
 ON CONFLICT (user_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
 RETURNING
     transaction_id, user_id, amount, merchant_id, location, occurred_at, idempotency_key, fraud_flag,
@@ -52,7 +52,7 @@ FROM
         occurred_at timestamptz,
         idempotency_key text
     )
-WHERE pg_try_advisory_xact_lock(7265, hashint8(q.user_id) & 4095)
+WHERE pg_try_advisory_xact_lock(scoring.user_lock_key(q.user_id))
 ON CONFLICT (user_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
 RETURNING
     transaction_id, user_id, amount, merchant_id, location, occurred_at, idempotency_key, fraud_flag,
@@ -88,7 +88,7 @@ WITH asked AS MATERIALIZED (
         q.occurred_at,
         q.idempotency_key,
         q.place,
-        hashint8(q.user_id) & 4095 AS bucket
+        scoring.user_lock_key(q.user_id) AS bucket
     FROM
         json_to_recordset(%(rows)s::json) AS q (
             user_id bigint,
@@ -104,7 +104,7 @@ WITH asked AS MATERIALIZED (
 locks AS MATERIALIZED (
     SELECT
         b.bucket,
-        pg_try_advisory_xact_lock(7265, b.bucket) AS is_ours
+        pg_try_advisory_xact_lock(b.bucket) AS is_ours
     FROM (SELECT DISTINCT a.bucket FROM asked AS a) AS b
 )
 
@@ -143,7 +143,7 @@ FROM
         place integer
     )
 CROSS JOIN
-    LATERAL public.score_transaction(
+    LATERAL public.score_features(
         transaction_amount => q.transaction_amount,
         time_since_last_txn => q.time_since_last_txn,
         num_txns_last_hour => q.num_txns_last_hour,

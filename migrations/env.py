@@ -9,7 +9,7 @@ from sqlalchemy import Connection, create_engine, pool
 from rowguard.database import sqlalchemy_url
 from rowguard.settings import settings
 from sql_scoring import registry
-from sql_scoring.deployment import unbound
+from sql_scoring.deployment.migrate import missing_function_notes
 
 VERSION_TABLE_SCHEMA = "public"
 
@@ -51,8 +51,8 @@ def _run_online() -> None:
     with engine.connect() as connection:
         raw = connection.connection.driver_connection
         assert isinstance(raw, psycopg.Connection)
-        # Alembic alone builds no features, and models may be bound to those.
-        for note in unbound(registry.missing_feature_functions(raw), "rowguard migrate"):
+        # Alembic builds no features, which the deployed models may call.
+        for note in missing_function_notes(registry.missing_feature_functions(raw), "rowguard migrate"):
             context.config.print_stdout("%s", note)
 
 

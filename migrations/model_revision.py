@@ -1,6 +1,6 @@
-"""What every generated model revision does: run its SQL, and keep its own files in the registry.
+"""Runs a generated model revision's SQL and stores its files in the registry.
 
-A revision is `<name>.py` with a folder `<name>/` beside it: `function.sql` (the scoring function; absent when the
+A revision is `<name>.py` with a folder `<name>/` next to it: `function.sql` (the scoring function; absent when the
 version was deployed before), `upgrade.sql` and `downgrade.sql`.
 """
 
@@ -18,23 +18,29 @@ from migrations.script_text import run_sql_file
 
 FUNCTION, UPGRADE, DOWNGRADE = "function.sql", "upgrade.sql", "downgrade.sql"
 
-_RECORD = sa.text((Path(__file__).parent / "record_model_revision.sql").read_text())
-_RECORD_FULL = sa.text((Path(__file__).parent / "record_model_revision_full.sql").read_text())
-_FORGET = sa.text((Path(__file__).parent / "forget_model_revision.sql").read_text())
-_KEEP_SQL = sa.text((Path(__file__).parent / "keep_model_sql.sql").read_text())
+_RECORD = sa.text(
+    """
+    INSERT INTO scoring.model_revisions (revision, kind, champion, files, steps, challenger)
+    VALUES (:revision, :kind, :champion, cast(:files AS jsonb), :steps, :challenger)
+    """
+)
+_DELETE = sa.text("DELETE FROM scoring.model_revisions WHERE revision = :revision")
+_STORE_FUNCTION = sa.text(
+    "UPDATE scoring.models SET sql_text = :sql_text WHERE version = :version AND sql_text IS NULL"
+)
 
 
 @dataclass(frozen=True)
 class ModelRevision:
-    """One step of the models branch.
+    """One revision of the models branch.
 
     Attributes:
-        file: the revision's own `.py`.
-        kind: what it does, as in `scoring.model_revisions`.
-        champion: the version that decides after the upgrade.
-        challenger: the version that is tried beside it after the upgrade.
-        steps: how many champions a rollback goes back, or a forward goes forward.
-        sha256: hash of each file in the folder, by name.
+        file: Path of the revision's own `.py`.
+        kind: As in `scoring.model_revisions`.
+        champion: The champion after the upgrade.
+        sha256: Hash of each file in the folder, by name.
+        challenger: The challenger after the upgrade.
+        steps: How many champions a rollback or a roll-forward moves.
     """
 
     file: str
@@ -47,11 +53,12 @@ class ModelRevision:
 
     @property
     def subject(self) -> str:
-        """The version whose function the revision creates, if it creates one."""
-        return self.challenger if self.kind == "challenge" and self.challenger else self.champion
+        """The version that the revision is about."""
+        return self.challenger if self.kind == "deploy_challenger" and self.challenger else self.champion
 
     @property
     def folder(self) -> Path:
+        """Folder of the revision's SQL files."""
         return Path(self.file).with_suffix("")
 
     def upgrade(self) -> None:
@@ -61,29 +68,28 @@ class ModelRevision:
         self._run(UPGRADE)
         if FUNCTION in self.sha256:
             text = (self.folder / FUNCTION).read_text()
-            op.execute(_KEEP_SQL.bindparams(version=self.subject, sql_text=text))
-        values = {
-            "revision": self.revision,
-            "kind": self.kind,
-            "champion": self.champion,
-            "files": json.dumps(self._files()),
-        }
-        if self.steps == 1 and self.challenger is None:
-            # Alembic may run an old revision before the schema's newer ones, which bring the other columns.
-            op.execute(_RECORD.bindparams(**values))
-        else:
-            op.execute(_RECORD_FULL.bindparams(**values, steps=self.steps, challenger=self.challenger))
+            op.execute(_STORE_FUNCTION.bindparams(version=self.subject, sql_text=text))
+        op.execute(
+            _RECORD.bindparams(
+                revision=self.revision,
+                kind=self.kind,
+                champion=self.champion,
+                files=json.dumps(self._files()),
+                steps=self.steps,
+                challenger=self.challenger,
+            )
+        )
 
     def downgrade(self) -> None:
-        """Repoint the facade to what was before, then drop the function that the upgrade made."""
+        """Repoint the facade to the models before, then drop the function that the upgrade created."""
         self._run(DOWNGRADE)
-        op.execute(_FORGET.bindparams(revision=self.revision))
+        op.execute(_DELETE.bindparams(revision=self.revision))
 
     def _run(self, name: str) -> None:
         run_sql_file(self.folder / name, sha256=self.sha256[name])
 
     def _files(self) -> dict[str, str]:
-        """All files of this revision by their path relative to the models folder."""
+        """Text of all files of this revision by their path relative to the models folder."""
         own = Path(self.file)
         files = {own.name: own.read_text()}
         files |= {f"{self.folder.name}/{name}": (self.folder / name).read_text() for name in self.sha256}

@@ -1,4 +1,4 @@
-"""Runs a frozen `.sql` file inside a migration, the same online and offline.
+"""Runs SQL text inside a migration, the same online and offline.
 
 `sa.text()` would take `:name` for a bind parameter even in comments, and plain execution trips over `%`;
 a `DDL` element with doubled percent signs is exact in both modes.
@@ -18,13 +18,17 @@ def run_sql_text(sql: str) -> None:
     op.execute(sa.DDL(sql.replace("%", "%%")))  # type: ignore[no-untyped-call]
 
 
-def run_sql_file(path: Path, *, sha256: str | None = None) -> None:
-    """Execute the file.
+def run_sql_file(path: Path, *, sha256: str) -> None:
+    """Execute a generated file.
+
+    Args:
+        path: The file.
+        sha256: Hash that it had when it was generated.
 
     Raises:
-        ValueError: the file's hash is not `sha256`; it was changed after it was written.
+        ValueError: It was changed since.
     """
     data = path.read_bytes()
-    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+    if hashlib.sha256(data).hexdigest() != sha256:
         raise ValueError(f"{path.name} was changed after it was generated: its sha256 is not {sha256}")
     run_sql_text(data.decode())

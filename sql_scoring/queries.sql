@@ -1,32 +1,27 @@
 -- Named queries of this room, read by rowguard.queries.
 
 -- name: facade_version
--- Which model answers callers now.
-SELECT (scoring.score_basic(1, NULL, NULL, NULL)).model_version;
-
--- name: feature_function
--- Whether a feature function of a list is built.
-SELECT to_regprocedure(
-    format('features.%%s_%%s(bigint, numeric, bigint, text, timestamptz)', %(name)s::text, %(hash8)s::text)
-) IS NOT NULL;
+-- The version that decides for callers now.
+SELECT (scoring.decide_from_features(1, NULL, NULL, NULL)).model_version;
 
 -- name: function_exists
--- Whether a version's scoring function is there: old ones are pruned.
+-- Whether a version's scoring function exists: old ones are pruned.
 SELECT to_regprocedure(%(function_name)s || '(real[])') IS NOT NULL;
 
--- name: has_registry
+-- name: has_feature_function
+-- Whether the live feature function of a list is built.
+SELECT to_regprocedure(
+    format('features.live_feature_values_%%s(scoring.scoring_request)', %(hash8)s::text)
+) IS NOT NULL;
+
+-- name: has_schema
+-- Whether the database has rowguard's schema.
 SELECT to_regclass('scoring.model_revisions') IS NOT NULL;
 
--- name: has_steps
--- Whether the schema has the columns for steps and challenger. Files are restored before the schema is brought to
--- its head, so an older one must be readable.
-SELECT count(*) > 0
-FROM pg_catalog.pg_attribute AS a
-WHERE a.attrelid = to_regclass('scoring.model_revisions') AND a.attname = 'steps';
-
 -- name: insert_gate_report
-INSERT INTO scoring.gate_reports (version, champion, is_passed, is_forced, reasons, figures)
-VALUES (%(version)s, %(champion)s, %(is_passed)s, %(is_forced)s, %(reasons)s, %(figures)s);
+-- Stores an evaluation by the gates.
+INSERT INTO scoring.gate_reports (version, champion, is_passed, is_forced, reasons, details)
+VALUES (%(version)s, %(champion)s, %(is_passed)s, %(is_forced)s, %(reasons)s, %(details)s);
 
 -- name: insert_model
 -- Registers a candidate.
@@ -44,14 +39,14 @@ VALUES (
 
 -- name: lock_deployments
 -- One deployment at a time; the second waits for the first to commit.
-SELECT pg_advisory_xact_lock(7266, 0);
+SELECT pg_advisory_xact_lock(scoring.job_lock_key('deploy'));
 
 -- name: lock_features
--- Waits for the run that has it; see try_lock_features.
-SELECT pg_advisory_xact_lock(7266, 2);
+-- Waits for the run that holds it; see try_lock_features.
+SELECT pg_advisory_xact_lock(scoring.job_lock_key('features'));
 
 -- name: missing_feature_functions
--- What the functions that callers know call of the features and is not built here.
+-- Feature functions that the facade calls and that are not built here.
 SELECT DISTINCT
     p.proname AS caller,
     'features.' || m.called[1] AS called
@@ -59,41 +54,28 @@ FROM pg_catalog.pg_proc AS p
 CROSS JOIN LATERAL regexp_matches(p.prosrc, 'features\.(\w+)\(', 'g') AS m (called)
 WHERE
     p.pronamespace = to_regnamespace('scoring')
-    AND p.proname IN ('decide_insert', 'score_candidate', 'score_basic', 'shadow_on_insert')
+    AND p.proname IN ('decide_transaction', 'decide_from_features', 'shadow_score')
     AND NOT EXISTS (
         SELECT FROM pg_catalog.pg_proc AS f
         WHERE f.pronamespace = to_regnamespace('features') AND f.proname = m.called[1]
     )
 ORDER BY caller, called;
 
--- name: outdated_challenger
--- A challenger beside which the trigger lets nothing through, because the present form of what it calls and of the
--- second opinion comes with the next revision; and whether the second opinion that stands is its own.
-SELECT
-    m.version,
-    m.canary_percent,
-    (
-        SELECT strpos(p.prosrc, quote_literal(m.version)) > 0
-        FROM pg_catalog.pg_proc AS p
-        WHERE p.oid = to_regproc('scoring.shadow_on_insert')
-    ) AS has_second_opinion
-FROM scoring.models AS m
-WHERE
-    m.state = 'challenger'
-    AND NOT EXISTS (
-        SELECT FROM pg_catalog.pg_proc AS p
-        WHERE
-            p.oid = to_regproc('scoring.decide_insert')
-            AND (strpos(p.prosrc, 'knows_last_row') > 0 OR strpos(p.prosrc, 'insert_feature_values') > 0)
-    );
+-- name: reapply_failure_policy
+-- Sets the lock timeout on the trigger's function again, after a migration may have replaced it.
+SELECT scoring.set_failure_policy();
+
+-- name: recompute_totals
+-- Recomputes pending totals of a batch of users.
+SELECT scoring.recompute_totals(%(user_ids)s::bigint[]);
 
 -- name: record_pruning
--- The history says when a version's function went; its state stays.
+-- The history states when a version's function was dropped; its state is kept.
 INSERT INTO scoring.model_state_changes (version, from_state, to_state, reason)
 VALUES (%(version)s, %(state)s, %(state)s, 'function pruned');
 
 -- name: replay
--- The newest decided rows of a version, scored again from what the model saw.
+-- The newest decisions of a version, scored again from their feature values.
 SELECT
     count(*),
     count(*) FILTER (WHERE {function_name}(t.feature_values) IS DISTINCT FROM t.fraud_probability)
@@ -106,7 +88,7 @@ FROM (
 ) AS t;
 
 -- name: replay_shadow
--- The newest second opinions of a version, given again from what the model saw.
+-- The newest shadow scores of a version, computed again from their feature values.
 SELECT
     count(*),
     count(*) FILTER (WHERE {function_name}(t.feature_values) IS DISTINCT FROM t.shadow_probability)
@@ -121,7 +103,7 @@ FROM (
 ) AS t;
 
 -- name: sample_rows
--- About so many rows of a window, chosen by a hash: one scan, and only they travel.
+-- A sample of the training window, chosen by a hash: one scan, and only the sample is transferred.
 SELECT f.feature_values
 FROM features.training_set AS f
 WHERE
@@ -129,21 +111,23 @@ WHERE
     AND f.occurred_at < %(until)s
     AND (hashint8(f.transaction_id) & 2147483647) < %(below)s::double precision
 ORDER BY hashint8(f.transaction_id), f.user_id
-LIMIT %(most)s;
+LIMIT %(max_rows)s;
 
 -- name: select_challenger
+-- The challenger's version.
 SELECT m.version
 FROM scoring.models AS m
 WHERE m.state = 'challenger';
 
 -- name: select_champion
+-- The champion's version.
 SELECT m.version
 FROM scoring.models AS m
 WHERE m.state = 'champion';
 
 -- name: select_gate_report
--- The newest judgement of a version.
-SELECT g.version, g.champion, g.judged_at, g.is_passed, g.is_forced, g.reasons, g.figures
+-- The newest evaluation of a version.
+SELECT g.version, g.champion, g.evaluated_at, g.is_passed, g.is_forced, g.reasons, g.details
 FROM scoring.gate_reports AS g
 WHERE g.version = %(version)s
 ORDER BY g.report_id DESC
@@ -162,12 +146,6 @@ FROM scoring.models AS m
 WHERE %(version)s::text IS NULL OR m.version = %(version)s
 ORDER BY m.trained_at DESC, m.version DESC;
 
--- name: select_old_revisions
--- The same in a database whose schema is older than the columns for steps and challenger.
-SELECT r.revision, r.kind, r.champion, r.files, 1 AS steps, NULL::text AS challenger
-FROM scoring.model_revisions AS r
-ORDER BY r.position;
-
 -- name: select_revisions
 -- All applied model revisions, oldest first.
 SELECT r.revision, r.kind, r.champion, r.files, r.steps, r.challenger
@@ -180,12 +158,9 @@ SELECT m.version
 FROM scoring.models AS m
 WHERE m.sql_sha256 = %(sql_sha256)s AND m.feature_hash = %(feature_hash)s;
 
--- name: settle_totals
-SELECT scoring.settle_totals(%(user_ids)s::bigint[]);
-
 -- name: try_lock_features
--- One run of the features at a time, whose lock ends with its transaction, even behind a pooler. The transaction
--- stands open and idle for as long as dbt runs, and may wait for another run.
+-- One build of features at a time; the lock ends with its transaction, even behind a pooler. The transaction is open
+-- and idle while dbt runs, and may wait for another run: so it has no timeouts.
 SELECT
     (
         SELECT count(set_config(s.name, '0', true))
@@ -194,18 +169,19 @@ SELECT
             'idle_in_transaction_session_timeout', 'lock_timeout', 'statement_timeout', 'transaction_timeout'
         )
     ) AS limits_lifted,
-    pg_try_advisory_xact_lock(7266, 2) AS is_locked;
-
--- name: untotalled_users
--- Users with a row whose running totals are not known, in the order in which settle_totals locks them.
-SELECT DISTINCT
-    t.user_id,
-    hashint8(t.user_id) & 4095 AS bucket
-FROM public.transactions AS t
-WHERE t.user_txns_before IS NULL
-ORDER BY bucket, t.user_id;
+    pg_try_advisory_xact_lock(scoring.job_lock_key('features')) AS is_locked;
 
 -- name: update_revision_files
+-- Stores a revision's changed files.
 UPDATE scoring.model_revisions
 SET files = %(files)s
 WHERE revision = %(revision)s;
+
+-- name: users_with_pending_totals
+-- Users with a row whose running totals are pending, in the order in which recompute_totals locks them.
+SELECT DISTINCT
+    t.user_id,
+    scoring.user_lock_key(t.user_id) AS lock_key
+FROM public.transactions AS t
+WHERE t.user_txns_before IS NULL
+ORDER BY lock_key, t.user_id;

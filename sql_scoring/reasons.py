@@ -1,4 +1,4 @@
-"""What the trigger writes as the reason of a row that it could not decide, for those who read it."""
+"""Reasons that the trigger stores on an unscored row, for the rooms that read them."""
 
-WITHOUT_LOCK = "%while another transaction holds the lock of user%"
+LOCK_TIMEOUT_REASON = "%while another transaction holds the lock of user%"
 """LIKE pattern of a row that was stored without its user's lock (sql/functions/score_on_insert.sql)."""

@@ -20,8 +20,11 @@ QUERIES = load_queries("sql_scoring")
 
 @dataclass(frozen=True)
 class ModelRecord:
-    """One row of the registry. `sql_sha256` is the hash of the function's text without its name, and of the
-    threshold, so that the same model trained twice is recognised."""
+    """One row of the registry.
+
+    `sql_sha256` is the hash of the function's text without its name, and of the threshold, so that the same model
+    trained twice is recognized.
+    """
 
     version: str
     model_kind: str
@@ -64,38 +67,46 @@ class AppliedRevision:
     steps: int = 1
     challenger: str | None = None
 
+    @property
+    def subject(self) -> str | None:
+        """The version that the revision is about."""
+        return self.challenger if self.kind == "deploy_challenger" else self.champion
+
 
 @dataclass(frozen=True)
-class ChampionLine:
-    """All champions in the order in which they came, and which of them decides: going back moves the position,
-    a new champion takes the place of those after it."""
+class ChampionHistory:
+    """All champions in order, and the position of the current one.
+
+    A rollback moves the position; a new champion replaces those after it.
+    """
 
     versions: tuple[str, ...] = ()
     position: int = -1
 
     @property
-    def present(self) -> str | None:
+    def current(self) -> str | None:
+        """The champion, or None before the first."""
         return self.versions[self.position] if self.versions else None
 
-    def after(self, revision: AppliedRevision) -> ChampionLine:
-        """The line once the revision was applied."""
+    def after(self, revision: AppliedRevision) -> ChampionHistory:
+        """Return the history once the revision was applied."""
         if revision.kind in ("deploy", "promote"):
-            kept = self.versions[: self.position + 1]
-            return ChampionLine((*kept, revision.champion), len(kept))
-        if revision.kind in ("rollback", "forward"):
-            steps = revision.steps if revision.kind == "forward" else -revision.steps
-            return ChampionLine(self.versions, self.position + steps)
+            earlier = self.versions[: self.position + 1]
+            return ChampionHistory((*earlier, revision.champion), len(earlier))
+        if revision.kind in ("rollback", "roll_forward"):
+            steps = revision.steps if revision.kind == "roll_forward" else -revision.steps
+            return ChampionHistory(self.versions, self.position + steps)
         return self
 
 
-def exists(connection: psycopg.Connection) -> bool:
-    """Whether the database has rowguard's schema."""
-    row = connection.execute(QUERIES["has_registry"]).fetchone()
+def has_schema(connection: psycopg.Connection) -> bool:
+    """Return whether the database has rowguard's schema."""
+    row = connection.execute(QUERIES["has_schema"]).fetchone()
     return bool(row and row[0])
 
 
-def insert_candidate(connection: psycopg.Connection, record: ModelRecord) -> None:
-    """Register a trained model."""
+def register_model(connection: psycopg.Connection, record: ModelRecord) -> None:
+    """Register a trained model as a candidate."""
     values = {field.name: getattr(record, field.name) for field in fields(record)}
     values["metrics"] = Jsonb(dict(record.metrics))
     values["library_versions"] = Jsonb(dict(record.library_versions))
@@ -104,29 +115,29 @@ def insert_candidate(connection: psycopg.Connection, record: ModelRecord) -> Non
 
 
 def list_models(connection: psycopg.Connection) -> list[ModelRecord]:
-    """All models, newest first, without the text of their functions.
+    """Return all models, newest first, without the text of their functions.
 
     Raises:
-        SchemaError: the database has no rowguard schema.
+        SchemaError: The database has no rowguard schema.
     """
     return _select_models(connection, None)
 
 
 def get_model(connection: psycopg.Connection, version: str) -> ModelRecord:
-    """One model.
+    """Return one model, with the text of its function.
 
     Raises:
-        RegistryError: there is no such version; names those there are.
+        RegistryError: There is no such version; names the newest ones.
     """
-    found = _select_models(connection, version)
-    if not found:
+    models = _select_models(connection, version)
+    if not models:
         known = ", ".join(model.version for model in list_models(connection)[:5]) or "none yet"
         raise RegistryError(f"there is no model {version!r}; registered: {known}")
-    return found[0]
+    return models[0]
 
 
 def find_version_by_sql(connection: psycopg.Connection, sql_sha256: str, feature_hash: str) -> str | None:
-    """The version that is this very model, if there is one."""
+    """Return the version with this function and these features, or None."""
     row = connection.execute(
         QUERIES["select_version_by_sql"], {"sql_sha256": sql_sha256, "feature_hash": feature_hash}
     ).fetchone()
@@ -134,10 +145,10 @@ def find_version_by_sql(connection: psycopg.Connection, sql_sha256: str, feature
 
 
 def champion_version(connection: psycopg.Connection) -> str | None:
-    """The deployed version, or None.
+    """Return the champion, or None.
 
     Raises:
-        SchemaError: the database has no rowguard schema.
+        SchemaError: The database has no rowguard schema.
     """
     try:
         row = connection.execute(QUERIES["select_champion"]).fetchone()
@@ -147,90 +158,60 @@ def champion_version(connection: psycopg.Connection) -> str | None:
 
 
 def challenger_version(connection: psycopg.Connection) -> str | None:
-    """The version that is tried beside the champion, or None."""
+    """Return the challenger, or None."""
     row = connection.execute(QUERIES["select_challenger"]).fetchone()
     return row[0] if row else None
 
 
-@dataclass(frozen=True)
-class OutdatedChallenger:
-    """A challenger whose revision is older than what the trigger calls: beside it nothing is let through until the
-    next revision, and where `has_second_opinion` is false, it is not asked either."""
-
-    version: str
-    canary_percent: float
-    has_second_opinion: bool
-
-    def __str__(self) -> str:
-        waits = (
-            "nothing is let through"
-            if self.has_second_opinion
-            else "it is not asked and nothing is let through"
-        )
-        return (
-            f"challenger {self.version} was deployed by an earlier release: {waits} until "
-            f"`rowguard deploy {self.version} --as challenger --canary {self.canary_percent:g}`, "
-            "or, where its feature list is not built any more, `rowguard withdraw`"
-        )
-
-
-def outdated_challenger(connection: psycopg.Connection) -> OutdatedChallenger | None:
-    """The challenger, if the trial has to be bound anew; see `OutdatedChallenger`."""
-    with connection.cursor(row_factory=class_row(OutdatedChallenger)) as cursor:
-        return cursor.execute(QUERIES["outdated_challenger"]).fetchone()
-
-
 def missing_feature_functions(connection: psycopg.Connection) -> dict[str, list[str]]:
-    """Function of the facade -> the functions of the features that it calls and that are not built."""
-    found: dict[str, list[str]] = {}
+    """Return the feature functions that are called and not built, by the calling function of the facade."""
+    missing: dict[str, list[str]] = {}
     for caller, called in connection.execute(QUERIES["missing_feature_functions"]):
-        found.setdefault(caller, []).append(called)
-    return found
+        missing.setdefault(caller, []).append(called)
+    return missing
 
 
 def applied_revisions(connection: psycopg.Connection) -> list[AppliedRevision]:
-    """The generated migrations that this database has, oldest first."""
-    row = connection.execute(QUERIES["has_steps"]).fetchone()
-    query = "select_revisions" if row and row[0] else "select_old_revisions"
+    """Return the generated migrations that this database has, oldest first."""
     with connection.cursor(row_factory=class_row(AppliedRevision)) as cursor:
-        return cursor.execute(QUERIES[query]).fetchall()
+        return cursor.execute(QUERIES["select_revisions"]).fetchall()
 
 
-def champion_line(connection: psycopg.Connection) -> ChampionLine:
-    """All champions that there were, and where among them the present one stands."""
-    line = ChampionLine()
+def champion_history(connection: psycopg.Connection) -> ChampionHistory:
+    """Return all champions that there were."""
+    history = ChampionHistory()
     for revision in applied_revisions(connection):
-        line = line.after(revision)
-    return line
+        history = history.after(revision)
+    return history
 
 
 def function_exists(connection: psycopg.Connection, function_name: str) -> bool:
-    """Whether the scoring function is there; old versions' functions are pruned."""
+    """Return whether the scoring function exists; old versions' functions are pruned."""
     row = connection.execute(QUERIES["function_exists"], {"function_name": function_name}).fetchone()
     return bool(row and row[0])
 
 
 def prune_model(connection: psycopg.Connection, record: ModelRecord) -> None:
-    """Drop a retired version's function; its row, its text and its history stay."""
+    """Drop a retired version's function; its row, its text and its history are kept."""
     name = sql.SQL(".").join(sql.Identifier(part) for part in record.function_name.split("."))
     connection.execute(sql.SQL("DROP FUNCTION IF EXISTS {}(real[])").format(name))
     connection.execute(QUERIES["record_pruning"], {"version": record.version, "state": record.state})
 
 
-def keep_files(connection: psycopg.Connection, revision: AppliedRevision) -> None:
-    """Write a revision's changed files into the registry."""
+def update_files(connection: psycopg.Connection, revision: AppliedRevision) -> None:
+    """Store a revision's changed files in the registry."""
     connection.execute(
         QUERIES["update_revision_files"], {"revision": revision.revision, "files": Jsonb(revision.files)}
     )
 
 
 def insert_gate_report(connection: psycopg.Connection, report: Mapping[str, Any]) -> None:
-    """Keep what a candidate was judged by."""
-    connection.execute(QUERIES["insert_gate_report"], {**report, "figures": Jsonb(report["figures"])})
+    """Store an evaluation by the gates."""
+    connection.execute(QUERIES["insert_gate_report"], {**report, "details": Jsonb(report["details"])})
 
 
 def last_gate_report(connection: psycopg.Connection, version: str) -> Mapping[str, Any] | None:
-    """The newest judgement of a version, or None."""
+    """Return the newest evaluation of a version, or None."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(QUERIES["select_gate_report"], {"version": version}).fetchone()
 

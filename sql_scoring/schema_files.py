@@ -1,19 +1,21 @@
-"""The current text of the schema: which files there are and in what order they build a database.
-
-Migrations never read these files: each has its own frozen copy, and a drift test compares a database after
-all migrations with one built from here.
-"""
+"""The text of the schema: its files, in the order in which they build a database."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from importlib.resources import files
 
-SQL_DIR = Path(__file__).resolve().parent / "sql"
+SQL_DIR = files("sql_scoring") / "sql"
 
-# An explicit list: the order matters, and a file that is not named here is a mistake that a test finds.
+# An explicit list: the order matters, and a test finds a file that is missing here.
 BUILD_ORDER = (
     "roles/roles.sql",
     "tables/schemas.sql",
+    "functions/reject_value.sql",
+    "types/domains.sql",
+    "types/scoring_request.sql",
+    "types/decision.sql",
+    "types/shadow_score.sql",
+    "types/fraud_score.sql",
     "tables/users.sql",
     "tables/user_home_history.sql",
     "tables/transactions.sql",
@@ -23,41 +25,47 @@ BUILD_ORDER = (
     "tables/model_state_changes.sql",
     "tables/model_revisions.sql",
     "tables/gate_reports.sql",
-    "tables/let_through_shares.sql",
+    "tables/control_rates.sql",
     "tables/settings.sql",
     "tables/retention_runs.sql",
-    "types/decision.sql",
-    "types/insert_decision.sql",
-    "types/fraud_score.sql",
-    "functions/score_candidate.sql",
-    "functions/decide_insert.sql",
-    "functions/score_basic.sql",
-    "functions/to_fraud_score.sql",
+    "views/totals_through.sql",
+    "views/model_versions.sql",
+    "views/unscored_transactions.sql",
+    "functions/lock_keys.sql",
     "functions/check_transaction.sql",
-    "functions/score_transaction_features.sql",
+    "functions/decide_transaction.sql",
+    "functions/decide_from_features.sql",
+    "functions/shadow_score.sql",
+    "functions/to_fraud_score.sql",
+    "functions/score_features.sql",
     "functions/score_transaction.sql",
-    "functions/decide_failure.sql",
+    "functions/is_statement_timeout.sql",
+    "functions/apply_failure_policy.sql",
     "functions/score_on_insert.sql",
-    "functions/rebuild_totals.sql",
-    "functions/settle_totals.sql",
-    "functions/fold_late_row.sql",
-    "functions/forget_totals.sql",
-    "functions/shadow_on_insert.sql",
-    "functions/set_policy.sql",
-    "functions/distribute.sql",
-    "functions/keep_history_undecided.sql",
+    "functions/set_failure_policy.sql",
+    "functions/guard_history_load.sql",
+    "functions/totals_pending_from.sql",
+    "functions/recompute_user_totals.sql",
+    "functions/recompute_totals.sql",
+    "functions/recompute_totals_on_late_insert.sql",
+    "functions/invalidate_totals.sql",
+    "functions/invalidate_totals_on_delete.sql",
+    "functions/invalidate_totals_on_update.sql",
     "functions/record_home_change.sql",
     "functions/record_model_state.sql",
     "functions/warm_scoring.sql",
     "triggers/transactions.sql",
     "triggers/users.sql",
     "triggers/models.sql",
-    "views/model_versions.sql",
-    "views/unscored_transactions.sql",
     "roles/grants.sql",
 )
 
 
-def current_schema_sql() -> str:
-    """The whole schema as one script, in build order."""
-    return "\n".join((SQL_DIR / name).read_text() for name in BUILD_ORDER)
+def read_schema_file(name: str) -> str:
+    """Return the text of one file of `BUILD_ORDER`."""
+    return SQL_DIR.joinpath(name).read_text(encoding="utf-8")
+
+
+def schema_sql() -> str:
+    """Return the whole schema as one script, in build order."""
+    return "\n".join(map(read_schema_file, BUILD_ORDER))

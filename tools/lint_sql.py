@@ -118,8 +118,10 @@ def functions_pgspot() -> bool:
 
 
 def _readable(text: str, path: Path) -> Path:
-    """Write a copy for pgspot, whose parser does not know fields of composite types."""
-    path.write_text(text.replace("v scoring.insert_decision;", "v record;"))
+    """A copy for pgspot, whose parser knows no composite types and so no fields of variables of one."""
+    for variable in ("d scoring.decision;", "s scoring.shadow_score;"):
+        text = text.replace(variable, f"{variable[0]} record;")
+    path.write_text(text)
     return path
 
 
@@ -140,22 +142,17 @@ def _write_functions(folder: Path) -> list[Path]:
                 " JOIN pg_namespace AS n ON n.oid = p.pronamespace"
                 " WHERE n.nspname IN ('features', 'pgbouncer') AND p.prokind = 'f' ORDER BY 1"
             ).fetchall()
-    fields = {
-        "version": "v",
-        "feature_hash8": "00000000",
-        "function_name": "scoring.v",
-        "threshold": "0.5",
-        "version_literal": "'v'",
-        "second_opinion": "",
-    }
+    fields = {"version": "v", "feature_hash8": "00000000", "function_name": "scoring.v", "threshold": "0.5"}
+    fields |= {"version_literal": "'v'", "buckets": "1", "shadow": ""}
+    fields |= {f"{role}_literal": "'v'" for role in ("champion", "challenger")}
+    fields |= {f"{role}_function": "scoring.v" for role in ("champion", "challenger")}
+    fields |= {f"{role}_features": "NULL" for role in ("champion", "challenger")}
     templates = ROOT / "sql_scoring/templates"
+    canary = (templates / "canary.sql").read_text().format(**fields)
     facades = [
-        (templates / f"{name}.sql").read_text().format(
-            **fields, canary=(templates / f"{canary}.sql").read_text().format(**fields, slots=1)
-        )
-        for name, canary in (("facade", "canary"), ("decide_insert", "canary_insert"))
-    ]  # fmt: skip
-    facades.append((templates / "decide_insert_by_candidate.sql").read_text().format(**fields))
+        (templates / f"{name}.sql").read_text().format(**fields, canary=canary)
+        for name in ("facade", "shadow")
+    ]
     texts = [text for _, text in rows] + facades
     if len(rows) < 5:  # dbt's four and PgBouncer's one
         raise RuntimeError("functions of dbt or PgBouncer are missing in the database")

@@ -78,7 +78,7 @@ def gate(url: str, settings: Settings, version: str, *, as_challenger: bool = Fa
                 "is_passed": not found.reasons,
                 "is_forced": False,
                 "reasons": found.reasons,
-                "figures": found.figures,
+                "details": found.figures,
             },
         )
         if found.reasons:

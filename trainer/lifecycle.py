@@ -9,11 +9,12 @@ from typing import Literal
 
 from rowguard.database import connect
 from rowguard.errors import GateError, RegistryError
-from rowguard.queries import load_queries
 from rowguard.settings import Settings
 from sql_scoring import deployment as deployments
 from sql_scoring import registry
 from sql_scoring.deployment.temporary_function import parity_rows
+from sql_scoring.deployment.verify import VerifyReport
+from sql_scoring.deployment.verify import verify as verify_deployment
 from sql_scoring.deployment.warm_up import renew_pooled_connections
 from sql_scoring.features.build import FeatureBuild, build_features
 from trainer.artifact import artifact_path, load_artifact
@@ -24,7 +25,6 @@ from trainer.training import TrainingResult
 from trainer.training import train as train_model
 
 PARITY_ROWS = 10_000
-QUERIES = load_queries("trainer")
 
 Progress = Callable[[str], None]
 Role = Literal["champion", "challenger"]
@@ -32,15 +32,6 @@ Role = Literal["champion", "challenger"]
 
 def _silent(step: str) -> None:
     """No progress wanted."""
-
-
-@dataclass(frozen=True)
-class Migration:
-    """What `migrate` did: the dbt run and how many model revisions were applied; in lines, what is left to do."""
-
-    features: FeatureBuild
-    model_revisions: int
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,17 +43,14 @@ class Retraining:
     deployment: deployments.Deployment | None
 
 
-def migrate(url: str, settings: Settings, *, progress: Progress = _silent) -> Migration:
-    """Schema to head, features built, deployed models restored; safe to repeat."""
-    progress("schema")
-    deployments.migrate_schema(url, settings.models_dir)
-    with connect(url) as connection:  # a revision may have replaced the function that the lock time stands on
-        connection.execute(QUERIES["keep_policy"])
-    progress("features")
-    built = build_features(url, settings, progress=progress)
-    progress("models")
-    applied = deployments.migrate_models(url, settings.models_dir)
-    return Migration(built, applied, deployments.bind_anew(url))
+def verify(url: str, settings: Settings) -> VerifyReport:
+    """Check the deployed models against the artifacts of the state folder; see `sql_scoring.deployment.verify`."""
+    return verify_deployment(
+        url,
+        lambda record: load_artifact(
+            artifact_path(settings.state_dir, record.version), record.artifact_sha256
+        ),
+    )
 
 
 def train(
@@ -151,7 +139,7 @@ def promote(
 
 def withdraw(url: str, settings: Settings) -> deployments.Deployment:
     """End the challenger's trial."""
-    return _renewed(settings, deployments.withdraw_challenger(url, settings.models_dir))
+    return _renewed(settings, deployments.retire_challenger(url, settings.models_dir))
 
 
 def rollback(
@@ -159,13 +147,13 @@ def rollback(
 ) -> deployments.Deployment:
     """Back by so many champions, or to a named one (which may lie ahead, if it was rolled back)."""
     if to is not None:
-        return _renewed(settings, deployments.go_to(url, settings.models_dir, to))
+        return _renewed(settings, deployments.roll_to_version(url, settings.models_dir, to))
     return _renewed(settings, deployments.roll_back(url, settings.models_dir, steps))
 
 
 def forward(url: str, settings: Settings, *, steps: int = 1) -> deployments.Deployment:
     """Forward again by so many champions that were rolled back."""
-    return _renewed(settings, deployments.go_forward(url, settings.models_dir, steps))
+    return _renewed(settings, deployments.roll_forward_champion(url, settings.models_dir, steps))
 
 
 def _renewed(settings: Settings, done: deployments.Deployment) -> deployments.Deployment:
@@ -210,12 +198,12 @@ def _pass_gates(
     progress: Progress,
 ) -> str:
     """Raises GateError, or answers what to keep beside the deploy's reason."""
-    if record.state not in ("candidate", "refused"):
+    if record.state not in ("candidate", "rejected"):
         return ""
     with connect(url) as connection:
         champion = registry.champion_version(connection)
         last = registry.last_gate_report(connection, record.version)
-    judged = last is not None and last["champion"] == champion and last["figures"].get("as") == role
+    judged = last is not None and last["champion"] == champion and last["details"].get("as") == role
     if not (judged and last is not None and last["is_passed"]):
         progress("judging the candidate")
         report = gate(url, settings, record.version, as_challenger=role == "challenger")
@@ -234,7 +222,7 @@ def _pass_gates(
                         "is_passed": False,
                         "is_forced": True,
                         "reasons": reasons,
-                        "figures": figures,
+                        "details": figures,
                     },
                 )
             return f"by force, against: {'; '.join(reasons)}"

@@ -58,7 +58,7 @@ ORDER BY t.occurred_at, t.user_id, t.transaction_id;
 
 -- name: refuse_candidate
 UPDATE scoring.models
-SET state = 'refused', state_reason = %(reason)s
+SET state = 'rejected', state_reason = %(reason)s
 WHERE version = %(version)s AND state = 'candidate';
 
 -- name: training_rows
@@ -88,6 +88,3 @@ ORDER BY f.occurred_at, f.user_id, f.transaction_id;
 -- name: training_span
 SELECT min(occurred_at), max(occurred_at), count(*)
 FROM features.training_set;
-
--- name: keep_policy
-SELECT scoring.set_policy();

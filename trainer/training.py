@@ -155,7 +155,7 @@ def train(
         reference=reference_distribution(features.names, everything.features, forest),
     )
     with connect(url) as connection:
-        registry.insert_candidate(connection, record)
+        registry.register_model(connection, record)
     card = _card(state_dir, record.version)
     write_model_card(card, record, evaluation, forest, scores, everything.is_fraud[later])
     return TrainingResult(record.version, True, evaluation, threshold, record, card)

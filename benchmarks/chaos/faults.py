@@ -22,7 +22,7 @@ from benchmarks.chaos.stack import USERS, ChaosStack, train_candidate
 from rowguard import operations as pipeline
 from rowguard.errors import RowguardError
 from rowguard.queries import load_queries
-from sql_scoring.deployment import _migrations as migrations
+from sql_scoring.deployment import migrations
 from sql_scoring.features.build import build_features
 
 QUERIES = load_queries("benchmarks.chaos")

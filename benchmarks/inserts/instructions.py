@@ -27,8 +27,7 @@ FEW, MANY = 20, 120
 COLUMNS = "(user_id, amount, merchant_id, location)"
 ROW = COLUMNS + " VALUES ({user}, 12.5, 7, 'DE') RETURNING transaction_id, fraud_flag"
 ELSEWHERE = COLUMNS + " VALUES ({user}, 12.5, 7, 'place {turn}') RETURNING transaction_id, fraud_flag"
-# Asked for NULL: the answer is not printed, which would cost more than some of its parts.
-CANDIDATE = "({user}, 12.5, 7, 'DE', pg_catalog.now()) IS NULL"
+REQUEST = "ROW({user}, 12.5, 7, 'DE', pg_catalog.now())::scoring.scoring_request"
 
 
 def main() -> None:
@@ -50,7 +49,7 @@ def main() -> None:
 
 
 def parts(url: str) -> dict[str, str]:
-    """A statement for each part; `{user}` stands for a user's id, `{turn}` for how often it was that user's turn."""
+    """A statement for each part; `{user}` stands for a user's id, `{turn}` for the round."""
     with psycopg.connect(url, autocommit=True) as connection:
         for user in _users():
             connection.execute(f"INSERT INTO public.transactions {ROW.format(user=user)}".encode())
@@ -60,11 +59,13 @@ def parts(url: str) -> dict[str, str]:
         connection.execute("CHECKPOINT")
     assert row is not None
     return {
-        "nothing": "SELECT ({user}, pg_catalog.now()) IS NULL",
+        # IS NULL, as printing the result would cost more than some of the parts.
+        "nothing": f"SELECT {REQUEST} IS NULL",
         "plain INSERT": f"INSERT INTO public.bench_plain {ROW}",
+        "plain INSERT with domains": f"INSERT INTO public.bench_domains {ROW}",
         "INSERT with a no-op trigger": f"INSERT INTO public.bench_noop {ROW}",
-        "features, live": f"SELECT features.insert_feature_values_{row[0]}{CANDIDATE}",
-        "features and model, by the facade": f"SELECT scoring.decide_insert{CANDIDATE}",
+        "features, live": f"SELECT features.live_feature_values_{row[0]}({REQUEST}) IS NULL",
+        "features and model, by the facade": f"SELECT scoring.decide_transaction({REQUEST}) IS NULL",
         "scored INSERT": f"INSERT INTO public.transactions {ROW}",
         "scored INSERT elsewhere": f"INSERT INTO public.transactions {ELSEWHERE}",
     }
@@ -102,10 +103,10 @@ def _run(data: Path, statement: str, times: int) -> int:
             extra_groups=[],
             cwd=folder,
         )  # fmt: skip
-        refused = re.search(r"^.*(?:ERROR|FATAL|PANIC).*$", done.stdout + done.stderr, re.MULTILINE)
-        if refused or done.returncode:
+        error = re.search(r"^.*(?:ERROR|FATAL|PANIC).*$", done.stdout + done.stderr, re.MULTILINE)
+        if error or done.returncode:
             raise RuntimeError(
-                f"the server refused {statement!r}: {refused.group() if refused else done.stderr}"
+                f"the server rejected {statement!r}: {error.group() if error else done.stderr}"
             )
         table = subprocess.run(
             ["callgrind_annotate", "--inclusive=yes", "--threshold=100", str(profile)],
@@ -113,7 +114,7 @@ def _run(data: Path, statement: str, times: int) -> int:
             text=True,
             check=True,
         ).stdout
-    # What the executor does for a statement, whatever it calls.
+    # Everything that the executor does for a statement.
     found = re.search(r"^ *([\d,]+) .*:PortalRun\b", table, re.MULTILINE)
     if found is None:
         raise RuntimeError("callgrind names no functions: this PostgreSQL was built without symbols")
@@ -125,9 +126,10 @@ def markdown(counted: dict[str, float]) -> str:
     nothing, plain = counted["nothing"], counted["plain INSERT"]
     features = counted["features, live"] - nothing
     scoring = counted["features and model, by the facade"] - nothing
-    added = counted["scored INSERT"] - plain
+    added = counted["scored INSERT"] - counted["plain INSERT with domains"]
     rows = {
         "plain INSERT (the floor: checks, one row, its indexes)": plain,
+        "plain INSERT with rowguard's domains instead of CHECKs": counted["plain INSERT with domains"],
         "INSERT with a no-op trigger": counted["INSERT with a no-op trigger"],
         "scored INSERT": counted["scored INSERT"],
         "of it: reading the features": features,

@@ -48,16 +48,16 @@ def sections(url: str, calls: int) -> list[dict[str, object]]:
         function, hash8, features = row
         row_of = "VALUES (v_user, 12.5, 7, 'DE')"
         columns = "(user_id, amount, merchant_id, location)"
-        user = "v_user, 12.5, 7, 'DE', clock_timestamp()"
+        request = "ROW(v_user, 12.5, 7, 'DE', clock_timestamp())::scoring.scoring_request"
         steps = {
             "nothing": "NULL;",
             "plain INSERT": f"INSERT INTO public.bench_plain {columns} {row_of};",
             "INSERT with a no-op trigger": f"INSERT INTO public.bench_noop {columns} {row_of};",
             "scored INSERT": f"INSERT INTO public.transactions {columns} {row_of};",
-            "of it: user's lock": "v_is_nothing := pg_try_advisory_xact_lock(7265, hashint8(v_user) & 4095);",
-            "of it: features": f"v_is_nothing := features.insert_feature_values_{hash8}({user}) IS NULL;",
+            "of it: user's lock": "v_is_nothing := pg_try_advisory_xact_lock(scoring.user_lock_key(v_user));",
+            "of it: features": f"v_is_nothing := features.live_feature_values_{hash8}({request}) IS NULL;",
             "of it: model": f"v_is_nothing := {function}(v_values) IS NULL;",
-            "of it: features and model by the facade": f"v_is_nothing := scoring.decide_insert({user}) IS NULL;",
+            "of it: facade": f"v_is_nothing := scoring.decide_transaction({request}) IS NULL;",
         }
         taken: dict[str, list[float]] = {}
         for _ in range(ROUNDS):
@@ -75,7 +75,7 @@ def sections(url: str, calls: int) -> list[dict[str, object]]:
 
 
 def _timed(connection: psycopg.Connection, step: str, calls: int, features: int) -> float:
-    """Median microseconds of the step, each in a transaction of its own. The model's input differs from call to call:
+    """Median microseconds of the step, each in a separate transaction. The model's input differs from call to call:
     of a constant the planner would ask it once."""
     connection.execute(
         f"""CREATE OR REPLACE PROCEDURE public.bench_timed(calls integer, INOUT micros float8[])

@@ -1,7 +1,8 @@
-{#- Relations stand without the database's name: the body is text, and must survive a restore elsewhere. -#}
--- The features of a transaction that is being inserted or only asked about: a few rows of indexes of its user.
+{#- Relations are rendered without the database's name: the body is text, and must survive a restore elsewhere. -#}
+-- The features of a transaction that is being inserted or only scored: a few index lookups of its user. The user's last
+-- row comes with them, which the new row's running totals continue from.
 DECLARE
-    v_feature_values real[];
+    d scoring.decision;
 BEGIN
     {{ live_query(
         ref('stg_transactions').include(database=false),
@@ -9,11 +10,10 @@ BEGIN
         {'merchant': ref('merchant_risk').include(database=false), 'user': ref('user_risk').include(database=false)},
         feature_hash()[:8],
     ) }}
-    INTO v_feature_values;
-    IF v_feature_values IS NULL THEN
-        v_feature_values := features.scanned_feature_values_{{ feature_hash()[:8] }}(
-            p_user_id, p_amount, p_merchant_id, p_location, p_occurred_at
-        );
+    INTO
+        d.feature_values, d.last_occurred_at, d.txns_through_last, d.amount_through_last, d.amount_squares_through_last;
+    IF d.feature_values IS NULL THEN
+        d.feature_values := features.row_scan_feature_values_{{ feature_hash()[:8] }}(p_request);
     END IF;
-    RETURN v_feature_values;
+    RETURN d;
 END

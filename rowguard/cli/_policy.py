@@ -20,8 +20,8 @@ def register(app: typer.Typer) -> None:
 
 def policy(
     on_failure: Annotated[
-        Literal["accept", "refuse"] | None,
-        typer.Argument(help="accept: store with the reason. refuse: fail the INSERT.", show_default=False),
+        Literal["fail_open", "fail_closed"] | None,
+        typer.Argument(help="fail_open: store with the reason. fail_closed: fail the INSERT.", show_default=False),
     ] = None,
     lock_timeout: Annotated[
         int | None,
@@ -31,7 +31,7 @@ def policy(
 ) -> None:
     """Show or change what happens to a transaction that cannot be scored.
 
-    Example: rowguard policy refuse --lock-timeout 500
+    Example: rowguard policy fail_closed --lock-timeout 500
     """
     from rowguard.database import connect
 
@@ -41,7 +41,7 @@ def policy(
             connection.execute(QUERIES["set_policy"], values)
         row = connection.execute(QUERIES["policy"]).fetchone()
     assert row is not None
-    names = ("on_failure", "lock_timeout_ms", "changed_at", "changed_by")
+    names = ("failure_mode", "lock_timeout_ms", "changed_at", "changed_by")
     if as_json:
         print_json(dict(zip(names, row, strict=True)))
         return

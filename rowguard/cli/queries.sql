@@ -5,7 +5,7 @@
 SELECT to_regclass('scoring.model_revisions') IS NOT NULL;
 
 -- name: policy
-SELECT s.on_failure, s.lock_timeout_ms, s.changed_at, s.changed_by
+SELECT s.failure_mode, s.lock_timeout_ms, s.changed_at, s.changed_by
 FROM scoring.settings AS s;
 
 -- name: score_transaction
@@ -19,7 +19,7 @@ FROM public.score_transaction(
 ) AS s;
 
 -- name: set_policy
-SELECT scoring.set_policy(%(on_failure)s::text, %(lock_timeout_ms)s::bigint);
+SELECT scoring.set_failure_policy(%(on_failure)s::text, %(lock_timeout_ms)s::bigint);
 
 -- name: unscored
 SELECT u.user_id, u.transaction_id, u.occurred_at, u.amount, u.reason

@@ -4,18 +4,18 @@ from rowguard.operations.control_group import LetThrough, let_through
 from rowguard.operations.doctor import Check, Diagnosis, Limits, diagnose
 from rowguard.operations.monitor import Monitoring, monitor
 from rowguard.operations.rescore import Rescoring, rescore
-from sql_scoring.deployment.verify import VerifyReport, verify
+from sql_scoring.deployment.migrate import MigrationResult, migrate
+from sql_scoring.deployment.verify import VerifyReport
 from trainer.gates import GateReport, gate
 from trainer.lifecycle import (
-    Migration,
     Retraining,
     deploy,
     forward,
-    migrate,
     promote,
     retrain,
     rollback,
     train,
+    verify,
     withdraw,
 )
 from trainer.sql_backtest import Contender, backtest, compare
@@ -27,7 +27,7 @@ __all__ = [
     "GateReport",
     "LetThrough",
     "Limits",
-    "Migration",
+    "MigrationResult",
     "Monitoring",
     "Rescoring",
     "Retraining",

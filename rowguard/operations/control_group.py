@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from rowguard.database import connect
 from rowguard.errors import SettingsError
 from rowguard.queries import load_queries
-from sql_scoring import registry
 
 QUERIES = load_queries("rowguard.operations")
 
@@ -35,6 +34,5 @@ def let_through(url: str, share: float | None = None) -> LetThrough:
         if share is not None:
             connection.execute(QUERIES["set_let_through"], {"share": share})
         row = connection.execute(QUERIES["let_through"]).fetchone()
-        held_by = registry.outdated_challenger(connection)
     assert row is not None
-    return replace(LetThrough(*row), held_by=str(held_by) if held_by else None)
+    return LetThrough(*row)

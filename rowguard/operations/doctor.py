@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 from rowguard.database import connect
 from rowguard.queries import load_queries
 from sql_scoring import registry
-from sql_scoring.reasons import WITHOUT_LOCK
+from sql_scoring.reasons import LOCK_TIMEOUT_REASON
 from trainer.dataset import FeatureList, read_feature_list
 
 QUERIES = load_queries("rowguard.operations")
@@ -106,7 +106,7 @@ def _skew(connection: psycopg.Connection, built: FeatureList, limits: Limits) ->
     row = _one(
         connection,
         "doctor_skew",
-        {"feature_hash": built.hash, "newest": limits.rows, "without_lock": WITHOUT_LOCK},
+        {"feature_hash": built.hash, "newest": limits.rows, "without_lock": LOCK_TIMEOUT_REASON},
     )
     rows = row["rows_compared"]
     shared = {"rows_compared": rows, "rows_not_built": row["rows_not_built"]}

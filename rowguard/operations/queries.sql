@@ -348,7 +348,7 @@ WHERE run_id = %(run_id)s;
 
 -- name: insert_run
 -- Before the first row goes: from now on the training set begins at complete_from.
-INSERT INTO scoring.retention_runs (cut, complete_from, transactions, labels, archives)
+INSERT INTO scoring.retention_runs (cutoff, complete_from, transactions, labels, archives)
 VALUES (%(cut)s, %(complete_from)s, %(transactions)s, %(labels)s, %(archives)s)
 RETURNING run_id;
 
@@ -356,23 +356,23 @@ RETURNING run_id;
 -- The share that counts now, and what it did in the last 30 days.
 SELECT
     coalesce(
-        (SELECT s.share FROM scoring.let_through_shares AS s ORDER BY s.valid_from DESC LIMIT 1), 0
+        (SELECT s.rate FROM scoring.control_rates AS s ORDER BY s.valid_from DESC LIMIT 1), 0
     ) AS share,
-    count(*) FILTER (WHERE t.fraud_flag = 'FRAUD' OR t.is_let_through) AS alerts,
-    count(*) FILTER (WHERE t.is_let_through) AS let_through
+    count(*) FILTER (WHERE t.fraud_flag = 'FRAUD' OR t.is_control) AS alerts,
+    count(*) FILTER (WHERE t.is_control) AS let_through
 FROM public.transactions AS t
 WHERE t.received_at >= now() - interval '30 days' AND NOT t.is_history;
 
 -- name: lock_archive
 -- For the session, which is a direct one and ends with the run.
-SELECT pg_try_advisory_lock(7266, 1);
+SELECT pg_try_advisory_lock(scoring.job_lock_key('archive'));
 
 -- name: lock_staged_users
 -- The locks of the users that are loaded: nobody inserts for them until the commit, so that what live rows saw and
 -- what the running totals say agree. In order, so that two loads wait for each other and do not deadlock.
-SELECT count(pg_advisory_xact_lock(7265, b.bucket)), clock_timestamp()
+SELECT count(pg_advisory_xact_lock(b.lock_key)), clock_timestamp()
 FROM (
-    SELECT DISTINCT hashint8(s.user_id) & 4095 AS bucket
+    SELECT DISTINCT scoring.user_lock_key(s.user_id) AS lock_key
     FROM history_stage AS s
     ORDER BY 1
 ) AS b;
@@ -566,7 +566,7 @@ INNER JOIN doomed AS d ON t.user_id = d.user_id AND t.transaction_id = d.transac
 ORDER BY d.number;
 
 -- name: set_let_through
-INSERT INTO scoring.let_through_shares (share)
+INSERT INTO scoring.control_rates (rate)
 VALUES (%(share)s);
 
 -- name: store_history

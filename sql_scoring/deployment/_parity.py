@@ -1,4 +1,4 @@
-"""Does the function in the database answer what scikit-learn answers, to the last bit?"""
+"""Compares a function in the database with scikit-learn, bit for bit."""
 
 from __future__ import annotations
 
@@ -31,21 +31,30 @@ def check_parity(
     model: ClassifierMixin,
     rows: NDArray[np.float64],
 ) -> Parity:
-    """Compare `function_name(real[])` with `model.predict_proba` on `rows`, shape (rows, features); NaN is missing.
+    """Compare a scoring function with `model.predict_proba`.
+
+    Args:
+        connection: Open connection; a temporary table is created and dropped.
+        function_name: Qualified name of a function of `real[]`.
+        model: The fitted model.
+        rows: Shape (rows, features), NaN where missing.
+
+    Returns:
+        How many rows were compared.
 
     Raises:
-        ParityError: at least one answer differs; shows the first.
+        ParityError: At least one value differs; shows the first.
     """
     with np.errstate(over="ignore", invalid="ignore"):  # scikit-learn sums the huge rows to look for NaN
         expected = reference_scores(model, rows)
         stored = rows.astype(np.float32)
-    answered = np.fromiter(_call(connection, function_name, stored), np.float64, count=len(rows))
-    differ = np.flatnonzero(expected.view(np.int64) != answered.view(np.int64))
+    actual = np.fromiter(_call(connection, function_name, stored), np.float64, count=len(rows))
+    differ = np.flatnonzero(expected.view(np.int64) != actual.view(np.int64))
     if len(differ):
         first = differ[0]
         raise ParityError(
             f"{function_name} differs from scikit-learn on {len(differ)} of {len(rows)} rows; the first: "
-            f"{answered[first]!r} instead of {expected[first]!r}; nothing was deployed"
+            f"{actual[first]!r} instead of {expected[first]!r}; nothing was deployed"
         )
     return Parity(len(rows), 0)
 
@@ -62,6 +71,6 @@ def _call(connection: psycopg.Connection, function_name: str, rows: NDArray[np.f
                 for n, row in enumerate(rows[start : start + _BATCH].tolist()):
                     copy.write_row((n, [None if value != value else value for value in row]))
             cursor.execute(sql.SQL("SELECT {}(v) FROM parity_rows ORDER BY n").format(function))
-            for (answer,) in cursor:
-                yield answer if answer is not None else float("nan")
+            for (score,) in cursor:
+                yield score if score is not None else float("nan")
         cursor.execute("DROP TABLE parity_rows")

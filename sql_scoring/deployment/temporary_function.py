@@ -1,4 +1,4 @@
-"""A version's function tried in the database before anybody decides with it."""
+"""Runs a version's function in the database before it is deployed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,11 @@ TIMED_CALLS = 100
 
 @contextmanager
 def trial_function(connection: psycopg.Connection, record: registry.ModelRecord) -> Iterator[None]:
-    """The function is there inside the block, and nothing of it is ever committed."""
+    """Create the function for the block; it is never committed.
+
+    Raises:
+        RegistryError: The registry holds no text of it.
+    """
     with connection.transaction(force_rollback=True):
         if not registry.function_exists(connection, record.function_name):
             if record.sql_text is None:
@@ -37,33 +41,52 @@ def trial_function(connection: psycopg.Connection, record: registry.ModelRecord)
 def parity_rows(
     url: str, record: registry.ModelRecord, forest: RandomForestClassifier, count: int, seed: int = 0
 ) -> NDArray[np.float64]:
-    """Rows to compare on, shape (about count, features): the model's own training rows, rows on and around its
-    thresholds, training rows with values knocked out, and one where everything is missing."""
-    sampled = _training_rows(url, record, count // 2)
+    """Return rows to compare on: of the training set, around the thresholds, with values missing.
+
+    Args:
+        url: Address of the database.
+        record: The registered model.
+        forest: The fitted model.
+        count: About how many rows.
+        seed: Seed of the random choices.
+
+    Returns:
+        Shape (about count, features), NaN where missing.
+    """
+    training = _training_rows(url, record, count // 2)
     around = boundary_rows(forest, count // 4, seed=seed)
     width = len(record.feature_names)
     random = np.random.default_rng(seed)
-    holed = sampled[: count // 4].copy()
-    holed[random.random(holed.shape) < 0.3] = np.nan
-    return np.concatenate([sampled, around, holed, np.full((1, width), np.nan)])
+    incomplete = training[: count // 4].copy()
+    incomplete[random.random(incomplete.shape) < 0.3] = np.nan
+    return np.concatenate([training, around, incomplete, np.full((1, width), np.nan)])
 
 
 def measure_latency(
     connection: psycopg.Connection, function_name: str, rows: NDArray[np.float64]
 ) -> dict[str, float]:
-    """Milliseconds of the first call, and the median of later ones, round trip included."""
+    """Return `first_call_ms` and `call_ms`, the median of later calls, round trip included.
+
+    Args:
+        connection: A new connection, where nothing is planned yet.
+        function_name: Qualified name of a function of `real[]`.
+        rows: Shape (rows, features), NaN where missing.
+    """
     name = sql.SQL(".").join(sql.Identifier(part) for part in function_name.split("."))
     call = sql.SQL("SELECT {}(%s::real[])").format(name)
     values = [
         [None if value != value else float(value) for value in row]
         for row in rows[: TIMED_CALLS + 1].astype(np.float32)
     ]
-    taken = []
+    milliseconds = []
     for row in values:
         started = time.perf_counter()
         connection.execute(call, [row]).fetchone()
-        taken.append((time.perf_counter() - started) * 1000)
-    return {"first_call_ms": round(taken[0], 3), "call_ms": round(median(taken[1:] or taken), 3)}
+        milliseconds.append((time.perf_counter() - started) * 1000)
+    return {
+        "first_call_ms": round(milliseconds[0], 3),
+        "call_ms": round(median(milliseconds[1:] or milliseconds), 3),
+    }
 
 
 def _training_rows(url: str, record: registry.ModelRecord, limit: int) -> NDArray[np.float64]:
@@ -76,7 +99,7 @@ def _training_rows(url: str, record: registry.ModelRecord, limit: int) -> NDArra
                 "start": record.train_from,
                 "until": record.train_to,
                 "below": 2**31 * min(1.0, 1.2 * limit / max(record.row_count, 1)),
-                "most": limit,
+                "max_rows": limit,
             },
         )
         rows = [values for (values,) in cursor if len(values) == width]

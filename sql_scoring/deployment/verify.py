@@ -1,21 +1,21 @@
-"""What is checked after a deploy."""
+"""Checks a deployment: facade, parity, and replay of stored decisions."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import psycopg
+from sklearn.ensemble import RandomForestClassifier
 
 from rowguard.database import connect
 from rowguard.errors import RowguardError
 from rowguard.queries import load_queries
-from rowguard.settings import Settings
 from sql_scoring import registry
-from sql_scoring.deployment import check_parity
+from sql_scoring.deployment._parity import check_parity
 from sql_scoring.engine import boundary_rows
-from trainer.artifact import artifact_path, load_artifact
 
 QUERIES = load_queries("sql_scoring")
 REPLAYED_ROWS = 2_000
@@ -24,16 +24,26 @@ PARITY_ROWS = 2_000
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """Whether what is deployed is what it should be."""
+    """Whether the deployed functions are those of the registry and the artifact."""
 
     champion: str | None
     is_ok: bool
     checks: dict[str, Any]
 
 
-def verify(url: str, settings: Settings) -> VerifyReport:
-    """Check the deployed champion: the facade names it, its function still equals the artifact, and the last
-    decided rows replay bit for bit from their feature_values; a challenger's second opinions replay as well."""
+def verify(url: str, load_model: Callable[[registry.ModelRecord], RandomForestClassifier]) -> VerifyReport:
+    """Check the deployed models.
+
+    The facade names the champion, its function equals the artifact, and its last decisions replay bit for bit from
+    their `feature_values`; shadow scores of a challenger replay as well.
+
+    Args:
+        url: Address of the database.
+        load_model: Returns the fitted model of a version; a `RowguardError` of it fails the parity check.
+
+    Returns:
+        The result and the value of each check.
+    """
     with connect(url) as connection:
         champion = registry.champion_version(connection)
         if champion is None:
@@ -49,18 +59,19 @@ def verify(url: str, settings: Settings) -> VerifyReport:
         }
         challenger = registry.challenger_version(connection)
         if challenger is not None:
-            trial = registry.get_model(connection, challenger)
-            replayed, more = _replay(connection, "replay_shadow", trial)
+            replayed, shadow_differences = _replay(
+                connection, "replay_shadow", registry.get_model(connection, challenger)
+            )
             checks |= {
                 "challenger": challenger,
-                "replayed_second_opinions": replayed,
-                "second_opinion_differences": more,
+                "replayed_shadow_scores": replayed,
+                "shadow_score_differences": shadow_differences,
             }
-            differences += more
+            differences += shadow_differences
         try:
-            forest = load_artifact(artifact_path(settings.state_dir, champion), record.artifact_sha256)
-            rows = boundary_rows(forest, PARITY_ROWS, seed=1).astype(np.float64)
-            parity = check_parity(connection, record.function_name, forest, rows)
+            model = load_model(record)
+            rows = boundary_rows(model, PARITY_ROWS, seed=1).astype(np.float64)
+            parity = check_parity(connection, record.function_name, model, rows)
             checks |= {"parity_rows": parity.rows, "parity_differences": parity.differences}
         except RowguardError as error:
             checks["parity"] = str(error)
@@ -69,7 +80,7 @@ def verify(url: str, settings: Settings) -> VerifyReport:
 
 
 def _replay(connection: psycopg.Connection, query: str, record: registry.ModelRecord) -> tuple[int, int]:
-    """Rows scored again, and how many of them gave anything else."""
+    """Replayed rows, and how many of them differ."""
     text = QUERIES[query].replace("{function_name}", record.function_name)
     row = connection.execute(text.encode(), {"version": record.version, "limit": REPLAYED_ROWS}).fetchone()
     assert row is not None

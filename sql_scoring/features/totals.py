@@ -26,11 +26,11 @@ def settle_totals(url: str, *, on_users: Callable[[int, int], None] = lambda don
     written = 0
     with connect(url, autocommit=True) as connection:
         connection.isolation_level = IsolationLevel.READ_COMMITTED
-        users = [user for user, _ in connection.execute(QUERIES["untotalled_users"])]
+        users = [user for user, _ in connection.execute(QUERIES["users_with_pending_totals"])]
         for start in range(0, len(users), USERS_A_BATCH):
             batch = users[start : start + USERS_A_BATCH]
             with connection.transaction():  # autocommit would take the server's default isolation
-                row = connection.execute(QUERIES["settle_totals"], {"user_ids": batch}).fetchone()
+                row = connection.execute(QUERIES["recompute_totals"], {"user_ids": batch}).fetchone()
             written += row[0] if row else 0
             on_users(start + len(batch), len(users))
     return written

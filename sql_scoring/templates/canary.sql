@@ -1,12 +1,13 @@
-    -- A stable share of users is decided by the challenger {version}. Should it fail, the champion decides.
-    IF hashint8extended(p_user_id, 7267) & 65535 < {slots} THEN
+    -- A fixed fraction of users is decided by the challenger {version}. When it fails, the champion decides.
+    IF hashint8extended(p_request.user_id, 7267) & 65535 < {buckets} THEN
         BEGIN
-            v := features.live_feature_values_{feature_hash8}(
-                p_user_id, p_amount, p_merchant_id, p_location, p_occurred_at
-            );
-            v_probability := {function_name}(v);
-            IF v_probability IS NOT NULL THEN
-                RETURN (v_probability, v_probability >= {threshold}::double precision, {version_literal}::text, v);
+            d := features.live_feature_values_{feature_hash8}(p_request);
+            d.fraud_probability := {function_name}(d.feature_values);
+            IF d.fraud_probability IS NOT NULL THEN
+                d.is_fraud := d.fraud_probability >= {threshold}::double precision;
+                d.model_version := {version_literal};
+                d.needs_shadow_score := true;
+                RETURN d;
             END IF;
         EXCEPTION
             WHEN OTHERS THEN

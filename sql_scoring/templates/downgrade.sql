@@ -1,4 +1,4 @@
--- {kind} {version} is taken back: to what was before it.
+-- {kind} {version} is downgraded: back to the state before it.
 {states}
 {facades}
 {drop_function}

@@ -1,28 +1,21 @@
--- Generated for {version}: binds the feature function of its own list ({feature_hash8}) to its scoring function.
-CREATE OR REPLACE FUNCTION scoring.score_candidate(
-    p_user_id bigint,
-    p_amount numeric,
-    p_merchant_id bigint,
-    p_location text,
-    p_occurred_at timestamptz
-)
+-- Generated for {version}: binds the feature functions of its list ({feature_hash8}) to its scoring function.
+CREATE OR REPLACE FUNCTION scoring.decide_transaction(p_request scoring.scoring_request)
 RETURNS scoring.decision
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v real[];
-    v_probability double precision;
+    d scoring.decision;
 BEGIN
-{canary}    v := features.live_feature_values_{feature_hash8}(
-        p_user_id, p_amount, p_merchant_id, p_location, p_occurred_at
-    );
-    v_probability := {function_name}(v);
-    RETURN (v_probability, v_probability >= {threshold}::double precision, {version_literal}::text, v);
+{canary}    d := features.live_feature_values_{feature_hash8}(p_request);
+    d.fraud_probability := {function_name}(d.feature_values);
+    d.is_fraud := d.fraud_probability >= {threshold}::double precision;
+    d.model_version := {version_literal};
+{shadow}    RETURN d;
 END
 $$;
 
-CREATE OR REPLACE FUNCTION scoring.score_basic(
+CREATE OR REPLACE FUNCTION scoring.decide_from_features(
     p_transaction_amount double precision,
     p_time_since_last_txn double precision,
     p_num_txns_last_hour integer,
@@ -33,11 +26,14 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v real[] := features.basic_feature_values_{feature_hash8}(
+    d scoring.decision;
+BEGIN
+    d.feature_values := features.supplied_feature_values_{feature_hash8}(
         p_transaction_amount, p_time_since_last_txn, p_num_txns_last_hour, p_user_location_match
     );
-    v_probability double precision := {function_name}(v);
-BEGIN
-    RETURN (v_probability, v_probability >= {threshold}::double precision, {version_literal}::text, v);
+    d.fraud_probability := {function_name}(d.feature_values);
+    d.is_fraud := d.fraud_probability >= {threshold}::double precision;
+    d.model_version := {version_literal};
+    RETURN d;
 END
 $$;

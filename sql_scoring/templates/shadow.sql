@@ -1,25 +1,26 @@
--- Generated: of champion and challenger, the one that did not decide puts its score beside the decision. It is the
--- same row, so it commits with the decision or not at all. Whatever fails here, the decision stands.
-CREATE OR REPLACE FUNCTION scoring.shadow_on_insert()
-RETURNS trigger
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+-- Generated: of champion and challenger, the one that did not decide adds its score. It is stored on the same row, so it
+-- commits with the decision or not at all. No error of it changes the decision.
+CREATE OR REPLACE FUNCTION scoring.shadow_score(p_request scoring.scoring_request, p_decision scoring.decision)
+RETURNS scoring.shadow_score
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    s scoring.shadow_score;
 BEGIN
-    IF NEW.shadow_version <> '' THEN
-        RETURN NEW; -- loaded, with what was said then
+    IF p_decision.model_version = {champion_literal} THEN
+        s.model_version := {challenger_literal};
+        s.feature_values := {challenger_features};
+        s.probability := {challenger_function}(coalesce(s.feature_values, p_decision.feature_values));
+    ELSIF p_decision.model_version = {challenger_literal} THEN
+        s.model_version := {champion_literal};
+        s.feature_values := {champion_features};
+        s.probability := {champion_function}(coalesce(s.feature_values, p_decision.feature_values));
     END IF;
-    NEW.shadow_version := NULL;
-    BEGIN
-        IF NEW.model_version = {champion_literal} THEN
-{by_challenger}
-        ELSIF NEW.model_version = {challenger_literal} THEN
-{by_champion}
-        END IF;
-    EXCEPTION
-        WHEN OTHERS THEN
-            NEW.shadow_error := left(SQLSTATE || ': ' || SQLERRM, 500);
-    END;
-    RETURN NEW;
+    RETURN s;
+EXCEPTION
+    WHEN OTHERS THEN
+        s.error := left(SQLSTATE || ': ' || SQLERRM, 500);
+        RETURN s;
 END
 $$;

@@ -66,7 +66,7 @@ def passed_by(scored: Workspace) -> Workspace:
         psycopg.connect(scored.url) as holder,
         psycopg.connect(scored.url) as waiter,
     ):
-        later.execute("SELECT scoring.set_policy(p_lock_timeout_ms => 100)")
+        later.execute("SELECT scoring.set_failure_policy(p_lock_timeout_ms => 100)")
         later.execute(ONE, [3])
         holder.execute(ONE, [5])
         waiter.execute(ONE, [7])

@@ -60,7 +60,7 @@ class Session:
 
 def test_every_decision_of_many_sessions_is_a_right_one(scored: Workspace) -> None:
     with scored.connect() as connection:
-        connection.execute("SELECT scoring.set_policy(p_lock_timeout_ms => 40)")
+        connection.execute("SELECT scoring.set_failure_policy(p_lock_timeout_ms => 40)")
     is_over = threading.Event()
     sessions = [Session(scored, seed, is_over) for seed in range(SESSIONS)]
     threads = [threading.Thread(target=session.run) for session in sessions]

@@ -28,7 +28,7 @@ from typing import Any
 
 import psycopg
 
-from sql_scoring.reasons import WITHOUT_LOCK
+from sql_scoring.reasons import LOCK_TIMEOUT_REASON
 
 # A backfilled decision follows arrival; its reason for the delay is in rescored_transactions.
 ROWS = """
@@ -140,7 +140,7 @@ def recompute(
     examples: list[str] = []
     near_open_rows: set[tuple[int, int]] = set()
     by_user: dict[int, list[_Row]] = {}
-    for user, at, received, *rest in connection.execute(ROWS, [WITHOUT_LOCK, users[0] if users else []]):
+    for user, at, received, *rest in connection.execute(ROWS, [LOCK_TIMEOUT_REASON, users[0] if users else []]):
         # Python computes with local wall-clock time, which jumps twice a year.
         by_user.setdefault(user, []).append(_Row(at.astimezone(UTC), received.astimezone(UTC), *rest))
     with localcontext(EXACT):

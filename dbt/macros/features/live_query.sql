@@ -1,65 +1,58 @@
-{# The features of one candidate, in one statement: the user's last row `l` holds the running totals up to it, the first
-   row of each window those before it, and their difference is the window's. The answer is NULL where totals cannot
-   give it: the candidate is late, or a row of the user has none yet; then the rows are read one by one.
+{# The features of one scoring request, in one statement: the user's last row `l` holds the running totals through it,
+   the first row of each window those before it, and their difference is the window's. The values are NULL where totals
+   cannot give them: the request is late, or a row of the user is pending; then the rows are scanned. So it is for a user
+   without rows, for whom the statement returns none.
 
-   `steps` maps an entity to its table of daily sums, `hash8` ends the names of the functions that it calls. Parameters are
-   those of live_feature_values. With `with_last_row` the columns after the values are the instant of the user's last row
-   and the totals up to and with it. #}
-{% macro live_query(transactions, users, steps, hash8, with_last_row=false) -%}
+   Arguments: the relations of transactions and users; `rollups` maps an entity to its table of daily sums; `hash8` ends
+   the names of the functions that it calls. Columns after the values: time of the user's last row, totals through it. #}
+{% macro live_query(transactions, users, rollups, hash8) -%}
     {%- set totalled = totalled_features() -%}
     {%- set hours = totalled | map(attribute='window_hours') | unique | list -%}
     {%- set aggregates = totalled | map(attribute='aggregate') | unique | list -%}
     SELECT
         CASE
-            WHEN {{ 'l.last_at > c.occurred_at OR l.is_untotalled' if totalled else 'false' }} THEN NULL
+            WHEN {{ 'l.last_occurred_at > c.occurred_at OR l.totals_pending' if totalled else 'false' }} THEN NULL
             ELSE {{ feature_values() }}
-        END{% if with_last_row %},
-        l.last_at,
-        l.total_txns,
-        l.total_amount,
-        l.total_squares{% endif %}
-
+        END,
+        l.last_occurred_at,
+        l.txns_through,
+        l.amount_through,
+        l.amount_squares_through
     FROM (
         SELECT
-            p_user_id AS user_id,
-            p_amount AS amount,
-            p_merchant_id AS merchant_id,
-            p_location AS location,
-            p_occurred_at AS occurred_at,
-            (SELECT u.home_location FROM {{ users }} AS u WHERE u.user_id = p_user_id) AS home_location
+            p_request.user_id AS user_id,
+            p_request.amount AS amount,
+            p_request.merchant_id AS merchant_id,
+            p_request.location AS location,
+            p_request.occurred_at AS occurred_at,
+            (SELECT u.home_location FROM {{ users }} AS u WHERE u.user_id = p_request.user_id) AS home_location
     ) AS c
-    {%- if totalled or with_last_row %}
-    LEFT JOIN LATERAL (
+    -- No row for a user without transactions: the row scan computes their first features.
+    CROSS JOIN LATERAL (
         SELECT
-            e.occurred_at AS last_at,
+            e.occurred_at AS last_occurred_at,
+            e.txns_through,
+            e.amount_through,
+            e.amount_squares_through,
             {%- for key in recency_keys() if totalled %}
             e.{{ key }} AS last_{{ key }},
             {%- endfor %}
-            e.user_txns_before + 1 AS total_txns,
-            e.user_amount_before + e.amount AS total_amount,
-            e.user_amount_squares_before + e.amount * e.amount AS total_squares
-            {%- if totalled %},
-            EXISTS (
-                SELECT FROM {{ transactions }} AS n WHERE n.user_id = p_user_id AND n.user_txns_before IS NULL
-            ) AS is_untotalled
-            {%- endif %}
-
-        FROM {{ transactions }} AS e
-        WHERE e.user_id = p_user_id
+            {{ 'EXISTS (SELECT FROM ' ~ transactions ~ ' AS n WHERE n.user_id = p_request.user_id AND n.user_txns_before IS NULL)' if totalled else 'false' }} AS totals_pending
+        FROM scoring.totals_through AS e
+        WHERE e.user_id = p_request.user_id
         ORDER BY e.occurred_at DESC, e.user_txns_before DESC
         LIMIT 1
-    ) AS l ON true
-    {%- endif %}
+    ) AS l
     {%- if totalled %}
     CROSS JOIN LATERAL (
-        -- Both OFFSETs keep the planner from writing what they fence out again for each derived feature.
+        -- Both OFFSETs keep the planner from copying these expressions into each derived feature.
         SELECT
         {%- for feature in totalled %}
             s.windows[{{ hours.index(feature.window_hours) + 1 }}][{{ aggregates.index(feature.aggregate) + 1 }}] AS {{ feature.name }}{{ ',' if not loop.last }}
         {%- endfor %}
         FROM (
-            -- A row a window, in the order of the windows (a nested loop keeps it), a column an aggregate. What is
-            -- reckoned here is built once for all windows; beside each feature's name it would be built for each.
+            -- A row per window, in the order of the windows (a nested loop keeps it), a column per aggregate. Expressions
+            -- are built once for all windows here; next to each feature's name they would be built for each.
             SELECT ARRAY(
                 SELECT ARRAY[
                 {%- for aggregate in aggregates %}
@@ -69,11 +62,11 @@
                 FROM (VALUES {% for window in hours %}(interval '{{ window }} hours'){{ ', ' if not loop.last }}{% endfor %}) AS w (length)
                 LEFT JOIN LATERAL (
                     SELECT
-                        l.total_txns - e.user_txns_before AS txns,
-                        l.total_amount - e.user_amount_before AS amount,
-                        l.total_squares - e.user_amount_squares_before AS squares
+                        l.txns_through - e.user_txns_before AS txns,
+                        l.amount_through - e.user_amount_before AS amount,
+                        l.amount_squares_through - e.user_amount_squares_before AS squares
                     FROM {{ transactions }} AS e
-                    WHERE e.user_id = p_user_id AND e.occurred_at > p_occurred_at - w.length
+                    WHERE e.user_id = p_request.user_id AND e.occurred_at > p_request.occurred_at - w.length
                     ORDER BY e.occurred_at, e.user_txns_before
                     LIMIT 1
                 ) AS f ON true
@@ -88,7 +81,7 @@
         {%- do named.append((feature.name, live_recency(feature, transactions, hash8))) %}
     {%- endfor %}
     {{- named_values(named, 'p', is_single=are_derived_from(recency_features())) }}
-    {{- rollup_joins(steps, is_single=true) }}
+    {{- rollup_joins(rollups, is_single=true) }}
     {%- if scanned_features() %}
     CROSS JOIN LATERAL (
         {{ scan_of_window(scanned_features(), transactions) }}
@@ -96,10 +89,9 @@
     {%- endif %}
 {%- endmacro %}
 
-{# Minutes since the user was last there, if that lies in the window. Beside running totals no row is later than the
-   candidate, so the newest row at the place is the one, and mostly that is the user's last row anyway: the look for
-   another one stands in a function of its own, whose statement is set up only when it is called. For a user without rows
-   it is called as well: that is how warm_scoring has it planned. #}
+{# Minutes since the user was last there, if that is in the window. Next to running totals no row is later than the
+   request, so the newest row there is the one, and usually that is the user's last row: the lookup of another one is in a
+   separate function, whose statement is set up only when it is called. #}
 {% macro live_recency(feature, transactions, hash8) -%}
     {%- set key = pair_key(feature) -%}
     {%- if not totalled_features() -%}
@@ -107,11 +99,11 @@
     (
                 SELECT {{ since_within(feature, 'e.occurred_at') }}
                 FROM {{ transactions }} AS e
-                WHERE e.user_id = p_user_id
+                WHERE e.user_id = p_request.user_id
                     {%- if key %}
-                    AND e.{{ key }} = p_{{ key }}
+                    AND e.{{ key }} = p_request.{{ key }}
                     {%- endif %}
-                    AND e.occurred_at <= p_occurred_at
+                    AND e.occurred_at <= p_request.occurred_at
                 ORDER BY e.occurred_at DESC
                 LIMIT 1
             )
@@ -119,14 +111,14 @@
     {{ only_with_key(feature, sql) }}
     {%- elif key -%}
     CASE
-                WHEN l.last_{{ key }} = c.{{ key }} THEN {{ since_within(feature, 'l.last_at') }}
+                WHEN l.last_{{ key }} = c.{{ key }} THEN {{ since_within(feature, 'l.last_occurred_at') }}
                 WHEN c.{{ key }} IS NOT NULL
                     THEN features.{{ feature.entity }}_minutes_since_{{ hash8 }}(
-                        p_user_id, p_{{ key }}, p_occurred_at, interval '{{ feature.window_hours }} hours'
+                        p_request.user_id, p_request.{{ key }}, p_request.occurred_at, interval '{{ feature.window_hours }} hours'
                     )
             END
     {%- else -%}
-    {{ since_within(feature, 'l.last_at') }}
+    {{ since_within(feature, 'l.last_occurred_at') }}
     {%- endif -%}
 {%- endmacro %}
 
@@ -134,8 +126,8 @@
     CASE WHEN {{ last_at }} > {{ window_start(feature.window_hours) }} THEN {{ minutes_since(last_at) }} END
 {%- endmacro %}
 
-{# Body of the functions <entity>_minutes_since. A range of time in the index's condition would be asked of every row on
-   a page; so it is asked of the row that was found. #}
+{# Body of the functions <entity>_minutes_since. A range of time in the index condition would be checked for every row on
+   a page; so it is checked for the row that was found. #}
 {% macro minutes_since_at(key, transactions) -%}
 BEGIN
     RETURN (

@@ -6,7 +6,6 @@ SELECT
     t.received_at,
     t.is_history,
     t.amount,
-    t.amount_units,
     t.merchant_id,
     t.location,
     t.user_txns_before,

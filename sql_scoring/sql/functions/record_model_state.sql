@@ -1,4 +1,4 @@
--- Writes the history of a model's states; nobody has to remember to.
+-- Stores the history of a model's states.
 CREATE OR REPLACE FUNCTION scoring.record_model_state()
 RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER

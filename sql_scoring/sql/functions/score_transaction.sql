@@ -1,4 +1,4 @@
--- The answer that an INSERT of this row would get, without inserting it.
+-- The decision that an INSERT of this row would get, without inserting it.
 CREATE OR REPLACE FUNCTION public.score_transaction(
     user_id bigint,
     amount numeric,
@@ -12,11 +12,17 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF user_id IS NULL OR amount IS NULL THEN
-        RAISE EXCEPTION 'user_id and amount are required' USING ERRCODE = 'null_value_not_allowed';
+        RAISE EXCEPTION 'user_id and amount are required'
+            USING ERRCODE = 'null_value_not_allowed',
+            COLUMN = CASE WHEN user_id IS NULL THEN 'user_id' ELSE 'amount' END;
     END IF;
-    PERFORM scoring.check_transaction(amount, occurred_at);
+    PERFORM scoring.check_transaction(occurred_at);
     RETURN scoring.to_fraud_score(
-        scoring.score_candidate(user_id, amount, merchant_id, location, coalesce(occurred_at, now()))
+        scoring.decide_transaction(
+            ROW(
+                user_id, amount::scoring.amount, merchant_id, location::scoring.location, coalesce(occurred_at, now())
+            )::scoring.scoring_request
+        )
     );
 END
 $$;

@@ -1,4 +1,4 @@
--- A decision in the words that callers read; refuses when there is none.
+-- A decision as its callers read it; an error when there is none.
 CREATE OR REPLACE FUNCTION scoring.to_fraud_score(p_decision scoring.decision)
 RETURNS public.fraud_score
 LANGUAGE plpgsql STABLE

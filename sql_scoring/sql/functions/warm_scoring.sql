@@ -1,20 +1,21 @@
 -- Runs the champion once, so that a connection's first client does not wait while PostgreSQL reads and plans the
--- functions: poolers and pools call it on connecting. Answers the version, NULL before any model is deployed. User
--- 0 stands for nobody, who was never anywhere: so the look for an earlier visit is planned as well. Whatever goes
--- wrong, connecting goes on.
+-- functions: poolers and pools call it on connecting. Returns the version, NULL before any model is deployed. A user with
+-- rows at an unusual location, so that every lookup is planned. No error keeps a connection from being used.
 CREATE OR REPLACE FUNCTION public.warm_scoring()
 RETURNS text
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_decision scoring.decision;
-    v_insert scoring.insert_decision;
+    d scoring.decision;
 BEGIN
-    v_insert := scoring.decide_insert(0, 1, 0, '', clock_timestamp());
-    v_decision := scoring.score_basic(1, NULL, NULL, NULL);
-    v_decision := scoring.score_candidate(0, 1, 0, '', clock_timestamp());
-    RETURN v_decision.model_version;
+    d := scoring.decide_from_features(1, NULL, NULL, NULL);
+    d := scoring.decide_transaction(
+        ROW(
+            (SELECT t.user_id FROM public.transactions AS t ORDER BY t.user_id LIMIT 1), 1, 0, '', clock_timestamp()
+        )::scoring.scoring_request
+    );
+    RETURN d.model_version;
 EXCEPTION
     WHEN OTHERS THEN
         RAISE DEBUG 'scoring is not warm: %', SQLERRM;

@@ -1,16 +1,30 @@
 -- Least privilege: PUBLIC gets nothing, each role what its work needs.
 REVOKE ALL ON SCHEMA scoring, features FROM public;
 
--- The default since PostgreSQL 15; databases that come from older versions still let everybody make things here.
+-- The default since PostgreSQL 15; databases that come from older versions still let every role create objects here.
 REVOKE CREATE ON SCHEMA public FROM public;
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA scoring FROM public;
 
-REVOKE ALL ON FUNCTION public.score_transaction(double precision, double precision, integer, boolean)
+REVOKE ALL ON FUNCTION
+public.score_features(double precision, double precision, integer, boolean),
+public.score_transaction(bigint, numeric, bigint, text, timestamptz),
+public.warm_scoring()
 FROM public;
 
-REVOKE ALL ON FUNCTION public.score_transaction(bigint, numeric, bigint, text, timestamptz)
-FROM public;
+-- The domains of public.transactions call it with the rights of the role that inserts.
+GRANT EXECUTE ON FUNCTION scoring.reject_value(text, text, text) TO public;
+
+GRANT EXECUTE ON FUNCTION
+public.score_features(double precision, double precision, integer, boolean),
+public.score_transaction(bigint, numeric, bigint, text, timestamptz),
+public.warm_scoring()
+TO rowguard_app, rowguard_api, rowguard_trainer;
+
+-- The API asks whether a user's lock is free before it inserts.
+GRANT USAGE ON SCHEMA scoring TO rowguard_api;
+
+GRANT EXECUTE ON FUNCTION scoring.user_lock_key(bigint) TO rowguard_api;
 
 GRANT USAGE ON SEQUENCE public.transactions_transaction_id_seq TO rowguard_app, rowguard_api;
 
@@ -22,15 +36,7 @@ GRANT INSERT, SELECT ON public.fraud_labels TO rowguard_trainer;
 
 GRANT USAGE ON SEQUENCE public.fraud_labels_label_id_seq TO rowguard_api, rowguard_trainer;
 
-GRANT EXECUTE ON FUNCTION public.score_transaction(double precision, double precision, integer, boolean)
-TO rowguard_app, rowguard_api, rowguard_trainer;
-
-GRANT EXECUTE ON FUNCTION public.score_transaction(bigint, numeric, bigint, text, timestamptz)
-TO rowguard_app, rowguard_api, rowguard_trainer;
-
-GRANT SELECT ON public.model_versions TO rowguard_app, rowguard_api, rowguard_trainer, rowguard_readonly;
-
-GRANT SELECT ON public.unscored_transactions
+GRANT SELECT ON public.model_versions, public.unscored_transactions
 TO rowguard_app, rowguard_api, rowguard_trainer, rowguard_readonly;
 
 GRANT SELECT ON public.transactions, public.users, public.fraud_labels TO rowguard_trainer, rowguard_readonly;
@@ -38,11 +44,11 @@ GRANT SELECT ON public.transactions, public.users, public.fraud_labels TO rowgua
 GRANT USAGE ON SCHEMA scoring, features TO rowguard_trainer, rowguard_readonly;
 
 GRANT SELECT ON scoring.models, scoring.model_state_changes, scoring.model_revisions, scoring.gate_reports,
-scoring.let_through_shares, scoring.settings, scoring.retention_runs
+scoring.control_rates, scoring.settings, scoring.retention_runs, scoring.rescored_transactions
 TO rowguard_trainer, rowguard_readonly;
 
--- Applications insert, and read what they inserted and what was decided; the table's own book-keeping is not theirs.
--- They may name decision columns in an INSERT (the trigger drops the values), but there is no UPDATE and no DELETE.
+-- Applications insert, and read what they inserted and its decision; the running totals are internal. They may name
+-- decision columns in an INSERT (the trigger drops the values), but there is no UPDATE and no DELETE.
 GRANT INSERT ON public.transactions TO rowguard_app;
 
 GRANT SELECT (
@@ -62,9 +68,3 @@ GRANT SELECT (
 GRANT INSERT (user_id, transaction_id, is_fraud, labelled_at, source) ON public.fraud_labels TO rowguard_api;
 
 GRANT SELECT ON public.fraud_labels TO rowguard_api;
-
-REVOKE ALL ON FUNCTION public.warm_scoring() FROM public;
-
-GRANT EXECUTE ON FUNCTION public.warm_scoring() TO rowguard_app, rowguard_api, rowguard_trainer;
-
-GRANT SELECT ON scoring.rescored_transactions TO rowguard_trainer, rowguard_readonly;

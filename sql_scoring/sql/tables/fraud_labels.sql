@@ -1,4 +1,4 @@
--- One row per finding about a transaction; several rows for one transaction are its history.
+-- One row per label of a transaction; several rows for one transaction are its history.
 CREATE SEQUENCE public.fraud_labels_label_id_seq AS bigint;
 
 CREATE TABLE public.fraud_labels (
@@ -6,7 +6,7 @@ CREATE TABLE public.fraud_labels (
     transaction_id bigint NOT NULL,
     label_id bigint NOT NULL DEFAULT nextval('public.fraud_labels_label_id_seq'::regclass),
     is_fraud boolean NOT NULL,
-    -- When it became known; the training set uses only what was known at its cut-off.
+    -- When it became known; the training set uses only what was known at its cutoff.
     labelled_at timestamptz NOT NULL DEFAULT now(),
     source text NOT NULL DEFAULT 'manual',
     CONSTRAINT fraud_labels_pkey PRIMARY KEY (user_id, transaction_id, label_id),

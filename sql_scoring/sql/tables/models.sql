@@ -1,5 +1,5 @@
--- One row per model version: the registry. Text and hash of the function stay here, so that lost
--- revision files can be restored from the database.
+-- One row per model version: the registry. It holds the function's text and hash, so that missing revision files can
+-- be restored from the database.
 CREATE TABLE scoring.models (
     version text NOT NULL,
     state text NOT NULL,
@@ -29,20 +29,19 @@ CREATE TABLE scoring.models (
     deployed_by text,
     -- Distribution of scores and features in training, which monitoring compares live rows with.
     reference jsonb,
-    -- Share of users whom it decides while it is the challenger, in percent.
+    -- Percentage of users whose transactions it decides while it is the challenger.
     canary_percent double precision,
     CONSTRAINT models_pkey PRIMARY KEY (version),
     CONSTRAINT models_state_known CHECK (
-        state IN ('candidate', 'challenger', 'champion', 'retired', 'refused')
+        state IN ('candidate', 'challenger', 'champion', 'retired', 'rejected')
     ),
     CONSTRAINT models_threshold_range CHECK (threshold >= 0),
     CONSTRAINT models_canary_range CHECK (canary_percent BETWEEN 0 AND 100)
 );
 
--- At most one champion, whatever goes wrong.
+-- At most one champion, and at most one challenger.
 CREATE UNIQUE INDEX models_one_champion_idx ON scoring.models (state)
 WHERE state = 'champion';
 
--- And at most one challenger.
 CREATE UNIQUE INDEX models_one_challenger_idx ON scoring.models (state)
 WHERE state = 'challenger';

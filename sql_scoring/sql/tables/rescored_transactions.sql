@@ -1,5 +1,5 @@
--- One row per live transaction that was stored without a decision and decided later by `rowguard rescore`:
--- what the row said before. scored_at on the transaction itself is then later than received_at.
+-- One row per backfilled decision: a live transaction that was stored unscored and that `rowguard rescore` scored,
+-- with the reason it had before. Its scored_at is later than its received_at.
 CREATE TABLE scoring.rescored_transactions (
     user_id bigint NOT NULL,
     transaction_id bigint NOT NULL,

@@ -1,9 +1,9 @@
--- One row per run of retention: what went, and from when on the windows of what stayed are whole.
+-- One row per archive run: what was deleted, and from when on every row's longest window is complete.
 CREATE SEQUENCE scoring.retention_runs_run_id_seq AS bigint;
 
 CREATE TABLE scoring.retention_runs (
     run_id bigint NOT NULL DEFAULT nextval('scoring.retention_runs_run_id_seq'::regclass),
-    cut timestamptz NOT NULL,
+    cutoff timestamptz NOT NULL,
     complete_from timestamptz NOT NULL,
     transactions bigint NOT NULL,
     labels bigint NOT NULL,

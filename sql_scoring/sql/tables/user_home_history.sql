@@ -1,4 +1,4 @@
--- One row per user and change of home: what the trigger saw at any past time, for the training set.
+-- One row per user and change of home: what the trigger read at any past time, for the training set.
 CREATE TABLE scoring.user_home_history (
     user_id bigint NOT NULL,
     valid_from timestamptz NOT NULL,

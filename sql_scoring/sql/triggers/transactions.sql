@@ -1,5 +1,5 @@
--- PostgreSQL reads the text of every WHEN anew for each INSERT (some 3 microseconds for a call and two constants),
--- and every function that a trigger calls has to be set up: so there are few of both, and short ones.
+-- PostgreSQL parses the text of every WHEN again for each INSERT (some 7 thousand instructions), and sets up every
+-- function that a trigger calls: so there are few of both.
 
 -- History is loaded, not scored: its rows do not even call the function.
 CREATE TRIGGER score_on_insert
@@ -8,35 +8,27 @@ FOR EACH ROW
 WHEN (NEW.is_history IS NOT TRUE)
 EXECUTE FUNCTION scoring.score_on_insert();
 
--- Loading history sets rowguard.load_history for its own transaction. A client's row that says it is history fires
--- this as well, which takes the mark away. Row by row, as Citus has no statement-level triggers.
-CREATE TRIGGER keep_history_undecided
+-- Sorts before score_on_insert, so a client's row that claims to be history is scored after all.
+CREATE TRIGGER guard_history_load
 BEFORE INSERT ON public.transactions
 FOR EACH ROW
 WHEN (NEW.is_history)
-EXECUTE FUNCTION scoring.keep_history_undecided();
+EXECUTE FUNCTION scoring.guard_history_load();
 
--- Only rows that got no running totals pay for this one.
-CREATE TRIGGER fold_late_row
+CREATE TRIGGER recompute_totals_on_late_insert
 AFTER INSERT ON public.transactions
 FOR EACH ROW
 WHEN (NEW.user_txns_before IS NULL)
-EXECUTE FUNCTION scoring.fold_late_row();
+EXECUTE FUNCTION scoring.recompute_totals_on_late_insert();
 
-CREATE TRIGGER forget_totals_on_delete
+CREATE TRIGGER invalidate_totals_on_delete
 AFTER DELETE ON public.transactions
-FOR EACH ROW
-EXECUTE FUNCTION scoring.forget_totals();
+REFERENCING OLD TABLE AS deleted
+FOR EACH STATEMENT
+EXECUTE FUNCTION scoring.invalidate_totals_on_delete();
 
-CREATE TRIGGER forget_totals_on_update
+CREATE TRIGGER invalidate_totals_on_update
 AFTER UPDATE OF user_id, occurred_at, amount ON public.transactions
 FOR EACH ROW
 WHEN ((OLD.user_id, OLD.occurred_at, OLD.amount) IS DISTINCT FROM (NEW.user_id, NEW.occurred_at, NEW.amount))
-EXECUTE FUNCTION scoring.forget_totals();
-
--- Comes after score_on_insert, which asks for it: triggers fire in the order of their names.
-CREATE TRIGGER shadow_on_insert
-BEFORE INSERT ON public.transactions
-FOR EACH ROW
-WHEN (NEW.shadow_version IS NOT NULL)
-EXECUTE FUNCTION scoring.shadow_on_insert();
+EXECUTE FUNCTION scoring.invalidate_totals_on_update();

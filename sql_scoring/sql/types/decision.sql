@@ -1,7 +1,15 @@
--- What the facade answers: everything that the trigger puts on the row.
+-- A decision and the user's last row, which the features are computed from anyway and the new row's running totals
+-- continue from. The facade fills the first five fields, the feature function feature_values and the last four.
 CREATE TYPE scoring.decision AS (
     fraud_probability double precision,
     is_fraud boolean,
     model_version text,
-    feature_values real[]
+    feature_values real[],
+    -- Whether the other of champion and challenger scores the row as well.
+    needs_shadow_score boolean,
+    -- NULL when the user has no row; the totals also when that row has none.
+    last_occurred_at timestamptz,
+    txns_through_last bigint,
+    amount_through_last numeric,
+    amount_squares_through_last numeric
 );

@@ -1,4 +1,4 @@
--- The answer of score_transaction. probability is the confidence in the prediction.
+-- The result of score_transaction and score_features. probability is the confidence in the prediction.
 CREATE TYPE public.fraud_score AS (
     prediction integer,
     probability double precision,

@@ -1,4 +1,4 @@
--- The registry as people read it: one row per model version, newest first.
+-- The registry for users: one row per model version, newest first.
 CREATE VIEW public.model_versions AS
 SELECT
     m.version,

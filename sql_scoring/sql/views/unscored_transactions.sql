@@ -1,4 +1,4 @@
--- Live rows without a decision, and why; rowguard rescore decides them later.
+-- Unscored live rows, and why; rowguard rescore backfills their decisions.
 CREATE VIEW public.unscored_transactions AS
 SELECT
     t.user_id,

@@ -1,4 +1,4 @@
-"""Whatever goes wrong while scoring: the row is stored with its reason, or refused; never lost, never late."""
+"""On any error while scoring the row is stored with its reason, or rejected; never lost, never late."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from sql_scoring.reasons import WITHOUT_LOCK
+from sql_scoring.reasons import LOCK_TIMEOUT_REASON
 from tests.fix_database import Workspace
 from tests.waiting import assert_quicker, wait_for_sessions
 
@@ -35,7 +35,7 @@ def champion(connection: psycopg.Connection) -> str:
 def feature_function(connection: psycopg.Connection) -> str:
     row = connection.execute(
         "SELECT p.oid::regprocedure::text FROM pg_proc AS p WHERE p.pronamespace = 'features'::regnamespace"
-        " AND p.proname LIKE 'insert_feature_values%%'"
+        " AND p.proname LIKE 'live_feature_values%%'"
     ).fetchone()
     assert row is not None
     return str(row[0])
@@ -49,13 +49,13 @@ def replace_scoring(connection: psycopg.Connection, body: str) -> None:
 
 
 def break_things(connection: psycopg.Connection, what: str) -> str:
-    """Break scoring; answers how the reason begins."""
+    """Break scoring; return the start of the reason."""
     if what == "model function missing":
         connection.execute(f"DROP FUNCTION scoring.{champion(connection)}(real[])".encode())
         return "42883: function scoring.rf_"
     if what == "feature function missing":
         connection.execute(f"DROP FUNCTION {feature_function(connection)} CASCADE".encode())
-        return "42883: function features.insert_feature_values_"
+        return "42883: function features.live_feature_values_"
     if what == "feature view missing":
         connection.execute("DROP VIEW features.stg_transactions CASCADE")
         return '42P01: relation "features.stg_transactions" does not exist'
@@ -72,7 +72,7 @@ CAUSES = [
 
 
 @pytest.mark.parametrize("cause", CAUSES)
-def test_a_row_that_cannot_be_scored_is_stored_with_its_reason_or_refused(
+def test_a_row_that_cannot_be_scored_is_stored_with_its_reason_or_rejected(
     scored: Workspace, cause: str
 ) -> None:
     with scored.connect() as owner, scored.connect("rowguard_app") as client:
@@ -83,20 +83,20 @@ def test_a_row_that_cannot_be_scored_is_stored_with_its_reason_or_refused(
         assert row[1].startswith(begins)
         listed = client.execute("SELECT user_id, reason FROM unscored_transactions").fetchall()
         assert listed == [(5, row[1])]
-        owner.execute("SELECT scoring.set_policy('refuse')")
-        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="is refused: " + begins[:6]):
+        owner.execute("SELECT scoring.set_failure_policy('fail_closed')")
+        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="is rejected: " + begins[:6]):
             client.execute(INSERT, [5])
-        owner.execute("SELECT scoring.set_policy('accept')")
+        owner.execute("SELECT scoring.set_failure_policy('fail_open')")
         assert client.execute("SELECT count(*) FROM unscored_transactions").fetchone() == (1,)
 
 
-def test_without_a_model_rows_are_undecided_or_refused(migrated: Workspace) -> None:
+def test_without_a_model_rows_are_unscored_or_rejected(migrated: Workspace) -> None:
     with migrated.connect() as owner, migrated.connect("rowguard_app") as client:
         assert client.execute(INSERT, [5]).fetchone() == (None, None, None, None)
         assert client.execute("SELECT reason FROM unscored_transactions").fetchall() == [
             ("no model was deployed",)
         ]
-        owner.execute("SELECT scoring.set_policy('refuse')")
+        owner.execute("SELECT scoring.set_failure_policy('fail_closed')")
         with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="no model is deployed yet"):
             client.execute(INSERT, [5])
 
@@ -120,7 +120,7 @@ STUCK = {
 @pytest.mark.parametrize("lock", STUCK)
 def test_a_stuck_lock_delays_an_insert_by_a_bounded_time(scored: Workspace, lock: str) -> None:
     with scored.connect() as owner, scored.connect("rowguard_app") as client:
-        owner.execute("SELECT scoring.set_policy(p_lock_timeout_ms => 200)")
+        owner.execute("SELECT scoring.set_failure_policy(p_lock_timeout_ms => 200)")
         with held(scored, STUCK[lock]):
 
             def insert() -> None:
@@ -130,12 +130,12 @@ def test_a_stuck_lock_delays_an_insert_by_a_bounded_time(scored: Workspace, lock
                 assert row is not None and row[0] is None
                 assert row[1].startswith("55P03: canceling statement due to lock timeout")
                 # `rowguard doctor` and `make chaos` know rows without the lock by these words.
-                known = owner.execute("SELECT %s LIKE %s", [row[1], WITHOUT_LOCK]).fetchone()
+                known = owner.execute("SELECT %s LIKE %s", [row[1], LOCK_TIMEOUT_REASON]).fetchone()
                 assert known == (lock == "the user's lock",)
 
             assert_quicker(2, insert)
-            owner.execute("SELECT scoring.set_policy('refuse')")
-            with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="is refused: 55P03"):
+            owner.execute("SELECT scoring.set_failure_policy('fail_closed')")
+            with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="is rejected: 55P03"):
                 client.execute(INSERT, [5])
         # Nothing is stuck afterwards, and the client's own settings are as they were.
         assert client.execute(INSERT, [5]).fetchone()[0] is not None  # type: ignore[index]
@@ -171,7 +171,7 @@ def test_a_short_wait_is_scored_and_sees_the_row_that_it_waited_for(scored: Work
     assert rows == [(0,), (1,)]
 
 
-def test_a_statement_that_used_up_its_time_is_decided_by_the_policy(scored: Workspace) -> None:
+def test_a_statement_timeout_follows_the_policy(scored: Workspace) -> None:
     with scored.connect() as owner, scored.connect("rowguard_app") as client:
         client.execute(INSERT, [5])  # what a session's first call takes is not to be part of the time
         replace_scoring(owner, "PERFORM pg_sleep(60); RETURN 0.5;")
@@ -184,8 +184,8 @@ def test_a_statement_that_used_up_its_time_is_decided_by_the_policy(scored: Work
             )
 
         assert_quicker(3, insert)
-        owner.execute("SELECT scoring.set_policy('refuse')")
-        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="is refused: 57014"):
+        owner.execute("SELECT scoring.set_failure_policy('fail_closed')")
+        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="is rejected: 57014"):
             client.execute(INSERT, [5])
 
 
@@ -232,18 +232,18 @@ def test_only_the_owner_changes_the_policy(scored: Workspace) -> None:
     for role in ("rowguard_app", "rowguard_api", "rowguard_trainer", "rowguard_readonly"):
         with scored.connect(role) as client:
             for statement in (
-                "SELECT scoring.set_policy('refuse')",
-                "UPDATE scoring.settings SET on_failure = 'refuse'",
-                "SELECT scoring.decide_failure('x', 'y')",
+                "SELECT scoring.set_failure_policy('fail_closed')",
+                "UPDATE scoring.settings SET failure_mode = 'fail_closed'",
+                "SELECT scoring.apply_failure_policy('x', 'y')",
             ):
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
                     client.execute(statement.encode())
 
 
 @pytest.mark.parametrize("values", ["'perhaps'", "NULL, 0", "NULL, 600001"])
-def test_a_policy_that_is_none_is_refused(scored_template: Workspace, values: str) -> None:
+def test_an_invalid_policy_is_rejected(scored_template: Workspace, values: str) -> None:
     with scored_template.connect() as owner, pytest.raises(psycopg.errors.CheckViolation):
-        owner.execute(f"SELECT scoring.set_policy({values})".encode())
+        owner.execute(f"SELECT scoring.set_failure_policy({values})".encode())
 
 
 def test_the_list_of_unscored_rows_reads_its_own_index(scored: Workspace) -> None:

@@ -13,10 +13,10 @@ def test_policy_shows_and_changes(run: Run, migrated: Workspace) -> None:  # noq
         return document
 
     shown = policy()
-    assert (shown["on_failure"], shown["lock_timeout_ms"]) == ("accept", 5000)
-    changed = policy("refuse", "--lock-timeout", "250")
-    assert (changed["on_failure"], changed["lock_timeout_ms"]) == ("refuse", 250)
-    assert policy("accept")["lock_timeout_ms"] == 250
+    assert (shown["failure_mode"], shown["lock_timeout_ms"]) == ("fail_open", 5000)
+    changed = policy("fail_closed", "--lock-timeout", "250")
+    assert (changed["failure_mode"], changed["lock_timeout_ms"]) == ("fail_closed", 250)
+    assert policy("fail_open")["lock_timeout_ms"] == 250
     with migrated.connect() as connection:
         row = connection.execute(
             "SELECT proconfig FROM pg_proc WHERE oid = 'scoring.score_on_insert'::regproc"

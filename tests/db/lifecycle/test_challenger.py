@@ -1,4 +1,4 @@
-"""A challenger beside the champion: second opinions, canary, promotion, and what must never happen."""
+"""Champion and challenger: shadow scores, canary, promotion, and what must never happen."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import pytest
 
 from rowguard import operations as pipeline
 from rowguard.errors import RegistryError
-from sql_scoring import deployment as deploy
 from sql_scoring import registry
-from sql_scoring.deployment import _migrations as migrations
+from sql_scoring.deployment import migrations
+from sql_scoring.deployment.migrate import migrate_models
 from tests.db.lifecycle.models import champion_of, insert_rows, train_small
 from tests.fix_database import Workspace
 
@@ -43,8 +43,8 @@ def test_a_challenger_scores_every_row_and_decides_none(scored: Workspace) -> No
     assert differ != (0,)
     report = pipeline.verify(scored.url, scored.settings)
     assert report.is_ok
-    assert report.checks["replayed_second_opinions"] == 400
-    assert report.checks["second_opinion_differences"] == 0
+    assert report.checks["replayed_shadow_scores"] == 400
+    assert report.checks["shadow_score_differences"] == 0
 
 
 def test_a_canary_decides_a_stable_share_of_users_and_every_row_replays(scored: Workspace) -> None:
@@ -82,7 +82,7 @@ def test_a_canary_decides_a_stable_share_of_users_and_every_row_replays(scored: 
     assert deciders is not None and deciders[0] == 1 and 60 <= deciders[1] <= 120
     assert flags == (0,) and asked == (300, 300)
     report = pipeline.verify(scored.url, scored.settings)
-    assert report.is_ok and report.checks["replayed_second_opinions"] > 500
+    assert report.is_ok and report.checks["replayed_shadow_scores"] > 500
 
 
 @pytest.mark.parametrize("canary", [0, 100])
@@ -103,7 +103,9 @@ def test_a_challenger_that_fails_never_touches_the_decision(scored: Workspace, c
     assert rows == [(champion, None, second, None, "P0001: broken")]
 
 
-def test_promotion_ends_the_trial_and_a_rollback_returns_to_the_champion_before(scored: Workspace) -> None:
+def test_promotion_ends_the_shadow_deployment_and_a_rollback_returns_to_the_previous_champion(
+    scored: Workspace,
+) -> None:
     champion, second = champion_of(scored), train_small(scored, 1)
     with pytest.raises(RegistryError, match="there is no challenger to promote"):
         pipeline.promote(scored.url, scored.settings)
@@ -118,7 +120,7 @@ def test_promotion_ends_the_trial_and_a_rollback_returns_to_the_champion_before(
     assert pipeline.rollback(scored.url, scored.settings).version == champion
 
 
-def test_withdrawing_stops_the_shadow_and_keeps_what_was_said(scored: Workspace) -> None:
+def test_retiring_the_challenger_keeps_its_shadow_scores(scored: Workspace) -> None:
     champion, second = champion_of(scored), train_small(scored, 1)
     with pytest.raises(RegistryError, match="there is no challenger"):
         pipeline.withdraw(scored.url, scored.settings)
@@ -143,7 +145,7 @@ def test_a_new_champion_leaves_the_challenger_where_it_is(scored: Workspace) -> 
         assert connection.execute(SPLIT).fetchall() == [(third, second, 20, 20, 0, 20)]
 
 
-def test_the_revisions_of_a_trial_go_down_and_up_again(scored: Workspace) -> None:
+def test_the_revisions_of_a_shadow_deployment_go_down_and_up_again(scored: Workspace) -> None:
     champion, second = champion_of(scored), train_small(scored, 1)
     challenge(scored, second)
     challenge(scored, second, canary=100)
@@ -160,11 +162,11 @@ def test_the_revisions_of_a_trial_go_down_and_up_again(scored: Workspace) -> Non
                 ).fetchone()
             )
     assert seen == [(second, champion), (champion, second), (champion, None)]
-    assert deploy.migrate_models(scored.url, scored.settings.models_dir) == 3
+    assert migrate_models(scored.url, scored.settings.models_dir) == 3
     assert champion_of(scored) == second
 
 
-def test_refusals_of_a_challenge(scored: Workspace, migrated: Workspace) -> None:
+def test_a_challenger_that_cannot_be_deployed_is_rejected(scored: Workspace, migrated: Workspace) -> None:
     champion, second = champion_of(scored), train_small(scored, 1)
     assert champion is not None
     with pytest.raises(RegistryError, match="it cannot challenge itself"):
@@ -176,13 +178,13 @@ def test_refusals_of_a_challenge(scored: Workspace, migrated: Workspace) -> None
         challenge(scored, second, canary=101)
 
 
-def test_what_is_sent_for_the_second_opinion_is_dropped_and_applications_may_not_even_send_it(
+def test_shadow_columns_that_a_client_sends_are_dropped(
     scored: Workspace,
 ) -> None:
     insert = (
-        "INSERT INTO transactions (user_id, amount, is_let_through, shadow_version, shadow_probability,"
+        "INSERT INTO transactions (user_id, amount, is_control, shadow_version, shadow_probability,"
         " shadow_feature_values, shadow_error) VALUES (1, 1, true, 'mine', 0.5, '{1}', 'x')"
-        " RETURNING is_let_through, shadow_version, shadow_probability, shadow_feature_values, shadow_error"
+        " RETURNING is_control, shadow_version, shadow_probability, shadow_feature_values, shadow_error"
     )
     with scored.connect() as connection:
         assert connection.execute(insert).fetchone() == (False, None, None, None, None)
@@ -193,7 +195,7 @@ def test_what_is_sent_for_the_second_opinion_is_dropped_and_applications_may_not
         connection.execute(insert)
 
 
-def test_a_row_that_is_not_inserted_leaves_no_second_opinion(scored: Workspace) -> None:
+def test_a_row_that_is_not_inserted_leaves_no_shadow_score(scored: Workspace) -> None:
     challenge(scored, train_small(scored, 1))
     insert = (
         "INSERT INTO transactions (user_id, amount, idempotency_key) VALUES (1, 1, 'k')"

@@ -16,6 +16,8 @@ from rowguard import operations as pipeline
 from rowguard.errors import FeatureMismatchError, ParityError, RegistryError, RowguardError
 from sql_scoring import deployment as deploy
 from sql_scoring import registry
+from sql_scoring.deployment import migrations
+from sql_scoring.deployment.migrate import migrate_models
 from sql_scoring.engine import boundary_rows
 from tests.fix_database import Workspace
 from trainer.artifact import artifact_path, load_artifact
@@ -48,7 +50,7 @@ def test_a_fresh_database_comes_to_the_same_champion_by_the_files(
     second = _train(scored, 1)
     pipeline.deploy(scored.url, scored.settings, second, force=True)
     shutil.copytree(scored.settings.models_dir, migrated.settings.models_dir, dirs_exist_ok=True)
-    assert deploy.migrate_models(migrated.url, migrated.settings.models_dir) == 2
+    assert migrate_models(migrated.url, migrated.settings.models_dir) == 2
     assert _champion(migrated) == second
     assert _decided_by(migrated) == second
     with scored.connect() as ours, migrated.connect() as theirs:
@@ -59,26 +61,26 @@ def test_lost_revision_files_are_written_again(scored: Workspace) -> None:
     folder = scored.settings.models_dir
     before = _contents(folder)
     shutil.rmtree(folder)
-    restored = deploy.restore_lost_files(scored.url, folder)
+    restored = deploy.restore_missing_files(scored.url, folder)
     assert len(restored) == 1 and _contents(folder) == before
-    assert deploy.migrate_models(scored.url, folder) == 0
+    assert migrate_models(scored.url, folder) == 0
 
 
-def test_a_changed_revision_file_is_refused(scored: Workspace, migrated: Workspace) -> None:
+def test_a_changed_revision_file_is_rejected(scored: Workspace, migrated: Workspace) -> None:
     folder = migrated.settings.models_dir
     shutil.copytree(scored.settings.models_dir, folder, dirs_exist_ok=True)
     body = next(folder.rglob("function.sql"))
     body.write_text(body.read_text() + "-- changed\n")
     with pytest.raises(ValueError, match="was changed after it was generated"):
-        deploy.migrate_models(migrated.url, folder)
+        migrate_models(migrated.url, folder)
     assert _champion(migrated) is None
 
 
 def test_downgrading_a_deployment_restores_what_was_before(scored: Workspace) -> None:
     first, second = _champion(scored), _train(scored, 1)
     pipeline.deploy(scored.url, scored.settings, second, force=True)
-    with deploy._migrations.transaction(scored.url) as connection:
-        deploy._migrations.downgrade(connection, "models@-1", [scored.settings.models_dir])
+    with migrations.transaction(scored.url) as connection:
+        migrations.downgrade(connection, "models@-1", [scored.settings.models_dir])
     assert _champion(scored) == first and _decided_by(scored) == first
     with scored.connect() as connection:
         gone = connection.execute("SELECT to_regproc(%s)", [f"scoring.{second}"]).fetchone()
@@ -112,7 +114,7 @@ def test_a_function_that_differs_from_its_model_is_never_deployed(scored: Worksp
     assert _contents(scored.settings.models_dir) == before
 
 
-def test_a_model_of_another_feature_list_is_refused(scored: Workspace) -> None:
+def test_a_model_of_another_feature_list_is_rejected(scored: Workspace) -> None:
     candidate = _train(scored, 1)
     with pytest.raises(FeatureMismatchError, match="retrain"):
         deploy.deploy_champion(
@@ -191,7 +193,7 @@ def test_every_decision_replays_from_what_the_model_saw(scored: Workspace) -> No
     assert report.checks["replayed_rows"] == 500 and report.checks["replay_differences"] == 0
 
 
-def test_a_worse_candidate_is_refused_and_the_champion_stays(scored: Workspace) -> None:
+def test_a_worse_candidate_is_rejected_and_the_champion_stays(scored: Workspace) -> None:
     candidate = _train(scored, 1)
     with scored.connect() as connection:
         connection.execute(
@@ -202,8 +204,8 @@ def test_a_worse_candidate_is_refused_and_the_champion_stays(scored: Workspace) 
     report = pipeline.gate(scored.url, scored.settings, candidate)
     assert not report.passed and "under 3 times guessing" in report.reasons[0]
     with scored.connect() as connection:
-        refused = registry.get_model(connection, candidate)
-    assert refused.state == "refused" and refused.state_reason == "; ".join(report.reasons)
+        rejected = registry.get_model(connection, candidate)
+    assert rejected.state == "rejected" and rejected.state_reason == "; ".join(report.reasons)
 
 
 def test_the_nightly_run_does_not_bring_back_what_was_taken_back(scored: Workspace) -> None:
@@ -228,9 +230,9 @@ def test_every_change_of_state_is_kept(scored: Workspace) -> None:
         (first, None, "candidate"),
         (first, "candidate", "champion"),
         (second, None, "candidate"),
-        (second, "candidate", "refused"),
+        (second, "candidate", "rejected"),
         (first, "champion", "retired"),
-        (second, "refused", "champion"),
+        (second, "rejected", "champion"),
     ]
 
 

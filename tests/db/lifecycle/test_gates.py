@@ -1,4 +1,4 @@
-"""What a candidate is judged by, and what is kept of it."""
+"""How candidates are evaluated, and which report is stored."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def last_report(workspace: Workspace, version: str) -> Mapping[str, Any]:
     return report
 
 
-def test_the_first_champion_passed_and_its_figures_are_kept(scored: Workspace) -> None:
+def test_the_first_champion_passed_and_its_report_is_stored(scored: Workspace) -> None:
     champion = champion_of(scored)
     assert champion is not None
     report = last_report(scored, champion)
-    figures = report["figures"]
+    figures = report["details"]
     assert report["is_passed"] and report["reasons"] == [] and report["champion"] is None
     assert figures["parity_differences"] == 0 and figures["parity_rows"] > 5_000
     assert figures["newest_rows"] > 0 and figures["newest_distinct_scores"] > 10
@@ -40,13 +40,13 @@ def test_a_worse_candidate_is_refused_on_the_same_rows_and_force_is_recorded(sco
         pipeline.deploy(scored.url, scored.settings, small)
     assert champion_of(scored) == champion
     report = last_report(scored, small)
-    precision = report["figures"]["average_precision"]
+    precision = report["details"]["average_precision"]
     assert report["champion"] == champion
-    assert report["figures"]["compared_by"] == "the champion's forest of its own evaluation"
+    assert report["details"]["compared_by"] == "the champion's forest of its own evaluation"
     assert precision["high"] < 0 and precision["low"] < precision["difference"] < precision["high"]
     with scored.connect() as connection:
-        refused = registry.get_model(connection, small)
-    assert refused.state == "refused" and refused.state_reason == "; ".join(report["reasons"])
+        rejected = registry.get_model(connection, small)
+    assert rejected.state == "rejected" and rejected.state_reason == "; ".join(report["reasons"])
 
     pipeline.deploy(scored.url, scored.settings, small, force=True)
     assert last_report(scored, small)["is_forced"] is True
@@ -73,7 +73,7 @@ def test_budgets_refuse(scored: Workspace, settings: dict[str, Any], reason: str
     assert any(reason in one for one in report.reasons)
 
 
-def test_a_challenger_is_not_judged_by_its_quality(scored: Workspace) -> None:
+def test_a_challenger_is_not_evaluated_by_its_quality(scored: Workspace) -> None:
     small = train_small(scored, 1)
     assert pipeline.gate(scored.url, scored.settings, small, as_challenger=True).passed
     done = pipeline.deploy(scored.url, scored.settings, small, role="challenger")

@@ -55,7 +55,7 @@ def test_drifted_amounts_and_undecided_rows_are_alarms(scored: Workspace, tmp_pa
 
 
 def test_psi_is_the_textbooks(scored: Workspace) -> None:
-    """Reckoned again from the shares that the view shows."""
+    """Recomputed from the rates that the view shows."""
     import math
 
     insert_rows(scored, 600)

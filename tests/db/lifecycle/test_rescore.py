@@ -1,4 +1,4 @@
-"""Decisions made up for later, and scores of a whole span."""
+"""Backfilled decisions, and scores of a time range."""
 
 from __future__ import annotations
 

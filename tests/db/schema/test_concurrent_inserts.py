@@ -1,4 +1,4 @@
-"""Many sessions at once, direct and through PgBouncer: nobody is counted twice or missed, and the worst is a deadlock
+"""Many sessions at once, direct and through PgBouncer: no row is counted twice or missed, and the worst is a deadlock
 that can be tried again."""
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str | N
     with temporary_server() as server:
         migrate_schema(server.url, folder / "models")
         with server.connect() as connection:
-            # Nobody is stored without the user's lock because the machine is busy.
-            connection.execute("SELECT scoring.set_policy(p_lock_timeout_ms => 300000)")
+            # No row is stored without the user's lock because the machine is busy.
+            connection.execute("SELECT scoring.set_failure_policy(p_lock_timeout_ms => 300000)")
         pool = PgBouncer(folder / "pgbouncer", server)
         try:
             yield {"direct": server.url, "pooled": pool.ensure_running()}

@@ -108,7 +108,7 @@ def test_application_roles_cannot_pass_the_trigger_by_as_history(migrated: Works
         assert rows == [(False, None, 0), (False, None, 1)]
 
 
-def test_an_owners_session_does_not_lend_its_rights_to_who_inserts(migrated: Workspace) -> None:
+def test_the_owners_session_does_not_lend_its_rights_to_the_inserting_role(migrated: Workspace) -> None:
     """A function of an application's in a session of the owner's, as an index's expression is for ANALYZE."""
     with migrated.connect() as connection:
         connection.execute(
@@ -133,39 +133,47 @@ def test_loaded_history_keeps_what_it_brings_along(migrated: Workspace) -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "message"),
+    ("column", "values", "message"),
     [
-        ("(user_id, amount) VALUES (1, -0.01)", "amount -0.01 is not between 0 and 1e12"),
-        ("(user_id, amount) VALUES (1, 'NaN')", "amount NaN is not between 0 and 1e12"),
-        ("(user_id, amount) VALUES (1, 'Infinity')", "amount Infinity is not between 0 and 1e12"),
-        ("(user_id, amount) VALUES (1, 1e12)", "is not between 0 and 1e12"),
-        ("(user_id, amount) VALUES (1, 0.00001)", "has more than 4 decimals"),
-        ("(user_id, amount) VALUES (NULL, 1)", 'null value in column "user_id"'),
-        ("(user_id) VALUES (1)", 'null value in column "amount"'),
-        (
-            "(user_id, amount, occurred_at) VALUES (1, 1, now() + interval '25 hours')",
-            "more than a day in the future",
-        ),
-        ("(user_id, amount, occurred_at) VALUES (1, 1, 'infinity')", "more than a day in the future"),
-        ("(user_id, amount, occurred_at) VALUES (1, 1, '1969-12-31')", "is before 1970"),
-        ("(user_id, amount, occurred_at) VALUES (1, 1, '-infinity')", "is before 1970"),
-        ("(user_id, amount, location) VALUES (1, 1, repeat('x', 65))", "transactions_location_length"),
-        ("(user_id, amount, idempotency_key) VALUES (1, 1, '')", "transactions_idempotency_key_length"),
-        (
-            "(user_id, amount, colour) VALUES (1, 1, 'red')",
-            'column "colour" of relation "transactions" does not exist',
-        ),
+        ("amount", "1, -0.01", "amount -0.01 is not between 0 and 1e12"),
+        ("amount", "1, 'NaN'", "amount NaN is not between 0 and 1e12"),
+        ("amount", "1, 'Infinity'", "amount Infinity is not between 0 and 1e12"),
+        ("amount", "1, 1e12", "is not between 0 and 1e12"),
+        ("amount", "1, 0.00001", "with at most 4 decimals"),
+        ("amount", "1, NULL", 'null value in column "amount"'),
+        ("user_id", "NULL, 1", 'null value in column "user_id"'),
+        ("occurred_at", "1, 1, now() + interval '25 hours'", "more than a day in the future"),
+        ("occurred_at", "1, 1, 'infinity'", "more than a day in the future"),
+        ("occurred_at", "1, 1, '1969-12-31'", "is before 1970"),
+        ("occurred_at", "1, 1, '-infinity'", "is before 1970"),
+        ("location", "1, 1, repeat('x', 65)", "has more than 64 characters"),
+        ("idempotency_key", "1, 1, ''", "does not have 1 to 255 characters"),
     ],
 )
-def test_bad_input_gets_one_clear_line_and_stores_nothing(
-    scored_template: Workspace, columns: str, message: str
+@pytest.mark.parametrize("role", [None, "rowguard_app", "rowguard_api"])
+def test_bad_input_names_its_column_and_stores_nothing(
+    scored_template: Workspace, column: str, values: str, message: str, role: str | None
 ) -> None:
-    with scored_template.connect() as connection, connection.transaction(force_rollback=True):
-        before = connection.execute("SELECT count(*) FROM transactions").fetchone()
-        with pytest.raises(psycopg.Error) as caught, connection.transaction():
-            connection.execute(f"INSERT INTO transactions {columns}".encode())
-        assert message in str(caught.value.diag.message_primary)
-        assert connection.execute("SELECT count(*) FROM transactions").fetchone() == before
+    names = ["user_id", "amount"] + ([column] if column not in ("user_id", "amount") else [])
+    with scored_template.connect(role) as connection, pytest.raises(psycopg.Error) as caught:
+        connection.execute(f"INSERT INTO transactions ({', '.join(names)}) VALUES ({values})".encode())
+    assert message in str(caught.value.diag.message_primary)
+    assert caught.value.diag.column_name == column
+
+
+@pytest.mark.parametrize("amount", ["-1", "1e12", "0.00001"])
+def test_the_rule_for_amounts_holds_for_history_and_updates_too(migrated: Workspace, amount: str) -> None:
+    with migrated.connect() as owner:
+        owner.execute("INSERT INTO transactions (user_id, amount) VALUES (1, 1)")
+        owner.execute("SET rowguard.load_history = 'on'")
+        for statement in (
+            "INSERT INTO transactions (user_id, amount, occurred_at, received_at, is_history)"
+            f" VALUES (1, {amount}, now(), now(), true)",
+            f"UPDATE transactions SET amount = {amount}",
+        ):
+            with pytest.raises(psycopg.errors.CheckViolation) as caught:
+                owner.execute(statement.encode())
+            assert caught.value.diag.column_name == "amount"
 
 
 def test_unknown_users_are_scored_with_an_unknown_home(scored: Workspace) -> None:
@@ -203,8 +211,8 @@ def test_concurrent_inserts_of_one_user_see_each_other(scored: Workspace) -> Non
     sessions, each = 8, 5
     barrier = threading.Barrier(sessions)
     with scored.connect() as connection:
-        # Nobody is stored without the user's lock because the machine is busy.
-        connection.execute("SELECT scoring.set_policy(p_lock_timeout_ms => 300000)")
+        # No row is stored without the user's lock because the machine is busy.
+        connection.execute("SELECT scoring.set_failure_policy(p_lock_timeout_ms => 300000)")
 
     def insert() -> None:
         with scored.connect() as connection:
@@ -235,22 +243,33 @@ def test_a_row_is_stored_with_its_reason_when_scoring_fails(scored: Workspace) -
 def test_score_transaction_needs_a_model(migrated: Workspace) -> None:
     with migrated.connect("rowguard_app") as connection:
         for call in (
-            "score_transaction(450.75, 1.5, 12, true)",
+            "score_features(450.75, 1.5, 12, true)",
             "score_transaction(user_id => 1, amount => 2)",
         ):
             with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="no model is deployed yet"):
                 connection.execute(f"SELECT * FROM {call}".encode())
 
 
-def test_score_transaction_refuses_what_no_transaction_can_be(scored_template: Workspace) -> None:
+def test_score_transaction_rejects_what_no_transaction_can_be(scored_template: Workspace) -> None:
     with scored_template.connect("rowguard_app") as connection:
-        for arguments, message in (
-            ("user_id => NULL, amount => 1", "user_id and amount are required"),
-            ("user_id => 1, amount => -1", "amount -1 is not between"),
-            ("user_id => 1, amount => 1, occurred_at => 'infinity'", "more than a day in the future"),
+        for column, arguments, message in (
+            ("user_id", "user_id => NULL, amount => 1", "user_id and amount are required"),
+            ("amount", "user_id => 1, amount => NULL", "user_id and amount are required"),
+            ("amount", "user_id => 1, amount => -1", "amount -1 is not between"),
+            (
+                "location",
+                "user_id => 1, amount => 1, location => repeat('x', 65)",
+                "has more than 64 characters",
+            ),
+            (
+                "occurred_at",
+                "user_id => 1, amount => 1, occurred_at => 'infinity'",
+                "more than a day in the future",
+            ),
         ):
-            with pytest.raises((psycopg.DataError, psycopg.IntegrityError), match=message):
+            with pytest.raises((psycopg.DataError, psycopg.IntegrityError), match=message) as caught:
                 connection.execute(f"SELECT * FROM score_transaction({arguments})".encode())
+            assert caught.value.diag.column_name == column
 
 
 def test_a_changed_home_counts_from_then_on(scored: Workspace) -> None:

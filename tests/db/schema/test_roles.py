@@ -9,12 +9,12 @@ import pytest
 
 from tests.fix_database import Workspace
 
-ROLES = ("rowguard_app", "rowguard_api", "rowguard_trainer", "rowguard_readonly", "nobody")
+ROLES = ("rowguard_app", "rowguard_api", "rowguard_trainer", "rowguard_readonly", "stranger")
 APP, API, TRAINER, READONLY = ROLES[:4]
 READERS = {TRAINER, READONLY}
-MODEL = "FUNCTION scoring.score_candidate(bigint, numeric, bigint, text, timestamptz)"
+MODEL = "FUNCTION scoring.decide_transaction(scoring.scoring_request)"
 
-# Action, statement, and the roles that may; nobody else may. The owner may all of it.
+# Action, statement, and the only roles that may. The owner may all of it.
 ACTIONS: list[tuple[str, str, set[str]]] = [
     ("insert a transaction", "INSERT INTO transactions (user_id, amount) VALUES (1, 1)", {APP, API}),
     (
@@ -55,9 +55,9 @@ ACTIONS: list[tuple[str, str, set[str]]] = [
         "CREATE TRIGGER later BEFORE INSERT ON transactions FOR EACH ROW EXECUTE FUNCTION scoring.score_on_insert()",
         set(),
     ),
-    ("score four features", "SELECT score_transaction(1::float8, 1::float8, 1, true)", {APP, API, TRAINER}),
+    ("score four features", "SELECT score_features(1, 1, 1, true)", {APP, API, TRAINER}),
     ("score a transaction", "SELECT score_transaction(user_id => 1, amount => 1)", {APP, API, TRAINER}),
-    ("call the model past the facade", "SELECT scoring.score_candidate(1, 1, NULL, NULL, now())", set()),
+    ("call the model past the facade", "SELECT scoring.decide_transaction(NULL)", set()),
     ("replace the model", f"CREATE OR REPLACE {MODEL.split('(')[0]}() RETURNS int LANGUAGE sql AS 'SELECT 1'", set()),
     ("rename the model", f"ALTER {MODEL} RENAME TO mine", set()),
     ("drop the model", f"DROP {MODEL}", set()),
@@ -98,22 +98,22 @@ ACTIONS: list[tuple[str, str, set[str]]] = [
 def database(
     server_url: str, scored_template: Workspace, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Workspace]:
-    """A clone whose owner is an ordinary role, with a role of no group beside it."""
+    """A clone, with a role that is in no group."""
     from tests.fix_database import _database, _settings
 
     with _database(server_url, scored_template.url) as url:
         workspace = Workspace(url, _settings(url, tmp_path_factory.mktemp("roles")))
         with workspace.connect() as connection:
-            connection.execute("CREATE ROLE nobody NOLOGIN; CREATE ROLE rowguard_owner_of_test NOLOGIN")
+            connection.execute("CREATE ROLE stranger NOLOGIN; CREATE ROLE rowguard_owner_of_test NOLOGIN")
         try:
             yield workspace
         finally:
             with workspace.connect() as connection:
-                connection.execute("DROP ROLE nobody; DROP ROLE rowguard_owner_of_test")
+                connection.execute("DROP ROLE stranger; DROP ROLE rowguard_owner_of_test")
 
 
 @pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize(("action", "statement", "allowed"), ACTIONS, ids=[one[0] for one in ACTIONS])
+@pytest.mark.parametrize(("action", "statement", "allowed"), ACTIONS, ids=[action for action, *_ in ACTIONS])
 def test_matrix(database: Workspace, role: str, action: str, statement: str, allowed: set[str]) -> None:
     # As a login would come: a session whose own role is the superuser could set itself back.
     with database.connect() as connection:
@@ -124,7 +124,7 @@ def test_matrix(database: Workspace, role: str, action: str, statement: str, all
                 return
             with pytest.raises(psycopg.Error) as caught:
                 connection.execute(statement.encode())
-    # Own or lacking rights; or the name of another overload in one's own new function, refused the same way.
+    # Missing rights, however they are noticed.
     assert caught.value.sqlstate == "42501", (caught.value.sqlstate, str(caught.value))
 
 
@@ -133,10 +133,8 @@ def test_matrix(database: Workspace, role: str, action: str, statement: str, all
     [(action, statement) for action, statement, allowed in ACTIONS if allowed],
     ids=[action for action, _, allowed in ACTIONS if allowed],
 )
-def test_every_statement_that_somebody_may_runs_as_owner(
-    database: Workspace, action: str, statement: str
-) -> None:
-    """So that a refusal in the matrix is one of rights and not of a statement that nobody could run."""
+def test_every_allowed_statement_runs_as_owner(database: Workspace, action: str, statement: str) -> None:
+    """A rejection in the matrix is then one of rights, not of an invalid statement."""
     with database.connect() as connection, connection.transaction(force_rollback=True):
         connection.execute(statement.encode())
 
@@ -187,14 +185,15 @@ def test_definer_functions_cannot_be_led_astray(database: Workspace) -> None:
 def test_definer_functions_are_few_and_pinned(database: Workspace) -> None:
     with database.connect() as connection:
         rows = connection.execute(
-            "SELECT p.proname, p.proconfig, has_function_privilege('nobody', p.oid, 'EXECUTE')"
+            "SELECT p.proname, p.proconfig, has_function_privilege('stranger', p.oid, 'EXECUTE')"
             " FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace"
             " WHERE p.prosecdef AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
         ).fetchall()
-    # Each new one is to be looked at before it is named here. shadow_on_insert is one while a challenger is deployed.
+    # Review each new one before it is named here.
     assert {name for name, _, _ in rows} == {
-        "score_on_insert", "score_transaction", "record_home_change", "record_model_state", "fold_late_row",
-        "forget_totals", "warm_scoring",
+        "score_on_insert", "score_transaction", "score_features", "record_home_change", "record_model_state",
+        "recompute_totals_on_late_insert", "invalidate_totals_on_delete", "invalidate_totals_on_update",
+        "warm_scoring",
     }  # fmt: skip
     for name, config, is_public in rows:
         # The trigger waits a bounded time for locks; nothing else is set.
@@ -206,8 +205,8 @@ def test_definer_functions_are_few_and_pinned(database: Workspace) -> None:
 def test_public_has_nothing(database: Workspace) -> None:
     with database.connect() as connection:
         schemas = connection.execute(
-            "SELECT n, has_schema_privilege('nobody', n, p) FROM unnest(ARRAY['public', 'scoring', 'features']) AS n,"
-            " unnest(ARRAY['CREATE', 'USAGE']) AS p WHERE has_schema_privilege('nobody', n, p)"
+            "SELECT n, has_schema_privilege('stranger', n, p) FROM unnest(ARRAY['public', 'scoring', 'features']) AS n,"
+            " unnest(ARRAY['CREATE', 'USAGE']) AS p WHERE has_schema_privilege('stranger', n, p)"
             " AND (n, p) <> ('public', 'USAGE')"
         ).fetchall()
         tables = connection.execute(

@@ -1,0 +1,30 @@
+-- The same features from every row of the user's longest window: the slow path for a late-arriving transaction and for a
+-- user whose totals are pending.
+DECLARE
+    v_feature_values real[];
+BEGIN
+    SELECT {{ feature_values() }}
+    INTO v_feature_values
+    FROM (
+        SELECT
+            p_request.user_id AS user_id,
+            p_request.amount AS amount,
+            p_request.merchant_id AS merchant_id,
+            p_request.location AS location,
+            p_request.occurred_at AS occurred_at,
+            (
+                SELECT u.home_location
+                FROM {{ ref('stg_users').include(database=false) }} AS u
+                WHERE u.user_id = p_request.user_id
+            ) AS home_location
+    ) AS c
+    {%- if windowed_features() %}
+    CROSS JOIN LATERAL (
+        {{ scan_of_window(windowed_features(), ref('stg_transactions').include(database=false)) }}
+    ) AS w
+    {%- endif %}
+    {{- rollup_joins({
+        'merchant': ref('merchant_risk').include(database=false), 'user': ref('user_risk').include(database=false)
+    }, is_single=true) }};
+    RETURN v_feature_values;
+END

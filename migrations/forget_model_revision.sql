@@ -1,2 +1,0 @@
-DELETE FROM scoring.model_revisions
-WHERE revision = :revision

@@ -1,3 +1,0 @@
-DROP FUNCTION public.warm_scoring ();
-
-DROP TABLE scoring.rescored_transactions;

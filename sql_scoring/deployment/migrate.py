@@ -1,0 +1,90 @@
+"""Brings a database to its head: the schema, the features, the deployed models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rowguard.database import connect
+from rowguard.queries import load_queries
+from rowguard.settings import Settings
+from sql_scoring import registry
+from sql_scoring.deployment import migrations
+from sql_scoring.deployment.revision_files import restore_missing_files
+from sql_scoring.features.build import FeatureBuild, build_features
+
+QUERIES = load_queries("sql_scoring")
+
+
+@dataclass(frozen=True)
+class MigrationResult:
+    """The feature build, how many model revisions were applied, and notes on what is left to do."""
+
+    features: FeatureBuild
+    model_revisions: int
+    notes: tuple[str, ...] = ()
+
+
+def migrate(
+    url: str, settings: Settings, *, progress: Callable[[str], None] = lambda step: None
+) -> MigrationResult:
+    """Bring schema, features and deployed models to their heads; safe to repeat.
+
+    Args:
+        url: Address of the database, for a direct connection.
+        settings: Where models and state are.
+        progress: Called with the name of each step.
+
+    Returns:
+        What was built and applied.
+    """
+    progress("schema")
+    migrate_schema(url, settings.models_dir)
+    with connect(url) as connection:
+        connection.execute(QUERIES["reapply_failure_policy"])
+    progress("features")
+    features = build_features(url, settings, progress=progress)
+    progress("models")
+    applied = migrate_models(url, settings.models_dir)
+    with connect(url) as connection:
+        missing = registry.missing_feature_functions(connection)
+    return MigrationResult(features, applied, missing_function_notes(missing, "rowguard retrain"))
+
+
+def migrate_schema(url: str, models_dir: Path) -> None:
+    """Bring the schema to its head. Missing model files are restored, as Alembic must know every applied revision."""
+    restore_missing_files(url, models_dir)
+    with migrations.transaction(url) as connection:
+        migrations.upgrade(connection, "schema@head", [models_dir])
+
+
+def migrate_models(url: str, models_dir: Path) -> int:
+    """Apply the model revisions of the folder that the database lacks.
+
+    Returns:
+        How many were applied.
+    """
+    restore_missing_files(url, models_dir)
+    with migrations.transaction(url) as connection:
+        migrations.lock(connection)
+        driver = migrations.driver(connection)
+        before = len(registry.applied_revisions(driver))
+        migrations.upgrade(connection, "heads", [models_dir])
+        return len(registry.applied_revisions(driver)) - before
+
+
+def missing_function_notes(missing: Mapping[str, list[str]], command: str) -> tuple[str, ...]:
+    """Return at most one line on missing feature functions and the command that builds them.
+
+    Args:
+        missing: As `registry.missing_feature_functions` returns them.
+        command: The command line that repairs it.
+    """
+    called = sorted({name for names in missing.values() for name in names})
+    if not called:
+        return ()
+    effect = "INSERTs stay unscored" if "decide_transaction" in missing else "not everything is scored"
+    return (
+        f"{effect}: the deployed models call {', '.join(called)}, which is not built here; run: {command}",
+    )

@@ -1,0 +1,114 @@
+"""An open deployment: one transaction that holds the deployment lock."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import sqlalchemy as sa
+
+from rowguard.errors import FeatureMismatchError
+from rowguard.queries import load_queries
+from sql_scoring import registry
+from sql_scoring.deployment import migrations
+from sql_scoring.deployment._facade import DeploymentState
+from sql_scoring.deployment._parity import Parity
+from sql_scoring.deployment._revision import GeneratedRevision, RevisionPosition, render_revision
+from sql_scoring.deployment.revision_files import reject_unapplied_files, restore_missing_files, write_files
+
+QUERIES = load_queries("sql_scoring")
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The champion (`version`) and challenger afterwards, and the previous champion.
+
+    `parity` is None where no function was deployed that was not compared before.
+    """
+
+    version: str
+    previous: str | None
+    revision: str
+    parity: Parity | None
+    challenger: str | None = None
+    canary_percent: float | None = None
+
+
+@dataclass(frozen=True)
+class DeploymentSession:
+    """The transaction, and what it found under the lock."""
+
+    connection: sa.Connection
+    driver: psycopg.Connection
+    models_dir: Path
+    applied: list[registry.AppliedRevision]
+    state: DeploymentState
+
+    def apply(
+        self,
+        kind: str,
+        after: DeploymentState,
+        subject: registry.ModelRecord,
+        *,
+        steps: int = 1,
+        note: str = "",
+    ) -> GeneratedRevision:
+        """Render a revision, see `render_revision`, and run it in this transaction."""
+        last = self.applied[-1].revision if self.applied else None
+        revision = render_revision(
+            RevisionPosition(len(self.applied) + 1, last, migrations.schema_head()),
+            kind,
+            self.state,
+            after,
+            subject=subject,
+            creates_function=not registry.function_exists(self.driver, subject.function_name),
+            steps=steps,
+            note=note,
+        )
+        # From a scratch folder: files count only once the database has them.
+        applied = {name for other in self.applied for name in other.files if name.endswith(".py")}
+        reject_unapplied_files(self.models_dir, applied)
+        with tempfile.TemporaryDirectory(prefix="rowguard-revision-") as scratch:
+            write_files(Path(scratch), revision.files)
+            migrations.upgrade(self.connection, revision.revision, [self.models_dir, Path(scratch)])
+        return revision
+
+
+@contextmanager
+def deployment_session(url: str, models_dir: Path) -> Iterator[DeploymentSession]:
+    """Open a deployment; a second one waits here until the first has committed."""
+    restore_missing_files(url, models_dir)
+    with migrations.transaction(url) as connection:
+        migrations.lock(connection)
+        # Another deployment may have committed meanwhile.
+        restore_missing_files(url, models_dir)
+        driver = migrations.driver(connection)
+        champion, challenger = registry.champion_version(driver), registry.challenger_version(driver)
+        yield DeploymentSession(
+            connection,
+            driver,
+            models_dir,
+            registry.applied_revisions(driver),
+            DeploymentState(
+                registry.get_model(driver, champion) if champion else None,
+                registry.get_model(driver, challenger) if challenger else None,
+            ),
+        )
+
+
+def require_feature_function(connection: psycopg.Connection, record: registry.ModelRecord) -> None:
+    """Require that the live function of the model's own feature list is built.
+
+    Raises:
+        FeatureMismatchError: It is not.
+    """
+    row = connection.execute(QUERIES["has_feature_function"], {"hash8": record.feature_hash[:8]}).fetchone()
+    if not (row and row[0]):
+        raise FeatureMismatchError(
+            f"{record.version} needs the feature function of list {record.feature_hash[:8]}, "
+            "which is not built here; retrain"
+        )

@@ -1,0 +1,64 @@
+-- Recomputes a user's running totals from the first pending row on; returns how many rows it wrote. The caller holds
+-- the user's lock, or no backend inserts. The owner changes and deletes rows without that lock: so the rows are locked
+-- first, and computed from what is visible then.
+CREATE OR REPLACE FUNCTION scoring.recompute_user_totals(p_user_id bigint)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_from timestamptz;
+    v_locked_from timestamptz;
+    v_txns bigint;
+    v_amount numeric;
+    v_squares numeric;
+    v_rows bigint;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'cannot recompute totals of user % in a % transaction',
+            p_user_id, upper(current_setting('transaction_isolation'))
+            USING ERRCODE = 'active_sql_transaction', HINT = 'Use READ COMMITTED: an old snapshot misses rows.';
+    END IF;
+    LOOP
+        v_from := scoring.totals_pending_from(p_user_id);
+        IF v_from IS NULL THEN
+            RETURN 0;
+        END IF;
+        -- A transaction that was waited for may have left an earlier row pending.
+        EXIT WHEN v_from >= v_locked_from;
+        PERFORM
+        FROM public.transactions AS e
+        WHERE e.user_id = p_user_id AND e.occurred_at >= v_from
+        FOR NO KEY UPDATE;
+        v_locked_from := v_from;
+    END LOOP;
+    SELECT t.txns_through, t.amount_through, t.amount_squares_through
+    INTO v_txns, v_amount, v_squares
+    FROM scoring.totals_through AS t
+    WHERE t.user_id = p_user_id AND t.occurred_at < v_from
+    ORDER BY t.occurred_at DESC, t.user_txns_before DESC
+    LIMIT 1;
+    -- Rows of one timestamp are ordered again: loaded history by id, otherwise by arrival.
+    UPDATE public.transactions AS t
+    SET
+        user_txns_before = coalesce(v_txns, 0) + n.txns,
+        user_amount_before = coalesce(v_amount, 0) + n.amount,
+        user_amount_squares_before = coalesce(v_squares, 0) + n.squares
+    FROM (
+        SELECT
+            e.transaction_id,
+            count(*) OVER before AS txns,
+            coalesce(sum(e.amount) OVER before, 0) AS amount,
+            coalesce(sum(e.amount * e.amount) OVER before, 0) AS squares
+        FROM public.transactions AS e
+        WHERE e.user_id = p_user_id AND e.occurred_at >= v_from
+        WINDOW before AS (
+            ORDER BY e.occurred_at, e.received_at, e.transaction_id
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        )
+    ) AS n
+    WHERE t.user_id = p_user_id AND t.transaction_id = n.transaction_id;
+    GET DIAGNOSTICS v_rows = ROW_COUNT;
+    RETURN v_rows;
+END
+$$;

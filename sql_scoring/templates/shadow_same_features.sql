@@ -1,2 +1,0 @@
-            NEW.shadow_version := {version_literal};
-            NEW.shadow_probability := {function_name}(NEW.feature_values);

@@ -1,0 +1,97 @@
+"""The schema by migration equals the schema by its files; and it can be removed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from rowguard.local import find_postgres_binaries
+from rowguard.settings import PROJECT_ROOT
+from sql_scoring.deployment import migrate_schema, migrations
+from sql_scoring.schema_files import BUILD_ORDER, SQL_DIR, schema_sql
+from tests.fix_database import Workspace
+
+ALEMBIC_TABLE = "alembic_version"
+
+
+def test_every_sql_file_is_part_of_the_build() -> None:
+    root = Path(str(SQL_DIR))
+    on_disk = {str(path.relative_to(root)) for path in root.rglob("*.sql")}
+    assert on_disk == set(BUILD_ORDER)
+
+
+def test_migrations_and_current_files_give_the_same_schema(
+    empty_workspace: Workspace, database_url: str
+) -> None:
+    migrate_schema(empty_workspace.url, empty_workspace.settings.models_dir)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(schema_sql().encode())
+    assert _dump(empty_workspace.url) == _dump(database_url)
+
+
+def test_downgrade_leaves_nothing_and_upgrade_works_again(empty_workspace: Workspace) -> None:
+    url, models = empty_workspace.url, empty_workspace.settings.models_dir
+    migrate_schema(url, models)
+    with migrations.transaction(url) as connection:
+        migrations.downgrade(connection, "schema@base", [])
+    with empty_workspace.connect() as connection:
+        left = connection.execute(
+            "SELECT relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+            " WHERE nspname IN ('public', 'scoring', 'features') AND relname NOT LIKE 'alembic%'"
+            " UNION ALL SELECT proname FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace"
+            " WHERE nspname IN ('public', 'scoring', 'features')"
+            " UNION ALL SELECT typname FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace"
+            " WHERE nspname IN ('public', 'scoring', 'features') AND typname !~ 'alembic'"
+            " UNION ALL SELECT nspname FROM pg_namespace WHERE nspname IN ('scoring', 'features')"
+        ).fetchall()
+    assert left == []
+    migrate_schema(url, models)
+    with empty_workspace.connect() as connection:
+        connection.execute("INSERT INTO transactions (user_id, amount) VALUES (1, 1)")
+
+
+def test_offline_script_gives_the_same_schema(empty_workspace: Workspace, scratch: str) -> None:
+    script = subprocess.run(
+        [str(PROJECT_ROOT / ".venv" / "bin" / "alembic"), "upgrade", "schema@head", "--sql"],
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    with psycopg.connect(scratch, autocommit=True) as connection:
+        connection.execute(script.encode())
+    migrate_schema(empty_workspace.url, empty_workspace.settings.models_dir)
+    assert _dump(empty_workspace.url) == _dump(scratch)
+
+
+def test_migrating_twice_changes_nothing(migrated: Workspace) -> None:
+    before = _dump(migrated.url)
+    migrate_schema(migrated.url, migrated.settings.models_dir)
+    assert _dump(migrated.url) == before
+
+
+@pytest.fixture
+def scratch(server_url: str) -> str:
+    """A second empty database, dropped with the server."""
+    name = f"scratch_{os.getpid()}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode())
+    return urlsplit(server_url)._replace(path=f"/{name}").geturl()
+
+
+def _dump(url: str) -> list[str]:
+    """The schema as pg_dump writes it, without what differs by chance or belongs to Alembic."""
+    program = find_postgres_binaries() / "pg_dump"
+    given = Path(os.environ.get("PG_DUMP", program))
+    text = subprocess.run(
+        [str(given), "--schema-only", "--exclude-table=alembic_version", url],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return [line for line in text.splitlines() if not line.startswith(("\\restrict", "\\unrestrict", "--"))]
