@@ -71,7 +71,7 @@ def create_app(config: ApiConfig) -> FastAPI:
         kwargs={"autocommit": True, **({"prepare_threshold": None} if config.is_pooled else {})},
     )
 
-    repository = Repository(pool, insert_batch=chosen.api_insert_batch)
+    repository = Repository(pool, insert_batch=chosen.api_max_insert_batch)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -111,7 +111,7 @@ def create_app(config: ApiConfig) -> FastAPI:
         timeout_s=chosen.api_request_timeout_s,
     )
     app.add_middleware(Record, metrics=metrics, log_all=chosen.api_access_log == "all")
-    app.add_middleware(Gate, metrics=metrics, max_requests=chosen.api_max_requests)
+    app.add_middleware(Gate, metrics=metrics, max_requests=chosen.api_max_concurrent_requests)
     _describe(app)
     return app
 

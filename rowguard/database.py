@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL. Which database is meant is decided above, in the settings or the local stack."""
+"""Connections to PostgreSQL."""
 
 from __future__ import annotations
 
@@ -19,31 +19,39 @@ _PASSWORD_WORD = re.compile(r"(password|passfile|sslpassword)\s*=\s*('(?:[^'\\]|
 
 @contextmanager
 def connect(url: str, *, autocommit: bool = False) -> Iterator[psycopg.Connection]:
-    """A connection, committed at the end of the block or rolled back on an error.
+    """Open a connection; commit at the end of the block, roll back on an error.
+
+    Args:
+        url: Address of the database, as a URI or as libpq keywords.
+        autocommit: Commit each statement instead.
+
+    Yields:
+        The connection, closed after the block.
 
     Raises:
-        DatabaseUnavailableError: nobody answers there, or the log-in is refused.
+        DatabaseUnavailableError: The server cannot be reached, or rejects the login.
+        SettingsError: The address is malformed.
     """
     try:
         connection = psycopg.connect(
-            make_conninfo(url, connect_timeout=CONNECT_TIMEOUT_S),  # PgBouncer refuses `options`
+            make_conninfo(url, connect_timeout=CONNECT_TIMEOUT_S),  # PgBouncer rejects `options`
             autocommit=autocommit,
         )
     except psycopg.ProgrammingError:
-        raise SettingsError(f"DATABASE_URL is not a PostgreSQL address: {redacted(url)}") from None
+        raise SettingsError(f"DATABASE_URL is not a PostgreSQL address: {redact_url(url)}") from None
     except psycopg.OperationalError as error:
-        raise DatabaseUnavailableError(f"no connection to {redacted(url)}: {one_line(error)}") from None
+        raise DatabaseUnavailableError(f"no connection to {redact_url(url)}: {one_line(error)}") from None
     with connection:
         yield connection
 
 
 def one_line(error: Exception) -> str:
-    """What libpq says, in one line; it puts the cause first and a question after it."""
+    """Return a libpq message, which has several lines, as one line."""
     return " ".join(str(error).split())
 
 
-def redacted(url: str) -> str:
-    """The address without its password, for messages and logs."""
+def redact_url(url: str) -> str:
+    """Return the address without its password, for messages and logs."""
     if "://" not in url:
         # libpq's keyword form
         return _PASSWORD_WORD.sub(r"\1=***", url)
@@ -55,18 +63,18 @@ def redacted(url: str) -> str:
 
 
 def sqlalchemy_url(url: str) -> URL:
-    """The same address for SQLAlchemy with psycopg 3; every libpq option is kept."""
+    """Return the address for SQLAlchemy with psycopg 3; every libpq option is kept."""
     options = conninfo_to_dict(url)
-    take = {
+    parts = {
         name: str(options.pop(name)) for name in ("user", "password", "host", "dbname") if name in options
     }
     port = options.pop("port", None)
     return URL.create(
         "postgresql+psycopg",
-        username=take.get("user"),
-        password=take.get("password"),
-        host=take.get("host"),
+        username=parts.get("user"),
+        password=parts.get("password"),
+        host=parts.get("host"),
         port=int(port) if port else None,
-        database=take.get("dbname"),
+        database=parts.get("dbname"),
         query={name: str(value) for name, value in options.items()},
     )

@@ -1,7 +1,7 @@
-"""Every error that rowguard raises on purpose.
+"""The errors that rowguard raises on purpose.
 
-The docstring of a class is its default message. The command line prints the message as one line and
-exits with 1; the API turns it into a problem document. Anything else that escapes is a defect.
+The docstring of a class is its default message. The command line prints the message as one line and exits with 1; the
+API turns it into a problem document. Any other exception is a defect.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class LocalStackError(RowguardError):
 
 
 class DatabaseUnavailableError(RowguardError):
-    """The database does not answer."""
+    """The database cannot be reached."""
 
 
 class SchemaError(RowguardError):
@@ -39,7 +39,7 @@ class FeatureBuildError(RowguardError):
 
 
 class TrainingDataError(RowguardError):
-    """There is too little labelled data to train on."""
+    """There is too little labeled data to train on."""
 
 
 class UnsupportedModelError(RowguardError):
@@ -47,27 +47,27 @@ class UnsupportedModelError(RowguardError):
 
 
 class FeatureMismatchError(RowguardError):
-    """The model was trained on another feature list than the one that is built; retrain."""
+    """The model was trained on another feature list than the built one; run: rowguard retrain"""
 
 
 class ParityError(RowguardError):
-    """The deployed function and scikit-learn disagree; nothing was deployed."""
+    """The SQL function and scikit-learn differ; nothing was deployed."""
 
 
 class HealthError(RowguardError):
-    """The doctor found something wrong."""
+    """The doctor found a problem."""
 
 
 class GateError(RowguardError):
-    """The candidate was refused by a gate; the champion stays."""
+    """A gate rejected the candidate; the champion is unchanged."""
 
 
 class RegistryError(RowguardError):
     """The model registry does not allow this."""
 
 
-class MonitoringAlarm(RowguardError):
-    """Monitoring found something that somebody should look at."""
+class MonitoringAlarmError(RowguardError):
+    """A monitoring metric is beyond its threshold."""
 
 
 class RetentionError(RowguardError):

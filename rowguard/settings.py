@@ -1,4 +1,4 @@
-"""Settings from the environment (or a `.env` file in the checkout), read when asked for and never at import."""
+"""Settings from the environment, or from a `.env` file in the checkout. Nothing is read at import."""
 
 from __future__ import annotations
 
@@ -13,58 +13,59 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rowguard.errors import SettingsError
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 
 class Settings(BaseSettings):
-    """What can be set from outside; `.env.example` explains each for people."""
+    """The settings of one process; `.env.example` explains each."""
 
     model_config = SettingsConfigDict(
-        env_prefix="ROWGUARD_", env_file=CHECKOUT / ".env", extra="ignore", populate_by_name=True
+        env_prefix="ROWGUARD_", env_file=PROJECT_ROOT / ".env", extra="ignore", populate_by_name=True
     )
 
     database_url: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL")
-    """Direct connection; without it the embedded server of this checkout is used, started on demand."""
+    """Direct connection. Without it the command line starts and uses the embedded server."""
 
     pooled_url: SecretStr | None = Field(default=None, validation_alias="POOLED_DATABASE_URL")
     """The same database through PgBouncer; the API prefers it."""
 
-    pooler_admin_url: SecretStr | None = None
-    """Admin console of a PgBouncer (database `pgbouncer`): a deploy has it replace its connections, so that new ones
-    warm themselves. The local stack's own needs no setting."""
+    pgbouncer_admin_url: SecretStr | None = None
+    """Admin console of a PgBouncer (its database `pgbouncer`). A deployment then replaces the pooled connections."""
 
-    state_dir: Path = CHECKOUT / ".rowguard"
-    """Everything this checkout keeps: the embedded server's data, logs, passwords, artifacts."""
+    state_dir: Path = PROJECT_ROOT / ".rowguard"
+    """Folder of all state: data of the embedded server, logs, passwords, artifacts."""
 
-    models_dir: Path = CHECKOUT / "migrations" / "models"
-    """Where generated model revisions are written and read. A database named by DATABASE_URL has a folder of its own
-    below it unless this is set: what the embedded database decides with has no business there."""
+    models_dir: Path = PROJECT_ROOT / "migrations" / "models"
+    """Folder of the generated model revisions. Unless it is set, a database named by DATABASE_URL gets a separate
+    folder below it."""
 
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8001, ge=1, le=65535)
 
     api_workers: int = Field(default=1, ge=1, le=64)
-    """Processes that serve; each has its own pool, limits of its own and one core's worth of Python."""
+    """Server processes. Each has its own pool and its own limits, and uses one core."""
 
     api_pool_size: int = Field(default=10, ge=1, le=200)
-    """Database connections of each worker."""
+    """Largest number of database connections per worker."""
 
-    api_insert_batch: int = Field(default=32, ge=1, le=256)
-    """Transactions of several callers that one statement may store. 1: each by itself, as a distributed database asks
-    (docs/distribution.md)."""
+    api_max_insert_batch: int = Field(default=32, ge=1, le=256)
+    """Largest number of transactions that one micro-batched statement stores; 1 turns batching off."""
 
-    api_max_requests: int = Field(default=100, ge=1)
-    """Requests under way in each worker; more are turned away at once with 503."""
+    api_max_concurrent_requests: int = Field(default=100, ge=1)
+    """Largest number of requests in flight per worker; more are shed with 503."""
 
     api_max_body_bytes: int = Field(default=1_048_576, ge=1_024)
+    """Largest request body."""
+
     api_request_timeout_s: float = Field(default=10.0, gt=0)
+    """Time after which a request fails with 503."""
 
     api_rate_limit: str | None = None
-    """Requests of one client in each worker, such as 500/second or 10000/minute. Unset: 1000/second where calls
-    need a token, none on an open loopback."""
+    """Rate limit per client and worker, such as 500/second or 10000/minute. Unset: 1000/second where calls need a
+    token, none on an open loopback."""
 
     api_trusted_proxies: str | None = None
-    """Addresses of proxies whose X-Forwarded-For is believed, with commas; nobody's by default."""
+    """Comma-separated addresses of proxies whose X-Forwarded-For is trusted; none by default."""
 
     api_access_log: Literal["all", "problems"] = "all"
     """Log every request, or only those that failed or were slow."""
@@ -74,7 +75,7 @@ class Settings(BaseSettings):
     api_tls_key_password: SecretStr | None = None
 
     jwt_jwks_file: Path | None = None
-    """Public keys (JWKS) that RS256 tokens are checked with; read again when the file changes."""
+    """Public keys (JWKS) for RS256 tokens; read again when the file changes."""
 
     jwt_secret: SecretStr | None = None
     """Shared secret for HS256 tokens, at least 32 bytes; or in a file, as containers mount secrets."""
@@ -84,24 +85,28 @@ class Settings(BaseSettings):
     jwt_issuer: str | None = None
 
     alert_budget: float = Field(default=0.01, gt=0, lt=1)
-    """Share of transactions that people can look at; the decision threshold is chosen to fill it."""
+    """Largest alert rate that analysts can review; the decision threshold is chosen to fill it."""
 
     label_delay_days: int = Field(default=7, ge=0)
-    """Days until frauds are usually found out; evaluation waits this long."""
+    """Days until most frauds are reported. Evaluation uses only transactions older than this."""
 
     gate_min_frauds: int = Field(default=10, ge=1)
-    """Labelled frauds that a candidate must have been evaluated on."""
+    """Fewest labeled frauds in a candidate's evaluation."""
 
     gate_max_nodes: int = Field(default=50_000, ge=1)
+    """Most nodes of a forest that passes the gates."""
+
     gate_max_sql_mb: float = Field(default=10, gt=0)
-    """Largest forest, and longest function text, that may go live."""
+    """Longest function text that passes the gates, in megabytes."""
 
     gate_max_first_call_ms: float = Field(default=1_000, gt=0)
+    """Slowest first call in a connection that passes the gates."""
+
     gate_max_call_ms: float = Field(default=5, gt=0)
-    """Slowest function that may go live: its first call in a connection, and the median of later ones."""
+    """Slowest median call that passes the gates."""
 
     keep_versions: int = Field(default=10, ge=1)
-    """Former champions and challengers whose functions stay; older ones are pruned, their history is kept."""
+    """Retired models whose functions are kept; older ones are pruned, their history is kept."""
 
     @model_validator(mode="after")
     def _one_models_folder_per_database(self) -> Settings:
@@ -116,10 +121,10 @@ class Settings(BaseSettings):
 
 @lru_cache
 def settings() -> Settings:
-    """The settings of this process, read once.
+    """Return the settings of this process, read once.
 
     Raises:
-        SettingsError: a variable is malformed; names it.
+        SettingsError: A variable is malformed; the message names it.
     """
     try:
         return Settings()

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rowguard.settings import CHECKOUT
+from rowguard.settings import PROJECT_ROOT
 
 HERE = Path(__file__).parent
 START_S = 60.0
@@ -111,8 +111,8 @@ def running(
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
-            cwd=CHECKOUT,
-            env={**os.environ, "PYTHONPATH": str(CHECKOUT), **environment},
+            cwd=PROJECT_ROOT,
+            env={**os.environ, "PYTHONPATH": str(PROJECT_ROOT), **environment},
             stdout=output,
             stderr=subprocess.STDOUT,
         )

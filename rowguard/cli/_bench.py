@@ -41,10 +41,10 @@ def bench(
     Example: rowguard bench --quick --no-peers
     """
     from rowguard.local import temporary_server
-    from rowguard.settings import CHECKOUT, settings
+    from rowguard.settings import PROJECT_ROOT, settings
 
     home = settings().state_dir.absolute() / "bench"
-    folder = output or (home / "report" if quick else CHECKOUT / "docs" / "benchmarks")
+    folder = output or (home / "report" if quick else PROJECT_ROOT / "docs" / "benchmarks")
     calls = "200" if quick else "1000"
     document: dict[str, Any] = {"quick": quick, "machine": _machine()}
     with steps(quiet=as_json) as step:
@@ -104,12 +104,12 @@ def _run_report(document: dict[str, Any], folder: Path) -> Any:
 
 def _run(program: str, *arguments: str) -> Any:
     from rowguard.errors import RowguardError
-    from rowguard.settings import CHECKOUT
+    from rowguard.settings import PROJECT_ROOT
 
     done = subprocess.run(
-        [sys.executable, str(CHECKOUT / "benchmarks" / program), *arguments],
-        cwd=CHECKOUT,
-        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        [sys.executable, str(PROJECT_ROOT / "benchmarks" / program), *arguments],
+        cwd=PROJECT_ROOT,
+        env={**os.environ, "PYTHONPATH": str(PROJECT_ROOT)},
         capture_output=True,
         text=True,
     )

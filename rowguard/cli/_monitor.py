@@ -26,7 +26,7 @@ def monitor(
     Example: rowguard monitor --report monitoring.html
     """
     from rowguard import operations as pipeline
-    from rowguard.errors import MonitoringAlarm
+    from rowguard.errors import MonitoringAlarmError
 
     found = pipeline.monitor(database_url(), report=report)
     if as_json:
@@ -55,4 +55,4 @@ def monitor(
         if report:
             err.print(f"report: {report}", markup=False)
     if found.alarms:
-        raise MonitoringAlarm(found.sentence())
+        raise MonitoringAlarmError(found.sentence())

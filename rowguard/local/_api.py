@@ -15,7 +15,7 @@ from rowguard.errors import LocalStackError
 from rowguard.local import _ports
 from rowguard.local._files import exclusive, log_since, log_size, open_log, private_directory, telling_line
 from rowguard.local._processes import ProcessRecord, birth, start_detached, stop_group
-from rowguard.settings import CHECKOUT
+from rowguard.settings import PROJECT_ROOT
 
 SERVE = (sys.executable, "-m", "rowguard.cli", "serve")
 _START_SECONDS = 60.0
@@ -104,7 +104,7 @@ class ApiProcess:
             pid = start_detached(
                 self._command,
                 log=log,
-                directory=CHECKOUT,
+                directory=PROJECT_ROOT,
                 environment=self._environment,
             )
         except OSError as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 
-from rowguard.database import connect, redacted
+from rowguard.database import connect, redact_url
 from rowguard.errors import LocalStackError, RowguardError
 from rowguard.local._account import let_pass, server_account
 from rowguard.local._api import SERVE, ApiProcess
@@ -45,8 +45,8 @@ class StackStatus:
         """The same without passwords."""
         return replace(
             self,
-            database_url=self.database_url and redacted(self.database_url),
-            pooled_url=self.pooled_url and redacted(self.pooled_url),
+            database_url=self.database_url and redact_url(self.database_url),
+            pooled_url=self.pooled_url and redact_url(self.pooled_url),
         )
 
 

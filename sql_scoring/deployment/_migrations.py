@@ -16,14 +16,14 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
-from rowguard.database import one_line, redacted, sqlalchemy_url
+from rowguard.database import one_line, redact_url, sqlalchemy_url
 from rowguard.errors import DatabaseUnavailableError, RegistryError
 from rowguard.queries import load_queries
-from rowguard.settings import CHECKOUT
+from rowguard.settings import PROJECT_ROOT
 
 QUERIES = load_queries("sql_scoring")
 
-MIGRATIONS = CHECKOUT / "migrations"
+MIGRATIONS = PROJECT_ROOT / "migrations"
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def transaction(url: str) -> Iterator[sa.Connection]:
             connection = engine.connect()
         except sa.exc.OperationalError as error:
             reason = one_line(error.orig or error)  # type: ignore[arg-type, unused-ignore]
-            raise DatabaseUnavailableError(f"no connection to {redacted(url)}: {reason}") from None
+            raise DatabaseUnavailableError(f"no connection to {redact_url(url)}: {reason}") from None
         with connection, connection.begin():
             yield connection
     finally:
@@ -62,7 +62,7 @@ def config(connection: sa.Connection | None, version_folders: list[Path]) -> Con
     """Alembic's configuration for this connection and these folders of revisions."""
     result = Config()
     result.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    result.set_main_option("prepend_sys_path", str(CHECKOUT).replace("%", "%%"))
+    result.set_main_option("prepend_sys_path", str(PROJECT_ROOT).replace("%", "%%"))
     result.set_main_option("path_separator", "os")
     folders = os.pathsep.join(str(folder) for folder in (MIGRATIONS / "schema", *version_folders))
     result.set_main_option("version_locations", folders.replace("%", "%%"))

@@ -21,10 +21,10 @@ def renew_pooled_connections(settings: Settings) -> bool:
     wrong is a warning: the deploy stands, and clients pay one first call a connection.
     """
     try:
-        if settings.pooler_admin_url is not None:
+        if settings.pgbouncer_admin_url is not None:
             # The console knows the simple protocol only; psycopg uses it for statements without values.
             with psycopg.connect(
-                settings.pooler_admin_url.get_secret_value(), autocommit=True, connect_timeout=_TIMEOUT_S
+                settings.pgbouncer_admin_url.get_secret_value(), autocommit=True, connect_timeout=_TIMEOUT_S
             ) as console:
                 console.execute("RECONNECT")
             return True

@@ -21,13 +21,13 @@ from psycopg.conninfo import conninfo_to_dict
 from rowguard.database import connect
 from rowguard.errors import FeatureBuildError
 from rowguard.queries import load_queries
-from rowguard.settings import CHECKOUT, Settings
+from rowguard.settings import PROJECT_ROOT, Settings
 from sql_scoring.features.totals import settle_totals
 
 QUERIES = load_queries("sql_scoring")
 
 _log = logging.getLogger(__name__)
-PROJECT_DIR = CHECKOUT / "dbt"
+PROJECT_DIR = PROJECT_ROOT / "dbt"
 # Unit tests try the macros on rows of their own, whatever is stored: they belong to changes of the project.
 NIGHTLY = ["build", "--exclude-resource-type", "unit_test"]
 

@@ -39,7 +39,7 @@ class Retention:
     archives: tuple[ArchivedFile, ...]
 
 
-def least_days(connection: psycopg.Connection, label_delay_days: int) -> int:
+def min_keep_days(connection: psycopg.Connection, label_delay_days: int) -> int:
     """The fewest days that must be kept: the longest window of any feature with its delay, or the time until frauds
     are found out, and a day for clocks.
 
@@ -73,7 +73,7 @@ def retain(
         SchemaError: the database has no rowguard schema, or no features.
     """
     with connect(url, autocommit=True) as connection:
-        least = least_days(connection, label_delay_days)
+        least = min_keep_days(connection, label_delay_days)
         if keep_days < least:
             raise RetentionError(
                 f"at least {least} days must be kept: features look back and frauds are found out that long"

@@ -17,7 +17,7 @@ import httpx
 import pytest
 from psycopg import sql
 
-from rowguard.settings import CHECKOUT
+from rowguard.settings import PROJECT_ROOT
 from tests.db.api.tokens import SECRET, write_jwks
 from tests.fix_database import Workspace, _database, _settings
 from tests.ports import free_port
@@ -72,7 +72,7 @@ def serving(database_url: str, folder: Path, *, until: str = "/readyz", **settin
     with log.open("wb") as output:
         process = subprocess.Popen(
             serve_command(port),
-            cwd=CHECKOUT,
+            cwd=PROJECT_ROOT,
             env=serve_environment(database_url, folder, **settings),
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -64,7 +64,7 @@ def stored(workspace: Workspace) -> dict[str, int]:
 
 
 def test_what_is_under_way_at_the_end_is_stored_and_answered(migrated: Workspace, tmp_path: Path) -> None:
-    with serving(migrated.url, tmp_path, api_max_requests=str(CALLERS), **PATIENT) as api:
+    with serving(migrated.url, tmp_path, api_max_concurrent_requests=str(CALLERS), **PATIENT) as api:
         with under_way(api, migrated) as (waiting, holder):
             wait_for_arrivals(api)
             wait_for_statements(holder, 2)

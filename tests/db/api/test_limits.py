@@ -23,7 +23,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
-from rowguard.settings import CHECKOUT
+from rowguard.settings import PROJECT_ROOT
 from tests.db.api.conftest import START_S, STOP_S, Api, problem, serve_command, serve_environment, serving
 from tests.db.api.tokens import SECRET, bearer, rsa_key, token
 from tests.fix_database import Workspace, _database
@@ -55,7 +55,7 @@ def bounded(bounded_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
         api_rate_limit="5/second",
         api_max_body_bytes="2000",
         api_request_timeout_s="3",
-        api_max_requests="3",
+        api_max_concurrent_requests="3",
     ) as api:
         yield api
 
@@ -193,7 +193,7 @@ def test_a_request_under_way_is_answered_before_the_end(scored: Workspace, tmp_p
 def test_without_authentication_only_loopback_is_bound(tmp_path: Path, host: str) -> None:
     done = subprocess.run(
         [*serve_command(free_port()), "--host", host],
-        cwd=CHECKOUT,
+        cwd=PROJECT_ROOT,
         env=serve_environment("postgresql://u@127.0.0.1:1/db", tmp_path),
         capture_output=True,
         text=True,
@@ -219,7 +219,7 @@ def test_settings_of_no_use_are_one_clear_line(
 ) -> None:
     done = subprocess.run(
         serve_command(free_port()),
-        cwd=CHECKOUT,
+        cwd=PROJECT_ROOT,
         env=serve_environment("postgresql://u@127.0.0.1:1/db", tmp_path, **settings),
         capture_output=True,
         text=True,
@@ -272,7 +272,7 @@ def test_tls(migrated_template: Workspace, tmp_path: Path) -> None:
         api_tls_key_password="hidden",
     )  # fmt: skip
     with (tmp_path / "serve.log").open("wb") as log:
-        process = subprocess.Popen(serve_command(port), cwd=CHECKOUT, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(serve_command(port), cwd=PROJECT_ROOT, env=environment, stdout=log, stderr=log)
     try:
         context = ssl.create_default_context(cafile=str(certificate))
         with httpx.Client(base_url=f"https://localhost:{port}", verify=context, trust_env=False) as client:
@@ -324,19 +324,19 @@ def test_token_mints_what_the_server_takes(bounded: Api, tmp_path: Path) -> None
     command = [*serve_command(1)[:-3], "token"]
     minted = subprocess.run(
         [*command, "--scope", "write", "--scope", "predict", "--subject", "minted"],
-        cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=True,
+        cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True, check=True,
     ).stdout.strip()  # fmt: skip
     assert bounded.client.post("/transactions", json=RAW, headers=bearer(minted)).status_code == 201
     problem(bounded.client.get("/metrics", headers=bearer(minted)), 403)
     for arguments, code in ((["--scope", "root"], 2), (["--expires", "forever"], 2)):
         assert (
             subprocess.run(
-                [*command, *arguments], cwd=CHECKOUT, env=environment, capture_output=True
+                [*command, *arguments], cwd=PROJECT_ROOT, env=environment, capture_output=True
             ).returncode
             == code
         )
     without = {name: value for name, value in os.environ.items() if name != "ROWGUARD_JWT_SECRET"}
-    done = subprocess.run(command, cwd=CHECKOUT, env=without, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=PROJECT_ROOT, env=without, capture_output=True, text=True)
     assert done.returncode == 1 and "no secret to sign with" in done.stderr
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rowguard.settings import CHECKOUT
+from rowguard.settings import PROJECT_ROOT
 from tests.db.api.conftest import Api
 from tests.db.api.tokens import SCOPES, bearer, token
 
@@ -32,7 +32,7 @@ def test_every_operation_keeps_its_promises(guarded_api: Api, tmp_path: Path) ->
         env=os.environ
         | {
             "SCHEMATHESIS_HOOKS": "tests.db.api.schemathesis_hooks",
-            "PYTHONPATH": str(CHECKOUT),
+            "PYTHONPATH": str(PROJECT_ROOT),
             "KNOWN_TRANSACTION": f"42,{stored.json()['transaction_id']}",
         },
         capture_output=True,

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from rowguard.local import temporary_server
-from rowguard.settings import CHECKOUT
+from rowguard.settings import PROJECT_ROOT
 from sql_scoring.deployment import migrate_schema
 from tests.db.api.conftest import Api, problem, serve_command, serve_environment, serving
 from tests.fix_database import Workspace
@@ -99,7 +99,7 @@ def test_a_taken_port_is_one_clear_line(empty_workspace: Workspace, tmp_path: Pa
         port = stranger.getsockname()[1]
         done = subprocess.run(
             serve_command(port),
-            cwd=CHECKOUT,
+            cwd=PROJECT_ROOT,
             env=serve_environment(empty_workspace.url, tmp_path),
             capture_output=True,
             text=True,

@@ -13,7 +13,7 @@ import pytest
 
 from rowguard import operations as pipeline
 from rowguard.errors import RegistryError
-from rowguard.settings import CHECKOUT
+from rowguard.settings import PROJECT_ROOT
 from sql_scoring import deployment as deploy
 from sql_scoring import registry
 from sql_scoring.deployment import _migrations
@@ -128,7 +128,7 @@ pipeline.deploy({scored.url!r}, Settings(), {second!r}, force=True)
 """
     process = subprocess.Popen(
         [sys.executable, "-c", program],
-        cwd=CHECKOUT,
+        cwd=PROJECT_ROOT,
         env={
             **os.environ,
             "DATABASE_URL": scored.url,

@@ -11,14 +11,14 @@ import psycopg
 import pytest
 
 from rowguard import operations as pipeline
-from rowguard.settings import CHECKOUT
+from rowguard.settings import PROJECT_ROOT
 from sql_scoring.deployment import _migrations as migrations
 from sql_scoring.features.build import build_features
 from tests.db.features.builds import built_hash8, lengthen_feature_list
 from tests.db.lifecycle.models import champion_of, train_small
 from tests.fix_database import Workspace
 
-SCHEMA = CHECKOUT / "migrations" / "schema"
+SCHEMA = PROJECT_ROOT / "migrations" / "schema"
 ADDED = "\n- {name: user_txn_count_5d, entity: user, measure: transaction, aggregate: count, window: 5d, description: Five days}\n"
 
 
@@ -72,17 +72,17 @@ def test_alembic_alone_says_that_features_are_missing(scored: Workspace, tmp_pat
     """It builds none."""
     _take_back(scored)
     ini = tmp_path / "alembic.ini"
-    folders = f"{CHECKOUT}/migrations/schema:{scored.settings.models_dir}"
+    folders = f"{PROJECT_ROOT}/migrations/schema:{scored.settings.models_dir}"
     text = (
-        (CHECKOUT / "alembic.ini")
+        (PROJECT_ROOT / "alembic.ini")
         .read_text()
         .replace("%(here)s/migrations/schema:%(here)s/migrations/models", folders)
     )
     assert folders in text
-    ini.write_text(text.replace("%(here)s", str(CHECKOUT)))
+    ini.write_text(text.replace("%(here)s", str(PROJECT_ROOT)))
     done = subprocess.run(
         [str(Path(sys.executable).with_name("alembic")), "-c", str(ini), "upgrade", "heads"],
-        cwd=CHECKOUT,
+        cwd=PROJECT_ROOT,
         env={**os.environ, "DATABASE_URL": scored.url},
         capture_output=True,
         text=True,

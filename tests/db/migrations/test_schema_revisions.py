@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from rowguard.local import find_postgres_binaries
-from rowguard.settings import CHECKOUT
+from rowguard.settings import PROJECT_ROOT
 from sql_scoring.deployment import _migrations as migrations
 from sql_scoring.deployment import migrate_schema
 from sql_scoring.schema_files import BUILD_ORDER, SQL_DIR, current_schema_sql
@@ -54,8 +54,8 @@ def test_downgrade_leaves_nothing_and_upgrade_works_again(empty_workspace: Works
 
 def test_offline_script_gives_the_same_schema(empty_workspace: Workspace, scratch: str) -> None:
     script = subprocess.run(
-        [str(CHECKOUT / ".venv" / "bin" / "alembic"), "upgrade", "schema@head", "--sql"],
-        cwd=CHECKOUT,
+        [str(PROJECT_ROOT / ".venv" / "bin" / "alembic"), "upgrade", "schema@head", "--sql"],
+        cwd=PROJECT_ROOT,
         capture_output=True,
         text=True,
         check=True,

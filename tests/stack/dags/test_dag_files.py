@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from rowguard import operations as pipeline
-from rowguard.settings import CHECKOUT
+from rowguard.settings import PROJECT_ROOT
 
-FILES = sorted((CHECKOUT / "dags").glob("*.py"))
+FILES = sorted((PROJECT_ROOT / "dags").glob("*.py"))
 # The scheduler reads the files every few seconds; anything else belongs into a task.
 LIGHT = sys.stdlib_module_names | {"airflow"}
 OURS = ("rowguard", "simulator", "sql_scoring", "trainer")
@@ -100,7 +100,7 @@ def test_calls_of_the_pipeline_fit_its_functions(path: Path) -> None:
 
 def pins(name: str) -> dict[str, str]:
     """The versions in a file of locked requirements."""
-    text = (CHECKOUT / "requirements" / name).read_text()
+    text = (PROJECT_ROOT / "requirements" / name).read_text()
     return dict(re.findall(r"^([\w.\[\]-]+)==(\S+)", text, re.MULTILINE))
 
 

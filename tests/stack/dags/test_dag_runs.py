@@ -15,11 +15,11 @@ import pytest
 import yaml
 
 from rowguard import operations as pipeline
-from rowguard.settings import CHECKOUT
+from rowguard.settings import PROJECT_ROOT
 from tests.db.lifecycle.models import train_small
 from tests.fix_database import PATIENT_GATES, Workspace
 
-BIN = CHECKOUT / ".venv-airflow" / "bin"
+BIN = PROJECT_ROOT / ".venv-airflow" / "bin"
 RETRAIN = "fraud_model_retrain_pipeline"
 SIMULATE = "simulate_transactions"
 
@@ -44,7 +44,7 @@ class Airflow:
         theirs = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         theirs |= {
             "AIRFLOW_HOME": str(self.home),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(CHECKOUT / "dags"),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT_ROOT / "dags"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "600",  # a busy machine takes its time
             "NO_COLOR": "1",
@@ -132,7 +132,7 @@ def in_airflow(airflow: Airflow, code: str) -> str:
     """What a few lines print in Airflow's environment, the DAG files importable."""
     done = subprocess.run(
         [BIN / "python", "-c", code],
-        env=airflow.environment() | {"PYTHONPATH": str(CHECKOUT / "dags")},
+        env=airflow.environment() | {"PYTHONPATH": str(PROJECT_ROOT / "dags")},
         cwd=airflow.home.parent,
         capture_output=True,
         text=True,
@@ -246,9 +246,9 @@ except Exception as error:
 
 def test_options_in_the_container_files_are_airflows(airflow: Airflow) -> None:
     """Airflow ignores a misspelt option silently."""
-    compose = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())
+    compose = yaml.safe_load((PROJECT_ROOT / "docker-compose.yml").read_text())
     given = set(compose["services"]["airflow"]["environment"])
-    given |= set(re.findall(r"AIRFLOW__\w+", (CHECKOUT / "docker" / "Dockerfile").read_text()))
+    given |= set(re.findall(r"AIRFLOW__\w+", (PROJECT_ROOT / "docker" / "Dockerfile").read_text()))
     options = [name.split("__")[1:] for name in given if name.startswith("AIRFLOW__")]
     shown = in_airflow(
         airflow,

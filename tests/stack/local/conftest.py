@@ -16,7 +16,7 @@ import pytest
 from pydantic import SecretStr
 
 from rowguard.local import PostgresServer, destroy, temporary_server
-from rowguard.settings import CHECKOUT, Settings
+from rowguard.settings import PROJECT_ROOT, Settings
 from tests import ports
 
 
@@ -123,8 +123,8 @@ def other_command() -> Iterator[Callable[[str], subprocess.Popen[str]]]:
     def run(code: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, "-c", code],
-            cwd=CHECKOUT,
-            env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
+            cwd=PROJECT_ROOT,
+            env=os.environ | {"PYTHONPATH": str(PROJECT_ROOT)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -17,7 +17,7 @@ import pytest
 from rowguard.errors import LocalStackError
 from rowguard.local import PostgresServer, find_postgres_binaries
 from rowguard.local._account import recorded_place
-from rowguard.settings import CHECKOUT
+from rowguard.settings import PROJECT_ROOT
 
 MakeServer = Callable[..., PostgresServer]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as another user")
@@ -138,7 +138,7 @@ def _run_as_nobody(code: str, argument: Path) -> subprocess.CompletedProcess[str
     python = _interpreter_for(nobody.pw_uid)
     if python is None:
         pytest.skip("no Python here that another user can run")
-    packages = [str(CHECKOUT), *(path for path in sys.path if path.endswith("site-packages"))]
+    packages = [str(PROJECT_ROOT), *(path for path in sys.path if path.endswith("site-packages"))]
     environment = {
         "PATH": "/usr/bin:/bin",  # without sbin, as ordinary users have it
         "PYTHONPATH": os.pathsep.join(packages),

@@ -183,11 +183,11 @@ def test_a_deploy_renews_the_connections_of_a_named_pool(
 ) -> None:
     password = (shared.directory / "admin_password").read_text().strip()
     console = shared.url_for(ADMIN, password).rpartition("/")[0] + "/pgbouncer"
-    named = make_settings(pooler_admin_url=console, database_url="postgresql://nobody@127.0.0.1:1/none")
+    named = make_settings(pgbouncer_admin_url=console, database_url="postgresql://nobody@127.0.0.1:1/none")
     before = ask(shared.url, "SELECT pg_backend_pid()")
     assert renew_pooled_connections(named)
     assert ask(shared.url, "SELECT pg_backend_pid()") != before
-    wrong = make_settings(pooler_admin_url=console.replace(password, "wrong"))
+    wrong = make_settings(pgbouncer_admin_url=console.replace(password, "wrong"))
     assert not renew_pooled_connections(wrong)
     assert not renew_pooled_connections(make_settings())
 

@@ -17,9 +17,9 @@ import typer.main
 import yaml
 
 from rowguard.cli import app
-from rowguard.settings import CHECKOUT, Settings
+from rowguard.settings import PROJECT_ROOT, Settings
 
-FILE = CHECKOUT / "docker-compose.yml"
+FILE = PROJECT_ROOT / "docker-compose.yml"
 VARIABLE = re.compile(r"\$\{(\w+)(:[-?][^}]*)?\}")
 OURS = ("migrate", "logins", "api", "trainer", "airflow")
 QUOTED = re.compile(r"`(rowguard [^`\n]+)`|docker-compose run .*?\b(rowguard [^#\n]+)")
@@ -55,7 +55,7 @@ def variables_used() -> dict[str, set[str]]:
 def dockerfile(name: str) -> tuple[Path, Path]:
     """The recipe of a service's image and the directory that is sent along."""
     build = service(name)["build"]
-    context = CHECKOUT / build["context"]
+    context = PROJECT_ROOT / build["context"]
     return context / build["dockerfile"], context
 
 
@@ -69,7 +69,7 @@ def instructions(path: Path) -> list[list[str]]:
 def sent_to_docker(path: str) -> bool:
     """Whether .dockerignore, which names what is wanted, lets a path through."""
     wanted = {
-        line[1:] for line in (CHECKOUT / ".dockerignore").read_text().splitlines() if line.startswith("!")
+        line[1:] for line in (PROJECT_ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")
     }
     return Path(path).parts[0] in wanted
 
@@ -109,11 +109,11 @@ def test_recipe_copies_what_is_there(name: str) -> None:
         *sources, _ = [word for word in words[1:] if not word.startswith("--")]
         for source in sources:
             assert (context / source).exists(), f"{recipe}: {source} is not there"
-            assert context != CHECKOUT or sent_to_docker(source), f".dockerignore keeps {source} back"
+            assert context != PROJECT_ROOT or sent_to_docker(source), f".dockerignore keeps {source} back"
 
 
 def test_image_holds_every_package_of_the_wheel() -> None:
-    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())
     packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
     recipe, _ = dockerfile("api")
     copied = {word for words in instructions(recipe) if words[0] == "COPY" for word in words[1:-1]}
@@ -125,7 +125,7 @@ def test_volumes_are_declared_or_there(name: str) -> None:
     for volume in service(name).get("volumes", []):
         source = volume.split(":")[0]
         if source.startswith((".", "/")):
-            assert (CHECKOUT / source).exists()
+            assert (PROJECT_ROOT / source).exists()
         else:
             assert source in compose()["volumes"]
 
@@ -141,14 +141,14 @@ def test_command_exists(name: str) -> None:
     if command[0] == "rowguard":
         parse(command)
     elif command[0] == "python":
-        assert (CHECKOUT / command[1]).is_file()
+        assert (PROJECT_ROOT / command[1]).is_file()
     else:
         assert command == ["airflow", "standalone"]
 
 
 @pytest.mark.parametrize("page", ["docs/containers.md", "docs/airflow.md", "docker-compose.yml"])
 def test_commands_in_the_documentation_exist(page: str) -> None:
-    found = [quoted or run for quoted, run in QUOTED.findall((CHECKOUT / page).read_text())]
+    found = [quoted or run for quoted, run in QUOTED.findall((PROJECT_ROOT / page).read_text())]
     assert found
     for command in found:
         parse(re.split(r"\s{2,}", command.strip())[0].split())  # two spaces: what follows explains it
@@ -174,7 +174,7 @@ def given_variables(name: str) -> set[str]:
 
 
 def read_by(script: str) -> set[str]:
-    return set(re.findall(r"\b[A-Z]{2,}_[A-Z_]*PASSWORD\b", (CHECKOUT / script).read_text()))
+    return set(re.findall(r"\b[A-Z]{2,}_[A-Z_]*PASSWORD\b", (PROJECT_ROOT / script).read_text()))
 
 
 @pytest.mark.parametrize("name", ["migrate", "api", "trainer"])
@@ -199,7 +199,7 @@ def test_variables_of_the_image_are_settings_or_known() -> None:
 
 
 def test_variables_are_documented() -> None:
-    example = (CHECKOUT / ".env.example").read_text()
+    example = (PROJECT_ROOT / ".env.example").read_text()
     assert set(variables_used()) <= set(re.findall(r"^#?\s*([A-Z][A-Z0-9_]*)=", example, re.MULTILINE))
 
 
@@ -253,7 +253,7 @@ def test_dependencies_can_be_met(name: str) -> None:
             assert service(other)["restart"] == "no", "a job that is restarted never completes"
 
 
-@pytest.mark.parametrize("script", sorted((CHECKOUT / "docker").rglob("*.sh")), ids=lambda path: path.name)
+@pytest.mark.parametrize("script", sorted((PROJECT_ROOT / "docker").rglob("*.sh")), ids=lambda path: path.name)
 def test_scripts_parse(script: Path) -> None:
     subprocess.run(["sh", "-n", script], check=True)
     assert os.access(script, os.X_OK)

@@ -17,11 +17,11 @@ import psycopg
 import pytest
 
 from rowguard.local import find_pgbouncer
-from rowguard.settings import CHECKOUT
+from rowguard.settings import PROJECT_ROOT
 from tests.fix_database import Workspace
 from tests.ports import free_port
 
-DOCKER = CHECKOUT / "docker"
+DOCKER = PROJECT_ROOT / "docker"
 PASSWORDS = {"API_DB_PASSWORD": "a1b2c3", "APP_DB_PASSWORD": "d4e5f6", "PGBOUNCER_PASSWORD": 'seven"eight'}
 LOGINS = ["rowguard_api_service", "rowguard_app_service", "pgbouncer"]
 
