@@ -77,7 +77,7 @@ def fraud_model_retrain_pipeline() -> None:
     @task
     def train() -> dict[str, Any]:
         """`rowguard train`: fit on the point-in-time training set, register a candidate."""
-        from rowguard import operations as pipeline
+        from trainer.retrain import train
         from rowguard.local import resolve_database_url
         from rowguard.settings import settings
 
@@ -89,7 +89,7 @@ def fraud_model_retrain_pipeline() -> None:
         if params["days"]:
             start = (cutoff or datetime.now(UTC)) - timedelta(days=params["days"])
         with _retry_only_what_passes():
-            trained = pipeline.train(
+            trained = train(
                 resolve_database_url(settings()),
                 settings(),
                 start=start,
@@ -110,14 +110,14 @@ def fraud_model_retrain_pipeline() -> None:
     @task
     def gate(trained: dict[str, Any]) -> dict[str, Any]:
         """Whether the candidate may replace the champion, with every figure that was looked at."""
-        from rowguard import operations as pipeline
+        from trainer.gates import evaluate_gates
         from rowguard.local import resolve_database_url
         from rowguard.settings import settings
 
         if trained["is_champion"]:
             raise AirflowSkipException(f"no new model: {trained['version']} is the champion already")
         with _retry_only_what_passes():
-            report = pipeline.gate(resolve_database_url(settings()), settings(), trained["version"])
+            report = evaluate_gates(resolve_database_url(settings()), settings(), trained["version"])
         return _result(
             version=trained["version"],
             passed=report.passed,
@@ -128,14 +128,14 @@ def fraud_model_retrain_pipeline() -> None:
     @task(outlets=[CHAMPION])
     def deploy(gated: dict[str, Any]) -> dict[str, Any]:
         """`rowguard deploy`: compared bit for bit in the database, then switched by migration."""
-        from rowguard import operations as pipeline
+        from trainer.retrain import deploy
         from rowguard.local import resolve_database_url
         from rowguard.settings import settings
 
         if not gated["passed"]:
             raise AirflowSkipException(f"{gated['version']} was refused: {'; '.join(gated['reasons'])}")
         with _retry_only_what_passes():
-            done = pipeline.deploy(
+            done = deploy(
                 resolve_database_url(settings()), settings(), gated["version"], progress=log.info
             )
         return _result(
@@ -149,12 +149,12 @@ def fraud_model_retrain_pipeline() -> None:
     @task
     def verify(deployed: dict[str, Any]) -> dict[str, Any]:
         """Whether the database now decides with the model that was deployed."""
-        from rowguard import operations as pipeline
+        from sql_scoring.deployment.verify import verify
         from rowguard.local import resolve_database_url
         from rowguard.settings import settings
 
         with _retry_only_what_passes():
-            report = pipeline.verify(resolve_database_url(settings()), settings())
+            report = verify(resolve_database_url(settings()), settings())
         result = _result(champion=report.champion, is_ok=report.is_ok, checks=dict(report.checks))
         if not report.is_ok:
             raise AirflowFailException(
@@ -165,13 +165,13 @@ def fraud_model_retrain_pipeline() -> None:
     @task(trigger_rule="none_failed", retries=0)
     def monitor() -> dict[str, Any]:
         """`rowguard monitor`: also on nights without a new model."""
-        from rowguard import operations as pipeline
+        from rowguard.operations.monitor import monitor
         from rowguard.local import resolve_database_url
         from rowguard.settings import settings
 
         report = settings().state_dir / "monitoring" / "report.html"
         with _retry_only_what_passes():
-            found = pipeline.monitor(resolve_database_url(settings()), report=report)
+            found = monitor(resolve_database_url(settings()), report=report)
         result = _result(
             champion=found.champion,
             challenger=found.challenger,

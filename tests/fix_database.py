@@ -22,7 +22,8 @@ import pytest
 from psycopg import sql
 from pydantic import SecretStr
 
-from rowguard import operations as pipeline
+from trainer.lifecycle import migrate
+from trainer.retrain import retrain
 from rowguard.local import temporary_server
 from rowguard.operations.importer import load_history, load_users
 from rowguard.settings import Settings
@@ -86,7 +87,7 @@ def migrated_template(server_url: str, tmp_path_factory: pytest.TempPathFactory)
     """Schema and features, nothing in them; tests clone it and leave it alone."""
     with _database(server_url) as url:
         workspace = Workspace(url, _settings(url, tmp_path_factory.mktemp("migrated")))
-        pipeline.migrate(url, workspace.settings)
+        migrate(url, workspace.settings)
         yield workspace
 
 
@@ -106,7 +107,7 @@ def scored_template(
             label_delay=timedelta(days=7),
             source="simulator",
         )
-        pipeline.retrain(url, workspace.settings)
+        retrain(url, workspace.settings)
         yield workspace
 
 

@@ -15,7 +15,7 @@ import psycopg
 from psycopg import sql
 from pydantic import SecretStr
 
-from rowguard import operations as pipeline
+from trainer.lifecycle import migrate
 from rowguard.local import temporary_server
 from rowguard.local._sql import load_sql
 from rowguard.settings import Settings
@@ -107,7 +107,7 @@ def _write_functions(folder: Path) -> list[Path]:
         chosen = Settings(
             database_url=SecretStr(server.url), state_dir=folder, models_dir=folder, _env_file=None
         )
-        pipeline.migrate(server.url, chosen)
+        migrate(server.url, chosen)
         with psycopg.connect(server.url, autocommit=True) as connection:
             connection.execute("CREATE ROLE pgbouncer NOLOGIN")
             names = {"role": sql.Identifier("pgbouncer"), "database": sql.Identifier(connection.info.dbname)}

@@ -12,7 +12,8 @@ from psycopg.rows import dict_row
 
 from benchmarks.chaos.house import House
 from benchmarks.chaos.load import Acknowledged
-from rowguard import operations as pipeline
+from sql_scoring.deployment.verify import verify
+from trainer.lifecycle import migrate
 from rowguard.sql_files import read_sql
 from sql_scoring.features.build import build_features
 from tests.oracle.velocity_oracle import Recomputed, recompute
@@ -103,8 +104,8 @@ def check_velocity(house: House, since: datetime | None) -> Velocity:
 
 def is_healthy(house: House) -> bool:
     """What nobody had to mend: the champion is whole, its files are there, a migration has nothing to do."""
-    done = pipeline.migrate(house.url, house.settings)
-    return done.model_revisions == 0 and pipeline.verify(house.url, house.settings).is_ok
+    done = migrate(house.url, house.settings)
+    return done.model_revisions == 0 and verify(house.url, house.settings).is_ok
 
 
 def _text(name: str) -> bytes:

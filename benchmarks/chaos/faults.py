@@ -19,7 +19,8 @@ import psycopg
 
 from benchmarks.chaos.house import House, train_candidate
 from benchmarks.chaos.killed import kill_at_every_step
-from rowguard import operations as pipeline
+from trainer.retrain import deploy as deploy_model
+from trainer.retrain import retrain, rollback
 from rowguard.errors import RowguardError
 from rowguard.local._postmaster import find_postmaster
 from rowguard.local._processes import wait_until
@@ -127,11 +128,11 @@ def build_from_nothing(house: House) -> None:
 
 def deploy(house: House) -> None:
     """By force: what the gates say of a model of a small world is not the question here."""
-    pipeline.deploy(house.url, house.settings, house.candidates[0], force=True)
+    deploy_model(house.url, house.settings, house.candidates[0], force=True)
 
 
 def roll_back(house: House) -> None:
-    pipeline.rollback(house.url, house.settings)
+    rollback(house.url, house.settings)
 
 
 def deploy_two_at_once(house: House) -> None:
@@ -139,7 +140,7 @@ def deploy_two_at_once(house: House) -> None:
 
     def go(version: str) -> None:
         try:
-            pipeline.deploy(house.url, house.settings, version, force=True)
+            deploy_model(house.url, house.settings, version, force=True)
         except Exception as error:
             errors.append(error)
 
@@ -206,7 +207,7 @@ def kill_retrain(house: House) -> None:
     """SIGKILL at the beginning of each step and in its midst; then one that is left alone."""
     kill_at_every_step(house, "retrain")
     with suppress(RowguardError):  # a refused candidate is an answer too
-        pipeline.retrain(house.url, house.settings)
+        retrain(house.url, house.settings)
 
 
 def kill_deploy(house: House) -> None:
@@ -216,7 +217,7 @@ def kill_deploy(house: House) -> None:
     with house.connect() as connection:
         row = connection.execute("SELECT state FROM scoring.models WHERE version = %s", [version]).fetchone()
     if row != ("champion",):  # it may have been killed after its commit
-        pipeline.deploy(house.url, house.settings, version, force=True)
+        deploy_model(house.url, house.settings, version, force=True)
 
 
 ALL = (

@@ -16,7 +16,8 @@ from pathlib import Path
 import psycopg
 
 from rowguard import local
-from rowguard import operations as pipeline
+from trainer.lifecycle import migrate
+from trainer.retrain import retrain
 from rowguard.local import ApiProcess, PgBouncer, PostgresServer, _ports
 from rowguard.local._postmaster import find_postmaster
 from rowguard.local._processes import ProcessRecord
@@ -29,7 +30,7 @@ from trainer.training import train
 
 USERS = 300
 APP_LOGIN = "chaos_app"
-SMALL = ForestParameters(trees=5, max_leaves=16)
+SMALL = ForestParameters(n_estimators=5, max_leaf_nodes=16)
 DISK_MEGABYTES = 1500
 
 
@@ -135,7 +136,7 @@ def built_house(*, with_disk: bool, with_candidates: bool = True) -> Iterator[Ho
 
 
 def _fill(house: House, with_candidates: bool) -> None:
-    pipeline.migrate(house.url, house.settings)
+    migrate(house.url, house.settings)
     world = simulate(SimulationConfig(users=USERS, merchants=120, days=45, seed=5, fraud_rate=0.02))
     load_users(house.url, world.users)
     load_history(
@@ -144,7 +145,7 @@ def _fill(house: House, with_candidates: bool) -> None:
         label_delay=timedelta(days=7),
         source="simulator",
     )
-    pipeline.retrain(house.url, house.settings)
+    retrain(house.url, house.settings)
     if with_candidates:
         house.candidates = [train_candidate(house, seed) for seed in (1, 2, 3)]
 

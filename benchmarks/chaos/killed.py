@@ -41,7 +41,7 @@ def kill_at_every_step(house: House, what: str, *arguments: str) -> int:
 def main() -> None:
     """`python -m benchmarks.chaos.killed WHAT STEP MOMENT [VERSION]`."""
     from rowguard import local
-    from rowguard import operations as pipeline
+    from trainer.retrain import deploy, retrain
     from rowguard.settings import settings
 
     what, wanted, moment = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
@@ -59,7 +59,7 @@ def main() -> None:
     url = local.resolve_database_url(settings())
     if what == "deploy":
         try:
-            pipeline.deploy(url, settings(), sys.argv[4], force=True, progress=on_step)
+            deploy(url, settings(), sys.argv[4], force=True, progress=on_step)
         except RowguardError as error:
             if "champion already" not in str(error):
                 raise
@@ -67,7 +67,7 @@ def main() -> None:
         # Other days give another model, so that there is something to deploy.
         start = datetime.now(UTC) - timedelta(days=40) + timedelta(hours=6 * wanted)
         try:
-            pipeline.retrain(url, settings(), start=start, progress=on_step)
+            retrain(url, settings(), start=start, progress=on_step)
         except RowguardError as error:
             if "was refused" not in str(error):
                 raise

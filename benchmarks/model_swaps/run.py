@@ -25,7 +25,9 @@ from numpy.typing import NDArray
 from psycopg import sql
 from pydantic import SecretStr
 
-from rowguard import operations as pipeline
+from trainer.gates import evaluate_gates
+from trainer.lifecycle import migrate
+from trainer.retrain import deploy, promote, retrain, roll_forward, rollback
 from rowguard.local import PostgresServer, find_postgres_binaries
 from rowguard.operations.importer import load_history, load_users
 from rowguard.settings import Settings
@@ -99,7 +101,7 @@ def prepare(
     parameters: ForestParameters = ForestParameters(),
 ) -> list[str]:
     """A history, a champion, and so many other models with seeds of their own."""
-    pipeline.migrate(url, settings)
+    migrate(url, settings)
     history = simulate(world)
     load_users(url, history.users)
     load_history(
@@ -108,7 +110,7 @@ def prepare(
         label_delay=timedelta(days=settings.label_delay_days),
         source="simulator",
     )
-    pipeline.retrain(url, settings)
+    retrain(url, settings)
     return [train_seed(url, settings, parameters, seed) for seed in range(1, models + 1)]
 
 
@@ -137,7 +139,7 @@ def run(
     """Quiet first, then the swaps, then every row is scored again from what its model saw."""
     # Judged beforehand: the gates are not what is measured here.
     for version in versions:
-        pipeline.gate(url, settings, version, as_challenger=True)
+        evaluate_gates(url, settings, version, as_challenger=True)
     load = Load(url, clients, users)
     load.start()
     _wait_for_rows(url)
@@ -150,16 +152,16 @@ def run(
         started = time.time()
         if number < len(versions):
             if number % 2:
-                pipeline.deploy(
+                deploy(
                     url, settings, versions[number], role="challenger", canary_percent=20, force=True
                 )
-                pipeline.promote(url, settings)
+                promote(url, settings)
             else:
-                pipeline.deploy(url, settings, versions[number], force=True)
+                deploy(url, settings, versions[number], force=True)
         elif (number - len(versions)) // len(versions) % 2 == 0:
-            pipeline.rollback(url, settings)
+            rollback(url, settings)
         else:
-            pipeline.forward(url, settings)
+            roll_forward(url, settings)
         windows.append((started, time.time() + AFTER_SWAP_S))
         time.sleep(max(pause, AFTER_SWAP_S))
     swapped_to = time.time()

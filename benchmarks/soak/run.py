@@ -23,7 +23,7 @@ from benchmarks.soak.growth import growth
 from benchmarks.soak.load import Load, latencies, plans
 from benchmarks.soak.sampling import SQL, Nights, contexts_mb, sample
 from benchmarks.soak.world import World, build, users_of
-from rowguard import operations as pipeline
+from sql_scoring.deployment.verify import verify
 from rowguard.sql_files import read_sql
 from sql_scoring.features.totals import settle_totals
 from tests.oracle.velocity_oracle import recompute
@@ -136,7 +136,7 @@ def after(world: World, url: str) -> dict[str, Any]:
         open_rows = _rows(url, "counts")[0]["without_totals"]
         differing = unreplayable(connection)
         found = recompute(connection, limit=CHECKED_ROWS)
-    verified = pipeline.verify(url, world.settings(url))
+    verified = verify(url, world.settings(url))
     return {
         **_rows(url, "counts")[0],
         "without_totals": open_rows,

@@ -10,7 +10,6 @@ from rowguard.cli._output import Json, out, parse_time, print_json, steps, table
 from rowguard.cli._target import database_url
 
 if TYPE_CHECKING:
-    from rowguard.operations import Contender
 
 MEASURES = ("auc", "average_precision", "card_precision_at_100")
 
@@ -52,8 +51,8 @@ def backtest(
 
     Example: rowguard backtest --train-start 2018-05-13 --folds 4 --baselines
     """
-    from rowguard import operations as pipeline
-    from trainer.backtest import BacktestPlan
+    from trainer.backtest.runner import compare_models
+    from trainer.backtest.protocol import BacktestPlan
 
     start = parse_time(train_start, "--train-start")
     assert start is not None
@@ -61,7 +60,7 @@ def backtest(
     url = database_url()
     with steps(quiet=as_json) as step:
         plan = BacktestPlan(start, train_days, delay_days, test_days)
-        found = pipeline.compare(
+        found = compare_models(
             url,
             plan,
             folds=folds,
@@ -81,7 +80,7 @@ def backtest(
         _print_comparison(found)
 
 
-def _document(contender: Contender) -> dict[str, Any]:
+def _document(contender: BacktestedModel) -> dict[str, Any]:
     from dataclasses import asdict
 
     return {
@@ -92,13 +91,13 @@ def _document(contender: Contender) -> dict[str, Any]:
     }
 
 
-def _means(contender: Contender) -> dict[str, float]:
+def _means(contender: BacktestedModel) -> dict[str, float]:
     from statistics import mean
 
     return {name: mean(getattr(one, name) for one in contender.results) for name in MEASURES}
 
 
-def _spreads(contender: Contender) -> dict[str, float | None]:
+def _spreads(contender: BacktestedModel) -> dict[str, float | None]:
     from statistics import stdev
 
     if len(contender.results) == 1:
@@ -106,7 +105,7 @@ def _spreads(contender: Contender) -> dict[str, float | None]:
     return {name: stdev(getattr(one, name) for one in contender.results) for name in MEASURES}
 
 
-def _counts(contender: Contender) -> dict[str, int]:
+def _counts(contender: BacktestedModel) -> dict[str, int]:
     return {
         "nodes": max(one.nodes for one in contender.results),
         "rows": sum(one.rows for one in contender.results),
@@ -114,7 +113,7 @@ def _counts(contender: Contender) -> dict[str, int]:
     }
 
 
-def _print_folds(contender: Contender) -> None:
+def _print_folds(contender: BacktestedModel) -> None:
     columns = ["train from", "AUC", "AP", "CP@100", "nodes", "test rows", "frauds"]
     counts = _counts(contender)
     shown: list[tuple[Any, ...]] = [
@@ -127,7 +126,7 @@ def _print_folds(contender: Contender) -> None:
     out.print(table(columns, shown, title=contender.name))
 
 
-def _print_comparison(found: list[Contender]) -> None:
+def _print_comparison(found: list[BacktestedModel]) -> None:
     """Means over the folds, and how far average precision lies from the first line's, fold by fold."""
     shown = []
     for one in found:

@@ -76,22 +76,23 @@ def demo(
 def _prepare(config: Any) -> str:
     """Everything up to a champion; answers the direct URL."""
     from rowguard import local
-    from rowguard import operations as pipeline
+    from trainer.lifecycle import migrate
+    from trainer.retrain import retrain
     from rowguard.database import connect
     from rowguard.errors import TrainingDataError
     from rowguard.settings import settings
     from sql_scoring.registry import champion_version, get_model
-    from trainer.dataset import read_feature_list, read_span
+    from trainer.dataset import read_feature_list, read_time_range
 
     chosen = settings()
     with steps() as step:
         step("starting PostgreSQL and PgBouncer")
         local.up(chosen, api=False)
         url = local.resolve_database_url(chosen)
-        pipeline.migrate(url, chosen, progress=step)
+        migrate(url, chosen, progress=step)
         with connect(url) as connection:
             try:
-                read_span(connection)
+                read_time_range(connection)
                 has_history = True
             except TrainingDataError:
                 has_history = False
@@ -104,7 +105,7 @@ def _prepare(config: Any) -> str:
                 and get_model(connection, champion).feature_hash == read_feature_list(connection).hash
             )
         if not is_current:
-            pipeline.retrain(url, chosen, progress=step)
+            retrain(url, chosen, progress=step)
     return url
 
 

@@ -43,16 +43,14 @@ def deploy(
 
     Example: rowguard deploy rf_20261101_1a2b3c4d --as challenger --canary 5
     """
-    from rowguard import operations as pipeline
+    from trainer.retrain import deploy
     from rowguard.settings import settings
 
     if canary and role == "champion":
         raise typer.BadParameter("a canary is a challenger's; give --as challenger", param_hint="--canary")
     url = database_url()
     with steps(quiet=as_json) as step:
-        done = pipeline.deploy(
-            url, settings(), version, role=role, canary_percent=canary, force=force, progress=step
-        )
+        done = deploy(url, settings(), version, role=role, canary_percent=canary, force=force, progress=step)
     _report(done, as_json)
     if as_json:
         return
@@ -71,12 +69,12 @@ def promote(force: Force = False, as_json: Json = False) -> None:
 
     Example: rowguard promote
     """
-    from rowguard import operations as pipeline
+    from trainer.retrain import promote
     from rowguard.settings import settings
 
     url = database_url()
     with steps(quiet=as_json) as step:
-        done = pipeline.promote(url, settings(), force=force, progress=step)
+        done = promote(url, settings(), force=force, progress=step)
     _report(done, as_json)
 
 
@@ -85,10 +83,10 @@ def withdraw(as_json: Json = False) -> None:
 
     Example: rowguard withdraw
     """
-    from rowguard import operations as pipeline
+    from trainer.retrain import retire_challenger
     from rowguard.settings import settings
 
-    _report(pipeline.withdraw(database_url(), settings()), as_json)
+    _report(retire_challenger(database_url(), settings()), as_json)
 
 
 def rollback(
@@ -102,12 +100,12 @@ def rollback(
 
     Example: rowguard rollback --steps 3
     """
-    from rowguard import operations as pipeline
+    from trainer.retrain import rollback
     from rowguard.settings import settings
 
     if to is not None and steps != 1:
         raise typer.BadParameter("give either --steps or --to")
-    _report_walk(pipeline.rollback(database_url(), settings(), steps=steps, to=to), as_json)
+    _report_walk(rollback(database_url(), settings(), steps=steps, to=to), as_json)
 
 
 def forward(steps: Steps = 1, as_json: Json = False) -> None:
@@ -115,10 +113,10 @@ def forward(steps: Steps = 1, as_json: Json = False) -> None:
 
     Example: rowguard forward --steps 2
     """
-    from rowguard import operations as pipeline
+    from trainer.retrain import roll_forward
     from rowguard.settings import settings
 
-    _report_walk(pipeline.forward(database_url(), settings(), steps=steps), as_json)
+    _report_walk(roll_forward(database_url(), settings(), steps=steps), as_json)
 
 
 def let_through(
@@ -135,9 +133,9 @@ def let_through(
     """
     from dataclasses import asdict
 
-    from rowguard import operations as pipeline
+    from rowguard.operations.control_group import control_rate
 
-    found = pipeline.let_through(database_url(), share)
+    found = control_rate(database_url(), share)
     if as_json:
         print_json(asdict(found))
     else:

@@ -35,11 +35,11 @@ def doctor(
     """
     from dataclasses import asdict
 
-    from rowguard import operations as pipeline
+    from rowguard.operations.doctor import Limits, diagnose
     from rowguard.errors import HealthError
 
-    limits = pipeline.Limits(allow_skewed_rows, allow_day_skew, rows, hours)
-    found = pipeline.diagnose(database_url(), limits)
+    limits = Limits(allow_skewed_rows, allow_day_skew, rows, hours)
+    found = diagnose(database_url(), limits)
     if as_json:
         print_json({"is_ok": not found.alarms, "checks": [asdict(check) for check in found.checks]})
     else:

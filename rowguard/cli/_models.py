@@ -44,14 +44,14 @@ def train(
 
     Example: rowguard train --from 2026-09-01 --to 2026-11-01 --alert-budget 0.005
     """
-    from rowguard import operations as pipeline
+    from trainer.retrain import train
     from rowguard.settings import settings
 
     rule = _rule(alert_budget, false_alarm_cost, missed_fraud_cost)
     window = {"start": parse_time(start, "--from"), "cutoff": parse_time(cutoff, "--to")}
     url = database_url()
     with steps(quiet=as_json) as step:
-        result = pipeline.train(url, settings(), **window, rule=rule, progress=step)
+        result = train(url, settings(), **window, rule=rule, progress=step)
     if as_json:
         print_json(_training_document(result))
         return
@@ -136,13 +136,13 @@ def models(as_json: Json = False) -> None:
 
 def retrain(start: From = None, cutoff: To = None, as_json: Json = False) -> None:
     """Features, train, deploy: what the nightly DAG does, as one command."""
-    from rowguard import operations as pipeline
+    from trainer.retrain import retrain
     from rowguard.settings import settings
 
     window = {"start": parse_time(start, "--from"), "cutoff": parse_time(cutoff, "--to")}
     url = database_url()
     with steps(quiet=as_json) as step:
-        done = pipeline.retrain(url, settings(), **window, progress=step)
+        done = retrain(url, settings(), **window, progress=step)
     if as_json:
         document = _training_document(done.training)
         document["deployment"] = deployment_document(done.deployment) if done.deployment else None

@@ -25,10 +25,10 @@ def monitor(
 
     Example: rowguard monitor --report monitoring.html
     """
-    from rowguard import operations as pipeline
+    from rowguard.operations.monitor import monitor
     from rowguard.errors import MonitoringAlarmError
 
-    found = pipeline.monitor(database_url(), report=report)
+    found = monitor(database_url(), report=report)
     if as_json:
         print_json(
             {

@@ -44,7 +44,7 @@ def rescore(
     """
     from dataclasses import asdict
 
-    from rowguard import operations as pipeline
+    from rowguard.operations.rescore import rescore
     from rowguard.settings import settings
 
     if into is not None and history:
@@ -54,7 +54,7 @@ def rescore(
     begin, end = parse_time(start, "--from"), parse_time(past, "--to")
     url = database_url()
     with steps(quiet=as_json) as step:
-        done = pipeline.rescore(
+        done = rescore(
             url,
             settings(),
             start=begin,

@@ -42,7 +42,7 @@ def search(
     Example: rowguard search --train-start 2018-06-06 --folds 5 --trials 30 --plot search.svg
     """
     from rowguard.database import connect
-    from trainer.backtest import BacktestPlan
+    from trainer.backtest.protocol import BacktestPlan
     from trainer.dataset import read_feature_groups, read_feature_list
     from trainer.search import draw_trials, weeks_between
     from trainer.search import search as run_search

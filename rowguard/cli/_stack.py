@@ -82,13 +82,13 @@ def status(as_json: Json = False) -> None:
 
 def migrate(as_json: Json = False) -> None:
     """Bring the schema to its head, build the features, restore the deployed models. Safe to repeat."""
-    from rowguard import operations as pipeline
+    from trainer.lifecycle import migrate
     from rowguard.settings import settings
 
     with steps(quiet=as_json) as step:
         step("connecting")
         url = unchecked_database_url()
-        done = pipeline.migrate(url, settings(), progress=step)
+        done = migrate(url, settings(), progress=step)
     if as_json:
         print_json(
             {

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from rowguard import operations as pipeline
+from trainer.retrain import retrain
 from rowguard.errors import FeatureBuildError
 from rowguard.operations.importer import load_history
 from simulator import SimulationConfig, live_transactions, simulate
@@ -287,6 +287,6 @@ def test_a_feature_can_be_added_in_the_middle_of_the_list(
         view = connection.execute("SELECT user_txn_count_6h FROM features.user_velocity LIMIT 1").fetchone()
     assert before is not None
     assert view is not None
-    pipeline.retrain(scored.url, scored.settings)
+    retrain(scored.url, scored.settings)
     with scored.connect() as connection:
         assert connection.execute(insert).fetchone() == (before[0] + 1,)

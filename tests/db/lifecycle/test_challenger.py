@@ -5,9 +5,10 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from rowguard import operations as pipeline
+from sql_scoring.deployment.verify import verify
+from trainer.retrain import deploy, promote, retire_challenger, rollback
 from rowguard.errors import RegistryError
-from sql_scoring import deployment as deploy
+from sql_scoring import deployment
 from sql_scoring import registry
 from sql_scoring.deployment import _migrations as migrations
 from tests.db.lifecycle.models import champion_of, insert_rows, train_small
@@ -21,7 +22,7 @@ SPLIT = """
 
 
 def challenge(workspace: Workspace, version: str, canary: float = 0.0) -> None:
-    pipeline.deploy(
+    deploy(
         workspace.url,
         workspace.settings,
         version,
@@ -41,7 +42,7 @@ def test_a_challenger_scores_every_row_and_decides_none(scored: Workspace) -> No
             "SELECT count(*) FROM transactions WHERE shadow_probability <> fraud_probability"
         ).fetchone()
     assert differ != (0,)
-    report = pipeline.verify(scored.url, scored.settings)
+    report = verify(scored.url, scored.settings)
     assert report.is_ok
     assert report.checks["replayed_second_opinions"] == 400
     assert report.checks["second_opinion_differences"] == 0
@@ -81,7 +82,7 @@ def test_a_canary_decides_a_stable_share_of_users_and_every_row_replays(scored: 
     assert sum(row[2] for row in rows) == sum(row[3] for row in rows) == 900
     assert deciders is not None and deciders[0] == 1 and 60 <= deciders[1] <= 120
     assert flags == (0,) and asked == (300, 300)
-    report = pipeline.verify(scored.url, scored.settings)
+    report = verify(scored.url, scored.settings)
     assert report.is_ok and report.checks["replayed_second_opinions"] > 500
 
 
@@ -106,25 +107,25 @@ def test_a_challenger_that_fails_never_touches_the_decision(scored: Workspace, c
 def test_promotion_ends_the_trial_and_a_rollback_returns_to_the_champion_before(scored: Workspace) -> None:
     champion, second = champion_of(scored), train_small(scored, 1)
     with pytest.raises(RegistryError, match="there is no challenger to promote"):
-        pipeline.promote(scored.url, scored.settings)
+        promote(scored.url, scored.settings)
     challenge(scored, second, canary=10)
-    done = pipeline.promote(scored.url, scored.settings)
+    done = promote(scored.url, scored.settings)
     assert (done.version, done.previous, done.challenger) == (second, champion, None)
     insert_rows(scored, 100)
     with scored.connect() as connection:
         assert connection.execute(SPLIT).fetchall() == [(second, None, 100, 0, 0, 100)]
         states = {model.version: model.state for model in registry.list_models(connection)}
     assert states == {champion: "retired", second: "champion"}
-    assert pipeline.rollback(scored.url, scored.settings).version == champion
+    assert rollback(scored.url, scored.settings).version == champion
 
 
 def test_withdrawing_stops_the_shadow_and_keeps_what_was_said(scored: Workspace) -> None:
     champion, second = champion_of(scored), train_small(scored, 1)
     with pytest.raises(RegistryError, match="there is no challenger"):
-        pipeline.withdraw(scored.url, scored.settings)
+        retire_challenger(scored.url, scored.settings)
     challenge(scored, second)
     insert_rows(scored, 20)
-    pipeline.withdraw(scored.url, scored.settings)
+    retire_challenger(scored.url, scored.settings)
     insert_rows(scored, 30)
     with scored.connect() as connection:
         assert connection.execute(SPLIT).fetchall() == [
@@ -136,7 +137,7 @@ def test_withdrawing_stops_the_shadow_and_keeps_what_was_said(scored: Workspace)
 def test_a_new_champion_leaves_the_challenger_where_it_is(scored: Workspace) -> None:
     second, third = train_small(scored, 1), train_small(scored, 2)
     challenge(scored, second)
-    done = pipeline.deploy(scored.url, scored.settings, third, force=True)
+    done = deploy(scored.url, scored.settings, third, force=True)
     assert (done.version, done.challenger) == (third, second)
     insert_rows(scored, 20)
     with scored.connect() as connection:
@@ -147,7 +148,7 @@ def test_the_revisions_of_a_trial_go_down_and_up_again(scored: Workspace) -> Non
     champion, second = champion_of(scored), train_small(scored, 1)
     challenge(scored, second)
     challenge(scored, second, canary=100)
-    pipeline.promote(scored.url, scored.settings)
+    promote(scored.url, scored.settings)
     seen = []
     for _ in range(3):
         with migrations.transaction(scored.url) as connection:
@@ -160,7 +161,7 @@ def test_the_revisions_of_a_trial_go_down_and_up_again(scored: Workspace) -> Non
                 ).fetchone()
             )
     assert seen == [(second, champion), (champion, second), (champion, None)]
-    assert deploy.migrate_models(scored.url, scored.settings.models_dir) == 3
+    assert deployment.migrate_models(scored.url, scored.settings.models_dir) == 3
     assert champion_of(scored) == second
 
 

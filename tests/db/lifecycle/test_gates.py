@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from rowguard import operations as pipeline
+from trainer.gates import evaluate_gates
+from trainer.retrain import deploy
 from rowguard.errors import GateError
 from sql_scoring import registry
 from tests.db.lifecycle.models import champion_of, train_small
@@ -35,9 +36,9 @@ def test_the_first_champion_passed_and_its_figures_are_kept(scored: Workspace) -
 
 
 def test_a_worse_candidate_is_refused_on_the_same_rows_and_force_is_recorded(scored: Workspace) -> None:
-    champion, small = champion_of(scored), train_small(scored, 1, ForestParameters(trees=1, max_leaves=3))
+    champion, small = champion_of(scored), train_small(scored, 1, ForestParameters(n_estimators=1, max_leaf_nodes=3))
     with pytest.raises(GateError, match="was refused, nothing was changed: .*average precision"):
-        pipeline.deploy(scored.url, scored.settings, small)
+        deploy(scored.url, scored.settings, small)
     assert champion_of(scored) == champion
     report = last_report(scored, small)
     precision = report["figures"]["average_precision"]
@@ -48,7 +49,7 @@ def test_a_worse_candidate_is_refused_on_the_same_rows_and_force_is_recorded(sco
         refused = registry.get_model(connection, small)
     assert refused.state == "refused" and refused.state_reason == "; ".join(report["reasons"])
 
-    pipeline.deploy(scored.url, scored.settings, small, force=True)
+    deploy(scored.url, scored.settings, small, force=True)
     assert last_report(scored, small)["is_forced"] is True
     with scored.connect() as connection:
         forced = registry.get_model(connection, small)
@@ -68,15 +69,15 @@ def test_a_worse_candidate_is_refused_on_the_same_rows_and_force_is_recorded(sco
 )
 def test_budgets_refuse(scored: Workspace, settings: dict[str, Any], reason: str) -> None:
     small = train_small(scored, 1)
-    report = pipeline.gate(scored.url, scored.settings.model_copy(update=settings), small, as_challenger=True)
+    report = evaluate_gates(scored.url, scored.settings.model_copy(update=settings), small, as_challenger=True)
     assert not report.passed
     assert any(reason in one for one in report.reasons)
 
 
 def test_a_challenger_is_not_judged_by_its_quality(scored: Workspace) -> None:
     small = train_small(scored, 1)
-    assert pipeline.gate(scored.url, scored.settings, small, as_challenger=True).passed
-    done = pipeline.deploy(scored.url, scored.settings, small, role="challenger")
+    assert evaluate_gates(scored.url, scored.settings, small, as_challenger=True).passed
+    done = deploy(scored.url, scored.settings, small, role="challenger")
     assert done.challenger == small
 
 
@@ -84,7 +85,7 @@ def test_scores_out_of_proportion_refuse(scored: Workspace) -> None:
     small = train_small(scored, 1)
     with scored.connect() as connection:
         connection.execute("UPDATE scoring.models SET threshold = 0 WHERE version = %s", [small])
-    report = pipeline.gate(scored.url, scored.settings, small, as_challenger=True)
+    report = evaluate_gates(scored.url, scored.settings, small, as_challenger=True)
     assert any("it flags 100.00% of the newest rows" in reason for reason in report.reasons)
 
 
@@ -99,5 +100,5 @@ def test_a_function_that_differs_is_refused(scored: Workspace) -> None:
             "SELECT sql_text FROM scoring.models WHERE version = %s", [small]
         ).fetchone()
     assert text is not None and "float '6'" in text[0]
-    report = pipeline.gate(scored.url, scored.settings, small, as_challenger=True)
+    report = evaluate_gates(scored.url, scored.settings, small, as_challenger=True)
     assert not report.passed and any("differs from scikit-learn" in reason for reason in report.reasons)

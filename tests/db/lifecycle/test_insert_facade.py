@@ -5,7 +5,8 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from rowguard import operations as pipeline
+from rowguard.operations.control_group import control_rate
+from trainer.retrain import deploy
 from sql_scoring.deployment import _migrations as migrations
 from sql_scoring.schema_files import SQL_DIR
 from tests.db.lifecycle.models import champion_of, drop_insert_functions, insert_rows, train_small
@@ -35,7 +36,7 @@ def test_a_deployed_model_reads_the_last_row_once(scored: Workspace) -> None:
 
 
 def test_both_facades_answer_alike(scored: Workspace) -> None:
-    pipeline.deploy(
+    deploy(
         scored.url, scored.settings, train_small(scored, 1), role="challenger", canary_percent=40, force=True
     )
     insert_rows(scored, 200)
@@ -56,7 +57,7 @@ def test_a_list_without_the_triggers_function_is_decided_by_way_of_the_other_fac
     """Lists that an earlier release built have none."""
     drop_insert_functions(scored)
     second = train_small(scored, 1)
-    pipeline.deploy(scored.url, scored.settings, second, force=True)
+    deploy(scored.url, scored.settings, second, force=True)
     assert "score_candidate" in _facade(scored)
     _insert_one_by_one(scored)
     assert _count(scored, WRONG_TOTALS) == 0
@@ -67,7 +68,7 @@ def test_after_a_downgrade_the_trigger_follows_the_facade_that_older_revisions_k
     scored: Workspace,
 ) -> None:
     first = champion_of(scored)
-    pipeline.deploy(scored.url, scored.settings, train_small(scored, 1), force=True)
+    deploy(scored.url, scored.settings, train_small(scored, 1), force=True)
     with migrations.transaction(scored.url) as connection:
         migrations.downgrade(connection, "models@-1", [scored.settings.models_dir])
     assert "score_candidate" in _facade(scored)
@@ -80,8 +81,8 @@ def test_by_way_of_the_other_facade_a_challenger_still_gives_its_opinion(
     scored: Workspace, share: float
 ) -> None:
     champion, second = champion_of(scored), train_small(scored, 1)
-    pipeline.deploy(scored.url, scored.settings, second, role="challenger", force=True)
-    pipeline.let_through(scored.url, share)
+    deploy(scored.url, scored.settings, second, role="challenger", force=True)
+    control_rate(scored.url, share)
     with scored.connect() as connection:
         connection.execute((SQL_DIR / "functions" / "decide_insert.sql").read_bytes())
         # Every row is an alert.

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from rowguard import operations as pipeline
+from rowguard.operations.control_group import control_rate
+from sql_scoring.deployment.verify import verify
+from trainer.lifecycle import migrate
+from trainer.retrain import deploy
 from rowguard.errors import RegistryError, SettingsError
 from sql_scoring.deployment import _migrations as migrations
 from sql_scoring.schema_files import SQL_DIR
@@ -34,9 +37,9 @@ def test_alerts_are_let_through_by_chance_and_keep_their_probability(scored: Wor
         lowered = body[0].replace("v.fraud_probability >= ", "v.fraud_probability >= 0 * ")
         assert lowered != body[0]
         connection.execute(lowered.encode())
-    assert pipeline.let_through(scored.url).share == 0
+    assert control_rate(scored.url).share == 0
     insert_rows(scored, 200)
-    assert pipeline.let_through(scored.url, 0.5).share == 0.5
+    assert control_rate(scored.url, 0.5).share == 0.5
     insert_rows(scored, 400)
     with scored.connect() as connection:
         rows = connection.execute(
@@ -45,9 +48,9 @@ def test_alerts_are_let_through_by_chance_and_keep_their_probability(scored: Wor
     counts = {(spared, flag): count for spared, flag, count in rows}
     assert set(counts) == {(False, "FRAUD"), (True, "LEGITIMATE")}
     assert 140 <= counts[True, "LEGITIMATE"] <= 260
-    report = pipeline.verify(scored.url, scored.settings)
+    report = verify(scored.url, scored.settings)
     assert report.checks["replay_differences"] == 0
-    pipeline.let_through(scored.url, 0)
+    control_rate(scored.url, 0)
     with scored.connect() as connection:
         kept = connection.execute(
             "SELECT share FROM scoring.let_through_shares ORDER BY valid_from"
@@ -57,7 +60,7 @@ def test_alerts_are_let_through_by_chance_and_keep_their_probability(scored: Wor
 
 def test_a_share_is_a_share(scored: Workspace) -> None:
     with pytest.raises(SettingsError, match="between 0 and 1, not 2"):
-        pipeline.let_through(scored.url, 2)
+        control_rate(scored.url, 2)
 
 
 @pytest.mark.parametrize("canary", [0, 40])
@@ -68,10 +71,10 @@ def test_beside_a_challenger_whose_list_has_no_function_for_the_trigger_alerts_a
     drop_insert_functions(scored)
     champion, second = champion_of(scored), train_small(scored, 1)
     _challenge(scored, second, canary)
-    pipeline.let_through(scored.url, 0.5)
+    control_rate(scored.url, 0.5)
     _flag_everything(scored)
     insert_rows(scored, 300)
-    assert pipeline.let_through(scored.url).held_by is None
+    assert control_rate(scored.url).held_by is None
     with scored.connect() as connection:
         marks = connection.execute(
             "SELECT is_let_through, fraud_flag, shadow_probability IS NOT NULL AS is_asked, count(*)"
@@ -87,13 +90,13 @@ def test_beside_a_challenger_whose_list_has_no_function_for_the_trigger_alerts_a
     assert 90 <= marks[1][3] <= 210
     assert set(pairs) == {(champion, second)} | ({(second, champion)} if canary else set())
     assert totals == (0,)
-    assert pipeline.verify(scored.url, scored.settings).is_ok
+    assert verify(scored.url, scored.settings).is_ok
 
 
 def test_a_challenger_of_an_earlier_release_holds_the_share_until_it_is_bound_anew(scored: Workspace) -> None:
     second = train_small(scored, 1)
     _challenge(scored, second, 5)
-    pipeline.let_through(scored.url, 1)
+    control_rate(scored.url, 1)
     with pytest.raises(RegistryError, match="the challenger already, with a canary of 5 %"):
         _challenge(scored, second, 5)
     with scored.connect() as connection:
@@ -112,14 +115,14 @@ def test_a_challenger_of_an_earlier_release_holds_the_share_until_it_is_bound_an
         f"`rowguard deploy {second} --as challenger --canary 5`, or, where its feature list is not built any more, "
         "`rowguard withdraw`"
     )
-    assert pipeline.migrate(scored.url, scored.settings).notes == (line,)
-    assert pipeline.let_through(scored.url).held_by == line
+    assert migrate(scored.url, scored.settings).notes == (line,)
+    assert control_rate(scored.url).held_by == line
     with scored.connect() as connection:
         connection.execute((SQL_DIR / "functions" / "shadow_on_insert.sql").read_bytes())
-    assert "it is not asked and nothing is let through" in str(pipeline.let_through(scored.url).held_by)
+    assert "it is not asked and nothing is let through" in str(control_rate(scored.url).held_by)
     _challenge(scored, second, 5)
-    assert pipeline.let_through(scored.url).held_by is None
-    assert pipeline.migrate(scored.url, scored.settings).notes == ()
+    assert control_rate(scored.url).held_by is None
+    assert migrate(scored.url, scored.settings).notes == ()
     _flag_everything(scored)
     with scored.connect() as connection:
         connection.execute("DELETE FROM transactions WHERE NOT is_history")
@@ -131,18 +134,18 @@ def test_what_a_downgrade_leaves_fits_the_second_opinions_of_older_revisions(sco
     """Taking back more may put one there that drops the mark; so beside it nothing is let through."""
     second = train_small(scored, 1)
     _challenge(scored, second, 0)
-    pipeline.deploy(scored.url, scored.settings, train_small(scored, 2), force=True)
-    pipeline.let_through(scored.url, 1)
+    deploy(scored.url, scored.settings, train_small(scored, 2), force=True)
+    control_rate(scored.url, 1)
     with migrations.transaction(scored.url) as connection:
         migrations.downgrade(connection, "models@-1", [scored.settings.models_dir])
-    assert str(pipeline.let_through(scored.url).held_by).startswith(f"challenger {second} was deployed by")
+    assert str(control_rate(scored.url).held_by).startswith(f"challenger {second} was deployed by")
     _flag_everything(scored)
     insert_rows(scored, 50)
     assert _marks(scored) == {("FRAUD", False)}
 
 
 def _challenge(workspace: Workspace, version: str, canary: float) -> None:
-    pipeline.deploy(
+    deploy(
         workspace.url, workspace.settings, version, role="challenger", canary_percent=canary, force=True
     )
 

@@ -7,7 +7,7 @@ import dataclasses
 import psycopg
 import pytest
 
-from rowguard import operations as pipeline
+from rowguard.operations.rescore import RescoreResult, rescore
 from rowguard.errors import NoModelError, ParityError, RegistryError
 from sql_scoring.engine import transpile_for_bulk
 from tests.fix_database import Workspace
@@ -32,7 +32,7 @@ def broken(scored: Workspace) -> Workspace:
 def test_undecided_rows_get_the_decision_that_they_would_have_had(broken: Workspace) -> None:
     with broken.connect() as connection:
         version, before = _champion(connection), _decisions(connection)
-    done = pipeline.rescore(broken.url, broken.settings)
+    done = rescore(broken.url, broken.settings)
     assert (done.model_version, done.rows, done.waiting, done.into, done.form) == (
         version,
         3,
@@ -66,11 +66,11 @@ def test_undecided_rows_get_the_decision_that_they_would_have_had(broken: Worksp
     assert [count for (count,) in counts] == [0, 1, 2, 3, 4]
     undecided = [key for key, row in before.items() if row[2] is None and row[5] is not None]
     assert {key for key in before if before[key] != after[key]} == set(undecided)
-    assert pipeline.rescore(broken.url, broken.settings, build=False).rows == 0
+    assert rescore(broken.url, broken.settings, build=False).rows == 0
 
 
 def test_rows_without_features_wait(broken: Workspace) -> None:
-    done = pipeline.rescore(broken.url, broken.settings, build=False)
+    done = rescore(broken.url, broken.settings, build=False)
     assert (done.rows, done.waiting) == (0, 3)
 
 
@@ -81,11 +81,11 @@ def least_workers(workspace: Workspace) -> int:
 
 
 def test_loaded_history_is_decided_only_when_asked_and_only_once(scored: Workspace) -> None:
-    assert pipeline.rescore(scored.url, scored.settings, build=False).rows == 0
+    assert rescore(scored.url, scored.settings, build=False).rows == 0
     with scored.connect() as connection:
         history = connection.execute("SELECT count(*) FROM transactions WHERE is_history").fetchone()
     assert history is not None and history[0] > 1000
-    done = pipeline.rescore(
+    done = rescore(
         scored.url, scored.settings, build=False, include_history=True, bulk_from_rows=1000, workers=2
     )
     assert (done.rows, done.form) == (history[0], "bulk")
@@ -98,7 +98,7 @@ def test_loaded_history_is_decided_only_when_asked_and_only_once(scored: Workspa
             " IS DISTINCT FROM fraud_probability".encode()
         ).fetchone()
         assert wrong == (0,)
-    again = pipeline.rescore(scored.url, scored.settings, build=False, include_history=True)
+    again = rescore(scored.url, scored.settings, build=False, include_history=True)
     assert again.rows == 0
     with scored.connect() as connection:
         assert _decisions(connection) == first
@@ -110,7 +110,7 @@ def test_a_span_goes_into_a_table_of_its_own(scored: Workspace, bulk_from_rows: 
         before = _decisions(connection)
         row = connection.execute("SELECT max(occurred_at) - interval '10 days' FROM transactions").fetchone()
         assert row is not None
-    done = pipeline.rescore(
+    done = rescore(
         scored.url,
         scored.settings,
         start=row[0],
@@ -134,9 +134,9 @@ def test_a_span_goes_into_a_table_of_its_own(scored: Workspace, bulk_from_rows: 
     assert found == (done.rows, True, True, True, True)
     assert done.rows > 100
     with pytest.raises(RegistryError, match="public.backfill exists already"):
-        pipeline.rescore(scored.url, scored.settings, into="public.backfill", build=False)
+        rescore(scored.url, scored.settings, into="public.backfill", build=False)
     with pytest.raises(RegistryError, match="cannot be made"):
-        pipeline.rescore(scored.url, scored.settings, into="nowhere.backfill", build=False)
+        rescore(scored.url, scored.settings, into="nowhere.backfill", build=False)
 
 
 def test_a_bulk_form_that_differs_scores_nothing(scored: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +149,7 @@ def test_a_bulk_form_that_differs_scores_nothing(scored: Workspace, monkeypatch:
 
     monkeypatch.setattr("rowguard.operations.rescore.transpile_for_bulk", wrong)
     with pytest.raises(ParityError, match="nothing was scored"):
-        pipeline.rescore(scored.url, scored.settings, build=False, include_history=True, bulk_from_rows=1000)
+        rescore(scored.url, scored.settings, build=False, include_history=True, bulk_from_rows=1000)
     with scored.connect() as connection:
         decided = connection.execute("SELECT count(model_version) FROM transactions").fetchone()
     assert decided == (0,)
@@ -157,13 +157,13 @@ def test_a_bulk_form_that_differs_scores_nothing(scored: Workspace, monkeypatch:
 
 def test_without_the_artifact_the_deployed_function_does_it(scored: Workspace) -> None:
     elsewhere = scored.settings.model_copy(update={"state_dir": scored.settings.state_dir / "none"})
-    done = pipeline.rescore(scored.url, elsewhere, build=False, include_history=True, bulk_from_rows=1000)
+    done = rescore(scored.url, elsewhere, build=False, include_history=True, bulk_from_rows=1000)
     assert done.form == "deployed" and done.rows > 1000
 
 
 def test_no_model_no_scores(migrated: Workspace) -> None:
     with pytest.raises(NoModelError):
-        pipeline.rescore(migrated.url, migrated.settings, build=False)
+        rescore(migrated.url, migrated.settings, build=False)
 
 
 def test_functions_say_the_truth_about_themselves(scored: Workspace) -> None:
@@ -181,7 +181,7 @@ def test_functions_say_the_truth_about_themselves(scored: Workspace) -> None:
 
 
 def test_the_report_is_plain_data() -> None:
-    assert {field.name for field in dataclasses.fields(pipeline.Rescoring)} == {
+    assert {field.name for field in dataclasses.fields(RescoreResult)} == {
         "model_version", "rows", "flagged", "waiting", "into", "form", "workers", "seconds",
     }  # fmt: skip
 

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from rowguard.cli import app
 from rowguard.database import connect
 from tests.fix_database import Workspace
-from trainer.backtest import BacktestPlan
-from trainer.dataset import read_feature_groups, read_span
+from trainer.backtest.protocol import BacktestPlan
+from trainer.dataset import read_feature_groups, read_time_range
 from trainer.forest import ForestParameters
 from trainer.search import Trial, search
 
@@ -21,19 +21,19 @@ from trainer.search import Trial, search
 def _plan(workspace: Workspace) -> BacktestPlan:
     """The second of two folds that a history of 45 days holds beside an inner one two weeks before."""
     with connect(workspace.url) as connection:
-        _, last, _ = read_span(connection)
+        _, last, _ = read_time_range(connection)
     return BacktestPlan(
         (last - timedelta(days=21)).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
     )
 
 
 def test_a_fold_is_judged_as_the_backtest_judges_it(scored_template: Workspace) -> None:
-    from rowguard import operations as pipeline
+    from trainer.backtest.runner import backtest
 
     plan = _plan(scored_template)
     with connect(scored_template.url) as connection:
         names = tuple(read_feature_groups(connection))
-    small = ForestParameters(trees=5, max_leaves=8)
+    small = ForestParameters(n_estimators=5, max_leaf_nodes=8)
     trials = [Trial("all", small, names), Trial("amount", small, names[:1])]
     told: list[int] = []
     found = search(
@@ -42,7 +42,7 @@ def test_a_fold_is_judged_as_the_backtest_judges_it(scored_template: Workspace) 
     )  # fmt: skip
     assert told == [6, 5, 4, 3, 2, 1]
     assert [one.start for one in found.tried[0].results] == [plan.shifted(week).start for week in (-2, -1, 0)]
-    (expected,) = pipeline.backtest(scored_template.url, plan, parameters=small)
+    (expected,) = backtest(scored_template.url, plan, parameters=small)
     assert found.tried[0].results[found.outer] == expected
     best = max(found.tried, key=lambda one: one.results[0].average_precision)
     assert found.picks[0].trial == best.trial

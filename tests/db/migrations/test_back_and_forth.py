@@ -10,7 +10,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from rowguard import operations as pipeline
+from trainer.lifecycle import migrate
+from trainer.retrain import deploy
 from rowguard.settings import PROJECT_ROOT
 from sql_scoring.deployment import _migrations as migrations
 from sql_scoring.features.build import build_features
@@ -26,7 +27,7 @@ def test_one_migration_makes_it_as_it_was(scored: Workspace) -> None:
     champion = champion_of(scored)
     before = _facade(scored)
     _take_back(scored)
-    done = pipeline.migrate(scored.url, scored.settings)
+    done = migrate(scored.url, scored.settings)
     assert (done.model_revisions, done.notes) == (1, ())
     assert _facade(scored) == before
     assert _insert(scored) == (champion, None)
@@ -42,14 +43,14 @@ def test_a_model_of_a_list_that_is_not_built_any_more_goes_on_deciding(
     lengthen_feature_list(ADDED.lstrip(), tmp_path, monkeypatch)
     build_features(scored.url, scored.settings)
     _take_back(scored)
-    done = pipeline.migrate(scored.url, scored.settings)
+    done = migrate(scored.url, scored.settings)
     assert done.notes == (
         f"{gone} is not built any more: INSERTs are decided by way of scoring.score_candidate, more slowly, "
         "until the next deploy or rollback",
     )
     assert _insert(scored) == (champion, None)
     # It stays so, and is said once.
-    assert pipeline.migrate(scored.url, scored.settings).notes == ()
+    assert migrate(scored.url, scored.settings).notes == ()
 
 
 def test_what_cannot_be_decided_is_said(scored: Workspace) -> None:
@@ -62,7 +63,7 @@ def test_what_cannot_be_decided_is_said(scored: Workspace) -> None:
             ).fetchone()
             assert row is not None
             connection.execute(row[0].replace("feature_values_", "feature_values_ffffffff").encode())
-    (note,) = pipeline.migrate(scored.url, scored.settings).notes
+    (note,) = migrate(scored.url, scored.settings).notes
     assert note.startswith("INSERTs stay without a decision: what is deployed calls features.insert_feature")
     assert note.endswith("which is not built here; run: rowguard retrain")
     assert _insert(scored)[0] is None
@@ -93,14 +94,14 @@ def test_alembic_alone_says_that_features_are_missing(scored: Workspace, tmp_pat
         "INSERTs stay without a decision: what is deployed calls features.insert_feature_values_"
     )
     assert line.endswith("which is not built here; run: rowguard migrate")
-    assert pipeline.migrate(scored.url, scored.settings).notes == ()
+    assert migrate(scored.url, scored.settings).notes == ()
     assert _insert(scored)[0] is not None
 
 
 def test_a_challenger_of_an_earlier_release_goes_on_being_asked(scored: Workspace) -> None:
     """Its second opinion is that release's text, which did not know of loaded rows."""
     champion, second = champion_of(scored), train_small(scored, 1)
-    pipeline.deploy(scored.url, scored.settings, second, role="challenger", force=True)
+    deploy(scored.url, scored.settings, second, role="challenger", force=True)
     with scored.connect() as connection:
         row = connection.execute("SELECT pg_get_functiondef('scoring.shadow_on_insert'::regproc)").fetchone()
         assert row is not None

@@ -10,7 +10,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from rowguard import operations as pipeline
+from trainer.lifecycle import migrate
+from trainer.retrain import rollback
 from sql_scoring import registry
 from sql_scoring.schema_files import SQL_DIR
 from tests.fix_database import Workspace, _database, _settings
@@ -36,7 +37,7 @@ def upgraded(
             connection.execute((RELEASES / "release_0_1_0.sql").read_text().encode())
             before = _contents(url)
         workspace = Workspace(url, _settings(url, tmp_path_factory.mktemp("upgraded")))
-        pipeline.migrate(url, workspace.settings)
+        migrate(url, workspace.settings)
         yield workspace, before
 
 
@@ -75,7 +76,7 @@ def test_the_revision_files_come_back_and_a_second_migration_has_nothing_to_do(
 ) -> None:
     workspace, _ = upgraded
     assert len(list(workspace.settings.models_dir.glob("m*.py"))) == 2
-    assert pipeline.migrate(workspace.url, workspace.settings).model_revisions == 0
+    assert migrate(workspace.url, workspace.settings).model_revisions == 0
 
 
 def test_the_champion_of_the_release_goes_on_deciding(
@@ -100,7 +101,7 @@ def test_the_way_back_still_leads_to_the_model_before(
 ) -> None:
     workspace, before = upgraded
     older = next(version for version, state, *_ in before["models"] if state == "retired")
-    assert pipeline.rollback(workspace.url, workspace.settings).version == older
+    assert rollback(workspace.url, workspace.settings).version == older
     with workspace.connect() as connection:
         row = connection.execute(
             "INSERT INTO transactions (user_id, amount) VALUES (5, 10) RETURNING model_version"

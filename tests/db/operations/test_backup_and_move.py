@@ -10,7 +10,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from rowguard import operations as pipeline
+from sql_scoring.deployment.verify import verify
+from trainer.lifecycle import migrate
 from rowguard.local import PostgresServer
 from rowguard.local._account import server_account
 from tests.db.operations.conftest import (
@@ -41,8 +42,8 @@ def test_a_restored_dump_decides_alike(
     assert rows(primary.url, DECISIONS) == rows_before[dump]
     assert rows(primary.url, QUESTIONS) == rows(scored_template.url, QUESTIONS)
     settings = settings_with_artifacts(primary.url, tmp_path, scored_template)
-    assert pipeline.migrate(primary.url, settings).model_revisions == 0
-    report = pipeline.verify(primary.url, settings)
+    assert migrate(primary.url, settings).model_revisions == 0
+    report = verify(primary.url, settings)
     assert report.is_ok and report.checks["replayed_rows"] == 200
     (row,) = rows(scored_template.url, "SELECT version, NULL FROM model_versions WHERE state = 'champion'")
     with psycopg.connect(primary.url, autocommit=True) as connection:
@@ -78,8 +79,8 @@ def test_a_base_backup_is_a_server_with_the_same_decisions(
         assert rows(copy.url, DECISIONS) == rows(primary.url, DECISIONS)
         assert rows(copy.url, QUESTIONS) == rows(primary.url, QUESTIONS)
         settings = settings_with_artifacts(copy.url, tmp_path_factory.mktemp("copy"), scored_template)
-        assert pipeline.migrate(copy.url, settings).model_revisions == 0
-        assert pipeline.verify(copy.url, settings).is_ok
+        assert migrate(copy.url, settings).model_revisions == 0
+        assert verify(copy.url, settings).is_ok
         with copy.connect() as connection:
             assert connection.execute(INSERT.encode()).fetchone()[1] is None  # type: ignore[index]
     finally:
@@ -133,8 +134,8 @@ def test_a_logical_replica_takes_decisions_over_and_makes_none(
                 there.execute("SELECT setval(%s, %s, %s)", [name, last, called])
             _remember_the_model(here, there)
         settings = settings_with_artifacts(replica.url, tmp_path, scored_template)
-        assert pipeline.migrate(replica.url, settings).model_revisions == 0
-        assert pipeline.verify(replica.url, settings).is_ok
+        assert migrate(replica.url, settings).model_revisions == 0
+        assert verify(replica.url, settings).is_ok
         assert rows(replica.url, QUESTIONS) == rows(primary.url, QUESTIONS)
         with replica.connect() as there:
             assert there.execute(INSERT.encode()).fetchone()[1] is None  # type: ignore[index]

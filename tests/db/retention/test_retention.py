@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from psycopg import sql
 
-from rowguard import operations as pipeline
+from sql_scoring.deployment.verify import verify
 from rowguard.errors import RetentionError
 from rowguard.operations.archive import retain
 from sql_scoring import registry
@@ -80,7 +80,7 @@ def test_what_is_old_goes_to_parquet_with_its_labels_and_the_rest_stays_as_it_wa
     build_features(aged.url, aged.settings, full_refresh=True)
     with aged.connect() as connection:
         assert connection.execute(TRAINING.encode(), [done.complete_from]).fetchall() == kept
-    assert pipeline.verify(aged.url, aged.settings).is_ok
+    assert verify(aged.url, aged.settings).is_ok
 
 
 def _replay_from(connection: psycopg.Connection, rows: list[dict[str, Any]]) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from rowguard import operations as pipeline
 from rowguard.settings import PROJECT_ROOT
 
 FILES = sorted((PROJECT_ROOT / "dags").glob("*.py"))

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from rowguard import operations as pipeline
+from trainer.retrain import deploy
 from rowguard.settings import PROJECT_ROOT
 from tests.db.lifecycle.models import train_small
 from tests.fix_database import PATIENT_GATES, Workspace
@@ -146,7 +146,7 @@ def test_three_nights(airflow: Airflow, scored: Workspace) -> None:
     """A new champion; the same data once more; a candidate that a gate refuses. Each night ends with the monitor."""
     # A weak champion, so that the first night's candidate is better beyond doubt.
     before = train_small(scored, 1)
-    pipeline.deploy(scored.url, scored.settings, before, force=True)
+    deploy(scored.url, scored.settings, before, force=True)
 
     first = airflow.test(RETRAIN, scored, {"from": _days_of_history(scored, skip=1)})
     assert first.tasks == dict.fromkeys(

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from trainer.backtest import BacktestPlan
-from trainer.baselines import BASELINES, HANDBOOK, judge_baseline
+from trainer.backtest.protocol import BacktestPlan
+from trainer.backtest.baselines import BASELINES, HANDBOOK, evaluate_baseline
 from trainer.dataset import Dataset
-from trainer.handbook import handbook_features
+from trainer.backtest.handbook import handbook_features
 
 WIDTH = 15
 RISK = 12
@@ -63,9 +63,9 @@ def test_each_ranks_far_better_than_guessing(name: str) -> None:
     later = rows(plan.start, 11, seed=2)
     train = Dataset(later.features[:700], later.is_fraud[:700], later.user_id[:700], later.occurred_at[:700])
     handbook = np.nan_to_num(later.features[:, :WIDTH]).astype(np.float64) if name == HANDBOOK else None
-    result = judge_baseline(name, plan, train, later, handbook)
+    result = evaluate_baseline(name, plan, train, later, handbook)
     assert 250 < result.rows <= 300
     assert result.average_precision > 4 * result.frauds / result.rows
     assert result.auc > 0.85
     assert (result.nodes > 0) == ("forest" in name)
-    assert result == judge_baseline(name, plan, train, later, handbook)
+    assert result == evaluate_baseline(name, plan, train, later, handbook)

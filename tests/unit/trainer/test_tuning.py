@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rowguard.errors import SettingsError
-from trainer.backtest import BacktestPlan, BacktestResult
+from trainer.backtest.protocol import BacktestPlan, BacktestResult
 from trainer.forest import ForestParameters
 from trainer.search import DEFAULT_TRIAL, MAX_NODES, SHAPES, Trial, Tried, draw_trials, nested, weeks_between
 

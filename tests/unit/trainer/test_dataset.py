@@ -10,7 +10,7 @@ import pytest
 
 from rowguard.errors import TrainingDataError
 from tests.fix_database import Workspace
-from trainer.dataset import read_dataset, read_feature_list, read_span
+from trainer.dataset import read_dataset, read_feature_list, read_time_range
 
 SECOND = timedelta(seconds=1)
 
@@ -81,7 +81,7 @@ def test_of_two_labels_of_one_instant_the_one_stored_later_wins(scored: Workspac
 def test_rows_come_in_order_of_time_with_nan_for_what_is_missing(scored_template: Workspace) -> None:
     with scored_template.connect() as connection:
         features = read_feature_list(connection)
-        first, last, count = read_span(connection)
+        first, last, count = read_time_range(connection)
         stored = connection.execute(
             "SELECT user_id, feature_values FROM features.training_set"
             " ORDER BY occurred_at, user_id, transaction_id"
@@ -98,7 +98,7 @@ def test_rows_come_in_order_of_time_with_nan_for_what_is_missing(scored_template
 
 def test_the_window_is_half_open(scored_template: Workspace) -> None:
     with scored_template.connect() as connection:
-        first, last, count = read_span(connection)
+        first, last, count = read_time_range(connection)
     middle = first + (last - first) / 2
     url = scored_template.url
     parts = [read_dataset(url, first, middle, last), read_dataset(url, middle, last + SECOND, last)]
@@ -110,7 +110,7 @@ def test_the_window_is_half_open(scored_template: Workspace) -> None:
 
 def test_an_empty_window_gives_no_rows(scored_template: Workspace) -> None:
     with scored_template.connect() as connection:
-        first, _, _ = read_span(connection)
+        first, _, _ = read_time_range(connection)
     data = read_dataset(scored_template.url, first - SECOND, first, first)
     assert len(data) == 0 and data.frauds == 0
 
@@ -120,8 +120,8 @@ def test_what_is_missing_is_said(migrated: Workspace, empty_workspace: Workspace
         migrated.connect() as connection,
         pytest.raises(TrainingDataError, match="rowguard simulate, or rowguard"),
     ):
-        read_span(connection)
-    for read in (read_feature_list, read_span):
+        read_time_range(connection)
+    for read in (read_feature_list, read_time_range):
         with (
             empty_workspace.connect() as connection,
             pytest.raises(TrainingDataError, match="run: rowguard features"),

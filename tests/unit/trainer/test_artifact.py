@@ -11,10 +11,10 @@ from sklearn.ensemble import RandomForestClassifier
 from rowguard.errors import RegistryError
 from sql_scoring import transpile
 from trainer.artifact import artifact_path, load_artifact, save_artifact
-from trainer.forest import ForestParameters, fit_forest, fraud_probability
+from trainer.forest import ForestParameters, fit_forest, predict_fraud_probability
 
 NAMES = ["a", "b", "c"]
-SMALL = ForestParameters(trees=4, max_leaves=8, min_rows_per_leaf=1)
+SMALL = ForestParameters(n_estimators=4, max_leaf_nodes=8, min_samples_leaf=1)
 
 
 def fitted(*, n_jobs: int = 1, seed: int = 0) -> RandomForestClassifier:
@@ -33,7 +33,7 @@ def test_what_is_loaded_scores_as_what_was_saved(tmp_path: Path) -> None:
     forest, path = fitted(), artifact_path(tmp_path, "rf_1")
     loaded = load_artifact(path, save_artifact(forest, path))
     rows = np.random.default_rng(1).normal(size=(100, 3)).astype(np.float32)
-    assert np.array_equal(fraud_probability(loaded, rows), fraud_probability(forest, rows))
+    assert np.array_equal(predict_fraud_probability(loaded, rows), predict_fraud_probability(forest, rows))
     assert path == tmp_path / "artifacts" / "rf_1.joblib"
     assert [one.name for one in path.parent.iterdir()] == ["rf_1.joblib"]
 

@@ -10,12 +10,12 @@ from rowguard.errors import TrainingDataError
 from sql_scoring import registry
 from tests.fix_database import Workspace
 from trainer.artifact import artifact_path, load_artifact
-from trainer.dataset import read_span
+from trainer.dataset import read_time_range
 from trainer.evaluation import AlertBudget, ExpectedCost, ThresholdRule
 from trainer.forest import ForestParameters
 from trainer.training import TrainingResult, train
 
-SMALL = ForestParameters(trees=5, max_leaves=8)
+SMALL = ForestParameters(n_estimators=5, max_leaf_nodes=8)
 WEEK = timedelta(days=7)
 
 
@@ -41,7 +41,7 @@ def test_a_candidate_is_registered_with_its_card_and_plots(scored: Workspace) ->
     )
     with scored.connect() as connection:
         record = registry.get_model(connection, result.version)
-        _, last, _ = read_span(connection)
+        _, last, _ = read_time_range(connection)
     assert result.is_new and record.state == "candidate"
     assert record.threshold == result.threshold and record.tree_count == 5
     assert record.label_cutoff - record.train_to == WEEK and record.train_to < last

@@ -1,4 +1,4 @@
-"""The handbook's own 15 features, from transactions and labels, whatever the feature list holds.
+"""The handbook's 15 features, computed from transactions and labels, independent of the feature list.
 
 Source: Le Borgne, Siblini, Lebichot, Bontempi, "Reproducible Machine Learning for Credit Card Fraud Detection:
 Practical Handbook" (ULB), its feature transformation: windows end with the transaction itself; a merchant's end a
@@ -32,8 +32,20 @@ def handbook_features(
     *,
     delay_days: int = 7,
 ) -> NDArray[np.float64]:
-    """Shape (rows, 15): amount, weekend, night; of the user the count and mean amount of 1, 7 and 30 days; of the
-    merchant the count and the share of frauds of 1, 7 and 30 days. A merchant below 0 stands for none."""
+    """Compute the features of every row.
+
+    Args:
+        user_id: Shape (rows,).
+        merchant_id: Shape (rows,); below 0 is no merchant.
+        occurred_at: Event times, shape (rows,).
+        amount: Shape (rows,).
+        is_fraud: Newest labels, shape (rows,).
+        delay_days: Label delay in days.
+
+    Returns:
+        Shape (rows, 15): amount, weekend, night; count and mean amount of the user over 1, 7 and 30 days; count and
+        fraud rate of the merchant over 1, 7 and 30 days.
+    """
     times = occurred_at.astype("datetime64[us]").astype(np.int64)
     days = times // DAY
     weekday = (days + 3) % 7  # the first of January 1970 was a Thursday
@@ -51,7 +63,7 @@ def handbook_features(
 def read_handbook_features(
     url: str, start: datetime, end: datetime, *, delay_days: int
 ) -> NDArray[np.float64]:
-    """The features of the rows of [start, end) that `read_dataset` gives, in its order."""
+    """Return the features of the rows that `read_dataset` returns for [start, end), in the same order."""
     before = timedelta(days=max(WINDOWS_DAYS) + delay_days)
     with adbc.connect(url) as connection, connection.cursor() as cursor:
         cursor.execute(QUERIES["handbook_rows"], parameters=(start - before, end))
@@ -65,9 +77,9 @@ def read_handbook_features(
         rows["is_fraud"].to_numpy(),
         delay_days=delay_days,
     )
-    wanted = rows["is_in_training"].to_numpy() & (occurred_at >= np.datetime64(start.replace(tzinfo=None)))
-    found: NDArray[np.float64] = features[wanted]
-    return found
+    is_read = rows["is_in_training"].to_numpy() & (occurred_at >= np.datetime64(start.replace(tzinfo=None)))
+    result: NDArray[np.float64] = features[is_read]
+    return result
 
 
 def _trailing(
@@ -77,11 +89,11 @@ def _trailing(
     window: int,
     delay: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Number of rows of the same key in (t - delay - window, t - delay] of each row, and the sum of their values."""
+    """Return count and sum of `value` over the rows of the same key in (t - delay - window, t - delay]."""
     order = np.lexsort((times, key))
     _, group = np.unique(key[order], return_inverse=True)
     since = times[order] - times.min()
-    # One line for all keys, so far apart that no window reaches into another key's part.
+    # One line for all keys, spaced so that no window covers two keys.
     span = int(since.max()) + window + delay + 1
     line = group * span + since
     sums = np.concatenate([[0.0], np.cumsum(value[order])])

@@ -1,4 +1,4 @@
-"""The protocol of the fraud-detection handbook: train on some days, wait for the labels, test on the next.
+"""The protocol of the fraud-detection handbook: train on some days, wait for the labels, test on the next days.
 
 Source: Le Borgne, Siblini, Lebichot, Bontempi, "Reproducible Machine Learning for Credit Card Fraud Detection:
 Practical Handbook" (ULB): sequential split with a delay, known-compromised cards dropped, card precision at k.
@@ -6,7 +6,7 @@ Practical Handbook" (ULB): sequential split with a delay, known-compromised card
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from rowguard.errors import SettingsError, TrainingDataError
-from trainer.dataset import Dataset
+from trainer.dataset import Dataset, to_datetime64
 
 TOP_CARDS = 100
 
@@ -47,18 +47,14 @@ class BacktestPlan:
     def test_end(self) -> datetime:
         return self.test_start + timedelta(days=self.test_days)
 
-    def shifted(self, folds: int) -> BacktestPlan:
-        """The same plan so many weeks later."""
-        later = self.start + timedelta(weeks=folds)
-        return BacktestPlan(later, self.train_days, self.delay_days, self.test_days)
+    def shifted(self, weeks: int) -> BacktestPlan:
+        """Return the plan of the fold `weeks` later."""
+        return replace(self, start=self.start + timedelta(weeks=weeks))
 
 
 @dataclass(frozen=True)
 class BacktestResult:
-    """Metrics of one fold; `rows` and `frauds` are those of the test days after dropping known cards.
-
-    `nodes` is 0 where the model is not a forest.
-    """
+    """Metrics of one fold; `rows` and `frauds` are the tested ones, `nodes` is 0 for a model that is no forest."""
 
     start: datetime
     auc: float
@@ -69,13 +65,20 @@ class BacktestResult:
     frauds: int
 
 
-def rows_to_test(plan: BacktestPlan, rows: Dataset) -> NDArray[np.bool_]:
-    """Which of `rows` (from plan.start to plan.test_end) are tested, shape (rows,).
+def test_mask(plan: BacktestPlan, rows: Dataset) -> NDArray[np.bool_]:
+    """Return which rows are tested.
 
     On test day D the cards drop out that had a fraud between the training start and day D - delay - 1.
+
+    Args:
+        plan: The fold.
+        rows: Its rows from plan.start to plan.test_end.
+
+    Returns:
+        Shape (rows,).
     """
-    first = _day(plan.start)
-    days = rows.occurred_at.astype("datetime64[D]").astype(np.int64) - first
+    first = to_datetime64(plan.start).astype("datetime64[D]")
+    days = (rows.occurred_at.astype("datetime64[D]") - first).astype(np.int64)
     tested = np.zeros(len(rows), bool)
     first_test = plan.train_days + plan.delay_days
     for day in range(first_test, first_test + plan.test_days):
@@ -87,32 +90,52 @@ def rows_to_test(plan: BacktestPlan, rows: Dataset) -> NDArray[np.bool_]:
 def card_precision(
     scores: NDArray[np.float64], rows: Dataset, tested: NDArray[np.bool_], top: int = TOP_CARDS
 ) -> float:
-    """Mean over test days of the share of frauds among the `top` cards by their highest score of the day; cards
-    that were caught are not looked at again."""
-    days = rows.occurred_at[tested].astype("datetime64[D]")
-    users, fraud = rows.user_id[tested], rows.is_fraud[tested]
-    caught: NDArray[np.int64] = np.empty(0, np.int64)
+    """Compute card precision@k: the fraction of fraud among the riskiest cards of a day, averaged over the days.
+
+    Args:
+        scores: Scores of the tested rows.
+        rows: The fold's rows.
+        tested: Which of them are tested, shape (rows,).
+        top: Cards per day, by their highest score; a detected card drops out of later days.
+
+    Returns:
+        The mean over the test days.
+    """
+    subset = rows[tested]
+    days = subset.occurred_at.astype("datetime64[D]")
+    users, fraud = subset.user_id, subset.is_fraud
+    detected: NDArray[np.int64] = np.empty(0, np.int64)
     precisions = []
     for day in np.unique(days):
-        of_day = (days == day) & ~np.isin(users, caught)
+        of_day = (days == day) & ~np.isin(users, detected)
         cards, card = np.unique(users[of_day], return_inverse=True)
         highest = np.full(len(cards), -np.inf)
         np.maximum.at(highest, card, scores[of_day])
         is_fraud = np.zeros(len(cards), bool)
         np.logical_or.at(is_fraud, card, fraud[of_day])
-        chosen = np.argsort(-highest, kind="stable")[:top]
-        precisions.append(is_fraud[chosen].sum() / top)
-        caught = np.union1d(caught, cards[chosen][is_fraud[chosen]])
+        top_cards = np.argsort(-highest, kind="stable")[:top]
+        precisions.append(is_fraud[top_cards].sum() / top)
+        detected = np.union1d(detected, cards[top_cards][is_fraud[top_cards]])
     return float(np.mean(precisions))
 
 
-def judge(
+def evaluate_fold(
     plan: BacktestPlan, scores: NDArray[np.float64], rows: Dataset, tested: NDArray[np.bool_], nodes: int
 ) -> BacktestResult:
-    """The metrics of one fold; `scores` are those of the tested rows.
+    """Compute the metrics of one fold.
+
+    Args:
+        plan: The fold.
+        scores: Scores of the tested rows.
+        rows: The fold's rows.
+        tested: Which of them are tested, shape (rows,).
+        nodes: Nodes of the forest, 0 for another model.
+
+    Returns:
+        The metrics.
 
     Raises:
-        TrainingDataError: the test days have rows of one class only.
+        TrainingDataError: The test days have rows of one class only.
     """
     fraud = rows.is_fraud[tested]
     if not fraud.any() or fraud.all():
@@ -129,7 +152,3 @@ def judge(
         rows=len(fraud),
         frauds=int(fraud.sum()),
     )
-
-
-def _day(instant: datetime) -> int:
-    return int(np.datetime64(instant.replace(tzinfo=None), "D").astype(np.int64))

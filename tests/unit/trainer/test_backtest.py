@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rowguard.errors import SettingsError, TrainingDataError
-from trainer.backtest import BacktestPlan, card_precision, judge, rows_to_test
+from trainer.backtest.protocol import BacktestPlan, card_precision, evaluate_fold, test_mask
 from trainer.dataset import Dataset
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -29,7 +29,7 @@ def dataset(rows: list[tuple[int, int, bool]]) -> Dataset:
 
 def test_only_the_test_days_are_tested() -> None:
     rows = dataset([(day, 1, False) for day in range(8)])
-    assert rows_to_test(PLAN, rows).tolist() == [False] * 4 + [True] * 2 + [False] * 2
+    assert test_mask(PLAN, rows).tolist() == [False] * 4 + [True] * 2 + [False] * 2
 
 
 def test_cards_known_as_compromised_drop_out_from_the_day_on_which_it_is_known() -> None:
@@ -37,7 +37,7 @@ def test_cards_known_as_compromised_drop_out_from_the_day_on_which_it_is_known()
         [(0, 1, True), (2, 2, True), (3, 3, True)]
         + [(day, user, False) for day in (4, 5) for user in (1, 2, 3)]
     )
-    tested = rows_to_test(PLAN, rows)
+    tested = test_mask(PLAN, rows)
     kept = [(int(day), int(user)) for day, user in zip(
         (rows.occurred_at[tested] - np.datetime64("2026-03-01")) // np.timedelta64(1, "D"),
         rows.user_id[tested], strict=True,
@@ -67,4 +67,4 @@ def test_impossible_plans_are_refused() -> None:
         BacktestPlan(START, delay_days=-1)
     rows = dataset([(4, 1, False), (5, 1, False)])
     with pytest.raises(TrainingDataError, match="there is nothing to rank"):
-        judge(PLAN, np.zeros(2), rows, np.ones(2, bool), nodes=1)
+        evaluate_fold(PLAN, np.zeros(2), rows, np.ones(2, bool), nodes=1)

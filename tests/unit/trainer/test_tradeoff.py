@@ -29,8 +29,8 @@ def test_a_budget_says_what_it_limits() -> None:
 
 
 def test_first_trees_are_the_forest_of_that_size() -> None:
-    large = fit_forest(ROWS, FRAUD, ForestParameters(trees=9, max_leaves=8))
-    small = fit_forest(ROWS, FRAUD, ForestParameters(trees=3, max_leaves=8))
+    large = fit_forest(ROWS, FRAUD, ForestParameters(n_estimators=9, max_leaf_nodes=8))
+    small = fit_forest(ROWS, FRAUD, ForestParameters(n_estimators=3, max_leaf_nodes=8))
     assert (first_trees(large, 3).predict_proba(ROWS) == small.predict_proba(ROWS)).all()
     assert len(large.estimators_) == 9
     assert bitmask_cost(first_trees(large, 3)) == bitmask_cost(small)
@@ -51,7 +51,7 @@ def test_the_best_that_fits_is_chosen_and_drawn(scored: Workspace, tmp_path: Pat
     limit = Budget(microseconds=costs[0], megabytes=open_end.candidates[0].megabytes)
     tight = search(scored.url, limit, label_delay=WEEK, trees=TREES, leaves=LEAVES)
     assert (tight.best.trees, tight.best.max_leaves) == (4, 8)
-    assert (tight.parameters.trees, tight.parameters.max_leaves) == (4, 8)
+    assert (tight.parameters.n_estimators, tight.parameters.max_leaf_nodes) == (4, 8)
     assert [one.fits for one in tight.candidates] == [True, False, False, False]
     picture = draw(tight, limit, tmp_path / "plots" / "tradeoff.png")
     assert picture.read_bytes().startswith(b"\x89PNG")
