@@ -22,12 +22,12 @@ import pytest
 from psycopg import sql
 from pydantic import SecretStr
 
-from trainer.lifecycle import migrate
-from trainer.retrain import retrain
 from rowguard.local import temporary_server
 from rowguard.operations.importer import load_history, load_users
 from rowguard.settings import Settings
 from simulator import SimulationConfig, simulate
+from trainer.lifecycle import migrate
+from trainer.retrain import retrain
 
 # The gates' budgets for a call: how quick this machine is just now is no test's question but theirs.
 PATIENT_MS = 600_000.0

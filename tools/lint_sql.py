@@ -15,11 +15,11 @@ import psycopg
 from psycopg import sql
 from pydantic import SecretStr
 
-from trainer.lifecycle import migrate
 from rowguard.local import temporary_server
 from rowguard.local._sql import load_sql
 from rowguard.settings import Settings
 from sql_scoring.features.build import profile_variables
+from trainer.lifecycle import migrate
 
 ROOT = Path(__file__).resolve().parent.parent
 PLAIN = (

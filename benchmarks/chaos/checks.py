@@ -12,11 +12,11 @@ from psycopg.rows import dict_row
 
 from benchmarks.chaos.house import House
 from benchmarks.chaos.load import Acknowledged
-from sql_scoring.deployment.verify import verify
-from trainer.lifecycle import migrate
 from rowguard.sql_files import read_sql
+from sql_scoring.deployment.verify import verify
 from sql_scoring.features.build import build_features
 from tests.oracle.velocity_oracle import Recomputed, recompute
+from trainer.lifecycle import migrate
 
 SQL = Path(__file__).parent / "sql"
 

@@ -19,13 +19,13 @@ import psycopg
 
 from benchmarks.chaos.house import House, train_candidate
 from benchmarks.chaos.killed import kill_at_every_step
-from trainer.retrain import deploy as deploy_model
-from trainer.retrain import retrain, rollback
 from rowguard.errors import RowguardError
 from rowguard.local._postmaster import find_postmaster
 from rowguard.local._processes import wait_until
 from sql_scoring.deployment import _migrations as migrations
 from sql_scoring.features.build import build_features
+from trainer.retrain import deploy as deploy_model
+from trainer.retrain import retrain, rollback
 
 LOCKED_S = 4.0
 FULL_S = 3.0

@@ -16,8 +16,6 @@ from pathlib import Path
 import psycopg
 
 from rowguard import local
-from trainer.lifecycle import migrate
-from trainer.retrain import retrain
 from rowguard.local import ApiProcess, PgBouncer, PostgresServer, _ports
 from rowguard.local._postmaster import find_postmaster
 from rowguard.local._processes import ProcessRecord
@@ -26,6 +24,8 @@ from rowguard.settings import Settings
 from simulator import SimulationConfig, simulate
 from trainer.evaluation import AlertBudget
 from trainer.forest import ForestParameters
+from trainer.lifecycle import migrate
+from trainer.retrain import retrain
 from trainer.training import train
 
 USERS = 300

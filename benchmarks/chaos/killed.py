@@ -41,8 +41,8 @@ def kill_at_every_step(house: House, what: str, *arguments: str) -> int:
 def main() -> None:
     """`python -m benchmarks.chaos.killed WHAT STEP MOMENT [VERSION]`."""
     from rowguard import local
-    from trainer.retrain import deploy, retrain
     from rowguard.settings import settings
+    from trainer.retrain import deploy, retrain
 
     what, wanted, moment = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
     steps = 0

@@ -27,10 +27,10 @@ from benchmarks.features._stage import (
     read_days,
     since,
 )
-from trainer.lifecycle import migrate
-from trainer.retrain import deploy, train
 from rowguard.database import connect
 from trainer.dataset import read_feature_list
+from trainer.lifecycle import migrate
+from trainer.retrain import deploy, train
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "benchmarks"
 SIZES = [100, 1_000, 10_000, 100_000]

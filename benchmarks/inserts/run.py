@@ -20,12 +20,12 @@ from pathlib import Path
 import psycopg
 from pydantic import SecretStr
 
-from trainer.lifecycle import migrate
-from trainer.retrain import retrain
 from rowguard.local import PostgresServer, find_postgres_binaries
 from rowguard.operations.importer import load_history, load_users
 from rowguard.settings import Settings
 from simulator import SimulationConfig, simulate
+from trainer.lifecycle import migrate
+from trainer.retrain import retrain
 
 HERE = Path(__file__).parent
 TABLES = {"plain": "bench_plain", "no-op trigger": "bench_noop", "scored": "transactions"}

@@ -25,9 +25,6 @@ from numpy.typing import NDArray
 from psycopg import sql
 from pydantic import SecretStr
 
-from trainer.gates import evaluate_gates
-from trainer.lifecycle import migrate
-from trainer.retrain import deploy, promote, retrain, roll_forward, rollback
 from rowguard.local import PostgresServer, find_postgres_binaries
 from rowguard.operations.importer import load_history, load_users
 from rowguard.settings import Settings
@@ -35,6 +32,9 @@ from simulator import SimulationConfig, simulate
 from sql_scoring import registry
 from trainer.evaluation import AlertBudget
 from trainer.forest import ForestParameters
+from trainer.gates import evaluate_gates
+from trainer.lifecycle import migrate
+from trainer.retrain import deploy, promote, retrain, roll_forward, rollback
 from trainer.training import train
 
 INSERT = """\\set user random(1, {users})
@@ -152,9 +152,7 @@ def run(
         started = time.time()
         if number < len(versions):
             if number % 2:
-                deploy(
-                    url, settings, versions[number], role="challenger", canary_percent=20, force=True
-                )
+                deploy(url, settings, versions[number], role="challenger", canary_percent=20, force=True)
                 promote(url, settings)
             else:
                 deploy(url, settings, versions[number], force=True)

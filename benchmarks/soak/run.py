@@ -23,8 +23,8 @@ from benchmarks.soak.growth import growth
 from benchmarks.soak.load import Load, latencies, plans
 from benchmarks.soak.sampling import SQL, Nights, contexts_mb, sample
 from benchmarks.soak.world import World, build, users_of
-from sql_scoring.deployment.verify import verify
 from rowguard.sql_files import read_sql
+from sql_scoring.deployment.verify import verify
 from sql_scoring.features.totals import settle_totals
 from tests.oracle.velocity_oracle import recompute
 

@@ -15,10 +15,10 @@ from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
 
 from benchmarks.inserts.run import prepare
-from trainer.lifecycle import migrate
 from rowguard.local import PostgresServer
 from rowguard.operations.importer import load_history
 from rowguard.settings import Settings
+from trainer.lifecycle import migrate
 
 DAYS = 400
 ROWS_A_LOAD = 1_000_000

@@ -272,7 +272,9 @@ def test_tls(migrated_template: Workspace, tmp_path: Path) -> None:
         api_tls_key_password="hidden",
     )  # fmt: skip
     with (tmp_path / "serve.log").open("wb") as log:
-        process = subprocess.Popen(serve_command(port), cwd=PROJECT_ROOT, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            serve_command(port), cwd=PROJECT_ROOT, env=environment, stdout=log, stderr=log
+        )
     try:
         context = ssl.create_default_context(cafile=str(certificate))
         with httpx.Client(base_url=f"https://localhost:{port}", verify=context, trust_env=False) as client:

@@ -14,13 +14,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from trainer.retrain import retrain
 from rowguard.errors import FeatureBuildError
 from rowguard.operations.importer import load_history
 from simulator import SimulationConfig, live_transactions, simulate
 from simulator.live import insert_live
 from sql_scoring.features.build import PROJECT_DIR, build_features, profile_variables, run_dbt
 from tests.fix_database import Workspace
+from trainer.retrain import retrain
 
 COMPARE = """
 SELECT count(*), count(*) FILTER (WHERE t.feature_values IS DISTINCT FROM f.feature_values)

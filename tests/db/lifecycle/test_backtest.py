@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from trainer.backtest.runner import backtest, compare_models
 from rowguard.database import connect
 from rowguard.errors import SettingsError, TrainingDataError
 from tests.fix_database import Workspace
 from trainer.backtest.protocol import BacktestPlan, evaluate_fold, test_mask
+from trainer.backtest.runner import backtest, compare_models
 from trainer.dataset import read_dataset, read_feature_groups, read_time_range
 from trainer.forest import ForestParameters, fit_forest, predict_fraud_probability
 
@@ -31,7 +31,9 @@ def test_the_sql_function_gives_the_metrics_that_scikit_learn_gives(scored_templ
     forest = fit_forest(train.features, train.is_fraud, SMALL)
     rows = read_dataset(scored_template.url, plan.start, plan.test_end, plan.test_end + timedelta(days=3650))
     tested = test_mask(plan, rows)
-    expected = evaluate_fold(plan, predict_fraud_probability(forest, rows.features[tested]), rows, tested, results[0].nodes)
+    expected = evaluate_fold(
+        plan, predict_fraud_probability(forest, rows.features[tested]), rows, tested, results[0].nodes
+    )
     assert results[0] == expected
     with scored_template.connect() as connection:
         left = connection.execute(
@@ -42,9 +44,7 @@ def test_the_sql_function_gives_the_metrics_that_scikit_learn_gives(scored_templ
 
 def test_folds_beyond_the_stored_transactions_are_refused(scored_template: Workspace) -> None:
     with pytest.raises(TrainingDataError, match="the folds run from"):
-        backtest(
-            scored_template.url, BacktestPlan(_start(scored_template)), folds=9, parameters=SMALL
-        )
+        backtest(scored_template.url, BacktestPlan(_start(scored_template)), folds=9, parameters=SMALL)
 
 
 def test_baselines_and_the_forest_without_each_group_stand_in_one_table(scored_template: Workspace) -> None:
@@ -65,9 +65,7 @@ def test_baselines_and_the_forest_without_each_group_stand_in_one_table(scored_t
 
 def test_what_is_left_out_is_scored_by_sql_as_by_scikit_learn(scored_template: Workspace) -> None:
     plan = BacktestPlan(_start(scored_template))
-    (result,) = backtest(
-        scored_template.url, plan, parameters=SMALL, without=["merchant-risk", "derived"]
-    )
+    (result,) = backtest(scored_template.url, plan, parameters=SMALL, without=["merchant-risk", "derived"])
     with connect(scored_template.url) as connection:
         groups = read_feature_groups(connection)
     kept = [place for place, group in enumerate(groups.values()) if group not in ("merchant-risk", "derived")]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from sql_scoring.deployment.verify import verify
-from trainer.retrain import deploy, promote, retire_challenger, rollback
 from rowguard.errors import RegistryError
-from sql_scoring import deployment
-from sql_scoring import registry
+from sql_scoring import deployment, registry
 from sql_scoring.deployment import _migrations as migrations
+from sql_scoring.deployment.verify import verify
 from tests.db.lifecycle.models import champion_of, insert_rows, train_small
 from tests.fix_database import Workspace
+from trainer.retrain import deploy, promote, retire_challenger, rollback
 
 SPLIT = """
     SELECT model_version, shadow_version, count(*), count(shadow_probability), count(shadow_error),

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from trainer.gates import evaluate_gates
-from trainer.retrain import deploy
 from rowguard.errors import GateError
 from sql_scoring import registry
 from tests.db.lifecycle.models import champion_of, train_small
 from tests.fix_database import Workspace
 from trainer.forest import ForestParameters
+from trainer.gates import evaluate_gates
+from trainer.retrain import deploy
 
 
 def last_report(workspace: Workspace, version: str) -> Mapping[str, Any]:
@@ -36,7 +36,10 @@ def test_the_first_champion_passed_and_its_figures_are_kept(scored: Workspace) -
 
 
 def test_a_worse_candidate_is_refused_on_the_same_rows_and_force_is_recorded(scored: Workspace) -> None:
-    champion, small = champion_of(scored), train_small(scored, 1, ForestParameters(n_estimators=1, max_leaf_nodes=3))
+    champion, small = (
+        champion_of(scored),
+        train_small(scored, 1, ForestParameters(n_estimators=1, max_leaf_nodes=3)),
+    )
     with pytest.raises(GateError, match="was refused, nothing was changed: .*average precision"):
         deploy(scored.url, scored.settings, small)
     assert champion_of(scored) == champion
@@ -69,7 +72,9 @@ def test_a_worse_candidate_is_refused_on_the_same_rows_and_force_is_recorded(sco
 )
 def test_budgets_refuse(scored: Workspace, settings: dict[str, Any], reason: str) -> None:
     small = train_small(scored, 1)
-    report = evaluate_gates(scored.url, scored.settings.model_copy(update=settings), small, as_challenger=True)
+    report = evaluate_gates(
+        scored.url, scored.settings.model_copy(update=settings), small, as_challenger=True
+    )
     assert not report.passed
     assert any(reason in one for one in report.reasons)
 

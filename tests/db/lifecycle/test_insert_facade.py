@@ -6,11 +6,11 @@ import psycopg
 import pytest
 
 from rowguard.operations.control_group import control_rate
-from trainer.retrain import deploy
 from sql_scoring.deployment import _migrations as migrations
 from sql_scoring.schema_files import SQL_DIR
 from tests.db.lifecycle.models import champion_of, drop_insert_functions, insert_rows, train_small
 from tests.fix_database import Workspace
+from trainer.retrain import deploy
 
 # Of a user's rows in order, those whose totals are not those of the rows before them.
 WRONG_TOTALS = """

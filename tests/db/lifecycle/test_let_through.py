@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from rowguard.operations.control_group import control_rate
-from sql_scoring.deployment.verify import verify
-from trainer.lifecycle import migrate
-from trainer.retrain import deploy
 from rowguard.errors import RegistryError, SettingsError
+from rowguard.operations.control_group import control_rate
 from sql_scoring.deployment import _migrations as migrations
+from sql_scoring.deployment.verify import verify
 from sql_scoring.schema_files import SQL_DIR
 from tests.db.lifecycle.models import champion_of, drop_insert_functions, insert_rows, train_small
 from tests.fix_database import Workspace
+from trainer.lifecycle import migrate
+from trainer.retrain import deploy
 
 # What a revision from before `scoring.decide_insert` wrote: it drops the mark of a row that is let through.
 OLD_SECOND_OPINION = """
@@ -145,9 +145,7 @@ def test_what_a_downgrade_leaves_fits_the_second_opinions_of_older_revisions(sco
 
 
 def _challenge(workspace: Workspace, version: str, canary: float) -> None:
-    deploy(
-        workspace.url, workspace.settings, version, role="challenger", canary_percent=canary, force=True
-    )
+    deploy(workspace.url, workspace.settings, version, role="challenger", canary_percent=canary, force=True)
 
 
 def _flag_everything(workspace: Workspace) -> None:

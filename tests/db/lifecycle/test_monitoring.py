@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from rowguard.operations.monitor import monitor
-from trainer.retrain import deploy
 from rowguard.errors import SchemaError
+from rowguard.operations.monitor import monitor
 from tests.db.lifecycle.models import insert_rows, train_small
 from tests.fix_database import Workspace
+from trainer.retrain import deploy
 
 ALIKE = """
     INSERT INTO transactions (user_id, amount, merchant_id, location, occurred_at)

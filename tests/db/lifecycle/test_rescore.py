@@ -7,8 +7,8 @@ import dataclasses
 import psycopg
 import pytest
 
-from rowguard.operations.rescore import RescoreResult, rescore
 from rowguard.errors import NoModelError, ParityError, RegistryError
+from rowguard.operations.rescore import RescoreResult, rescore
 from sql_scoring.engine import transpile_for_bulk
 from tests.fix_database import Workspace
 

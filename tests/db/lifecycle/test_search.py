@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from trainer.search import Trial, search
 from typer.testing import CliRunner
 
 from rowguard.cli import app
@@ -15,7 +16,6 @@ from tests.fix_database import Workspace
 from trainer.backtest.protocol import BacktestPlan
 from trainer.dataset import read_feature_groups, read_time_range
 from trainer.forest import ForestParameters
-from trainer.search import Trial, search
 
 
 def _plan(workspace: Workspace) -> BacktestPlan:

@@ -11,16 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from sql_scoring.deployment.verify import verify
-from trainer.retrain import deploy, roll_forward, rollback
 from rowguard.errors import RegistryError
 from rowguard.settings import PROJECT_ROOT
-from sql_scoring import deployment
-from sql_scoring import registry
+from sql_scoring import deployment, registry
 from sql_scoring.deployment import _migrations
+from sql_scoring.deployment.verify import verify
 from tests.db.lifecycle.models import champion_of, insert_rows, train_small
 from tests.fix_database import Workspace
 from tests.waiting import wait_until
+from trainer.retrain import deploy, roll_forward, rollback
 
 OTHERS = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"

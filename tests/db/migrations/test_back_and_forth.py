@@ -10,14 +10,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from trainer.lifecycle import migrate
-from trainer.retrain import deploy
 from rowguard.settings import PROJECT_ROOT
 from sql_scoring.deployment import _migrations as migrations
 from sql_scoring.features.build import build_features
 from tests.db.features.builds import built_hash8, lengthen_feature_list
 from tests.db.lifecycle.models import champion_of, train_small
 from tests.fix_database import Workspace
+from trainer.lifecycle import migrate
+from trainer.retrain import deploy
 
 SCHEMA = PROJECT_ROOT / "migrations" / "schema"
 ADDED = "\n- {name: user_txn_count_5d, entity: user, measure: transaction, aggregate: count, window: 5d, description: Five days}\n"

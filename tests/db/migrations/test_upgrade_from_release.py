@@ -10,11 +10,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from trainer.lifecycle import migrate
-from trainer.retrain import rollback
 from sql_scoring import registry
 from sql_scoring.schema_files import SQL_DIR
 from tests.fix_database import Workspace, _database, _settings
+from trainer.lifecycle import migrate
+from trainer.retrain import rollback
 
 RELEASES = Path(__file__).parent / "releases"
 DECISIONS = (

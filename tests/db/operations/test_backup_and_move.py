@@ -10,10 +10,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from sql_scoring.deployment.verify import verify
-from trainer.lifecycle import migrate
 from rowguard.local import PostgresServer
 from rowguard.local._account import server_account
+from sql_scoring.deployment.verify import verify
 from tests.db.operations.conftest import (
     DECISIONS,
     QUESTIONS,
@@ -25,6 +24,7 @@ from tests.db.operations.conftest import (
     settings_with_artifacts,
 )
 from tests.fix_database import Workspace
+from trainer.lifecycle import migrate
 
 INSERT = (
     "INSERT INTO transactions (user_id, amount) VALUES (7, 12.5) RETURNING model_version, unscored_reason"

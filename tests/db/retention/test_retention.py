@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 from psycopg import sql
 
-from sql_scoring.deployment.verify import verify
 from rowguard.errors import RetentionError
 from rowguard.operations.archive import retain
 from sql_scoring import registry
+from sql_scoring.deployment.verify import verify
 from sql_scoring.features.build import build_features
 from tests.fix_database import Workspace
 from tests.stack.cli.conftest import Run, run  # noqa: F401

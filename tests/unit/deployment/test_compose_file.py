@@ -253,7 +253,9 @@ def test_dependencies_can_be_met(name: str) -> None:
             assert service(other)["restart"] == "no", "a job that is restarted never completes"
 
 
-@pytest.mark.parametrize("script", sorted((PROJECT_ROOT / "docker").rglob("*.sh")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "script", sorted((PROJECT_ROOT / "docker").rglob("*.sh")), ids=lambda path: path.name
+)
 def test_scripts_parse(script: Path) -> None:
     subprocess.run(["sh", "-n", script], check=True)
     assert os.access(script, os.X_OK)

@@ -22,7 +22,9 @@ def fitted(*, n_jobs: int = 1, seed: int = 0) -> RandomForestClassifier:
     features = random.normal(size=(400, 3)).astype(np.float32)
     features[random.random((400, 3)) < 0.1] = np.nan
     is_fraud = np.nan_to_num(features[:, 0]) + random.normal(size=400) > 1
-    return fit_forest(features, is_fraud, ForestParameters(**SMALL.as_dict() | {"seed": seed}), n_jobs=n_jobs)
+    return fit_forest(
+        features, is_fraud, ForestParameters(**SMALL.as_dict() | {"random_state": seed}), n_jobs=n_jobs
+    )
 
 
 def sql_of(forest: RandomForestClassifier) -> str:
@@ -44,7 +46,7 @@ def test_a_file_that_was_changed_is_not_unpickled(tmp_path: Path, change: object
     sha256 = save_artifact(fitted(), path)
     assert callable(change)
     path.write_bytes(change(path.read_bytes()))
-    with pytest.raises(RegistryError, match=r"rf_1\.joblib is not the one that was registered; train again"):
+    with pytest.raises(RegistryError, match=r"rf_1\.joblib is not the registered one; train again"):
         load_artifact(path, sha256)
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from rowguard.errors import SettingsError, TrainingDataError
-from trainer.backtest.protocol import BacktestPlan, card_precision, evaluate_fold, test_mask
+from trainer.backtest import protocol
+from trainer.backtest.protocol import BacktestPlan, card_precision, evaluate_fold
 from trainer.dataset import Dataset
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -29,7 +30,7 @@ def dataset(rows: list[tuple[int, int, bool]]) -> Dataset:
 
 def test_only_the_test_days_are_tested() -> None:
     rows = dataset([(day, 1, False) for day in range(8)])
-    assert test_mask(PLAN, rows).tolist() == [False] * 4 + [True] * 2 + [False] * 2
+    assert protocol.test_mask(PLAN, rows).tolist() == [False] * 4 + [True] * 2 + [False] * 2
 
 
 def test_cards_known_as_compromised_drop_out_from_the_day_on_which_it_is_known() -> None:
@@ -37,20 +38,20 @@ def test_cards_known_as_compromised_drop_out_from_the_day_on_which_it_is_known()
         [(0, 1, True), (2, 2, True), (3, 3, True)]
         + [(day, user, False) for day in (4, 5) for user in (1, 2, 3)]
     )
-    tested = test_mask(PLAN, rows)
-    kept = [(int(day), int(user)) for day, user in zip(
+    tested = protocol.test_mask(PLAN, rows)
+    rest = [(int(day), int(user)) for day, user in zip(
         (rows.occurred_at[tested] - np.datetime64("2026-03-01")) // np.timedelta64(1, "D"),
         rows.user_id[tested], strict=True,
     )]  # fmt: skip
-    # Test day 4 knows of frauds up to day 1, test day 5 up to day 2; nobody knows of day 3 yet.
-    assert kept == [(4, 2), (4, 3), (5, 3)]
+    # Test day 4 knows of frauds up to day 1, test day 5 up to day 2; day 3 is not known yet.
+    assert rest == [(4, 2), (4, 3), (5, 3)]
 
 
-def test_card_precision_takes_each_cards_highest_score_and_drops_caught_cards() -> None:
+def test_card_precision_takes_each_cards_highest_score_and_drops_detected_cards() -> None:
     rows = dataset([(4, 1, True), (4, 2, False), (4, 3, False), (5, 1, True), (5, 2, True), (5, 3, False)])
     tested = np.ones(len(rows), bool)
     scores = np.array([0.9, 0.8, 0.1, 0.95, 0.2, 0.6])
-    # Day 4, top 1: card 1, a fraud. Day 5: card 1 was caught, so card 3 is on top, no fraud.
+    # Day 4, top 1: card 1, a fraud. Day 5: card 1 was detected, so card 3 is on top, no fraud.
     assert card_precision(scores, rows, tested, top=1) == 0.5
 
 

@@ -1,4 +1,4 @@
-"""The baselines: each model judged as the forest is; the handbook's columns against a reckoning row by row."""
+"""The baselines rank; the handbook's columns equal a plain computation per row."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from trainer.backtest.protocol import BacktestPlan
 from trainer.backtest.baselines import BASELINES, HANDBOOK, evaluate_baseline
-from trainer.dataset import Dataset
 from trainer.backtest.handbook import handbook_features
+from trainer.backtest.protocol import BacktestPlan
+from trainer.dataset import Dataset
 
 WIDTH = 15
 RISK = 12
 
 
-def test_the_handbooks_columns_are_those_of_a_reckoning_row_by_row() -> None:
-    """Few users and merchants, one merchant missing, instants that repeat and lie exactly a window apart."""
+def test_the_handbooks_columns_equal_a_plain_computation() -> None:
+    """Few users and merchants, one merchant missing, times that repeat and lie exactly a window apart."""
     draw = np.random.default_rng(4)
     count = 400
     hours = np.sort(draw.integers(0, 45 * 24, count))
@@ -26,18 +26,18 @@ def test_the_handbooks_columns_are_those_of_a_reckoning_row_by_row() -> None:
     amounts, frauds = draw.integers(1, 90, count).astype(float), draw.random(count) < 0.3
     columns = handbook_features(users, merchants, times, amounts, frauds)
     assert columns.shape == (count, WIDTH)
-    for place in range(count):
-        day = times[place].item()
-        expected = [amounts[place], int(day.weekday() >= 5), int(day.hour <= 6)]
+    for row in range(count):
+        day = times[row].item()
+        expected = [amounts[row], int(day.weekday() >= 5), int(day.hour <= 6)]
         for window in (1, 7, 30):
-            near = (hours > hours[place] - window * 24) & (hours <= hours[place]) & (users == users[place])
+            near = (hours > hours[row] - window * 24) & (hours <= hours[row]) & (users == users[row])
             expected += [near.sum(), amounts[near].mean()]
         for window in (1, 7, 30):
-            end = hours[place] - 7 * 24
-            near = (hours > end - window * 24) & (hours <= end) & (merchants == merchants[place])
-            near &= merchants[place] >= 0
+            end = hours[row] - 7 * 24
+            near = (hours > end - window * 24) & (hours <= end) & (merchants == merchants[row])
+            near &= merchants[row] >= 0
             expected += [near.sum(), frauds[near].mean() if near.any() else 0]
-        assert columns[place] == pytest.approx(expected)
+        assert columns[row] == pytest.approx(expected)
 
 
 def rows(start: datetime, days: int, seed: int) -> Dataset:

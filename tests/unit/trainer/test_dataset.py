@@ -1,4 +1,4 @@
-"""The training set as arrays, and labels as they were known at a cut-off."""
+"""The training set as arrays, with the labels known at a cutoff."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECOND = timedelta(seconds=1)
 
 
 class Row(NamedTuple):
-    """A stored transaction that nobody said anything about yet."""
+    """A stored transaction without labels."""
 
     user_id: int
     transaction_id: int
@@ -25,7 +25,7 @@ class Row(NamedTuple):
 
 @pytest.fixture
 def row(scored: Workspace) -> Row:
-    """A row of the training set whose labels are taken away."""
+    """A row of the training set whose labels were deleted."""
     with scored.connect() as connection:
         found = connection.execute(
             "SELECT user_id, transaction_id, occurred_at FROM features.training_set"
@@ -37,7 +37,7 @@ def row(scored: Workspace) -> Row:
     return chosen
 
 
-def say(workspace: Workspace, row: Row, is_fraud: bool, at: datetime) -> None:
+def label(workspace: Workspace, row: Row, is_fraud: bool, at: datetime) -> None:
     with workspace.connect() as connection:
         connection.execute(
             "INSERT INTO fraud_labels (user_id, transaction_id, is_fraud, labelled_at) VALUES (%s, %s, %s, %s)",
@@ -46,35 +46,35 @@ def say(workspace: Workspace, row: Row, is_fraud: bool, at: datetime) -> None:
 
 
 def known(workspace: Workspace, row: Row, at: datetime) -> bool:
-    """The label of the row as of an instant."""
+    """The label of the row at a label cutoff."""
     data = read_dataset(workspace.url, row.occurred_at, row.occurred_at + SECOND, at)
     assert row.user_id in data.user_id
     return bool(data.is_fraud[data.user_id == row.user_id][0])
 
 
-def test_a_label_counts_from_the_instant_it_was_known(scored: Workspace, row: Row) -> None:
-    found_out = row.occurred_at + timedelta(days=3)
-    assert not known(scored, row, found_out)
-    say(scored, row, True, found_out)
-    assert not known(scored, row, found_out - timedelta(microseconds=1))
-    assert known(scored, row, found_out)
+def test_a_label_counts_from_the_time_it_was_known(scored: Workspace, row: Row) -> None:
+    reported_at = row.occurred_at + timedelta(days=3)
+    assert not known(scored, row, reported_at)
+    label(scored, row, True, reported_at)
+    assert not known(scored, row, reported_at - timedelta(microseconds=1))
+    assert known(scored, row, reported_at)
 
 
 def test_the_latest_known_label_wins(scored: Workspace, row: Row) -> None:
     reported, cleared, confirmed = (row.occurred_at + timedelta(days=days) for days in (1, 5, 9))
     # They need not arrive in order.
-    say(scored, row, True, confirmed)
-    say(scored, row, True, reported)
-    say(scored, row, False, cleared)
+    label(scored, row, True, confirmed)
+    label(scored, row, True, reported)
+    label(scored, row, False, cleared)
     assert [known(scored, row, at) for at in (reported, cleared - SECOND, cleared, confirmed - SECOND, confirmed)] == [
         True, True, False, False, True,
     ]  # fmt: skip
 
 
-def test_of_two_labels_of_one_instant_the_one_stored_later_wins(scored: Workspace, row: Row) -> None:
+def test_of_two_labels_of_one_time_the_later_stored_one_wins(scored: Workspace, row: Row) -> None:
     at = row.occurred_at + timedelta(days=1)
-    say(scored, row, True, at)
-    say(scored, row, False, at)
+    label(scored, row, True, at)
+    label(scored, row, False, at)
     assert not known(scored, row, at)
 
 
@@ -115,7 +115,7 @@ def test_an_empty_window_gives_no_rows(scored_template: Workspace) -> None:
     assert len(data) == 0 and data.frauds == 0
 
 
-def test_what_is_missing_is_said(migrated: Workspace, empty_workspace: Workspace) -> None:
+def test_errors_name_the_next_command(migrated: Workspace, empty_workspace: Workspace) -> None:
     with (
         migrated.connect() as connection,
         pytest.raises(TrainingDataError, match="rowguard simulate, or rowguard"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from trainer.quality import _Ranking, differences
+from trainer.quality import _Ranking, bootstrap_differences
 
 
 def test_average_precision_is_scikit_learns_with_ties_and_weights() -> None:
@@ -21,7 +21,7 @@ def test_average_precision_is_scikit_learns_with_ties_and_weights() -> None:
         )
 
 
-def test_recall_counts_what_the_budget_pays_for() -> None:
+def test_recall_at_an_alert_budget() -> None:
     scores = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0])
     fraud = np.array([1, 0, 1, 0, 0, 0, 0, 0, 0, 1], bool)
     ranking = _Ranking(scores, fraud)
@@ -30,13 +30,13 @@ def test_recall_counts_what_the_budget_pays_for() -> None:
     assert ranking.recall(np.ones(10), 0.05) == 0.0
 
 
-def test_a_worse_ranking_is_credibly_worse_and_the_same_one_is_not() -> None:
+def test_a_worse_ranking_is_significantly_worse_and_the_same_one_is_not() -> None:
     random = np.random.default_rng(2)
     fraud = random.random(5_000) < 0.02
     good = fraud + random.normal(0, 0.4, 5_000)
     bad = fraud + random.normal(0, 2.0, 5_000)
-    precision, recall = differences(bad, good, fraud, 0.02)
-    assert precision.is_credibly_worse and recall.is_credibly_worse
+    precision, recall = bootstrap_differences(bad, good, fraud, 0.02)
+    assert precision.is_significantly_worse and recall.is_significantly_worse
     assert precision.low < precision.candidate - precision.champion < precision.high
-    same, _ = differences(good, good, fraud, 0.02)
-    assert (same.low, same.high) == (0.0, 0.0) and not same.is_credibly_worse
+    same, _ = bootstrap_differences(good, good, fraud, 0.02)
+    assert (same.low, same.high) == (0.0, 0.0) and not same.is_significantly_worse

@@ -1,4 +1,4 @@
-"""Where a ranking is cut: the alert budget is kept, the cost is the least there is."""
+"""Thresholds: the alert budget is never exceeded, the cost is the least."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ def test_the_alert_budget_is_never_exceeded_and_never_wasted(
 
 @given(rows, cost, cost)
 def test_no_threshold_costs_less_than_the_chosen_one(
-    given_rows: list[tuple[float, bool]], false_alarm: float, missed_fraud: float
+    given_rows: list[tuple[float, bool]], false_positive: float, false_negative: float
 ) -> None:
     scores, truth = arrays(given_rows)
 
     def total(threshold: float) -> float:
         flagged = scores >= threshold
         alarms, missed = int((flagged & ~truth).sum()), int((~flagged & truth).sum())
-        return alarms * false_alarm + missed * missed_fraud
+        return alarms * false_positive + missed * false_negative
 
-    threshold = ExpectedCost(false_alarm, missed_fraud).choose(scores, truth)
+    threshold = ExpectedCost(false_positive, false_negative).choose(scores, truth)
     candidates = [*scores, np.nextafter(scores.max(), np.inf), 0.0, 1.0]
     assert 0 <= threshold <= 1
     assert total(threshold) == pytest.approx(
@@ -78,7 +78,7 @@ def test_alerts_of_a_budget(scores: list[float], share: float, flagged: int) -> 
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5])
-def test_a_budget_that_certain_scores_overrun_is_refused(share: float) -> None:
+def test_a_budget_exceeded_by_scores_of_1_is_rejected(share: float) -> None:
     with pytest.raises(
         TrainingDataError, match=r"3 of 4 rows have the score 1, more than the alert budget of \d+"
     ):
@@ -86,16 +86,16 @@ def test_a_budget_that_certain_scores_overrun_is_refused(share: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("false_alarm", "missed_fraud", "threshold"),
+    ("false_positive", "false_negative", "threshold"),
     [
-        (1, 100, 0.2),  # a miss is dear: flag down to the last fraud
-        (100, 1, 0.9),  # a false alarm is dear: only what is certain
+        (1, 100, 0.2),  # false negatives are expensive: flag down to the last fraud
+        (100, 1, 0.9),  # false positives are expensive: flag only certain ones
         (1, 1, 0.9),
     ],
 )
-def test_threshold_of_least_cost(false_alarm: float, missed_fraud: float, threshold: float) -> None:
+def test_threshold_of_least_cost(false_positive: float, false_negative: float, threshold: float) -> None:
     scores, truth = np.array([0.9, 0.5, 0.4, 0.2, 0.1]), np.array([True, False, False, True, False])
-    assert ExpectedCost(false_alarm, missed_fraud).choose(scores, truth) == threshold
+    assert ExpectedCost(false_positive, false_negative).choose(scores, truth) == threshold
 
 
 def test_without_frauds_the_least_cost_is_to_flag_nothing() -> None:
@@ -110,15 +110,15 @@ def test_a_budget_lies_between_0_and_1(share: float) -> None:
         AlertBudget(share)
 
 
-@pytest.mark.parametrize(("false_alarm", "missed_fraud"), [(0, 1), (1, 0), (-1, 1), (float("nan"), 1)])
-def test_costs_are_above_0(false_alarm: float, missed_fraud: float) -> None:
+@pytest.mark.parametrize(("false_positive", "false_negative"), [(0, 1), (1, 0), (-1, 1), (float("nan"), 1)])
+def test_costs_are_above_0(false_positive: float, false_negative: float) -> None:
     with pytest.raises(SettingsError, match="both costs must be above 0"):
-        ExpectedCost(false_alarm, missed_fraud)
+        ExpectedCost(false_positive, false_negative)
 
 
 def test_rules_are_stated_in_words() -> None:
     assert str(AlertBudget(0.005)) == "alert budget: 0.50% of transactions"
-    assert str(ExpectedCost(2, 150)) == "least cost: 2 a false alarm, 150 a missed fraud"
+    assert str(ExpectedCost(2, 150)) == "least cost: 2 per false positive, 150 per false negative"
 
 
 def test_metrics_at_a_threshold() -> None:

@@ -1,4 +1,4 @@
-"""The best forest that a cost allows."""
+"""The best forest within a cost limit."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import pytest
 from rowguard.errors import SettingsError, TrainingDataError
 from sql_scoring.engine import bitmask_cost
 from tests.fix_database import Workspace
-from trainer.budget import Budget, draw, first_trees, search
 from trainer.forest import ForestParameters, fit_forest
+from trainer.plots import plot_tradeoff
+from trainer.tradeoff import CostLimit, first_trees, search_tradeoff
 
 WEEK = timedelta(days=7)
 TREES, LEAVES = (4, 12), (8, 32)
@@ -21,11 +22,11 @@ ROWS = RNG.normal(size=(600, 4)).astype(np.float32)
 FRAUD = ROWS[:, 0] + RNG.normal(size=600) > 1
 
 
-def test_a_budget_says_what_it_limits() -> None:
-    with pytest.raises(SettingsError, match="give a budget"):
-        Budget()
+def test_a_cost_limit_needs_a_positive_bound() -> None:
+    with pytest.raises(SettingsError, match="give a cost limit"):
+        CostLimit()
     with pytest.raises(SettingsError, match="above 0"):
-        Budget(microseconds=-1)
+        CostLimit(microseconds=-1)
 
 
 def test_first_trees_are_the_forest_of_that_size() -> None:
@@ -36,26 +37,35 @@ def test_first_trees_are_the_forest_of_that_size() -> None:
     assert bitmask_cost(first_trees(large, 3)) == bitmask_cost(small)
 
 
-def test_the_best_that_fits_is_chosen_and_drawn(scored: Workspace, tmp_path: Path) -> None:
-    open_end = search(scored.url, Budget(microseconds=1e6), label_delay=WEEK, trees=TREES, leaves=LEAVES)
-    assert [(one.trees, one.max_leaves) for one in open_end.candidates] == [
+def test_the_best_within_the_limit_is_chosen_and_plotted(scored: Workspace, tmp_path: Path) -> None:
+    unlimited = search_tradeoff(
+        scored.url, CostLimit(microseconds=1e6), label_delay=WEEK, n_estimators=TREES, max_leaf_nodes=LEAVES
+    )
+    assert [(point.n_estimators, point.max_leaf_nodes) for point in unlimited.grid] == [
         (4, 8),
         (12, 8),
         (4, 32),
         (12, 32),
     ]
-    assert all(one.fits for one in open_end.candidates)
-    assert open_end.best.average_precision == max(one.average_precision for one in open_end.candidates)
-    costs = [one.microseconds for one in open_end.candidates]
+    assert all(point.is_within_limit for point in unlimited.grid)
+    assert unlimited.best.average_precision == max(point.average_precision for point in unlimited.grid)
+    costs = [point.microseconds for point in unlimited.grid]
     assert costs[0] < costs[1] < costs[3] and costs[0] < costs[2] < costs[3]
-    limit = Budget(microseconds=costs[0], megabytes=open_end.candidates[0].megabytes)
-    tight = search(scored.url, limit, label_delay=WEEK, trees=TREES, leaves=LEAVES)
-    assert (tight.best.trees, tight.best.max_leaves) == (4, 8)
+    limit = CostLimit(microseconds=costs[0], megabytes=unlimited.grid[0].megabytes)
+    tight = search_tradeoff(scored.url, limit, label_delay=WEEK, n_estimators=TREES, max_leaf_nodes=LEAVES)
+    assert (tight.best.n_estimators, tight.best.max_leaf_nodes) == (4, 8)
     assert (tight.parameters.n_estimators, tight.parameters.max_leaf_nodes) == (4, 8)
-    assert [one.fits for one in tight.candidates] == [True, False, False, False]
-    picture = draw(tight, limit, tmp_path / "plots" / "tradeoff.png")
+    assert [point.is_within_limit for point in tight.grid] == [True, False, False, False]
+    picture = tmp_path / "plots" / "tradeoff.png"
+    plot_tradeoff(tight, limit, picture)
     assert picture.read_bytes().startswith(b"\x89PNG")
     with pytest.raises(
-        TrainingDataError, match="no forest fits the budget; the smallest, 4 trees of 8 leaves"
+        TrainingDataError, match="no forest is within the limit; the smallest, 4 trees of 8 leaves"
     ):
-        search(scored.url, Budget(microseconds=0.1), label_delay=WEEK, trees=TREES, leaves=LEAVES)
+        search_tradeoff(
+            scored.url,
+            CostLimit(microseconds=0.1),
+            label_delay=WEEK,
+            n_estimators=TREES,
+            max_leaf_nodes=LEAVES,
+        )

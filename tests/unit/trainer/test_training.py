@@ -13,14 +13,14 @@ from trainer.artifact import artifact_path, load_artifact
 from trainer.dataset import read_time_range
 from trainer.evaluation import AlertBudget, ExpectedCost, ThresholdRule
 from trainer.forest import ForestParameters
-from trainer.training import TrainingResult, train
+from trainer.training import TrainingResult, train_candidate
 
 SMALL = ForestParameters(n_estimators=5, max_leaf_nodes=8)
 WEEK = timedelta(days=7)
 
 
 def small(workspace: Workspace, rule: ThresholdRule | None = None) -> TrainingResult:
-    return train(
+    return train_candidate(
         workspace.url,
         state_dir=workspace.settings.state_dir,
         label_delay=WEEK,
@@ -30,14 +30,14 @@ def small(workspace: Workspace, rule: ThresholdRule | None = None) -> TrainingRe
 
 
 def test_a_candidate_is_registered_with_its_card_and_plots(scored: Workspace) -> None:
-    said: list[str] = []
-    result = train(
+    steps: list[str] = []
+    result = train_candidate(
         scored.url,
         state_dir=scored.settings.state_dir,
         label_delay=WEEK,
         rule=AlertBudget(0.02),
         parameters=SMALL,
-        progress=said.append,
+        progress=steps.append,
     )
     with scored.connect() as connection:
         record = registry.get_model(connection, result.version)
@@ -55,12 +55,12 @@ def test_a_candidate_is_registered_with_its_card_and_plots(scored: Workspace) ->
         f"{result.evaluation.average_precision:.4f}",
         f"{result.threshold:.6f} (alert budget: 2.00% of transactions)",
         *(f"| `{name}` |" for name in record.feature_names),
-        "| trees | 5 |",
+        "| n_estimators | 5 |",
     ):
         assert fact in text
     assert "{" not in text
     assert result.card.with_name("plots.png").read_bytes().startswith(b"\x89PNG")
-    assert len(said) == 4 and said[0] == "reading the training set"
+    assert len(steps) == 4 and steps[0] == "reading the training set"
 
 
 def test_the_same_data_give_the_same_model(scored: Workspace) -> None:
@@ -77,7 +77,7 @@ def test_the_same_data_give_the_same_model(scored: Workspace) -> None:
 def test_another_threshold_is_another_model(scored: Workspace) -> None:
     budget, cost = small(scored), small(scored, ExpectedCost(1, 50))
     assert cost.is_new and cost.version != budget.version
-    assert cost.record.threshold_rule == "least cost: 1 a false alarm, 50 a missed fraud"
+    assert cost.record.threshold_rule == "least cost: 1 per false positive, 50 per false negative"
     with scored.connect() as connection:
         stored = {
             version: registry.get_model(connection, version) for version in (budget.version, cost.version)
@@ -100,9 +100,7 @@ def test_too_few_frauds_are_counted_in_the_refusal(scored: Workspace) -> None:
     with scored.connect() as connection:
         connection.execute("DELETE FROM fraud_labels WHERE is_fraud")
         before = registry.list_models(connection)
-    with pytest.raises(
-        TrainingDataError, match=r"too few labelled frauds: 0 from .* \(at least 20\), 0 from"
-    ):
+    with pytest.raises(TrainingDataError, match=r"too few labeled frauds: 0 from .* \(at least 20\), 0 from"):
         small(scored)
     with scored.connect() as connection:
         assert registry.list_models(connection) == before

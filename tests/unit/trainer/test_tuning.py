@@ -1,4 +1,4 @@
-"""The search: what it draws, and that no fold has a say in its own pick."""
+"""Tuning: the drawn trials, and that no fold takes part in its own selection."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ import pytest
 from rowguard.errors import SettingsError
 from trainer.backtest.protocol import BacktestPlan, BacktestResult
 from trainer.forest import ForestParameters
-from trainer.search import DEFAULT_TRIAL, MAX_NODES, SHAPES, Trial, Tried, draw_trials, nested, weeks_between
+from trainer.tuning import (
+    DEFAULT_TRIAL,
+    MAX_NODES,
+    SHAPES,
+    Trial,
+    TrialResult,
+    draw_trials,
+    select_per_fold,
+    weeks_between,
+)
 
 GROUPS = {"amount": "transaction", "count": "user-windows", "risk": "merchant-risk", "mean": "user-windows"}
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -42,23 +51,23 @@ def test_the_newest_inner_fold_is_known_when_the_outer_one_is_tested() -> None:
     assert plan.shifted(1 - gap).test_end + timedelta(days=7) > plan.test_start
 
 
-def _tried(name: str, precisions: list[float]) -> Tried:
+def _trial(name: str, precisions: list[float]) -> TrialResult:
     results = tuple(
         BacktestResult(START + timedelta(weeks=week), 0.5, precision, 0.1, 10, 100, 5)
         for week, precision in enumerate(precisions)
     )
-    return Tried(Trial(name, ForestParameters(), ("amount",)), results)
+    return TrialResult(Trial(name, ForestParameters(), ("amount",)), results)
 
 
-def test_a_fold_is_picked_for_by_earlier_folds_alone() -> None:
-    """Two inner folds that end two weeks before: what shines on the fold itself, or the week before it, is not seen."""
-    steady = _tried("steady", [0.6, 0.6, 0.6, 0.6, 0.6])
-    late = _tried("late", [0.1, 0.1, 0.9, 0.9, 0.9])
-    found = nested([steady, late], inner_folds=2, gap=2)
-    assert found.outer == 3
-    assert [pick.trial.name for pick in found.picks] == ["steady", "steady"]
-    assert [pick.result.average_precision for pick in found.picks] == [0.6, 0.6]
-    assert [pick.inner_average_precision for pick in found.picks] == [0.6, 0.6]
-    changed = nested([steady, _tried("late", [0.1, 0.5, 0.9, 0.9, 0.0])], inner_folds=2, gap=2)
-    assert [pick.trial.name for pick in changed.picks] == ["steady", "late"]
-    assert changed.picks[1].result.average_precision == 0.0
+def test_a_fold_selects_by_earlier_folds_only() -> None:
+    """Two inner folds that end two weeks before: results on the fold itself or the week before it do not count."""
+    steady = _trial("steady", [0.6, 0.6, 0.6, 0.6, 0.6])
+    late = _trial("late", [0.1, 0.1, 0.9, 0.9, 0.9])
+    result = select_per_fold([steady, late], inner_folds=2, gap=2)
+    assert result.outer == 3
+    assert [selection.trial.name for selection in result.selections] == ["steady", "steady"]
+    assert [selection.result.average_precision for selection in result.selections] == [0.6, 0.6]
+    assert [selection.inner_average_precision for selection in result.selections] == [0.6, 0.6]
+    changed = select_per_fold([steady, _trial("late", [0.1, 0.5, 0.9, 0.9, 0.0])], inner_folds=2, gap=2)
+    assert [selection.trial.name for selection in changed.selections] == ["steady", "late"]
+    assert changed.selections[1].result.average_precision == 0.0

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rowguard.errors import TrainingDataError
-from trainer.training import plan_window
+from trainer.window import plan_window
 
 FIRST, LAST = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 4, 30, tzinfo=UTC)
 WEEK, DAY = timedelta(days=7), timedelta(days=1)
@@ -15,8 +15,8 @@ WEEK, DAY = timedelta(days=7), timedelta(days=1)
 
 def test_by_default_the_last_60_days_whose_labels_are_known() -> None:
     window = plan_window(FIRST, LAST, WEEK, None, None)
-    assert window.known_at == LAST + timedelta(microseconds=1)
-    assert window.end == window.known_at - WEEK
+    assert window.label_cutoff == LAST + timedelta(microseconds=1)
+    assert window.end == window.label_cutoff - WEEK
     assert window.start == window.end - 60 * DAY
     assert window.validation_start == window.end - 12 * DAY
 
@@ -31,13 +31,13 @@ def test_between_fitting_and_evaluating_lies_the_label_delay() -> None:
         window = plan_window(FIRST, LAST, delay, None, None)
         assert window.validation_start - window.fit_end == delay
         assert window.start < window.fit_end <= window.validation_start < window.end
-        assert window.known_at - window.end == delay
+        assert window.label_cutoff - window.end == delay
 
 
 def test_start_and_cut_off_can_be_given() -> None:
     start, cutoff = FIRST + 10 * DAY, FIRST + 67 * DAY
     window = plan_window(FIRST, LAST, WEEK, start, cutoff)
-    assert (window.start, window.end, window.known_at) == (start, cutoff - WEEK, cutoff)
+    assert (window.start, window.end, window.label_cutoff) == (start, cutoff - WEEK, cutoff)
     assert window.validation_start == window.end - 10 * DAY
 
 
