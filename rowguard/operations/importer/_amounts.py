@@ -17,8 +17,6 @@ from rowguard.operations.importer._schema import Kind
 _PLAIN = r"^\d{1,12}(\.\d{1,4})?$"
 _UNITS_PER_ONE = 10**MAX_DECIMALS
 _MAX_SCALE = 38  # of a decimal that a wider one can compare
-# Above this a float's spacing is coarse, and its units may not be exact.
-_EXACT_FLOAT = 2.0**53 / _UNITS_PER_ONE
 
 
 def parse_amounts(values: pa.Array) -> tuple[pa.Array, list[tuple[Mask, str]]] | None:
@@ -64,7 +62,9 @@ def _plain_floats(values: pa.Array) -> tuple[Mask, pa.Array]:
     """Return where a float is the nearest one to an amount, and these amounts."""
     narrow = values.type.to_pandas_dtype()
     numbers = pc.fill_null(pc.cast(values, pa.float64()), -1.0).to_numpy(zero_copy_only=False)
-    in_range = (numbers >= 0) & (numbers < _EXACT_FLOAT)  # false for NaN
+    # Where floats are spaced by less than a unit, 2**-14, the nearest amount is the only one.
+    limit = 2.0 ** (np.finfo(narrow).nmant + 1 - 14)
+    in_range = (numbers >= 0) & (numbers < limit)  # false for NaN
     numbers = np.where(in_range, numbers, 0.0)
     units = np.rint(numbers * _UNITS_PER_ONE)
     is_plain: Mask = in_range & ((units / _UNITS_PER_ONE).astype(narrow) == numbers.astype(narrow))

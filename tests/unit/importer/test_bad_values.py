@@ -7,15 +7,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowguard.errors import ImportFileError
 from rowguard.operations.importer import HistoryFileError, read_history, read_labels
-from rowguard.operations.importer._amounts import amounts
 
 Write = Callable[..., Path]
 Rows = Callable[..., list[dict[str, Any]]]
@@ -69,17 +66,17 @@ def csv_with(**values: str) -> str:
         ("amount", "1 000", "is not a number"),
         ("amount", '"1,50"', "is not a number"),
         ("amount", "€5", "is not a number"),
-        ("amount", "1e99999", "is not a number"),
+        ("amount", "1e999999", "is not a number"),
         ("amount", "-0.01", "is negative"),
         ("amount", "-1e3", "is negative"),
         ("amount", "NaN", "is not finite"),
         ("amount", "Infinity", "is not finite"),
         ("amount", "-inf", "is not finite"),
-        ("amount", "1.005", "has more than two decimals"),
-        ("amount", "0.001", "has more than two decimals"),
-        ("amount", "1000000000000", "is larger than 999,999,999,999.99"),
-        ("amount", "1e12", "is larger than 999,999,999,999.99"),
-        ("amount", "9" * 30, "is larger than 999,999,999,999.99"),
+        ("amount", "1.00005", "has more than 4 decimals"),
+        ("amount", "0.30000000000000004", "has more than 4 decimals"),
+        ("amount", "1000000000000", "is not below 1,000,000,000,000"),
+        ("amount", "1e12", "is not below 1,000,000,000,000"),
+        ("amount", "9" * 30, "is not below 1,000,000,000,000"),
         ("location", "x" * 65, "is longer than 64 characters"),
         ("location", "D\0E", "holds a NUL character"),
         ("is_fraud", "maybe", "is neither true nor false"),
@@ -95,56 +92,6 @@ def test_bad_values(write_csv: Write, error_of: Error, column: str, value: str, 
     assert error.bad_rows == 1
     assert error.reasons == {f"{column} {reason}": 1}
     assert f"line 3: {column} {reason}" in str(error)
-
-
-@pytest.mark.parametrize(
-    ("written", "cents"),
-    [
-        ("5", 500),
-        ("5.", 500),
-        (".5", 50),
-        ("+5.25", 525),
-        ("5.250000", 525),
-        ("0.30000000000000004", 30),
-        ("5.2499999999999", 525),
-        ("1.5e3", 150_000),
-        ("-0", 0),
-        ("-0.00", 0),
-        (" 5.25 ", 525),
-        ("999999999999.99", 99_999_999_999_999),
-    ],
-)
-def test_amounts_as_they_are_written(write_csv: Write, rows_of: Rows, written: str, cents: int) -> None:
-    (row,) = rows_of(write_csv(csv_with(amount=written)))
-    assert row["amount"] * 100 == cents
-
-
-@settings(max_examples=300)
-@given(st.integers(0, 10**14 - 1))
-def test_floats_keep_their_cents(cents: int) -> None:
-    found = amounts(pa.array([cents / 100]))
-    assert found is not None
-    assert int(found[0][0].as_py() * 100) == cents
-    assert not any(mask.any() for mask, _ in found[1])
-
-
-@settings(max_examples=300)
-@given(st.integers(0, 10**6 - 1))
-def test_narrow_floats_keep_their_cents(cents: int) -> None:
-    found = amounts(pa.array([np.float32(cents / 100)], pa.float32()))
-    assert found is not None
-    assert int(found[0][0].as_py() * 100) == cents
-
-
-@settings(max_examples=200)
-@given(st.floats())
-def test_any_float_is_taken_exactly_or_refused(value: float) -> None:
-    found = amounts(pa.array([value], pa.float64()))
-    assert found is not None
-    taken = found[0][0].as_py()
-    assert (taken is None) == any(bool(mask[0]) for mask, _ in found[1])
-    if taken is not None:
-        assert abs(float(taken) - value) <= 1e-9 * max(1.0, abs(value))
 
 
 @settings(max_examples=150)
@@ -209,7 +156,7 @@ def test_repeated_transaction_ids(write_csv: Write, error_of: Error) -> None:
         ("occurred_at,user_id", {}, "the column amount is missing; the file's columns are occurred_at, u"),
         ("TX_TIME,user_id,amount", {}, "(name it with --map occurred_at=COLUMN)"),
         ("occurred_at,user_id,amount,note,x", {}, "unknown columns note, x; map them with --map or skip"),
-        ("occurred_at,user_id,amount,amount", {}, "the column amount stands there twice"),
+        ("occurred_at,user_id,amount,amount", {}, "the column amount is repeated"),
         ("a,user_id", {"column_mapping": {"occurred_at": "b"}}, "there is no column b for occurred_at"),
         ("a,user_id", {"column_mapping": {"when": "a"}}, "cannot map to when; the columns to map to are"),
         (

@@ -170,7 +170,7 @@ def test_line_numbers_are_those_of_an_editor(
         st.tuples(
             st.datetimes(datetime(1970, 1, 2), datetime(2026, 5, 1)),
             st.integers(-(2**63), 2**63 - 1),
-            st.decimals(0, Decimal("999999999999.99"), places=2),
+            st.decimals(0, Decimal("999999999999.9999"), places=4),
             st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=64).map(str.strip),
         ),
         min_size=1,
