@@ -19,7 +19,8 @@ from trainer.artifact import artifact_path, load_artifact
 from trainer.dataset import read_feature_list
 from trainer.evaluation import AlertBudget, ThresholdRule
 from trainer.gates import DETAILS, REJECTED, evaluate_gates
-from trainer.training import TrainingResult, train_candidate
+from trainer.training import TrainingResult
+from trainer.training import train as train_model
 
 PARITY_ROWS = 10_000
 
@@ -44,8 +45,8 @@ def train(
     rule: ThresholdRule | None = None,
     progress: Progress = silent,
 ) -> TrainingResult:
-    """Fit, evaluate and register a candidate with the defaults of the settings; see `train_candidate`."""
-    return train_candidate(
+    """Fit, evaluate and register a candidate with the defaults of the settings; see `trainer.training.train`."""
+    return train_model(
         url,
         state_dir=settings.state_dir,
         label_delay=timedelta(days=settings.label_delay_days),

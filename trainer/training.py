@@ -42,7 +42,7 @@ class TrainingResult:
     card: Path
 
 
-def train_candidate(
+def train(
     url: str,
     *,
     state_dir: Path,

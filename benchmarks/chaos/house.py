@@ -157,7 +157,7 @@ def train_candidate(house: House, seed: int) -> str:
         state_dir=house.settings.state_dir,
         label_delay=timedelta(days=7),
         rule=AlertBudget(0.01),
-        parameters=replace(SMALL, seed=seed),
+        parameters=replace(SMALL, random_state=seed),
     ).version
 
 

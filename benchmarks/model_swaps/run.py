@@ -121,7 +121,7 @@ def train_seed(url: str, settings: Settings, parameters: ForestParameters, seed:
         state_dir=settings.state_dir,
         label_delay=timedelta(days=settings.label_delay_days),
         rule=AlertBudget(settings.alert_budget),
-        parameters=replace(parameters, seed=seed),
+        parameters=replace(parameters, random_state=seed),
     ).version
 
 

@@ -14,7 +14,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from benchmarks.soak.world import DAYS, LABEL_DELAY, World
-from rowguard.operations.archive import retain
+from rowguard.operations.archive import archive_transactions
 from rowguard.sql_files import read_sql
 from sql_scoring.features.build import build_features
 
@@ -88,7 +88,7 @@ class Nights:
         self.steps.append({"step": name, "from": start - self.began, "to": end - self.began, "said": said})
 
     def _retain(self, number: int) -> str:
-        done = retain(
+        done = archive_transactions(
             self.url,
             self.world.folder / "archive",
             keep_days=DAYS - 10 * number,

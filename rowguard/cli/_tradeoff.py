@@ -36,7 +36,7 @@ def tradeoff(
     from trainer.evaluation import AlertBudget
     from trainer.plots import plot_tradeoff
     from trainer.tradeoff import CostLimit, search_tradeoff
-    from trainer.training import train_candidate
+    from trainer.training import train as run
 
     if max_us is None and max_mb is None:
         raise typer.BadParameter("give --max-us, --max-mb or both")
@@ -50,7 +50,7 @@ def tradeoff(
         result = search_tradeoff(url, limit, label_delay=delay, start=begin, cutoff=end, progress=step)
         plot_tradeoff(result, limit, plot)
         if train:
-            version = train_candidate(
+            version = run(
                 url,
                 state_dir=config.state_dir,
                 label_delay=delay,

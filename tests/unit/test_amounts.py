@@ -87,7 +87,7 @@ def test_every_amount_is_read_back_from_every_type(units: int) -> None:
         assert _column(values) == ([amount], {})
     # A float holds 15 digits: beyond them the nearest amount is one with the same float.
     (read,), faults = _column(pa.array([float(amount)]))
-    assert not faults and float(read) == float(amount)
+    assert not faults and read is not None and float(read) == float(amount)
     if units < 10**15:
         assert read == amount
 

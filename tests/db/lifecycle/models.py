@@ -21,7 +21,7 @@ def train_small(workspace: Workspace, seed: int, parameters: ForestParameters = 
         state_dir=workspace.settings.state_dir,
         label_delay=timedelta(days=7),
         rule=AlertBudget(0.01),
-        parameters=replace(parameters, seed=seed),
+        parameters=replace(parameters, random_state=seed),
     ).version
 
 

@@ -239,7 +239,7 @@ def test_a_changed_artifact_is_not_loaded(scored: Workspace) -> None:
     candidate = _train(scored, 1)
     path = artifact_path(scored.settings.state_dir, candidate)
     path.write_bytes(path.read_bytes()[:-1] + b"x")
-    with pytest.raises(RegistryError, match="is not the one that was registered"):
+    with pytest.raises(RegistryError, match="is not the registered one"):
         deploy(scored.url, scored.settings, candidate, force=True)
 
 
@@ -253,7 +253,7 @@ def _train(workspace: Workspace, seed: int) -> str:
         state_dir=workspace.settings.state_dir,
         label_delay=timedelta(days=7),
         rule=AlertBudget(0.01),
-        parameters=replace(SMALL, seed=seed),
+        parameters=replace(SMALL, random_state=seed),
     ).version
 
 

@@ -13,14 +13,14 @@ from trainer.artifact import artifact_path, load_artifact
 from trainer.dataset import read_time_range
 from trainer.evaluation import AlertBudget, ExpectedCost, ThresholdRule
 from trainer.forest import ForestParameters
-from trainer.training import TrainingResult, train_candidate
+from trainer.training import TrainingResult, train
 
 SMALL = ForestParameters(n_estimators=5, max_leaf_nodes=8)
 WEEK = timedelta(days=7)
 
 
 def small(workspace: Workspace, rule: ThresholdRule | None = None) -> TrainingResult:
-    return train_candidate(
+    return train(
         workspace.url,
         state_dir=workspace.settings.state_dir,
         label_delay=WEEK,
@@ -31,7 +31,7 @@ def small(workspace: Workspace, rule: ThresholdRule | None = None) -> TrainingRe
 
 def test_a_candidate_is_registered_with_its_card_and_plots(scored: Workspace) -> None:
     steps: list[str] = []
-    result = train_candidate(
+    result = train(
         scored.url,
         state_dir=scored.settings.state_dir,
         label_delay=WEEK,

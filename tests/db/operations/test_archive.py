@@ -1,4 +1,4 @@
-"""Old transactions go: archived first, with their labels, and what stays still decides and trains alike."""
+"""Old transactions are archived with their labels and deleted; the others still decide and train alike."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from psycopg import sql
 
 from rowguard.errors import RetentionError
-from rowguard.operations.archive import retain
+from rowguard.operations.archive import archive_transactions
 from sql_scoring import registry
 from sql_scoring.deployment.verify import verify
 from sql_scoring.features.build import build_features
@@ -36,12 +36,14 @@ def counts(workspace: Workspace) -> tuple[int, int]:
 
 
 def keep(workspace: Workspace, folder: Path, days: int = LEAST, **more: Any) -> Any:
-    return retain(workspace.url, folder, keep_days=days, label_delay_days=7, batch_rows=500, **more)
+    return archive_transactions(
+        workspace.url, folder, keep_days=days, label_delay_days=7, batch_rows=500, **more
+    )
 
 
 @pytest.fixture
 def aged(scored: Workspace) -> Workspace:
-    """Live decisions, some of which lie far back, beside 45 days of history."""
+    """Live decisions, some of which lie far back, next to 45 days of history."""
     with scored.connect() as connection:
         connection.execute(
             "INSERT INTO transactions (user_id, amount, merchant_id, location, occurred_at, idempotency_key)"
@@ -52,7 +54,7 @@ def aged(scored: Workspace) -> Workspace:
     return scored
 
 
-def test_what_is_old_goes_to_parquet_with_its_labels_and_the_rest_stays_as_it_was(
+def test_old_rows_go_to_parquet_with_their_labels_and_the_rest_is_unchanged(
     aged: Workspace, tmp_path: Path
 ) -> None:
     with aged.connect() as connection:
@@ -64,9 +66,9 @@ def test_what_is_old_goes_to_parquet_with_its_labels_and_the_rest_stays_as_it_wa
     assert counts(aged) == (before[0] - done.transactions, before[1] - done.labels)
     transactions, labels = (pq.read_table(file.path) for file in done.archives)
     assert (len(transactions), len(labels)) == (done.transactions, done.labels)
-    assert max(transactions["occurred_at"].to_pylist()) < done.cut
+    assert max(transactions["occurred_at"].to_pylist()) < done.cutoff
     with aged.connect() as connection:
-        # Velocity of what comes next is what it was, and so is what is trained on.
+        # Velocity of the next transactions and the training set are unchanged.
         assert connection.execute(ASK.encode(), now).fetchall() == answers
         kept = connection.execute(TRAINING.encode(), [done.complete_from]).fetchall()
         assert connection.execute("SELECT min(occurred_at) FROM features.training_set").fetchone() >= (  # type: ignore[operator]
@@ -76,7 +78,7 @@ def test_what_is_old_goes_to_parquet_with_its_labels_and_the_rest_stays_as_it_wa
             "SELECT count(*) FROM scoring.retention_runs WHERE finished_at IS NOT NULL"
         ).fetchone() == (1,)
         _replay_from(connection, transactions.to_pylist())
-    # From nothing, without the old rows: the same values where the training set says that it is complete.
+    # A full refresh without the old rows gives the same values from complete_from on.
     build_features(aged.url, aged.settings, full_refresh=True)
     with aged.connect() as connection:
         assert connection.execute(TRAINING.encode(), [done.complete_from]).fetchall() == kept
@@ -84,7 +86,7 @@ def test_what_is_old_goes_to_parquet_with_its_labels_and_the_rest_stays_as_it_wa
 
 
 def _replay_from(connection: psycopg.Connection, rows: list[dict[str, Any]]) -> None:
-    """Archived decisions, again: the values are in the file, the model in the registry."""
+    """Replay archived decisions: the values are in the file, the model in the registry."""
     decided = [row for row in rows if row["model_version"] is not None]
     assert decided
     for row in decided:
@@ -101,7 +103,7 @@ def test_a_window_is_never_cut_into(scored: Workspace, tmp_path: Path) -> None:
     with pytest.raises(RetentionError, match=f"at least {LEAST} days must be kept"):
         keep(scored, tmp_path, LEAST - 1)
     with pytest.raises(RetentionError, match="at least 91 days must be kept"):
-        retain(scored.url, tmp_path, keep_days=60, label_delay_days=90)
+        archive_transactions(scored.url, tmp_path, keep_days=60, label_delay_days=90)
     assert counts(scored) == before
 
 
@@ -113,7 +115,7 @@ def test_nothing_is_deleted_when_the_archive_cannot_be_written(scored: Workspace
     assert counts(scored) == before
 
 
-def test_a_run_that_was_killed_goes_on_with_what_is_left(
+def test_a_second_run_continues_a_killed_one(
     scored: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = counts(scored)
@@ -140,20 +142,86 @@ def test_a_run_that_was_killed_goes_on_with_what_is_left(
     assert keep(scored, tmp_path / "archive").transactions == 0
 
 
-def test_two_runs_at_once_do_not_meet(scored: Workspace, tmp_path: Path) -> None:
+def test_concurrent_runs_exclude_each_other(scored: Workspace, tmp_path: Path) -> None:
     with scored.connect() as other:
         other.execute("SELECT pg_advisory_lock(7266, 1)")
-        with pytest.raises(RetentionError, match="another run of retain"):
+        with pytest.raises(RetentionError, match="another archive run"):
             keep(scored, tmp_path / "archive")
 
 
 def test_the_command_reports(run: Run, scored: Workspace, tmp_path: Path) -> None:  # noqa: F811
-    words = ("retain", "--archive", str(tmp_path / "archive"), "--json")
+    words = ("archive", "--output", str(tmp_path / "archive"), "--json")
     document = run(*words, "--keep", "38d", DATABASE_URL=scored.url).document()
-    assert document["transactions"] > 0 and [one["rows"] for one in document["archives"]] == [
+    assert document["transactions"] > 0 and [file["rows"] for file in document["archives"]] == [
         document["transactions"],
         document["labels"],
     ]
     assert f"at least {LEAST} days" in run(*words, "--keep", "10d", DATABASE_URL=scored.url).refusal()
     for bad in ("", "d", "0", "-5d", "4w", "1.5d"):
         assert run(*words, "--keep", bad, DATABASE_URL=scored.url).code == 2
+
+
+def test_every_column_is_archived_and_a_new_one_is_not_dropped(aged: Workspace, tmp_path: Path) -> None:
+    with aged.connect() as connection:
+        connection.execute("ALTER TABLE transactions ADD COLUMN device_id text")
+        connection.execute("UPDATE transactions SET device_id = 'd' || transaction_id")
+        expected = {
+            table: connection.execute(
+                "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0"
+                " AND NOT attisdropped AND attgenerated = '' ORDER BY attnum",
+                [table],
+            ).fetchall()
+            for table in ("transactions", "fraud_labels")
+        }
+        rows = connection.execute(
+            "SELECT transaction_id, device_id, amount::text, received_at, unscored_reason FROM transactions"
+        ).fetchall()
+    before = {row[0]: row for row in rows}
+    result = keep(aged, tmp_path / "archive")
+    archived = [pq.read_table(file.path) for file in result.archives]
+    for table, columns in zip(archived, expected.values(), strict=True):
+        assert table.column_names == [name for (name,) in columns]
+    names = ("transaction_id", "device_id", "amount", "received_at", "unscored_reason")
+    for row in archived[0].select(names).to_pylist():
+        assert tuple(row[name] for name in names) == before[row["transaction_id"]]
+
+
+STORED = (
+    "SELECT user_id, transaction_id, occurred_at, amount, merchant_id, location FROM transactions"
+    " WHERE occurred_at < %s ORDER BY 1, 2"
+)
+LABELED = (
+    "SELECT l.user_id, l.transaction_id, l.is_fraud, l.labelled_at, l.source FROM fraud_labels AS l"
+    " JOIN transactions AS t USING (user_id, transaction_id) WHERE t.occurred_at < %s ORDER BY 1, 2, 4"
+)
+
+
+def test_an_archive_loads_into_an_empty_database_as_history(
+    run: Run,  # noqa: F811
+    aged: Workspace,
+    migrated: Workspace,
+    tmp_path: Path,
+) -> None:
+    """History and labels come back. Decisions stay in the archive, from which they replay."""
+    with aged.connect() as connection:
+        # Four decimals are allowed, so they load back.
+        connection.execute(
+            "INSERT INTO transactions (user_id, amount, occurred_at)"
+            " VALUES (5, 3.1415, now() - interval '40 days'), (5, 0.0001, now() - interval '41 days')"
+        )
+        cutoff = connection.execute(
+            "SELECT date_trunc('day', now(), 'UTC') - make_interval(days => %s)", [LEAST]
+        ).fetchone()
+        stored = connection.execute(STORED.encode(), cutoff).fetchall()
+        labels = connection.execute(LABELED.encode(), cutoff).fetchall()
+    result = keep(aged, tmp_path / "archive")
+    assert (len(stored), len(labels)) == (result.transactions, result.labels)
+    transactions, fraud_labels = (str(file.path) for file in result.archives)
+    for words in ([transactions], [fraud_labels, "--labels"]):
+        run("import", *words, "--json", DATABASE_URL=migrated.url).document()
+    with migrated.connect() as connection:
+        assert connection.execute(STORED.encode(), cutoff).fetchall() == stored
+        assert connection.execute(LABELED.encode(), cutoff).fetchall() == labels
+        assert connection.execute(
+            "SELECT bool_and(is_history AND model_version IS NULL) FROM transactions"
+        ).fetchone() == (True,)

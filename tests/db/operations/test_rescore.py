@@ -1,4 +1,4 @@
-"""Decisions made up for later, and scores of a whole span."""
+"""Backfilled decisions, and scores of a time range."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def broken(scored: Workspace) -> Workspace:
     return scored
 
 
-def test_undecided_rows_get_the_decision_that_they_would_have_had(broken: Workspace) -> None:
+def test_unscored_rows_get_the_decision_that_they_would_have_had(broken: Workspace) -> None:
     with broken.connect() as connection:
         version, before = _champion(connection), _decisions(connection)
     done = rescore(broken.url, broken.settings)
-    assert (done.model_version, done.rows, done.waiting, done.into, done.form) == (
+    assert (done.model_version, done.rows, done.rows_without_features, done.output_table, done.form) == (
         version,
         3,
         0,
@@ -64,14 +64,14 @@ def test_undecided_rows_get_the_decision_that_they_would_have_had(broken: Worksp
     assert replayed == (True,)
     # As of its own time: what came before, and not what has come since.
     assert [count for (count,) in counts] == [0, 1, 2, 3, 4]
-    undecided = [key for key, row in before.items() if row[2] is None and row[5] is not None]
-    assert {key for key in before if before[key] != after[key]} == set(undecided)
+    unscored = [key for key, row in before.items() if row[2] is None and row[5] is not None]
+    assert {key for key in before if before[key] != after[key]} == set(unscored)
     assert rescore(broken.url, broken.settings, build=False).rows == 0
 
 
-def test_rows_without_features_wait(broken: Workspace) -> None:
+def test_rows_without_features_are_unchanged(broken: Workspace) -> None:
     done = rescore(broken.url, broken.settings, build=False)
-    assert (done.rows, done.waiting) == (0, 3)
+    assert (done.rows, done.rows_without_features) == (0, 3)
 
 
 def least_workers(workspace: Workspace) -> int:
@@ -80,7 +80,7 @@ def least_workers(workspace: Workspace) -> int:
         return 0 if connection.info.server_version < 160_000 else 1
 
 
-def test_loaded_history_is_decided_only_when_asked_and_only_once(scored: Workspace) -> None:
+def test_loaded_history_is_decided_only_on_request_and_only_once(scored: Workspace) -> None:
     assert rescore(scored.url, scored.settings, build=False).rows == 0
     with scored.connect() as connection:
         history = connection.execute("SELECT count(*) FROM transactions WHERE is_history").fetchone()
@@ -105,7 +105,7 @@ def test_loaded_history_is_decided_only_when_asked_and_only_once(scored: Workspa
 
 
 @pytest.mark.parametrize("bulk_from_rows", [100, 10**9])
-def test_a_span_goes_into_a_table_of_its_own(scored: Workspace, bulk_from_rows: int) -> None:
+def test_a_time_range_goes_into_a_new_table(scored: Workspace, bulk_from_rows: int) -> None:
     with scored.connect() as connection:
         before = _decisions(connection)
         row = connection.execute("SELECT max(occurred_at) - interval '10 days' FROM transactions").fetchone()
@@ -114,7 +114,7 @@ def test_a_span_goes_into_a_table_of_its_own(scored: Workspace, bulk_from_rows: 
         scored.url,
         scored.settings,
         start=row[0],
-        into="public.backfill",
+        output_table="public.backfill",
         build=False,
         bulk_from_rows=bulk_from_rows,
         workers=2,
@@ -133,10 +133,10 @@ def test_a_span_goes_into_a_table_of_its_own(scored: Workspace, bulk_from_rows: 
         assert _decisions(connection) == before
     assert found == (done.rows, True, True, True, True)
     assert done.rows > 100
-    with pytest.raises(RegistryError, match="public.backfill exists already"):
-        rescore(scored.url, scored.settings, into="public.backfill", build=False)
-    with pytest.raises(RegistryError, match="cannot be made"):
-        rescore(scored.url, scored.settings, into="nowhere.backfill", build=False)
+    with pytest.raises(RegistryError, match="public.backfill exists"):
+        rescore(scored.url, scored.settings, output_table="public.backfill", build=False)
+    with pytest.raises(RegistryError, match="cannot be created"):
+        rescore(scored.url, scored.settings, output_table="nowhere.backfill", build=False)
 
 
 def test_a_bulk_form_that_differs_scores_nothing(scored: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +182,7 @@ def test_functions_say_the_truth_about_themselves(scored: Workspace) -> None:
 
 def test_the_report_is_plain_data() -> None:
     assert {field.name for field in dataclasses.fields(RescoreResult)} == {
-        "model_version", "rows", "flagged", "waiting", "into", "form", "workers", "seconds",
+        "model_version", "rows", "flagged", "rows_without_features", "output_table", "form", "workers", "seconds",
     }  # fmt: skip
 
 

@@ -37,9 +37,9 @@ def test_alerts_are_let_through_by_chance_and_keep_their_probability(scored: Wor
         lowered = body[0].replace("v.fraud_probability >= ", "v.fraud_probability >= 0 * ")
         assert lowered != body[0]
         connection.execute(lowered.encode())
-    assert control_rate(scored.url).share == 0
+    assert control_rate(scored.url).rate == 0
     insert_rows(scored, 200)
-    assert control_rate(scored.url, 0.5).share == 0.5
+    assert control_rate(scored.url, 0.5).rate == 0.5
     insert_rows(scored, 400)
     with scored.connect() as connection:
         rows = connection.execute(
@@ -74,7 +74,7 @@ def test_beside_a_challenger_whose_list_has_no_function_for_the_trigger_alerts_a
     control_rate(scored.url, 0.5)
     _flag_everything(scored)
     insert_rows(scored, 300)
-    assert control_rate(scored.url).held_by is None
+    assert control_rate(scored.url).inactive_reason is None
     with scored.connect() as connection:
         marks = connection.execute(
             "SELECT is_let_through, fraud_flag, shadow_probability IS NOT NULL AS is_asked, count(*)"
@@ -116,12 +116,12 @@ def test_a_challenger_of_an_earlier_release_holds_the_share_until_it_is_bound_an
         "`rowguard withdraw`"
     )
     assert migrate(scored.url, scored.settings).notes == (line,)
-    assert control_rate(scored.url).held_by == line
+    assert control_rate(scored.url).inactive_reason == line
     with scored.connect() as connection:
         connection.execute((SQL_DIR / "functions" / "shadow_on_insert.sql").read_bytes())
-    assert "it is not asked and nothing is let through" in str(control_rate(scored.url).held_by)
+    assert "it is not asked and nothing is let through" in str(control_rate(scored.url).inactive_reason)
     _challenge(scored, second, 5)
-    assert control_rate(scored.url).held_by is None
+    assert control_rate(scored.url).inactive_reason is None
     assert migrate(scored.url, scored.settings).notes == ()
     _flag_everything(scored)
     with scored.connect() as connection:
@@ -138,7 +138,7 @@ def test_what_a_downgrade_leaves_fits_the_second_opinions_of_older_revisions(sco
     control_rate(scored.url, 1)
     with migrations.transaction(scored.url) as connection:
         migrations.downgrade(connection, "models@-1", [scored.settings.models_dir])
-    assert str(control_rate(scored.url).held_by).startswith(f"challenger {second} was deployed by")
+    assert str(control_rate(scored.url).inactive_reason).startswith(f"challenger {second} was deployed by")
     _flag_everything(scored)
     insert_rows(scored, 50)
     assert _marks(scored) == {("FRAUD", False)}
