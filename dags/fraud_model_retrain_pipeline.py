@@ -125,7 +125,7 @@ def fraud_model_retrain_pipeline() -> None:
     @task
     def verify(deployed: dict[str, Any]) -> dict[str, Any]:
         """Check that the database decides with the deployed model."""
-        from sql_scoring.deployment.verify import verify
+        from trainer.retrain import verify
 
         with _target() as (url, settings):
             report = verify(url, settings)

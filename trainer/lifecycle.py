@@ -27,7 +27,7 @@ def migrate(url: str, settings: Settings, *, progress: Progress = silent) -> Mig
     """Schema to head, features built, deployed models restored; safe to repeat."""
     progress("schema")
     deployments.migrate_schema(url, settings.models_dir)
-    with connect(url) as connection:  # a revision may have replaced the function that the lock time stands on
+    with connect(url) as connection:  # a revision may have replaced the function that has the lock timeout
         connection.execute(QUERIES["keep_policy"])
     progress("features")
     built = build_features(url, settings, progress=progress)

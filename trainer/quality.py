@@ -98,7 +98,7 @@ def compare_with_champion(
             basis = "the champion itself"
         elif datetime.fromisoformat(champion.metrics["fit_until"]) <= start:
             champion_forest = _evaluation_forest(state_dir, champion)
-            basis = "the champion's forest of its own evaluation"
+            basis = "the champion's evaluation forest"
         else:
             raise NotComparableError("the champion was fitted on the evaluation rows")
     except NotComparableError:

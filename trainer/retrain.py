@@ -12,6 +12,7 @@ from rowguard.progress import Progress, silent
 from rowguard.settings import Settings
 from sql_scoring import deployment as deployments
 from sql_scoring import registry
+from sql_scoring.deployment import verify as verification
 from sql_scoring.deployment.temporary_function import parity_rows
 from sql_scoring.deployment.warm_up import renew_pooled_connections
 from sql_scoring.features.build import FeatureBuild, build_features
@@ -148,6 +149,11 @@ def roll_forward(url: str, settings: Settings, *, steps: int = 1) -> deployments
         RegistryError: Not as many were rolled back.
     """
     return _reconnected(settings, deployments.go_forward(url, settings.models_dir, steps))
+
+
+def verify(url: str, settings: Settings) -> verification.VerifyReport:
+    """Check the deployed models against the artifacts of the state folder; see `sql_scoring.deployment.verify`."""
+    return verification.verify(url, settings)
 
 
 def retrain(

@@ -13,10 +13,10 @@ from psycopg.rows import dict_row
 from benchmarks.chaos.house import House
 from benchmarks.chaos.load import Acknowledged
 from rowguard.sql_files import read_sql
-from sql_scoring.deployment.verify import verify
 from sql_scoring.features.build import build_features
 from tests.oracle.velocity_oracle import Recomputed, recompute
 from trainer.lifecycle import migrate
+from trainer.retrain import verify
 
 SQL = Path(__file__).parent / "sql"
 

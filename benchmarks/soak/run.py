@@ -24,9 +24,9 @@ from benchmarks.soak.load import Load, latencies, plans
 from benchmarks.soak.sampling import SQL, Nights, contexts_mb, sample
 from benchmarks.soak.world import World, build, users_of
 from rowguard.sql_files import read_sql
-from sql_scoring.deployment.verify import verify
 from sql_scoring.features.totals import settle_totals
 from tests.oracle.velocity_oracle import recompute
+from trainer.retrain import verify
 
 # A night begins when this much of the load is over.
 NIGHTS = (0.15, 0.5)

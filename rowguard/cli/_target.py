@@ -64,7 +64,7 @@ def require_addresses() -> None:
     for name, address in given.items():
         try:
             if address is not None and not address.get_secret_value().strip():
-                # libpq would use the server of its own defaults.
+                # libpq would use the server that its defaults name.
                 raise ValueError
             options = conninfo_to_dict(address.get_secret_value()) if address is not None else {}
             int(str(options.get("port") or 0).split(",")[0])

@@ -17,6 +17,7 @@ from rowguard.errors import SettingsError, TrainingDataError
 from trainer.dataset import Dataset, to_datetime64
 
 TOP_CARDS = 100
+OUTSIDE_CALENDAR = "the days of the backtest are outside the calendar"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,10 @@ class BacktestPlan:
                 raise SettingsError(f"{name.replace('_', ' ')} must be at least 1")
         if self.delay_days < 0:
             raise SettingsError("delay days must not be negative")
+        try:
+            self.test_end  # noqa: B018
+        except OverflowError:
+            raise SettingsError(OUTSIDE_CALENDAR) from None
 
     @property
     def train_end(self) -> datetime:
@@ -49,7 +54,10 @@ class BacktestPlan:
 
     def shifted(self, weeks: int) -> BacktestPlan:
         """Return the plan of the fold `weeks` later."""
-        return replace(self, start=self.start + timedelta(weeks=weeks))
+        try:
+            return replace(self, start=self.start + timedelta(weeks=weeks))
+        except OverflowError:
+            raise SettingsError(OUTSIDE_CALENDAR) from None
 
 
 @dataclass(frozen=True)

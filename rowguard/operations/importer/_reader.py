@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -177,8 +177,9 @@ def read_history(
     max_future: timedelta = DEFAULT_MAX_FUTURE,
     now: datetime | None = None,
     problem_limit: int = DEFAULT_PROBLEM_LIMIT,
+    schema: FileSchema = TRANSACTIONS,
 ) -> HistoryFile:
-    """Open a file of transactions.
+    """Open a file of transactions, or of another schema.
 
     Args:
         path: The file.
@@ -188,6 +189,7 @@ def read_history(
         max_future: How far a time may be ahead of `now`.
         now: Current time, by default the clock's.
         problem_limit: How many bad rows the error lists; all are counted.
+        schema: The canonical columns; those of labels for `read_labels`.
 
     Returns:
         The open file; its header is checked, its rows are not.
@@ -195,37 +197,10 @@ def read_history(
     Raises:
         HistoryFileError: The file cannot be read, or has the wrong columns.
     """
-    return _open(TRANSACTIONS, path, column_mapping, format, ignore_unknown, max_future, now, problem_limit)
-
-
-def read_labels(
-    path: str | os.PathLike[str],
-    *,
-    column_mapping: Mapping[str, str] | None = None,
-    format: FileFormat | None = None,
-    ignore_unknown: bool = False,
-    max_future: timedelta = DEFAULT_MAX_FUTURE,
-    now: datetime | None = None,
-    problem_limit: int = DEFAULT_PROBLEM_LIMIT,
-) -> HistoryFile:
-    """Open a file of labels: user_id, transaction_id, is_fraud; optional labelled_at, source. See `read_history`."""
-    return _open(LABELS, path, column_mapping, format, ignore_unknown, max_future, now, problem_limit)
-
-
-def _open(
-    schema: FileSchema,
-    path: str | os.PathLike[str],
-    column_mapping: Mapping[str, str] | None,
-    file_format: FileFormat | None,
-    ignore_unknown: bool,
-    max_future: timedelta,
-    now: datetime | None,
-    problem_limit: int,
-) -> HistoryFile:
     file = Path(path)
-    source = (ParquetSource if _format_of(file, file_format) == "parquet" else CsvSource)(file)
-    moment = datetime.now(UTC) if now is None else now
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    source = (ParquetSource if _format_of(file, format) == "parquet" else CsvSource)(file)
+    current = datetime.now(UTC) if now is None else now
+    current = current.replace(tzinfo=UTC) if current.tzinfo is None else current
     days = max_future / timedelta(days=1)
     too_late = f"is more than {days:g} {'day' if days == 1 else 'days'} in the future"
     return HistoryFile(
@@ -233,9 +208,14 @@ def _open(
         schema,
         column_mapping=column_mapping or {},
         ignore_unknown=ignore_unknown or source.is_archive,
-        limits=TimeLimits(moment + max_future, too_late),
+        limits=TimeLimits(current + max_future, too_late),
         problem_limit=max(1, problem_limit),
     )
+
+
+def read_labels(path: str | os.PathLike[str], **options: Any) -> HistoryFile:
+    """Open a file of labels: user_id, transaction_id, is_fraud; optional labelled_at, source. See `read_history`."""
+    return read_history(path, schema=LABELS, **options)
 
 
 def _format_of(path: Path, file_format: FileFormat | None) -> FileFormat:

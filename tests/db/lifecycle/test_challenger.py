@@ -8,10 +8,9 @@ import pytest
 from rowguard.errors import RegistryError
 from sql_scoring import deployment, registry
 from sql_scoring.deployment import _migrations as migrations
-from sql_scoring.deployment.verify import verify
 from tests.db.lifecycle.models import champion_of, insert_rows, train_small
 from tests.fix_database import Workspace
-from trainer.retrain import deploy, promote, retire_challenger, rollback
+from trainer.retrain import deploy, promote, retire_challenger, rollback, verify
 
 SPLIT = """
     SELECT model_version, shadow_version, count(*), count(shadow_probability), count(shadow_error),

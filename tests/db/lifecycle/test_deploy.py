@@ -14,13 +14,12 @@ from sklearn.ensemble import RandomForestClassifier
 
 from rowguard.errors import FeatureMismatchError, ParityError, RegistryError, RowguardError
 from sql_scoring import deployment, registry
-from sql_scoring.deployment.verify import verify
 from sql_scoring.engine import boundary_rows
 from tests.fix_database import Workspace
 from trainer.artifact import artifact_path, load_artifact
 from trainer.forest import ForestParameters
 from trainer.gates import evaluate_gates
-from trainer.retrain import deploy, retrain, rollback
+from trainer.retrain import deploy, retrain, rollback, verify
 from trainer.training import train
 
 SMALL = ForestParameters(n_estimators=5, max_leaf_nodes=8)

@@ -15,11 +15,10 @@ from rowguard.errors import RegistryError
 from rowguard.settings import PROJECT_ROOT
 from sql_scoring import deployment, registry
 from sql_scoring.deployment import _migrations
-from sql_scoring.deployment.verify import verify
 from tests.db.lifecycle.models import champion_of, insert_rows, train_small
 from tests.fix_database import Workspace
 from tests.waiting import wait_until
-from trainer.retrain import deploy, roll_forward, rollback
+from trainer.retrain import deploy, roll_forward, rollback, verify
 
 OTHERS = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -115,7 +114,6 @@ def test_a_killed_deploy_leaves_the_champion_and_the_next_one_works(scored: Work
     first, second = champion_of(scored), train_small(scored, 1)
     program = f"""
 import time
-from trainer.retrain import deploy
 from rowguard.settings import Settings
 from sql_scoring.deployment import _changes
 

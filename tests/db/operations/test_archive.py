@@ -13,10 +13,10 @@ from psycopg import sql
 from rowguard.errors import RetentionError
 from rowguard.operations.archive import archive_transactions
 from sql_scoring import registry
-from sql_scoring.deployment.verify import verify
 from sql_scoring.features.build import build_features
 from tests.fix_database import Workspace
 from tests.stack.cli.conftest import Run, run  # noqa: F401
+from trainer.retrain import verify
 
 LEAST = 36  # the longest window looks back 28 days, ending 7 days before; and a day for clocks
 ASK = (
@@ -59,7 +59,7 @@ def test_old_rows_go_to_parquet_with_their_labels_and_the_rest_is_unchanged(
 ) -> None:
     with aged.connect() as connection:
         now = connection.execute("SELECT now()").fetchone()
-        answers = connection.execute(ASK.encode(), now).fetchall()
+        scores = connection.execute(ASK.encode(), now).fetchall()
     before = counts(aged)
     done = keep(aged, tmp_path / "archive")
     assert 0 < done.transactions < before[0] and 0 < done.labels < before[1]
@@ -69,7 +69,7 @@ def test_old_rows_go_to_parquet_with_their_labels_and_the_rest_is_unchanged(
     assert max(transactions["occurred_at"].to_pylist()) < done.cutoff
     with aged.connect() as connection:
         # Velocity of the next transactions and the training set are unchanged.
-        assert connection.execute(ASK.encode(), now).fetchall() == answers
+        assert connection.execute(ASK.encode(), now).fetchall() == scores
         kept = connection.execute(TRAINING.encode(), [done.complete_from]).fetchall()
         assert connection.execute("SELECT min(occurred_at) FROM features.training_set").fetchone() >= (  # type: ignore[operator]
             done.complete_from,

@@ -12,7 +12,6 @@ import pytest
 
 from rowguard.local import PostgresServer
 from rowguard.local._account import server_account
-from sql_scoring.deployment.verify import verify
 from tests.db.operations.conftest import (
     DECISIONS,
     QUESTIONS,
@@ -25,6 +24,7 @@ from tests.db.operations.conftest import (
 )
 from tests.fix_database import Workspace
 from trainer.lifecycle import migrate
+from trainer.retrain import verify
 
 INSERT = (
     "INSERT INTO transactions (user_id, amount) VALUES (7, 12.5) RETURNING model_version, unscored_reason"
@@ -159,7 +159,7 @@ def _remember_the_model(here: psycopg.Connection, there: psycopg.Connection) -> 
 
 
 def _keywords(server: PostgresServer) -> str:
-    """The primary's address in a form that stands inside a literal."""
+    """The primary's address in a form that fits into a literal."""
     from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
     options = {name: value for name, value in conninfo_to_dict(server.url).items() if value is not None}

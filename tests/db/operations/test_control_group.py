@@ -7,12 +7,11 @@ import pytest
 from rowguard.errors import RegistryError, SettingsError
 from rowguard.operations.control_group import control_rate
 from sql_scoring.deployment import _migrations as migrations
-from sql_scoring.deployment.verify import verify
 from sql_scoring.schema_files import SQL_DIR
 from tests.db.lifecycle.models import champion_of, drop_insert_functions, insert_rows, train_small
 from tests.fix_database import Workspace
 from trainer.lifecycle import migrate
-from trainer.retrain import deploy
+from trainer.retrain import deploy, verify
 
 # What a revision from before `scoring.decide_insert` wrote: it drops the mark of a row that is let through.
 OLD_SECOND_OPINION = """

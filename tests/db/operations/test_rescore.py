@@ -62,7 +62,7 @@ def test_unscored_rows_get_the_decision_that_they_would_have_had(broken: Workspa
         ).fetchall()
     assert kept == [(True, version, True, True)] * 3
     assert replayed == (True,)
-    # As of its own time: what came before, and not what has come since.
+    # Point-in-time correct: earlier rows only.
     assert [count for (count,) in counts] == [0, 1, 2, 3, 4]
     unscored = [key for key, row in before.items() if row[2] is None and row[5] is not None]
     assert {key for key in before if before[key] != after[key]} == set(unscored)

@@ -46,7 +46,7 @@ def test_a_worse_candidate_is_rejected_on_the_same_rows_and_force_is_recorded(sc
     report = last_report(scored, small)
     precision = report[DETAILS]["average_precision"]
     assert report["champion"] == champion
-    assert report[DETAILS]["compared_by"] == "the champion's forest of its own evaluation"
+    assert report[DETAILS]["compared_by"] == "the champion's evaluation forest"
     assert precision["high"] < 0 and precision["low"] < precision["difference"] < precision["high"]
     with scored.connect() as connection:
         rejected = registry.get_model(connection, small)
