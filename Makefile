@@ -31,7 +31,7 @@ format: .venv-lint/.done ## Format the Python code
 	@$(LINT)/ruff format . && $(LINT)/ruff check --fix .
 
 bench: $(VENV)/.test ## The benchmark tables
-	@$(BIN)/rowguard bench
+	@$(BIN)/python -m benchmarks
 
 chaos: $(VENV)/.test ## Faults under load, and a table of what was lost (about 8 minutes)
 	@$(BIN)/python -m benchmarks.chaos

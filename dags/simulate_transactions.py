@@ -47,15 +47,15 @@ def simulate_transactions() -> None:
         params = get_current_context()["params"]
         # The config ends this hour, so each run continues the same world.
         config = SimulationConfig(users=params["users"], merchants=params["merchants"], seed=params["seed"])
-        stream = live_transactions(config, fraud_share=params["fraud_rate"], count=params["count"])
+        stream = live_transactions(config, fraud_rate=params["fraud_rate"], count=params["count"])
         with connect(require_database_url(settings()), autocommit=True) as connection:
             summary = insert_live(connection, stream, keep_decisions=False)
         result = {
             "rows": summary.rows,
-            "true_positives": summary.frauds_flagged,
-            "false_negatives": summary.frauds_missed,
-            "false_positives": summary.false_alarms,
-            "unscored": summary.undecided,
+            "true_positives": summary.true_positives,
+            "false_negatives": summary.false_negatives,
+            "false_positives": summary.false_positives,
+            "unscored": summary.unscored,
             "precision": summary.precision,
             "recall": summary.recall,
             "seconds": round(summary.seconds, 2),

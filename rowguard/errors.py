@@ -42,10 +42,6 @@ class TrainingDataError(RowguardError):
     """There is too little labeled data to train on."""
 
 
-class UnsupportedModelError(RowguardError):
-    """The model cannot be written as SQL."""
-
-
 class FeatureMismatchError(RowguardError):
     """The model was trained on another feature list than the built one; run: rowguard retrain"""
 

@@ -4,7 +4,7 @@
 history = simulate(SimulationConfig(users=5_000, days=90, seed=7))
 for transaction in live_transactions(history, count=300): ...
 ```
-Inserting a live stream into the database is in `simulator.live`; this package itself touches none.
+`simulator.live` inserts a live stream into a database; nothing else here uses one.
 """
 
 from simulator._config import SimulationConfig, SimulationConfigError

@@ -1,4 +1,4 @@
-"""The parameters of a simulation and what they may be."""
+"""The parameters of a simulation and their ranges."""
 
 from __future__ import annotations
 
@@ -21,31 +21,32 @@ class SimulationConfigError(RowguardError, ValueError):
 class SimulationConfig:
     """What to simulate. The same values give the same bytes, on every machine.
 
-    Seed, users and merchants make the world; the other parameters choose what is seen of it. A longer
-    history of the same world holds the shorter one's purchases unchanged.
+    Seed, users and merchants define the world; the other parameters select a part of it. A longer history of
+    the same world contains the shorter one's purchases unchanged.
+
+    Attributes:
+        users: Number of users; ids count from 1.
+        merchants: Number of merchants; every country has some.
+        days: Length of the history, ending at `end`.
+        end: End of the history (exclusive); None is the current hour, fixed when the object is created. A time
+            without a zone is UTC.
+        seed: Another seed is another world.
+        transactions_per_user_day: Mean over users and days; single users differ by a factor of 20 and more.
+        fraud_rate: Fraction of fraudulent transactions to aim at.
+        legitimate_after_days: An undisputed transaction is labeled legitimate after this many days.
 
     Raises:
-        SimulationConfigError: a value is out of range; names it and its range.
+        SimulationConfigError: A value is out of range; names it and its range.
     """
 
     users: int = 2_000
     merchants: int = 1_000
     days: int = 60
-    """Length of the history, ending at `end`."""
-
     end: datetime | None = None
-    """End of the history (exclusive); with `None` the current hour, fixed when the object is made.
-    A time without a zone is taken as UTC."""
-
     seed: int = 1
     transactions_per_user_day: float = 1.5
-    """Mean over users and days; a single user may be far from it."""
-
     fraud_rate: float = 0.008
-    """Share of fraudulent transactions to aim at."""
-
     legitimate_after_days: float = 7.0
-    """A transaction that nobody disputed counts as legitimate after so many days."""
 
     def __post_init__(self) -> None:
         self._whole("users", 1, 5_000_000)
@@ -81,7 +82,7 @@ class SimulationConfig:
 
     @property
     def expected_transactions(self) -> int:
-        """About how many transactions the history will hold."""
+        """Expected number of transactions in the history."""
         legitimate = self.users * self.days * self.transactions_per_user_day
         return round(legitimate / (1.0 - self.fraud_rate))
 

@@ -1,7 +1,7 @@
-"""The fraud scenarios: what each one's transactions look like, campaign by campaign.
+"""The fraud scenarios and the transactions of their campaigns.
 
-A campaign is what one fraudster does with one card (or, for a compromised merchant, one misuse of a card
-that paid there). Campaigns are few, so they are drawn one at a time; that keeps each scenario readable.
+A campaign is the misuse of one card by one fraudster (for a compromised merchant, one transaction with a card
+that paid there). Campaigns are few, so they are drawn individually, which keeps each scenario readable.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ OUT_OF_RANGE = "amount_out_of_range"
 
 
 class Scenario(NamedTuple):
-    """A scenario's share of all frauds and the mean number of transactions of one campaign."""
+    """A scenario's fraction of all frauds and the mean number of transactions per campaign."""
 
     name: str
-    share: float
+    fraction: float
     mean_size: float
 
 
@@ -38,16 +38,16 @@ SCENARIOS = (
     Scenario(OUT_OF_RANGE, 0.14, 1.3),
 )
 
-# Streams beside those of the days, which count from 1970.
+# Indexes of streams that no day since 1970 has.
 _PHASES = 10_000_000
-_SOFT_SHOPS = 20_000_000
+_WEAK_SHOPS = 20_000_000
 
 _FRAUDS_PER_MERCHANT_DAY = 2.2
 _CAMPAIGN_DAYS = (28, 64)
 
 
 class Campaign(NamedTuple):
-    """Transactions of one campaign in order of time; one card."""
+    """Transactions of one card in order of time: microseconds since 1970, indexes, amounts in cents."""
 
     at: Ints
     user: int
@@ -56,42 +56,39 @@ class Campaign(NamedTuple):
 
 
 def expected_frauds(world: World, day: int, per_user_day: float, fraud_rate: float) -> float:
-    """How many frauds a day should have so that the share over time is `fraud_rate`."""
+    """Expected number of frauds of a day, so that the fraction over time is `fraud_rate`."""
     purchases = world.users.count * per_user_day * busyness_of(day)
     return purchases * fraud_rate / (1.0 - fraud_rate)
 
 
 def frauds_of_day(world: World, day: int, per_user_day: float, fraud_rate: float) -> Rows:
-    """The transactions of every campaign that starts on a day (in UTC); some of them lie on later days."""
+    """The transactions of every campaign that starts on a UTC day; some of them are on later days."""
     rng = generator(world.seed, Stream.FRAUD, day)
     started: list[tuple[int, Campaign]] = []
     if fraud_rate > 0:
-        usual = world.users.count * per_user_day * fraud_rate / (1.0 - fraud_rate)
+        average = world.users.count * per_user_day * fraud_rate / (1.0 - fraud_rate)
         for index, scenario in enumerate(SCENARIOS):
-            per_day = usual * scenario.share / scenario.mean_size
-            # Evenly spread over days rather than by chance: even a small world gets its share of frauds.
+            per_day = average * scenario.fraction / scenario.mean_size
+            # Spread evenly over days rather than randomly, so that even a small world has its frauds.
             phase = generator(world.seed, Stream.FRAUD, _PHASES + index).random()
             count = int((day + 1) * per_day + phase) - int(day * per_day + phase)
             for _ in range(count):
                 at = day * DAY + int(rng.integers(0, DAY))
-                started.append((index, campaign(rng, world, index, at, fraud_load=usual)))
+                started.append((index, campaign(rng, world, index, at, fraud_load=average)))
     return _collect(rng, started)
 
 
 def campaign(
     rng: np.random.Generator, world: World, scenario: int, at: int, *, fraud_load: float, pace: float = 1.0
 ) -> Campaign:
-    """One campaign of a scenario that starts at an instant.
+    """Draw a campaign of SCENARIOS[scenario] that starts `at` (microseconds since 1970).
 
-    Parameters:
-        scenario: index into SCENARIOS.
-        at: microseconds since 1970.
-        fraud_load: frauds expected per day in this world; decides how many merchants are compromised.
-        pace: factor on the hours between a take-over's transactions; 1 is as in life.
+    `fraud_load`: expected frauds per day; sets the number of compromised merchants. `pace`: factor on the hours
+    between a takeover's transactions; 1 is realistic.
     """
     name = SCENARIOS[scenario].name
     if name == COMPROMISED_MERCHANT:
-        return _compromised_merchant(rng, world, at, fraud_load * SCENARIOS[scenario].share)
+        return _compromised_merchant(rng, world, at, fraud_load * SCENARIOS[scenario].fraction)
     return _ON_A_CARD[name](rng, world, at, pace)
 
 
@@ -99,24 +96,25 @@ def _collect(rng: np.random.Generator, started: list[tuple[int, Campaign]]) -> R
     empty = np.empty(0, dtype=np.int64)
     if not started:
         return Rows(empty, empty, empty, empty, empty, empty)
-    sizes = [len(one.at) for _, one in started]
-    # The card's owner finds out once, for all of the campaign.
-    found_out = [int(one.at[-1]) + detection_delay(rng) for _, one in started]
+    campaigns = [campaign for _, campaign in started]
+    sizes = [len(campaign.at) for campaign in campaigns]
+    # The card's owner reports the whole campaign at one time.
+    label_at = [int(campaign.at[-1]) + detection_delay(rng) for campaign in campaigns]
     return Rows(
-        at=np.concatenate([one.at for _, one in started]),
-        user=np.repeat(np.asarray([one.user for _, one in started]), sizes),
-        merchant=np.concatenate([one.merchant for _, one in started]),
-        cents=np.concatenate([one.cents for _, one in started]),
+        at=np.concatenate([campaign.at for campaign in campaigns]),
+        user=np.repeat(np.asarray([campaign.user for campaign in campaigns]), sizes),
+        merchant=np.concatenate([campaign.merchant for campaign in campaigns]),
+        cents=np.concatenate([campaign.cents for campaign in campaigns]),
         scenario=np.repeat(np.asarray([index for index, _ in started]), sizes),
-        label_at=np.repeat(np.asarray(found_out, dtype=np.int64), sizes),
+        label_at=np.repeat(np.asarray(label_at, dtype=np.int64), sizes),
     )
 
 
 def detection_delay(rng: np.random.Generator) -> int:
-    """Microseconds from the last transaction of a campaign until somebody finds out.
+    """Draw the microseconds from the last transaction of a campaign to its report.
 
-    Three in ten are noticed within a day, six in ten within some days (median 3), and one in ten only on a
-    later statement, up to 45 days on.
+    Three in ten are reported within a day, six in ten within some days (median 3), and one in ten only after a
+    later statement, within 45 days.
     """
     kind = rng.random()
     if kind < 0.3:
@@ -128,7 +126,7 @@ def detection_delay(rng: np.random.Generator) -> int:
 
 
 def _active_user(rng: np.random.Generator, world: World) -> int:
-    """A victim; cards that are used more are stolen more often."""
+    """A victim; frequently used cards are stolen more often."""
     while True:
         user = int(rng.integers(0, world.users.count))
         if rng.random() * 2.0 < world.users.busyness[user] + 0.4:
@@ -146,33 +144,33 @@ def _online(rng: np.random.Generator, world: World, size: int) -> Ints:
 
 
 def _resale(rng: np.random.Generator, world: World, first: int, last: int, size: int) -> Ints:
-    """Merchants of a range whose goods can be resold; any of the range if it has none of them."""
+    """Merchants of a range whose goods can be resold; any of the range if it has none."""
     fitting = np.flatnonzero(np.isin(world.merchants.category[first:last], RESALE)) + first
     if not len(fitting):
         return _merchants_in(rng, world, first, last, size)
     return fitting[rng.integers(0, len(fitting), size)]
 
 
-def _soft_shops(world: World, day: int) -> Ints:
-    """The few merchants on the web that check too little; others every period."""
+def _weak_shops(world: World, day: int) -> Ints:
+    """The few online merchants with weak checks; different ones in every period."""
     first, count = world.merchants.first_online, world.merchants.count - world.merchants.first_online
-    rng = generator(world.seed, Stream.FRAUD, _SOFT_SHOPS + day // PERIOD_DAYS)
+    rng = generator(world.seed, Stream.FRAUD, _WEAK_SHOPS + day // PERIOD_DAYS)
     return first + rng.permutation(count)[: 2 + count // 25]
 
 
-def _instants(at: int, gaps: Ints) -> Ints:
-    instants: Ints = at + np.cumsum(gaps) - gaps[0]
-    return instants
+def _times(at: int, gaps: Ints) -> Ints:
+    times: Ints = at + np.cumsum(gaps) - gaps[0]
+    return times
 
 
 def _card_testing(rng: np.random.Generator, world: World, at: int, pace: float) -> Campaign:
-    """Small amounts within minutes at one to three merchants on the web, then usually a big one."""
+    """Small amounts within minutes at one to three online merchants, then usually a large one."""
     user = _active_user(rng, world)
     tests = int(rng.integers(4, 13))
-    soft = _soft_shops(world, at // DAY)
-    shops = soft[rng.integers(0, len(soft), int(rng.integers(1, 4)))]
+    weak = _weak_shops(world, at // DAY)
+    shops = weak[rng.integers(0, len(weak), int(rng.integers(1, 4)))]
     merchant = shops[rng.integers(0, len(shops), tests)]
-    # Exponential gaps, mean 40 seconds: a script, now and then slowed down.
+    # Exponential gaps, mean 40 seconds: a script that is sometimes slowed down.
     gaps = (5.0 * SECOND + rng.standard_exponential(tests) * 40.0 * SECOND).astype(np.int64)
     highest = 200 if rng.random() < 0.8 else 600
     cents = rng.integers(50, highest, tests)
@@ -181,17 +179,21 @@ def _card_testing(rng: np.random.Generator, world: World, at: int, pace: float) 
         shops = _resale(rng, world, world.merchants.first_online, world.merchants.count, 1)
         merchant = np.append(merchant, shops)
         cents = np.append(cents, rng.integers(12_000, 110_000))
-    return Campaign(_instants(at, gaps), user, merchant, cents)
+    return Campaign(_times(at, gaps), user, merchant, cents)
 
 
 def _takeover(rng: np.random.Generator, world: World, at: int, pace: float) -> Campaign:
-    """Three to nine purchases over hours to days from a country where the user is not; amounts well above."""
+    """Three to nine purchases over hours to days from a country where the user is not; amounts above the usual."""
     user = _active_user(rng, world)
     size = int(rng.integers(3, 10))
-    usual = {int(world.users.home[user])}
-    usual.add(int(whereabouts(world.seed, world.users.count, world.merchants.count, at // DAY)[user]))
-    # The weights of visitors keep take-overs from standing out by the country alone.
-    weights = cumulate([0 if index in usual else country.visitors for index, country in enumerate(COUNTRIES)])
+    known_countries = {int(world.users.home[user])}
+    known_countries.add(
+        int(whereabouts(world.seed, world.users.count, world.merchants.count, at // DAY)[user])
+    )
+    # The weights of visitors, so that the country alone does not reveal a takeover.
+    weights = cumulate(
+        [0 if index in known_countries else country.visitors for index, country in enumerate(COUNTRIES)]
+    )
     country = int(pick(rng, weights, 1)[0])
     merchants = world.merchants
     first, last = int(merchants.country_first[country]), int(merchants.country_last[country])
@@ -200,7 +202,7 @@ def _takeover(rng: np.random.Generator, world: World, at: int, pace: float) -> C
         _resale(rng, world, first, last, size),
         _merchants_in(rng, world, first, last, size),
     )
-    # One in five hides behind a proxy: shops on the web, wherever those are.
+    # One in five uses a proxy: online shops of any country.
     if rng.random() < 0.2:
         merchant = _online(rng, world, size)
     hours = rng.integers(2, 73)
@@ -208,11 +210,11 @@ def _takeover(rng: np.random.Generator, world: World, at: int, pace: float) -> C
     gaps = (rng.standard_exponential(size) * mean_gap).astype(np.int64) + 30 * SECOND
     deviation = rng.uniform(0.7, 2.1, size) + rng.standard_normal(size) * 0.3
     cents = cents_of(typical_amount(world, np.full(size, user), merchant) * exp(deviation))
-    return Campaign(_instants(at, gaps), user, merchant, cents)
+    return Campaign(_times(at, gaps), user, merchant, cents)
 
 
 def _out_of_range(rng: np.random.Generator, world: World, at: int, pace: float) -> Campaign:
-    """One purchase, seldom two, far above what the user spends; at home or on the web, by day or night."""
+    """One purchase, rarely two, far above the user's amounts; at home or online, at any hour."""
     user = _active_user(rng, world)
     size = 2 if rng.random() < 0.3 else 1
     merchants = world.merchants
@@ -222,11 +224,11 @@ def _out_of_range(rng: np.random.Generator, world: World, at: int, pace: float) 
     else:
         first, last = int(merchants.online_first[home]), int(merchants.online_last[home])
     merchant = _resale(rng, world, first, last, size)
-    # Measured against an everyday amount of this user, not against what the merchant usually sells.
+    # Relative to an everyday amount of this user, not to the merchant's usual amounts.
     everyday = 40.0 * exp(world.users.spending[user : user + 1])
     cents = cents_of(np.repeat(everyday, size) * exp(rng.uniform(2.0, 3.4, size)))
     gaps = rng.integers(10 * MINUTE, 6 * HOUR, size)
-    return Campaign(_instants(at, gaps), user, merchant, cents)
+    return Campaign(_times(at, gaps), user, merchant, cents)
 
 
 _ON_A_CARD: dict[str, Callable[[np.random.Generator, World, int, float], Campaign]] = {
@@ -238,7 +240,7 @@ _ON_A_CARD: dict[str, Callable[[np.random.Generator, World, int, float], Campaig
 
 @lru_cache(maxsize=16)
 def _leaks_of_period(seed: int, period: int, count: int) -> tuple[Floats, Ints, Ints]:
-    """Leaks that begin in a period: which target (0 to 1), the first and the last day (exclusive) of each."""
+    """Leaks that start in a period: target (0 to 1), first day and last day (exclusive) of each."""
     rng = generator(seed, Stream.COMPROMISED, period)
     first = period * PERIOD_DAYS + rng.integers(0, PERIOD_DAYS, count)
     last = first + rng.integers(_CAMPAIGN_DAYS[0], _CAMPAIGN_DAYS[1], count)
@@ -246,41 +248,37 @@ def _leaks_of_period(seed: int, period: int, count: int) -> tuple[Floats, Ints, 
 
 
 def _targets(world: World) -> Ints:
-    """Merchants worth compromising: somebody's favourite, but not one of the well guarded giants."""
-    favoured = np.diff(world.users.favoured_from)
-    order = np.lexsort((np.arange(len(favoured)), favoured))
-    known = order[np.searchsorted(favoured[order], 1) :]
+    """Merchants that can be compromised: a favorite of some user, but not the largest, well protected ones."""
+    favored = np.diff(world.users.favored_from)
+    order = np.lexsort((np.arange(len(favored)), favored))
+    known = order[np.searchsorted(favored[order], 1) :]
     middle = known[len(known) // 4 : max(len(known) * 9 // 10, 1)]
     return middle if len(middle) else order
 
 
 def compromised_on(world: World, day: int, frauds_per_day: float) -> Ints:
-    """The merchants that leak cards on a day, by index; at least one on most days.
-
-    Parameters:
-        frauds_per_day: frauds of this scenario in the whole world on an average day.
-    """
+    """Merchants that leak cards on a day, by index, for `frauds_per_day` frauds of this scenario in the world."""
     mean_days = sum(_CAMPAIGN_DAYS) / 2
     count = max(1, round(frauds_per_day / _FRAUDS_PER_MERCHANT_DAY * PERIOD_DAYS / mean_days))
     period = day // PERIOD_DAYS
     targets = _targets(world)
-    found: list[Ints] = []
+    leaking: list[Ints] = []
     for index in range(period - 3, period + 1):
-        share, first, last = _leaks_of_period(world.seed, index, count)
-        merchant = targets[(share * len(targets)).astype(np.int64)]
-        found.append(merchant[(first <= day) & (day < last)])
-    return np.unique(np.concatenate(found))
+        position, first, last = _leaks_of_period(world.seed, index, count)
+        merchant = targets[(position * len(targets)).astype(np.int64)]
+        leaking.append(merchant[(first <= day) & (day < last)])
+    return np.unique(np.concatenate(leaking))
 
 
 def _compromised_merchant(rng: np.random.Generator, world: World, at: int, frauds_per_day: float) -> Campaign:
-    """A card that is used at a compromised merchant is misused there, or soon after on the web."""
+    """A card that is used at a compromised merchant is misused there, or soon after online."""
     leaking = compromised_on(world, at // DAY, frauds_per_day)
     if not len(leaking):
         leaking = _merchants_in(rng, world, 0, world.merchants.count, 1)
     merchant = leaking[rng.integers(0, len(leaking), 1)]
     users = world.users
-    low, high = users.favoured_from[merchant[0]], users.favoured_from[merchant[0] + 1]
-    user = int(users.by_favourite[rng.integers(low, high)]) if low < high else _active_user(rng, world)
+    low, high = users.favored_from[merchant[0]], users.favored_from[merchant[0] + 1]
+    user = int(users.by_favorite[rng.integers(low, high)]) if low < high else _active_user(rng, world)
     if rng.random() < 0.25:
         merchant = _online(rng, world, 1)
     deviation = rng.uniform(0.2, 1.5, 1) + rng.standard_normal(1) * 0.3

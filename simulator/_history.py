@@ -1,4 +1,4 @@
-"""A stretch of the world's past, as Arrow tables ready for COPY."""
+"""A time range of the world as Arrow tables, ready for COPY."""
 
 from __future__ import annotations
 
@@ -52,9 +52,13 @@ TRANSACTIONS_SCHEMA = pa.schema(
 class Simulation:
     """A simulated history.
 
-    `transactions` is sorted by `occurred_at`, one row per transaction; `labelled_at` is the instant from
-    which the truth in `is_fraud` is known, and may lie after the end of the history. `scenario` is null
-    for legitimate transactions.
+    Attributes:
+        config: Its parameters.
+        users: One row per user (USERS_SCHEMA).
+        merchants: One row per merchant, by id (MERCHANTS_SCHEMA).
+        transactions: One row per transaction, sorted by `occurred_at` (TRANSACTIONS_SCHEMA). From `labelled_at`
+            on the label `is_fraud` is known, which may be after the end of the history. `scenario` is null for
+            legitimate transactions.
     """
 
     config: SimulationConfig
@@ -64,14 +68,18 @@ class Simulation:
 
 
 def simulate(config: SimulationConfig, *, on_day: Callable[[int, int], None] | None = None) -> Simulation:
-    """Simulates a history; takes about 3 seconds and 250 MB for a million transactions.
+    """Simulate a history; a million transactions take about 3 seconds and 250 MB.
 
-    Parameters:
-        on_day: called with the number of days done and the number of all days, for a progress bar.
+    Args:
+        config: What to simulate.
+        on_day: Called with `(done, total)` after each day.
+
+    Returns:
+        Users, merchants and transactions.
     """
     world = world_of(config.seed, config.users, config.merchants)
     start, end = microseconds(config.starts_at), microseconds(config.ends_at)
-    # Local days reach over the edges of UTC days; campaigns that began before the history still go on in it.
+    # Local days overlap UTC days, and campaigns that started before the history continue in it.
     days = range((start - UTC_REACH) // DAY, (end + UTC_REACH) // DAY + 1)
     parts: list[Rows] = []
     for day in range(days.start - _LONGEST_CAMPAIGN_DAYS, days.start):
@@ -93,9 +101,9 @@ def simulate(config: SimulationConfig, *, on_day: Callable[[int, int], None] | N
     )
 
 
-def microseconds(instant: datetime) -> int:
+def microseconds(time: datetime) -> int:
     """Microseconds since 1970, exactly."""
-    return (instant - _EPOCH) // timedelta(microseconds=1)
+    return (time - _EPOCH) // timedelta(microseconds=1)
 
 
 def users_table(world: World) -> pa.Table:
@@ -123,7 +131,7 @@ def _load(config: SimulationConfig) -> tuple[float, float]:
 
 
 def _within(rows: Rows, start: int, end: int) -> Rows:
-    """The rows of a stretch of time, in the smallest types: there may be many millions."""
+    """The rows of a time range, in the smallest types, as there may be many millions."""
     keep = np.flatnonzero((rows.at >= start) & (rows.at < end))
     types: tuple[Any, ...] = (np.int64, np.int32, np.int32, np.int32, np.int8, np.int64)
     return Rows(*(column[keep].astype(kind) for column, kind in zip(rows, types, strict=True)))
@@ -132,8 +140,8 @@ def _within(rows: Rows, start: int, end: int) -> Rows:
 def _transactions_table(world: World, rows: Rows, config: SimulationConfig) -> pa.Table:
     count = len(rows.at)
     is_fraud = rows.scenario >= 0
-    patience = round(config.legitimate_after_days * DAY)
-    labelled_at = np.where(is_fraud, rows.label_at, rows.at + patience)
+    delay = round(config.legitimate_after_days * DAY)
+    labelled_at = np.where(is_fraud, rows.label_at, rows.at + delay)
     codes = pa.array([country.code for country in COUNTRIES])
     names = pa.array([scenario.name for scenario in SCENARIOS])
     columns = [
@@ -151,7 +159,7 @@ def _transactions_table(world: World, rows: Rows, config: SimulationConfig) -> p
 
 
 def decimals(cents: Ints) -> pa.Array:
-    """Amounts as decimals, from whole cents: the 128-bit numbers are written out directly."""
+    """Convert whole cents to decimals by writing the 128-bit numbers directly."""
     halves = np.empty((len(cents), 2), dtype="<i8")
     halves[:, 0] = cents
     halves[:, 1] = cents >> 63

@@ -1,6 +1,6 @@
-"""What the simulated world is made of: countries, kinds of merchants, rhythms of the day.
+"""Countries, categories of merchants and daily rhythms of the simulated world.
 
-All numbers are invented to be plausible; none was fitted to real transactions.
+All numbers are plausible inventions; none was fitted to real transactions.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ COUNTRIES = (
 
 
 class Category(NamedTuple):
-    """A kind of merchant. `typical` is the median amount; the shares are relative weights."""
+    """A category of merchants. `typical` is the median amount; `in_town` and `online` are relative weights."""
 
     name: str
     typical: float
@@ -68,9 +68,9 @@ RESALE = tuple(
     for index, category in enumerate(CATEGORIES)
     if category.name in ("electronics", "jewellery", "travel")
 )
-"""Kinds of merchants whose goods are easily turned into money."""
+"""Categories whose goods are easily resold."""
 
-# Hour by hour from midnight: how a person of each habit spreads purchases over the day.
+# Weights of the hours from midnight, one row per habit.
 _WEEKDAY = (
     (1, 0, 0, 0, 0, 2, 8, 22, 26, 14, 12, 20, 45, 38, 16, 16, 30, 60, 62, 44, 24, 14, 8, 3),  # office hours
     (1, 1, 0, 0, 0, 0, 2, 8, 30, 55, 60, 52, 40, 36, 42, 46, 40, 32, 24, 16, 10, 6, 3, 2),  # at home by day
@@ -90,7 +90,7 @@ _HOUR_TOTAL = 1_000
 
 
 def _hours(table: tuple[tuple[int, ...], ...]) -> Ints:
-    """Running sums of every habit, each scaled to the same total and laid end to end for one look-up."""
+    """Running sums of every habit, each scaled to the same total, in one array for one lookup."""
     rows = []
     for habit, weights in enumerate(table):
         ends = np.cumsum(weights) * _HOUR_TOTAL // sum(weights)
@@ -102,10 +102,10 @@ _HOURS = (_hours(_WEEKDAY), _hours(_WEEKEND))
 
 
 def hours_of_day(rng: np.random.Generator, habits: Ints, *, weekend: bool) -> Ints:
-    """An hour of the day, 0 to 23 in local time, for each of the given habits."""
+    """Draw an hour of the day, 0 to 23 in local time, for each of the given habits."""
     drawn = rng.integers(0, _HOUR_TOTAL, size=len(habits)) + habits * _HOUR_TOTAL
-    found = np.searchsorted(_HOURS[int(weekend)], drawn, side="right").astype(np.int64)
-    return found - habits * 24
+    hours = np.searchsorted(_HOURS[int(weekend)], drawn, side="right").astype(np.int64)
+    return hours - habits * 24
 
 
 # Monday to Sunday, in percent of an average day.
@@ -113,7 +113,7 @@ _WEEKDAY_PERCENT = (88, 90, 92, 98, 118, 124, 90)
 
 
 def busyness(year_month_day: tuple[int, int, int], weekday: int) -> float:
-    """How busy a date is: 1.0 is an average one. Paydays, December and the days of the week count."""
+    """Relative number of purchases on a date, 1.0 on average; depends on weekday, paydays and December."""
     _, month, day = year_month_day
     percent = _WEEKDAY_PERCENT[weekday]
     percent = percent * (110 if day <= 4 or day >= 28 else 97) // 100

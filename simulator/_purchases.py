@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from simulator._places import COUNTRIES, DIGITAL, busyness, hours_of_day
 from simulator._random import Floats, Ints, Stream, cumulate, exp, generator, pick, pick_within
-from simulator._world import FAVOURITES_IN_TOWN, World, typical_amount, whereabouts
+from simulator._world import FAVORITES_IN_TOWN, World, typical_amount, whereabouts
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
@@ -22,14 +22,14 @@ MIN_CENTS = 50
 MAX_CENTS = 2_500_000
 
 UTC_REACH = 9 * HOUR
-"""A local day begins and ends up to so much before or after the same day in UTC."""
+"""A local day starts and ends at most this much before or after the same UTC day."""
 
 _TOWN_PREFERENCE = cumulate([30, 20, 14, 10, 8, 6, 5, 3, 2, 2])
 _ONLINE_PREFERENCE = cumulate([50, 25, 15, 10])
-_OUTING_SHARE = 0.05
-_SPREE_SHARE = 0.001
-# Outings add 2 purchases on average, sprees 6; dormant cards take 4 % away.
-_EXTRA = (1.0 + 2.0 * _OUTING_SHARE + 6.0 * _SPREE_SHARE) * 0.96
+_OUTING_RATE = 0.05
+_SPREE_RATE = 0.001
+# Outings add 2 purchases on average, sprees 6; dormant cards remove 4 %.
+_EXTRA = (1.0 + 2.0 * _OUTING_RATE + 6.0 * _SPREE_RATE) * 0.96
 
 
 class Rows(NamedTuple):
@@ -42,7 +42,7 @@ class Rows(NamedTuple):
     scenario: Ints
     """Index into SCENARIOS, or -1 for a legitimate one."""
     label_at: Ints
-    """When a fraud is found out; 0 for legitimate ones."""
+    """When a fraud is reported; 0 for legitimate transactions."""
 
 
 def date_of(day: int) -> datetime:
@@ -51,33 +51,28 @@ def date_of(day: int) -> datetime:
 
 
 def busyness_of(day: int) -> float:
-    """How busy a day counted from 1970 is; 1.0 is average."""
+    """Relative number of purchases on a day counted from 1970; 1.0 on average."""
     date = date_of(day)
     return busyness((date.year, date.month, date.day), date.weekday())
 
 
 def cents_of(amounts: Floats) -> Ints:
-    """Amounts rounded to cents and kept in the range that cards allow."""
+    """Amounts rounded to cents and clipped to the range that cards allow."""
     return np.clip(np.rint(amounts * 100.0).astype(np.int64), MIN_CENTS, MAX_CENTS)
 
 
 def purchases_of_day(world: World, day: int, per_user_day: float) -> Rows:
-    """Every legitimate purchase of a local day, in no particular order.
-
-    Parameters:
-        day: days since 1970.
-        per_user_day: mean number of purchases of a user on an average day.
-    """
+    """Draw every legitimate purchase of a local day (days since 1970), in no particular order."""
     rng = generator(world.seed, Stream.PURCHASES, day)
     users, merchants = world.users, world.merchants
-    place = whereabouts(world.seed, users.count, merchants.count, day)
-    # The number of people's purchases is drawn for everybody, so that one user's fate never moves another's.
+    location = whereabouts(world.seed, users.count, merchants.count, day)
+    # Purchases are counted for all users, dormant ones included, so that no user's numbers shift another's.
     rate = users.busyness * (per_user_day / _EXTRA * busyness_of(day))
     counts = rng.poisson(rate)
-    counts[place < 0] = 0
+    counts[location < 0] = 0
     user = np.repeat(np.arange(users.count), counts)
     size = len(user)
-    where = place[user]
+    where = location[user]
     is_weekend = date_of(day).weekday() >= 5
 
     is_online = rng.integers(0, 100, size) < users.online_percent[user]
@@ -100,26 +95,26 @@ def purchases_of_day(world: World, day: int, per_user_day: float) -> Rows:
 def _merchant_of(
     rng: np.random.Generator, world: World, user: Ints, where: Ints, is_online: NDArray[np.bool_]
 ) -> Ints:
-    """A merchant for every purchase: mostly a favourite, else one near by, in the country or on the web."""
+    """A merchant for every purchase: usually a favorite, else one nearby, in the country or online."""
     users, merchants = world.users, world.merchants
     size = len(user)
     home = users.home[user]
-    favourite = np.where(
+    favorite = np.where(
         is_online,
-        FAVOURITES_IN_TOWN + pick(rng, _ONLINE_PREFERENCE, size),
+        FAVORITES_IN_TOWN + pick(rng, _ONLINE_PREFERENCE, size),
         pick(rng, _TOWN_PREFERENCE, size),
     )
-    known = users.favourites[user, favourite]
+    known = users.favorites[user, favorite]
 
     chance = rng.integers(0, 100, size)
     region = users.region[user]
     low = np.where(chance < 70, merchants.region_first[region], merchants.country_first[home])
     high = np.where(chance < 70, merchants.region_last[region], merchants.country_last[home])
-    on_the_whole_web = is_online & (chance < 30)
+    is_any_online = is_online & (chance < 30)
     low = np.where(is_online, merchants.online_first[home], low)
     high = np.where(is_online, merchants.online_last[home], high)
-    low = np.where(on_the_whole_web, merchants.first_online, low)
-    high = np.where(on_the_whole_web, merchants.count, high)
+    low = np.where(is_any_online, merchants.first_online, low)
+    high = np.where(is_any_online, merchants.count, high)
     is_away = (where != home) & ~is_online
     low = np.where(is_away, merchants.country_first[where], low)
     high = np.where(is_away, merchants.country_last[where], high)
@@ -133,11 +128,11 @@ def _merchant_of(
 def _with_followers(
     rng: np.random.Generator, world: World, at: Ints, user: Ints, where: Ints, merchant: Ints
 ) -> tuple[Ints, Ints, Ints, Ints]:
-    """Adds what follows a purchase: further ones on the same outing, or a spree of small digital ones."""
+    """Add the purchases that follow: further ones on the same outing, or a spree of small digital ones."""
     merchants = world.merchants
     chance = rng.random(len(at))
-    outing = np.flatnonzero(chance < _OUTING_SHARE)
-    spree = np.flatnonzero(chance > 1.0 - _SPREE_SHARE)
+    outing = np.flatnonzero(chance < _OUTING_RATE)
+    spree = np.flatnonzero(chance > 1.0 - _SPREE_RATE)
     starter = np.concatenate([outing, spree])
     follows = np.concatenate([rng.integers(1, 4, len(outing)), rng.integers(3, 10, len(spree))])
     gap = np.concatenate(
@@ -153,7 +148,7 @@ def _with_followers(
     new_at = at[source] + position * gap[of] + jitter
     new_user, new_where = user[source], where[source]
 
-    # On an outing people stay in the place; a spree stays with one digital merchant.
+    # An outing remains in the region; a spree remains with one digital merchant.
     region = world.users.region[new_user]
     is_home = new_where == world.users.home[new_user]
     low = np.where(is_home, merchants.region_first[region], merchants.country_first[new_where])
@@ -174,13 +169,13 @@ def _with_followers(
 
 
 def _cents(rng: np.random.Generator, world: World, user: Ints, where: Ints, merchant: Ints) -> Ints:
-    """Amounts around what the user usually spends there; seldom a big one, abroad somewhat more."""
+    """Amounts around the user's usual amount there; rarely a large one, abroad somewhat more."""
     size = len(user)
     deviation = rng.standard_normal(size) * world.users.spread[user]
     deviation += np.where(where != world.users.home[user], 0.3, 0.0)
     big = np.where(rng.random(size) < 0.004, rng.uniform(1.2, 2.6, size), 0.0)
     cents = cents_of(typical_amount(world, user, merchant) * exp(deviation + big))
-    # Prices like to end in 99 or in nothing.
+    # Many prices end in 99 or in 00.
     ending = rng.integers(0, 100, size)
     whole = cents - cents % 100
     cents = np.where((ending < 22) & (whole > 0), whole + 99, cents)

@@ -1,9 +1,8 @@
 """Random numbers that are the same on every machine.
 
-Every purpose has a stream of its own, so that drawing more numbers for one never shifts another. Choices
-are made by integer weights, and the only transcendental function is the exponential below: additions,
-multiplications and `ldexp` are exactly rounded everywhere, while `numpy.exp` differs in the last bit
-between processors.
+Every purpose has a separate stream, so that drawing more numbers for one never shifts another. Choices use
+integer weights, and the only transcendental function is the exponential below. Additions, multiplications and
+`ldexp` are exactly rounded everywhere, while `numpy.exp` differs in the last bit between processors.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ _FACTORIALS = (479001600, 39916800, 3628800, 362880, 40320, 5040, 720, 120, 24, 
 
 
 class Stream(IntEnum):
-    """What a stream of random numbers is for. The numbers are part of every seed's meaning: append only."""
+    """The purposes of the streams. The numbers are part of every seed's meaning: append only."""
 
     MERCHANTS = 1
     USERS = 2
-    FAVOURITES = 3
+    FAVORITES = 3
     TRIPS = 4
     PURCHASES = 5
     COMPROMISED = 6
@@ -36,13 +35,13 @@ class Stream(IntEnum):
 
 
 def generator(seed: int, stream: Stream, index: int = 0) -> np.random.Generator:
-    """The generator of one purpose; `index` tells days or periods apart and must not be negative."""
+    """Create the generator of one purpose; `index` (at least 0) distinguishes days or periods."""
     sequence = np.random.SeedSequence(seed, spawn_key=(int(stream), index))
     return np.random.Generator(np.random.PCG64(sequence))
 
 
 def exp(exponents: Floats) -> Floats:
-    """e to the given powers, bit for bit the same on every machine."""
+    """Compute e to the given powers, bit for bit the same on every machine."""
     powers_of_two = np.rint(exponents * _LOG2_E)
     rest = (exponents - powers_of_two * _LN_2_HIGH) - powers_of_two * _LN_2_LOW
     series = np.full_like(rest, 1.0 / _FACTORIALS[0])
@@ -53,17 +52,17 @@ def exp(exponents: Floats) -> Floats:
 
 
 def cumulate(weights: Ints | list[int] | tuple[int, ...]) -> Ints:
-    """Running sums of integer weights, starting with 0: what `pick` looks up."""
+    """Running sums of integer weights, starting with 0, for `pick`."""
     return np.concatenate(([0], np.cumsum(np.asarray(weights, dtype=np.int64))))
 
 
 def pick(rng: np.random.Generator, cumulated: Ints, size: int) -> Ints:
-    """Indexes drawn in proportion to their weights."""
+    """Draw indexes in proportion to their weights."""
     drawn = rng.integers(0, cumulated[-1], size=size)
     return np.searchsorted(cumulated, drawn, side="right").astype(np.int64) - 1
 
 
 def pick_within(rng: np.random.Generator, cumulated: Ints, first: Ints, last: Ints) -> Ints:
-    """One index from each half-open range [first, last), in proportion to the weights."""
+    """Draw one index from each half-open range [first, last), in proportion to the weights."""
     drawn = rng.integers(cumulated[first], cumulated[last])
     return np.searchsorted(cumulated, drawn, side="right").astype(np.int64) - 1

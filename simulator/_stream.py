@@ -1,4 +1,4 @@
-"""The world's present: transactions one by one, continuing where a history stopped."""
+"""A live stream of transactions that continues where a history ends."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from simulator._world import World, world_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TAKEOVER_PACE = 0.02
-"""In a live stream a take-over's hours pass as minutes; else it would outlast any demonstration."""
+"""In a live stream a takeover's hours pass as minutes, so that a short demo contains one."""
 
 
 class LiveTransaction(NamedTuple):
-    """A transaction that is about to happen, with the truth that nobody knows yet."""
+    """A transaction to be inserted, with the label that is not known yet."""
 
     occurred_at: datetime
-    """On the simulated clock, which moves on as fast as the world's users buy."""
+    """On the simulated clock, which advances with the users' purchases."""
     user_id: int
     amount: Decimal
     merchant_id: int
@@ -42,81 +42,84 @@ class LiveTransaction(NamedTuple):
 def live_transactions(
     source: Simulation | SimulationConfig,
     *,
-    fraud_share: float = 0.05,
+    fraud_rate: float = 0.05,
     start: datetime | None = None,
     count: int | None = None,
 ) -> Iterator[LiveTransaction]:
-    """Transactions of the same users at the same merchants, in the order in which they happen.
+    """Generate transactions of the same users and merchants in order of time.
 
-    Parameters:
-        source: the history (or its parameters) that the stream continues.
-        fraud_share: share of frauds to aim at; campaigns start evenly, so that short streams show some.
-        start: where the simulated clock starts; the end of the history if not given.
-        count: ends after so many; without it the stream never ends.
+    Args:
+        source: The history (or its parameters) that the stream continues.
+        fraud_rate: Fraction of frauds to aim at, 0 to 0.5; campaigns start evenly, so that short streams have some.
+        start: Start of the simulated clock; the end of the history by default.
+        count: Number of transactions; None for an endless stream.
+
+    Returns:
+        An iterator of transactions.
 
     Raises:
-        SimulationConfigError: at once, for a share outside 0 to 0.5 or a negative count.
+        SimulationConfigError: Immediately, for a `fraud_rate` out of range or a negative count.
     """
     config = source.config if isinstance(source, Simulation) else source
-    if not (math.isfinite(fraud_share) and 0.0 <= fraud_share <= 0.5):
-        raise SimulationConfigError(f"fraud_share must be a number from 0 to 0.5, not {fraud_share!r}")
+    if not (math.isfinite(fraud_rate) and 0.0 <= fraud_rate <= 0.5):
+        raise SimulationConfigError(f"fraud_rate must be a number from 0 to 0.5, not {fraud_rate!r}")
     if count is not None and count < 0:
         raise SimulationConfigError(f"count must not be negative, but is {count}")
     begin = config.ends_at if start is None else start
     begin = begin.replace(tzinfo=UTC) if begin.tzinfo is None else begin.astimezone(UTC)
-    return islice(_stream(config, microseconds(begin), fraud_share), count)
+    return islice(_stream(config, microseconds(begin), fraud_rate), count)
 
 
 # Time, sequence (so that equal times keep their order), user, merchant, cents, scenario.
 _Event = tuple[int, int, int, int, int, int]
 
 
-def _stream(config: SimulationConfig, start: int, fraud_share: float) -> Iterator[LiveTransaction]:
+def _stream(config: SimulationConfig, start: int, fraud_rate: float) -> Iterator[LiveTransaction]:
     world = world_of(config.seed, config.users, config.merchants)
     rng = generator(config.seed, Stream.LIVE, start // DAY)
     number = count_from()
     pending: list[_Event] = []
     queue: list[int] = []
-    # The compromised merchants are those of the history, so their number must follow from its fraud rate.
+    # The compromised merchants are those of the history, so their number follows from its fraud rate.
     fraud_load = config.users * config.transactions_per_user_day * max(config.fraud_rate, 1e-4)
-    owed = 2.0 if fraud_share else 0.0
+    owed = 2.0 if fraud_rate else 0.0
     for at, user, merchant, cents in _purchases(config, world, start):
         while pending and pending[0][0] <= at:
             yield _transaction(world, heapq.heappop(pending))
         yield _transaction(world, (at, 0, user, merchant, cents, -1))
-        owed += fraud_share / (1.0 - fraud_share)
-        # A campaign starts on half its credit: frauds come early, and the share is right on average.
+        owed += fraud_rate / (1.0 - fraud_rate)
+        # A campaign starts at half its size in credit, so frauds come early and the rate is right on average.
         queue = queue or _scenarios(rng)
-        while fraud_share and owed >= SCENARIOS[queue[-1]].mean_size / 2:
+        while fraud_rate and owed >= SCENARIOS[queue[-1]].mean_size / 2:
             scenario = queue.pop()
-            one = campaign(rng, world, scenario, at + 1, fraud_load=fraud_load, pace=_TAKEOVER_PACE)
-            owed -= len(one.at)
-            columns = (one.at.tolist(), one.merchant.tolist(), one.cents.tolist())
-            for instant, shop, amount in zip(*columns, strict=True):
-                heapq.heappush(pending, (instant, next(number), one.user, shop, amount, scenario))
+            frauds = campaign(rng, world, scenario, at + 1, fraud_load=fraud_load, pace=_TAKEOVER_PACE)
+            owed -= len(frauds.at)
+            columns = (frauds.at.tolist(), frauds.merchant.tolist(), frauds.cents.tolist())
+            for time, shop, amount in zip(*columns, strict=True):
+                heapq.heappush(pending, (time, next(number), frauds.user, shop, amount, scenario))
             queue = queue or _scenarios(rng)
 
 
 def _scenarios(rng: np.random.Generator) -> list[int]:
-    """The next few campaigns, shuffled; scenarios of small campaigns come more often."""
-    few = [
+    """The next campaigns, shuffled; scenarios with small campaigns are more frequent."""
+    scenarios = [
         index for index, scenario in enumerate(SCENARIOS) for _ in range(1 if scenario.mean_size > 2 else 3)
     ]
-    return [few[index] for index in rng.permutation(len(few)).tolist()]
+    return [scenarios[index] for index in rng.permutation(len(scenarios)).tolist()]
 
 
 def _purchases(config: SimulationConfig, world: World, start: int) -> Iterator[tuple[int, int, int, int]]:
-    """Legitimate purchases from an instant on, sorted by time: the very ones a longer history would hold."""
-    done_until = start
+    """Legitimate purchases from `start` on, sorted by time: those that a longer history would contain."""
+    complete_until = start
     held = np.empty((4, 0), dtype=np.int64)
     for day in count_from((start - UTC_REACH) // DAY):
         rows = purchases_of_day(world, day, config.transactions_per_user_day)
         held = np.concatenate([held, np.stack([rows.at, rows.user, rows.merchant, rows.cents])], axis=1)
-        final_until = (day + 1) * DAY - UTC_REACH  # later local days cannot reach back before this
-        ready = (held[0] >= done_until) & (held[0] < final_until)
+        final_until = (day + 1) * DAY - UTC_REACH  # later local days start after this time
+        ready = (held[0] >= complete_until) & (held[0] < final_until)
         batch = held[:, ready]
-        held = held[:, held[0] >= max(final_until, done_until)]
-        done_until = max(final_until, done_until)
+        held = held[:, held[0] >= max(final_until, complete_until)]
+        complete_until = max(final_until, complete_until)
         order = np.argsort(batch[0], kind="stable")
         yield from zip(*(column[order].tolist() for column in batch), strict=True)
 

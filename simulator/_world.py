@@ -1,7 +1,7 @@
-"""Users and merchants: who they are, where they are, and whom they favour.
+"""Users and merchants: their attributes, their countries, and the users' favorite merchants.
 
-The world depends on seed, number of users and number of merchants alone. It has no beginning and no end,
-so that a live stream continues exactly where a history stopped.
+The world depends only on seed, number of users and number of merchants. It has no start and no end, so a live
+stream continues exactly where a history ends.
 """
 
 from __future__ import annotations
@@ -17,34 +17,34 @@ from simulator._places import CATEGORIES, COUNTRIES, HABIT_WEIGHTS
 from simulator._random import Floats, Ints, Stream, cumulate, exp, generator, pick, pick_within
 
 PERIOD_DAYS = 28
-"""Trips, dormant cards and compromised merchants are drawn per period of so many days."""
+"""Trips, dormant cards and compromised merchants are drawn per period of this length."""
 
-FAVOURITES_IN_TOWN = 10
-FAVOURITES_ONLINE = 4
+FAVORITES_IN_TOWN = 10
+FAVORITES_ONLINE = 4
 _MERCHANTS_PER_REGION = 25
-_ONLINE_SHARE = 0.22
+_ONLINE_FRACTION = 0.22
 
 
 @dataclass(frozen=True, slots=True)
 class Merchants:
     """Columns over merchants, ordered: those in town by country and region, then those online by country.
 
-    `cumulated` holds running sums of popularity in this order, so that every country, region or the whole
-    of the web is one range to pick from.
+    `cumulated` has running sums of popularity in this order, so that every country, region or all online
+    merchants are one range to pick from.
     """
 
     ids: Ints
     country: Ints
     category: Ints
     region: Ints
-    """Index into `region_first`; -1 for merchants on the web."""
+    """Index into `region_first`; -1 for online merchants."""
     cumulated: Ints
     region_first: Ints
     region_last: Ints
     country_first: Ints
     country_last: Ints
     online_first: Ints
-    """Per country; a country without merchants on the web has the range of the whole web."""
+    """Per country; a country without online merchants has the range of all of them."""
     online_last: Ints
     first_online: int
 
@@ -61,18 +61,18 @@ class Users:
     region: Ints
     habit: Ints
     busyness: Floats
-    """Own rate of purchases; the mean over users is about 1."""
+    """Relative rate of purchases; the mean over users is about 1."""
     spending: Floats
-    """Logarithm of the own factor on a category's typical amount."""
+    """Logarithm of the user's factor on a category's typical amount."""
     spread: Floats
-    """Standard deviation of the logarithm of the own amounts."""
+    """Standard deviation of the logarithm of the user's amounts."""
     online_percent: Ints
-    traveller: NDArray[np.bool_]
-    favourites: NDArray[np.int64]
-    """users × favourites, indexes of merchants; those in town, then those online, each by preference."""
-    by_favourite: Ints
-    """Users by favourite merchant: `favoured_from[m]:favoured_from[m + 1]` are those of merchant m."""
-    favoured_from: Ints
+    traveler: NDArray[np.bool_]
+    favorites: NDArray[np.int64]
+    """users × favorites, indexes of merchants; those in town, then those online, each by preference."""
+    by_favorite: Ints
+    """Users by favorite merchant: `favored_from[m]:favored_from[m + 1]` are those of merchant m."""
+    favored_from: Ints
 
     @property
     def count(self) -> int:
@@ -81,28 +81,28 @@ class Users:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Everything that does not depend on the date."""
+    """The part of the simulation that does not depend on the date."""
 
     seed: int
     users: Users
     merchants: Merchants
 
 
-def _shares(total: int, weights: list[int]) -> list[int]:
-    """Splits a total by weights, at least one each, largest remainders first."""
+def _split_by_weight(total: int, weights: list[int]) -> list[int]:
+    """Split a total by weights, at least one each, largest remainders first."""
     left = total - len(weights)
     exact = [left * weight / sum(weights) for weight in weights]
-    shares = [int(value) for value in exact]
-    by_remainder = sorted(range(len(weights)), key=lambda i: (shares[i] - exact[i], i))
-    for index in by_remainder[: left - sum(shares)]:
-        shares[index] += 1
-    return [share + 1 for share in shares]
+    parts = [int(value) for value in exact]
+    by_remainder = sorted(range(len(weights)), key=lambda i: (parts[i] - exact[i], i))
+    for index in by_remainder[: left - sum(parts)]:
+        parts[index] += 1
+    return [part + 1 for part in parts]
 
 
 def _merchants(seed: int, count: int) -> Merchants:
     rng = generator(seed, Stream.MERCHANTS)
-    online_count = max(1, int(count * _ONLINE_SHARE))
-    in_town = _shares(count - online_count, [country.merchants for country in COUNTRIES])
+    online_count = max(1, int(count * _ONLINE_FRACTION))
+    in_town = _split_by_weight(count - online_count, [country.merchants for country in COUNTRIES])
     online_weights = cumulate([country.merchants for country in COUNTRIES])
     online_country = np.sort(pick(rng, online_weights, online_count))
 
@@ -123,8 +123,8 @@ def _merchants(seed: int, count: int) -> Merchants:
     first_online = count - online_count
     online_first = first_online + np.searchsorted(online_country, np.arange(len(COUNTRIES)), side="left")
     online_last = first_online + np.searchsorted(online_country, np.arange(len(COUNTRIES)), side="right")
-    nowhere = online_first == online_last
-    online_first[nowhere], online_last[nowhere] = first_online, count
+    has_none = online_first == online_last
+    online_first[has_none], online_last[has_none] = first_online, count
 
     category = np.concatenate(
         [
@@ -151,27 +151,27 @@ def _merchants(seed: int, count: int) -> Merchants:
     )
 
 
-def _favourites(seed: int, home: Ints, region: Ints, merchants: Merchants) -> NDArray[np.int64]:
-    """Ten in town (the last two anywhere in the country) and four on the web (the last one anywhere)."""
-    rng = generator(seed, Stream.FAVOURITES)
+def _favorites(seed: int, home: Ints, region: Ints, merchants: Merchants) -> NDArray[np.int64]:
+    """Ten in town (the last two anywhere in the country) and four online (the last one in any country)."""
+    rng = generator(seed, Stream.FAVORITES)
     columns = []
     everywhere = np.full(len(home), merchants.first_online)
     the_end = np.full(len(home), merchants.count)
-    # A few people live near a border and shop on the other side of it.
+    # A few users live near a border and shop on the other side of it.
     across = np.where(rng.random(len(home)) < 0.04, rng.integers(0, len(COUNTRIES), len(home)), home)
-    for index in range(FAVOURITES_IN_TOWN):
+    for index in range(FAVORITES_IN_TOWN):
         if index in (3, 6):
             low, high = merchants.country_first[across], merchants.country_last[across]
             at_home = across == home
             low = np.where(at_home, merchants.region_first[region], low)
             high = np.where(at_home, merchants.region_last[region], high)
-        elif index < FAVOURITES_IN_TOWN - 2:
+        elif index < FAVORITES_IN_TOWN - 2:
             low, high = merchants.region_first[region], merchants.region_last[region]
         else:
             low, high = merchants.country_first[home], merchants.country_last[home]
         columns.append(pick_within(rng, merchants.cumulated, low, high))
-    for index in range(FAVOURITES_ONLINE):
-        domestic = index < FAVOURITES_ONLINE - 1
+    for index in range(FAVORITES_ONLINE):
+        domestic = index < FAVORITES_ONLINE - 1
         low = merchants.online_first[home] if domestic else everywhere
         high = merchants.online_last[home] if domestic else the_end
         columns.append(pick_within(rng, merchants.cumulated, low, high))
@@ -181,11 +181,11 @@ def _favourites(seed: int, home: Ints, region: Ints, merchants: Merchants) -> ND
 def _users(seed: int, count: int, merchants: Merchants) -> Users:
     rng = generator(seed, Stream.USERS)
     home = pick(rng, cumulate([country.homes for country in COUNTRIES]), count)
-    neighbour = rng.integers(merchants.country_first[home], merchants.country_last[home])
-    region = merchants.region[neighbour]
-    favourites = _favourites(seed, home, region, merchants)
-    order = np.argsort(favourites, axis=None, kind="stable")
-    sorted_favourites = favourites.ravel()[order]
+    neighbor = rng.integers(merchants.country_first[home], merchants.country_last[home])
+    region = merchants.region[neighbor]
+    favorites = _favorites(seed, home, region, merchants)
+    order = np.argsort(favorites, axis=None, kind="stable")
+    sorted_favorites = favorites.ravel()[order]
     rate = np.clip(rng.standard_gamma(2.0, count) / 2.0, 0.05, 5.0)
     return Users(
         home=home,
@@ -195,44 +195,44 @@ def _users(seed: int, count: int, merchants: Merchants) -> Users:
         spending=rng.standard_normal(count) * 0.45,
         spread=rng.uniform(0.25, 0.6, count),
         online_percent=rng.integers(8, 45, count),
-        traveller=rng.random(count) < 0.6,
-        favourites=favourites,
-        by_favourite=order // favourites.shape[1],
-        favoured_from=np.searchsorted(sorted_favourites, np.arange(merchants.count + 1)),
+        traveler=rng.random(count) < 0.6,
+        favorites=favorites,
+        by_favorite=order // favorites.shape[1],
+        favored_from=np.searchsorted(sorted_favorites, np.arange(merchants.count + 1)),
     )
 
 
 @lru_cache(maxsize=4)
 def world_of(seed: int, users: int, merchants: int) -> World:
-    """The world of a seed; made once per process, since history and live stream both ask for it."""
+    """Build the world of a seed; cached, since history and live stream both use it."""
     shops = _merchants(seed, merchants)
     return World(seed=seed, users=_users(seed, users, shops), merchants=shops)
 
 
 def typical_amount(world: World, user: Ints, merchant: Ints) -> Floats:
-    """The amount in the middle of what the users usually spend at the merchants."""
+    """Median amount of each user at each merchant, elementwise."""
     typical = np.asarray([category.typical for category in CATEGORIES])
     return typical[world.merchants.category[merchant]] * exp(world.users.spending[user])
 
 
 @lru_cache(maxsize=8)
 def whereabouts(seed: int, users: int, merchants: int, day: int) -> Ints:
-    """The country every user is in on a day (days since 1970), or -1 for those whose card lies dormant."""
+    """The country of every user on a day (days since 1970), or -1 for users with a dormant card."""
     world = world_of(seed, users, merchants)
     home = world.users.home
-    place = home.copy()
+    location = home.copy()
     visitors = cumulate([country.visitors for country in COUNTRIES])
     period = day // PERIOD_DAYS
     for index in (period - 1, period):  # a trip may reach into the next period
         rng = generator(seed, Stream.TRIPS, index)
-        # A traveller is abroad for nine days in eight periods; others now and then over a weekend.
-        leaves = rng.random(users) < np.where(world.users.traveller, 0.13, 0.03)
+        # Travelers are abroad for nine days in eight periods, others sometimes over a weekend.
+        leaves = rng.random(users) < np.where(world.users.traveler, 0.13, 0.03)
         first = index * PERIOD_DAYS + rng.integers(0, PERIOD_DAYS, users)
-        length = np.where(world.users.traveller, rng.integers(3, 15, users), rng.integers(1, 4, users))
+        length = np.where(world.users.traveler, rng.integers(3, 15, users), rng.integers(1, 4, users))
         destination = pick(rng, visitors, users)
         dormant = rng.random(users) < 0.04
         is_away = leaves & (first <= day) & (day < first + length)
-        place[is_away] = destination[is_away]
+        location[is_away] = destination[is_away]
         if index == period:
-            place[dormant] = -1
-    return place
+            location[dormant] = -1
+    return location

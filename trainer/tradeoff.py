@@ -16,9 +16,9 @@ import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import average_precision_score
 
-from rowguard.errors import SettingsError, TrainingDataError, UnsupportedModelError
+from rowguard.errors import SettingsError, TrainingDataError
 from rowguard.progress import Progress, silent
-from sql_scoring.engine import BitmaskCost, bitmask_cost
+from sql_scoring.engine import BitmaskCost, UnsupportedModelError, bitmask_cost
 from trainer.dataset import Dataset
 from trainer.forest import ForestParameters, fit_forest
 from trainer.window import read_window

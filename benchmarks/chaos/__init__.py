@@ -1,1 +1,1 @@
-"""Faults under load: what happens to payments while the things around them break. `make chaos` runs all of it."""
+"""Faults under load, and counts of lost, duplicated and changed payments. `make chaos` runs all of it."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.chaos`: every fault, and a table of what came of it."""
+"""`python -m benchmarks.chaos`: every fault, and a table of the results."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from benchmarks.chaos.run import Outcome, run_faults
 
 COLUMNS = {
     "fault": "fault",
-    "acknowledged": "answered",
+    "acknowledged": "acknowledged",
     "retries": "retries",
     "failed": "failed",
     "lost": "lost",
-    "doubled": "doubled",
+    "duplicated": "duplicated",
     "changed": "changed",
-    "undecided": "no decision, no reason",
+    "unscored": "no decision, no reason",
     "with_reason": "with reason",
-    "unreplayable": "unreplayable",
+    "not_reproducible": "not reproducible",
     "velocity_wrong": "wrong velocity",
-    "recomputed_values": "values reckoned anew",
+    "recomputed_values": "recomputed values",
     "recomputed_wrong": "of them wrong",
     "fault_s": "fault s",
     "recovery_s": "recovery s",
     "outage_s": "outage s",
-    "restarted": "started again",
+    "restarted": "restarted",
     "median_ms": "median ms",
     "worst_s": "worst s",
 }
@@ -39,13 +39,13 @@ PIPE_WIDTH = 260
 
 
 def main(
-    seconds: Annotated[float, typer.Option(help="Load around each fault.", min=1)] = 12,
-    rate: Annotated[float, typer.Option(help="Payments a second.", min=1)] = 120,
+    seconds: Annotated[float, typer.Option(help="Seconds of load around each fault.", min=1)] = 12,
+    rate: Annotated[float, typer.Option(help="Payments per second.", min=1)] = 120,
     only: Annotated[list[str] | None, typer.Option(help="Names of faults, or parts of them.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="The faults of the test suite.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
-    """Break things under load and count what was lost. A stack of its own; about eight minutes.
+    """Inject faults under load and count lost payments. Builds a separate stack; takes about eight minutes.
 
     Example: python -m benchmarks.chaos --only SIGKILL --seconds 20
     """
@@ -83,7 +83,7 @@ def _print(outcomes: list[Outcome]) -> None:
             continue
         values = [getattr(outcome, name) for name in COLUMNS]
         table.add_row(*map(_cell, values))
-    # A pipe has no width: wide enough that no name is cut.
+    # A pipe has no width, and no name may be truncated.
     Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False).print(table)
     wrong = [outcome.fault for outcome in outcomes if not outcome.is_right]
     print("all right" if not wrong else f"WRONG: {', '.join(wrong)}")

@@ -1,71 +1,82 @@
-"""What must be true after any fault, asked of the database itself."""
+"""Checks of the stored rows that must hold after any fault."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from benchmarks.chaos.house import House
 from benchmarks.chaos.load import Acknowledged
-from rowguard.sql_files import read_sql
+from benchmarks.chaos.stack import ChaosStack
+from rowguard.queries import load_queries
 from sql_scoring.features.build import build_features
 from tests.oracle.velocity_oracle import Recomputed, recompute
 from trainer.lifecycle import migrate
 from trainer.retrain import verify
 
-SQL = Path(__file__).parent / "sql"
+QUERIES = load_queries("benchmarks.chaos")
 
 
 @dataclass(frozen=True)
-class Found:
+class RowChecks:
     """Counts after one fault; everything but `stored` and `with_reason` must be 0."""
 
     stored: int
     lost: int
-    doubled: int
+    duplicated: int
     changed: int
-    without_either: int
+    without_decision_or_reason: int
     with_reason: int
-    unreplayable: int
+    not_reproducible: int
 
     @property
     def is_right(self) -> bool:
-        return not (self.lost or self.doubled or self.changed or self.without_either or self.unreplayable)
+        return not (
+            self.lost
+            or self.duplicated
+            or self.changed
+            or self.without_decision_or_reason
+            or self.not_reproducible
+        )
 
 
-def check_rows(house: House, run: str, acknowledged: list[Acknowledged]) -> Found:
-    """Every acknowledged payment is there once and says what the client was told; every decision replays."""
-    with house.connect() as connection, connection.cursor(row_factory=dict_row) as cursor:
-        cursor.execute(_text("acknowledged"))
+def check_rows(stack: ChaosStack, run: str, acknowledged: list[Acknowledged]) -> RowChecks:
+    """Compare what clients received with what is stored, and replay every decision.
+
+    Args:
+        stack: The stack under test.
+        run: Prefix of the idempotency keys of the run.
+        acknowledged: Payments with the response that their client received.
+    """
+    with stack.connect() as connection, connection.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(QUERIES["create_acknowledged"])
         with cursor.copy("COPY acknowledged FROM STDIN") as copy:
-            for one in acknowledged:
+            for response in acknowledged:
                 copy.write_row(
                     (
-                        one.payment.user_id,
-                        one.payment.key,
-                        one.transaction_id,
-                        one.fraud_probability,
-                        one.model_version,
-                        one.unscored_reason,
+                        response.payment.user_id,
+                        response.payment.key,
+                        response.transaction_id,
+                        response.fraud_probability,
+                        response.model_version,
+                        response.unscored_reason,
                     )
                 )
-        counts = cursor.execute(_text("compare"), {"run": f"{run}-"}).fetchone()
-        reasons = cursor.execute(_text("undecided"), {"run": f"{run}-"}).fetchone()
+        counts = cursor.execute(QUERIES["compare_with_stored"], {"run": f"{run}-"}).fetchone()
+        reasons = cursor.execute(QUERIES["count_unscored"], {"run": f"{run}-"}).fetchone()
         assert counts is not None and reasons is not None
-        return Found(**counts, **reasons, unreplayable=unreplayable(connection))
+        return RowChecks(**counts, **reasons, not_reproducible=count_not_reproducible(connection))
 
 
-def unreplayable(connection: psycopg.Connection) -> int:
-    """Decisions in the whole table that their model does not give again, bit for bit."""
+def count_not_reproducible(connection: psycopg.Connection) -> int:
+    """Count decisions of the whole table that their model version does not return again, bit for bit."""
     wrong = 0
-    for version, function_name in connection.execute(_text("versions")).fetchall():
+    for version, function_name in connection.execute(QUERIES["list_scoring_versions"]).fetchall():
         function = sql.Identifier(*function_name.split("."))
-        query = sql.SQL(read_sql(SQL, "replay")).format(function=function)
+        query = sql.SQL(QUERIES["count_not_reproducible"]).format(function=function)
         row = connection.execute(query, {"version": version}).fetchone()
         assert row is not None
         wrong += row[0]
@@ -74,39 +85,37 @@ def unreplayable(connection: psycopg.Connection) -> int:
 
 @dataclass(frozen=True)
 class Velocity:
-    """Decided rows beside the training set, and beside what Python reckons from the raw rows."""
+    """Scored rows compared with the training set, and with values recomputed in Python from the raw rows."""
 
     compared: int
     differ: int
     labels_stale: int
-    again: Recomputed
+    recomputed: Recomputed
 
 
-def check_velocity(house: House, since: datetime | None) -> Velocity:
-    """Live rows that were compared with the training set, how many differ in a velocity value, and how many in what
-    was known of merchants; and every velocity value of the rows that arrived `since` reckoned anew without any
-    SQL of ours.
+def check_velocity(stack: ChaosStack, since: datetime | None) -> Velocity:
+    """Compare live velocity values with the training set, and recompute them without any SQL of the product.
 
-    The training set goes by arrival. Rows that differ from it because they missed a row stored without the lock, or
-    saw it, are right when the reckoning says so, and are not counted; their derived features nobody compares then.
+    The training set follows arrival. Rows that differ from it only because of a row stored without the lock are
+    not counted when the oracle accepts them; their derived features are then not compared.
+
+    Args:
+        stack: The stack under test.
+        since: Recompute rows that arrived from this time on; None for all.
     """
-    build_features(house.url, house.settings)
-    with house.connect() as connection:
-        row = connection.execute(_text("velocity")).fetchone()
+    build_features(stack.url, stack.settings)
+    with stack.connect() as connection:
+        row = connection.execute(QUERIES["compare_velocity"]).fetchone()
         assert row is not None
-        compared, found, missing, labels_stale = row
-        again = recompute(connection, since=since)
-        differing = {(user, number) for user, number in found} - again.beside_open
-        if differing and since is not None:  # of a fault before this one
-            differing -= recompute(connection).beside_open
-    return Velocity(compared, missing + len(differing), labels_stale, again)
+        compared, differing_rows, missing, labels_stale = row
+        recomputed = recompute(connection, since=since)
+        differing = {(user, number) for user, number in differing_rows} - recomputed.near_open_rows
+        if differing and since is not None:  # of an earlier fault
+            differing -= recompute(connection).near_open_rows
+    return Velocity(compared, missing + len(differing), labels_stale, recomputed)
 
 
-def is_healthy(house: House) -> bool:
-    """What nobody had to mend: the champion is whole, its files are there, a migration has nothing to do."""
-    done = migrate(house.url, house.settings)
-    return done.model_revisions == 0 and verify(house.url, house.settings).is_ok
-
-
-def _text(name: str) -> bytes:
-    return read_sql(SQL, name).encode()
+def is_healthy(stack: ChaosStack) -> bool:
+    """Whether the champion verifies and a migration has nothing to restore."""
+    done = migrate(stack.url, stack.settings)
+    return done.model_revisions == 0 and verify(stack.url, stack.settings).is_ok

@@ -1,6 +1,6 @@
-"""The faults, one function each; it returns once the fault is over and what ended was started again.
+"""The faults, one function each; it returns once the fault is over and every ended program runs again.
 
-The supervisor's part is the only help that anything gets: programs that ended are started as they are.
+Only the supervisor helps: it restarts programs that ended, and repairs nothing.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ from pathlib import Path
 
 import psycopg
 
-from benchmarks.chaos.house import House, train_candidate
-from benchmarks.chaos.killed import kill_at_every_step
+from benchmarks.chaos.kill_at_step import kill_at_every_step
+from benchmarks.chaos.stack import USERS, ChaosStack, train_candidate
 from rowguard.errors import RowguardError
 from rowguard.local._postmaster import find_postmaster
 from rowguard.local._processes import wait_until
+from rowguard.queries import load_queries
 from sql_scoring.deployment import _migrations as migrations
 from sql_scoring.features.build import build_features
 from trainer.retrain import deploy as deploy_model
 from trainer.retrain import retrain, rollback
 
+QUERIES = load_queries("benchmarks.chaos")
 LOCKED_S = 4.0
 FULL_S = 3.0
 REVISION = '''"""A schema change under load."""
@@ -41,7 +43,7 @@ def upgrade():
     op.execute("ALTER TABLE public.transactions ADD COLUMN chaos_note text DEFAULT 'x'")
     op.execute("CREATE INDEX chaos_idx ON public.transactions (user_id, received_at)")
     op.execute("CREATE OR REPLACE TRIGGER chaos AFTER INSERT ON public.transactions"
-               " FOR EACH ROW WHEN (false) EXECUTE FUNCTION scoring.fold_late_row()")
+               " FOR EACH ROW WHEN (false) EXECUTE FUNCTION scoring.recompute_totals_on_late_insert()")
     op.execute("DROP TRIGGER chaos ON public.transactions")
 
 
@@ -52,51 +54,51 @@ def downgrade():
 
 
 class Skipped(Exception):
-    """This fault cannot be made here."""
+    """This fault cannot be injected on this machine."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A name for the table, the deed, and what the load must be like for it."""
+    """A name for the table, the action, and the kind of load that it needs."""
 
     name: str
-    happen: Callable[[House], None]
+    inject: Callable[[ChaosStack], None]
     jumps: bool = False
     same_keys: bool = False
     needs_disk: bool = False
 
 
-def nothing(house: House) -> None:
+def inject_nothing(stack: ChaosStack) -> None:
     time.sleep(1)
 
 
-def kill_postmaster(house: House) -> None:
-    house.signal_postmaster(signal.SIGKILL)
-    house.start_what_ended()
+def kill_postmaster(stack: ChaosStack) -> None:
+    stack.signal_postmaster(signal.SIGKILL)
+    stack.restart_ended()
 
 
-def shut_down_immediately(house: House) -> None:
-    house.signal_postmaster(signal.SIGQUIT)
-    assert wait_until(lambda: find_postmaster(house.server.data) is None, 30)
-    house.start_what_ended()
+def shut_down_immediately(stack: ChaosStack) -> None:
+    stack.signal_postmaster(signal.SIGQUIT)
+    assert wait_until(lambda: find_postmaster(stack.server.data) is None, 30)
+    stack.restart_ended()
 
 
-def kill_a_backend(house: House) -> None:
-    """PostgreSQL ends every session and recovers by itself."""
-    with house.connect() as connection:
+def kill_a_backend(stack: ChaosStack) -> None:
+    """PostgreSQL ends every session and recovers without help."""
+    with stack.connect() as connection:
         row = connection.execute(
             "SELECT pid FROM pg_stat_activity WHERE query LIKE 'INSERT%' OR query LIKE '-- %'"
             " ORDER BY state_change DESC LIMIT 1"
         ).fetchone()
-    assert row is not None, "nobody inserts"
+    assert row is not None, "no session inserts"
     os.kill(row[0], signal.SIGKILL)
     time.sleep(1)
 
 
-def end_sessions(house: House) -> None:
-    """Every session of every client, four times."""
+def end_sessions(stack: ChaosStack) -> None:
+    """Terminate every session of every client, four times."""
     for _ in range(4):
-        with house.connect() as connection:
+        with stack.connect() as connection:
             connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
@@ -104,47 +106,47 @@ def end_sessions(house: House) -> None:
         time.sleep(0.4)
 
 
-def kill_pgbouncer(house: House) -> None:
-    house.kill_pgbouncer()
+def kill_pgbouncer(stack: ChaosStack) -> None:
+    stack.kill_pgbouncer()
     time.sleep(0.5)
-    house.start_what_ended()
+    stack.restart_ended()
 
 
-def kill_api(house: House) -> None:
-    house.kill_api()
+def kill_api(stack: ChaosStack) -> None:
+    stack.kill_api()
     time.sleep(0.5)
-    house.start_what_ended()
+    stack.restart_ended()
 
 
-def end_everything_between_retries(house: House) -> None:
-    end_sessions(house)
-    kill_pgbouncer(house)
-    end_sessions(house)
+def end_everything_between_retries(stack: ChaosStack) -> None:
+    end_sessions(stack)
+    kill_pgbouncer(stack)
+    end_sessions(stack)
 
 
-def build_from_nothing(house: House) -> None:
-    build_features(house.url, house.settings, full_refresh=True)
+def build_full_refresh(stack: ChaosStack) -> None:
+    build_features(stack.url, stack.settings, full_refresh=True)
 
 
-def deploy(house: House) -> None:
-    """By force: what the gates say of a model of a small world is not the question here."""
-    deploy_model(house.url, house.settings, house.candidates[0], force=True)
+def deploy(stack: ChaosStack) -> None:
+    """Deploy without the gates, which a model of so small a world need not pass."""
+    deploy_model(stack.url, stack.settings, stack.candidates[0], force=True)
 
 
-def roll_back(house: House) -> None:
-    rollback(house.url, house.settings)
+def roll_back(stack: ChaosStack) -> None:
+    rollback(stack.url, stack.settings)
 
 
-def deploy_two_at_once(house: House) -> None:
+def deploy_two_concurrently(stack: ChaosStack) -> None:
     errors: list[Exception] = []
 
-    def go(version: str) -> None:
+    def deploy_version(version: str) -> None:
         try:
-            deploy_model(house.url, house.settings, version, force=True)
+            deploy_model(stack.url, stack.settings, version, force=True)
         except Exception as error:
             errors.append(error)
 
-    threads = [threading.Thread(target=go, args=(version,)) for version in house.candidates[1:]]
+    threads = [threading.Thread(target=deploy_version, args=(version,)) for version in stack.candidates[1:]]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -152,76 +154,76 @@ def deploy_two_at_once(house: House) -> None:
     assert not errors, errors
 
 
-def migrate_schema(house: House) -> None:
-    """A column, an index and a trigger come and go, by Alembic."""
+def migrate_schema(stack: ChaosStack) -> None:
+    """Add and remove a column, an index and a trigger, with Alembic."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
-        (path / "benchmarks.chaos.py").write_text(REVISION.format(down=migrations.schema_head()))
+        (path / "chaos.py").write_text(REVISION.format(down=migrations.schema_head()))
         for change, target in ((migrations.upgrade, "chaos"), (migrations.downgrade, "schema@-1")):
-            with migrations.transaction(house.url) as connection:
-                change(connection, target, [house.settings.models_dir, path])
+            with migrations.transaction(stack.url) as connection:
+                change(connection, target, [stack.settings.models_dir, path])
 
 
-def lock_the_table(house: House) -> None:
-    with house.connect() as connection, connection.transaction():
+def lock_the_table(stack: ChaosStack) -> None:
+    with stack.connect() as connection, connection.transaction():
         connection.execute("LOCK TABLE public.transactions IN EXCLUSIVE MODE")
         time.sleep(LOCKED_S)
 
 
-def lock_every_user(house: House) -> None:
-    """A session that hangs while it holds the locks of all users: the policy decides the rows of the others."""
-    with house.connect() as connection:
-        connection.execute("SELECT scoring.set_policy(p_lock_timeout_ms => 1000)")
+def lock_every_user(stack: ChaosStack) -> None:
+    """Hold the locks of all users in a hanging session; the failure policy applies to the others' rows."""
+    with stack.connect() as connection:
+        connection.execute(QUERIES["set_lock_timeout"], [1000])
         with connection.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(7265, n) FROM generate_series(0, 4095) AS n")
+            connection.execute(QUERIES["lock_users"], [USERS])
             time.sleep(LOCKED_S)
-        connection.execute("SELECT scoring.set_policy(p_lock_timeout_ms => 5000)")
+        connection.execute(QUERIES["set_lock_timeout"], [5000])
 
 
-def fill_the_disk(house: House) -> None:
-    """To the last byte, for a while; the server may give up when it cannot write its log."""
-    if house.disk is None:
+def fill_the_disk(stack: ChaosStack) -> None:
+    """Fill it completely for a while; the server may stop when it cannot write WAL."""
+    if stack.disk is None:
         raise Skipped("no small file system can be mounted here (root only)")
-    ballast = house.disk / "ballast"
+    ballast = stack.disk / "ballast"
     deadline = time.monotonic() + FULL_S
     with ballast.open("wb") as file:
-        while time.monotonic() < deadline:  # again and again: what others free is taken too
+        while time.monotonic() < deadline:  # repeatedly, to take what other processes free
             for piece in (2**24, 2**20, 2**16, 2**12):
                 with suppress(OSError):
                     while True:
                         os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, piece)
-            # New segments of the log are wanted now, and not in some minutes.
-            with suppress(psycopg.Error, RowguardError), house.connect() as connection:
+            # Ask for new WAL segments now rather than in some minutes.
+            with suppress(psycopg.Error, RowguardError), stack.connect() as connection:
                 connection.execute("SELECT pg_switch_wal()")
             time.sleep(0.05)
     ballast.unlink()
-    house.start_what_ended()
+    stack.restart_ended()
 
 
-def jump_clocks(house: House) -> None:
-    """The load does it: `occurred_at` from 40 days ago to a day ahead."""
+def jump_clocks(stack: ChaosStack) -> None:
+    """Wait; the load itself sends `occurred_at` from 40 days ago to a day ahead."""
     time.sleep(1)
 
 
-def kill_retrain(house: House) -> None:
-    """SIGKILL at the beginning of each step and in its midst; then one that is left alone."""
-    kill_at_every_step(house, "retrain")
-    with suppress(RowguardError):  # a refused candidate is an answer too
-        retrain(house.url, house.settings)
+def kill_retrain(stack: ChaosStack) -> None:
+    """SIGKILL at the start and in the middle of each step; then one undisturbed run."""
+    kill_at_every_step(stack, "retrain")
+    with suppress(RowguardError):  # a rejected candidate is a valid result too
+        retrain(stack.url, stack.settings)
 
 
-def kill_deploy(house: House) -> None:
-    """The same for a deployment; then one that is left alone."""
-    version = train_candidate(house, seed=9)
-    kill_at_every_step(house, "deploy", version)
-    with house.connect() as connection:
+def kill_deploy(stack: ChaosStack) -> None:
+    """The same for a deployment; then one undisturbed run."""
+    version = train_candidate(stack, seed=9)
+    kill_at_every_step(stack, "deploy", version)
+    with stack.connect() as connection:
         row = connection.execute("SELECT state FROM scoring.models WHERE version = %s", [version]).fetchone()
     if row != ("champion",):  # it may have been killed after its commit
-        deploy_model(house.url, house.settings, version, force=True)
+        deploy_model(stack.url, stack.settings, version, force=True)
 
 
 ALL = (
-    Fault("nothing (for comparison)", nothing),
+    Fault("nothing (for comparison)", inject_nothing),
     Fault("PostgreSQL: SIGKILL", kill_postmaster),
     Fault("PostgreSQL: immediate shutdown", shut_down_immediately),
     Fault("a backend: SIGKILL", kill_a_backend),
@@ -231,10 +233,10 @@ ALL = (
     Fault(
         "16 clients, same keys; sessions and PgBouncer killed", end_everything_between_retries, same_keys=True
     ),
-    Fault("dbt: full build", build_from_nothing),
+    Fault("dbt: full build", build_full_refresh),
     Fault("deploy", deploy),
     Fault("rollback", roll_back),
-    Fault("two deploys at once", deploy_two_at_once),
+    Fault("two concurrent deploys", deploy_two_concurrently),
     Fault("schema migration, up and down", migrate_schema),
     Fault("table locked for 4 s", lock_the_table),
     Fault("locks of all users held for 4 s", lock_every_user),

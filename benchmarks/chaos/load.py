@@ -1,6 +1,6 @@
-"""Open-loop load: payments arrive when they arrive, whatever the server is doing. Latency counts from then.
+"""Open-loop load: payments arrive on a schedule, independent of the server. Latency counts from the due time.
 
-Each client keeps its key and tries again until it is answered, over SQL (pooled and direct) and HTTP.
+Each client keeps its key and retries until it gets a response, over SQL (pooled and direct) and HTTP.
 """
 
 from __future__ import annotations
@@ -12,21 +12,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count, islice
-from pathlib import Path
 from typing import Any
 
 import httpx
 import psycopg
 
-from benchmarks.chaos.house import APP_LOGIN, USERS, House
+from benchmarks.chaos.stack import APP_LOGIN, USERS, ChaosStack
 from rowguard import local
 from rowguard.local._logins import login_password
-from rowguard.sql_files import read_sql
+from rowguard.queries import load_queries
 
-SQL = Path(__file__).parent / "sql"
+QUERIES = load_queries("benchmarks.chaos")
 GIVE_UP_S = 90.0
 PAUSE_S = 0.05
-WAYS = ("pooled", "direct", "http")
+CHANNELS = ("pooled", "direct", "http")
 RETRIED = (
     psycopg.OperationalError,  # connections that break, servers that stop, deadlocks, locks, a full disk
     psycopg.InterfaceError,
@@ -44,7 +43,7 @@ class Payment:
     merchant_id: int
     location: str
     occurred_at: datetime | None
-    way: str
+    channel: str
 
     def values(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
@@ -52,7 +51,7 @@ class Payment:
 
 @dataclass(frozen=True)
 class Acknowledged:
-    """What a client was told, and when (monotonic clock)."""
+    """The response that a client received, and when (monotonic clock)."""
 
     payment: Payment
     transaction_id: int
@@ -66,27 +65,27 @@ class Acknowledged:
 
 @dataclass
 class Ledger:
-    """What came of a run; `failures` were refused for good or never answered."""
+    """Results of a run; `failures` were rejected for good or got no response."""
 
     acknowledged: list[Acknowledged] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     retries: dict[str, int] = field(default_factory=dict)
 
-    def note_retry(self, error: Exception) -> None:
+    def count_retry(self, error: Exception) -> None:
         name = type(error).__name__
         self.retries[name] = self.retries.get(name, 0) + 1
 
 
 class Clients:
-    """The ways in, one of each kind a thread, opened again after an error."""
+    """Addresses of the channels."""
 
-    def __init__(self, house: House) -> None:
-        self.http = house.api_url
-        self.pooled = local.ensure_login(house.settings, APP_LOGIN, "rowguard_app")
+    def __init__(self, stack: ChaosStack) -> None:
+        self.http = stack.api_url
+        self.pooled = local.ensure_login(stack.settings, APP_LOGIN, "rowguard_app")
         password = login_password(
-            house.server, house.settings.state_dir / "logins", APP_LOGIN, "rowguard_app"
+            stack.server, stack.settings.state_dir / "logins", APP_LOGIN, "rowguard_app"
         )
-        self.direct = house.server.url_for_login(APP_LOGIN, password)
+        self.direct = stack.server.url_for_login(APP_LOGIN, password)
 
 
 class _Client:
@@ -96,37 +95,37 @@ class _Client:
         self._http = httpx.Client(base_url=clients.http, timeout=30, trust_env=False)
 
     def insert(self, payment: Payment) -> tuple[Any, ...]:
-        if payment.way == "http":
+        if payment.channel == "http":
             return self._over_http(payment)
-        connection = self._open.get(payment.way)
+        connection = self._open.get(payment.channel)
         if connection is None or connection.closed:
             connection = psycopg.connect(
-                getattr(self._clients, payment.way),
+                getattr(self._clients, payment.channel),
                 autocommit=True,
                 connect_timeout=5,
-                prepare_threshold=None if payment.way == "pooled" else 5,
+                prepare_threshold=None if payment.channel == "pooled" else 5,
             )
-            self._open[payment.way] = connection
+            self._open[payment.channel] = connection
         try:
             values = payment.values()
             row: tuple[Any, ...] | None
-            row = connection.execute(read_sql(SQL, "insert").encode(), values).fetchone()
-            row = row or connection.execute(read_sql(SQL, "by_key").encode(), values).fetchone()
+            row = connection.execute(QUERIES["insert_if_new"], values).fetchone()
+            row = row or connection.execute(QUERIES["select_by_key"], values).fetchone()
         except (psycopg.OperationalError, psycopg.InterfaceError):
             connection.close()
             raise
-        assert row is not None, f"neither inserted nor there: {payment.key}"
+        assert row is not None, f"neither inserted nor stored: {payment.key}"
         return tuple(row)
 
     def _over_http(self, payment: Payment) -> tuple[Any, ...]:
         body = {name: getattr(payment, name) for name in ("user_id", "amount", "merchant_id", "location")}
         if payment.occurred_at is not None:
             body["occurred_at"] = payment.occurred_at.isoformat()
-        answer = self._http.post("/transactions", json=body, headers={"Idempotency-Key": payment.key})
-        if answer.status_code >= 500:
-            raise _TryAgain(f"HTTP {answer.status_code}")
-        assert answer.status_code in (200, 201), answer.text
-        document = answer.json()
+        response = self._http.post("/transactions", json=body, headers={"Idempotency-Key": payment.key})
+        if response.status_code >= 500:
+            raise _RetryableError(f"HTTP {response.status_code}")
+        assert response.status_code in (200, 201), response.text
+        document = response.json()
         names = ("transaction_id", "fraud_probability", "model_version", "unscored_reason")
         return tuple(document[name] for name in names)
 
@@ -136,7 +135,7 @@ class _Client:
         self._http.close()
 
 
-class _TryAgain(Exception):
+class _RetryableError(Exception):
     """The API could not reach the database."""
 
 
@@ -146,22 +145,22 @@ class Load:
 
     def __init__(
         self,
-        house: House,
+        stack: ChaosStack,
         run: str,
         *,
         seconds: float,
         rate: float,
         threads: int = 24,
         jumps: bool = False,
-        ways: tuple[str, ...] = WAYS,
+        channels: tuple[str, ...] = CHANNELS,
         users: int = USERS,
     ) -> None:
-        self._clients = Clients(house)
-        self._payments = _due(_payments(run, jumps, ways, users), rate)
+        self._clients = Clients(stack)
+        self._payments = _due(_payments(run, jumps, channels, users), rate)
         self._seconds = seconds
         self._until: float | None = None
-        self._take = threading.Lock()
-        self._note = threading.Lock()
+        self._payments_lock = threading.Lock()
+        self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(threads)]
         self.ledger = Ledger()
         self.began = 0.0
@@ -172,8 +171,7 @@ class Load:
             thread.start()
 
     def finish(self, until: float = 0.0) -> Ledger:
-        """Payments that are due before `until` (monotonic clock) are still made: a long fault is under load as long
-        as it lasts."""
+        """Wait for the payments that are due before `until` (monotonic clock): a long fault has load to its end."""
         self._until = until
         for thread in self._threads:
             thread.join()
@@ -187,7 +185,7 @@ class Load:
         client = _Client(self._clients)
         try:
             while True:
-                with self._take:
+                with self._payments_lock:
                     offset, payment = next(self._payments, (0.0, None))
                 if payment is None:
                     return
@@ -205,40 +203,40 @@ class Load:
             attempts += 1
             try:
                 row = client.insert(payment)
-            except (*RETRIED, httpx.TransportError, _TryAgain) as error:
-                with self._note:
-                    self.ledger.note_retry(error)
+            except (*RETRIED, httpx.TransportError, _RetryableError) as error:
+                with self._lock:
+                    self.ledger.count_retry(error)
                 if time.monotonic() > due + GIVE_UP_S:
-                    with self._note:
-                        self.ledger.failures.append(f"{payment.key} never answered: {error}")
+                    with self._lock:
+                        self.ledger.failures.append(f"{payment.key} got no response: {error}")
                     return
                 time.sleep(min(0.5, PAUSE_S * attempts))
                 continue
             except Exception as error:
-                with self._note:
+                with self._lock:
                     self.ledger.failures.append(f"{payment.key}: {type(error).__name__}: {error}")
                 return
-            done = Acknowledged(payment, row[0], row[1], row[2], row[3], due, time.monotonic(), attempts)
-            with self._note:
-                self.ledger.acknowledged.append(done)
+            response = Acknowledged(payment, row[0], row[1], row[2], row[3], due, time.monotonic(), attempts)
+            with self._lock:
+                self.ledger.acknowledged.append(response)
             return
 
 
-def _payments(run: str, jumps: bool, ways: tuple[str, ...], users: int) -> Iterator[Payment]:
-    """Without end; the same for the same run."""
-    chance = random.Random(run)
+def _payments(run: str, jumps: bool, channels: tuple[str, ...], users: int) -> Iterator[Payment]:
+    """An endless stream, the same for the same run."""
+    rng = random.Random(run)
     for number in count():
         at = None
-        if jumps and chance.random() < 0.8:
-            at = datetime.now(UTC) + timedelta(hours=chance.uniform(-40 * 24, 23))
+        if jumps and rng.random() < 0.8:
+            at = datetime.now(UTC) + timedelta(hours=rng.uniform(-40 * 24, 23))
         yield Payment(
             key=f"{run}-{number}",
-            user_id=chance.randint(1, users),
-            amount=f"{chance.uniform(1, 500):.2f}",
-            merchant_id=chance.randint(1, 120),
-            location=chance.choice(("DE", "FR", "US", "JP")),
+            user_id=rng.randint(1, users),
+            amount=f"{rng.uniform(1, 500):.2f}",
+            merchant_id=rng.randint(1, 120),
+            location=rng.choice(("DE", "FR", "US", "JP")),
             occurred_at=at,
-            way=ways[number % len(ways)],
+            channel=channels[number % len(channels)],
         )
 
 
@@ -248,15 +246,15 @@ def _due(payments: Iterator[Payment], rate: float) -> Iterator[tuple[float, Paym
 
 
 class SameKeys:
-    """16 clients, each sending every one of the same payments at the same time."""
+    """16 clients that all send the same payments concurrently."""
 
-    def __init__(self, house: House, run: str, *, keys: int, seconds: float, clients: int = 16) -> None:
+    def __init__(self, stack: ChaosStack, run: str, *, keys: int, seconds: float, clients: int = 16) -> None:
         self.ledger = Ledger()
         self._loads = []
         for number in range(clients):
-            # The same run gives the same payments; every client goes its own way.
-            way = WAYS[number % len(WAYS)]
-            load = Load(house, run, seconds=seconds, rate=keys / seconds, threads=1, ways=(way,))
+            # The same run gives the same payments; every client has one channel.
+            channel = CHANNELS[number % len(CHANNELS)]
+            load = Load(stack, run, seconds=seconds, rate=keys / seconds, threads=1, channels=(channel,))
             load._payments = islice(load._payments, keys)
             self._loads.append(load)
 
@@ -265,11 +263,11 @@ class SameKeys:
             load.start()
 
     def finish(self, until: float = 0.0) -> Ledger:
-        """All keys are sent by all, however long the fault lasts."""
+        """Wait until every client has sent every key."""
         for load in self._loads:
-            found = load.finish(float("inf"))
-            self.ledger.acknowledged += found.acknowledged
-            self.ledger.failures += found.failures
-            for name, times in found.retries.items():
+            ledger = load.finish(float("inf"))
+            self.ledger.acknowledged += ledger.acknowledged
+            self.ledger.failures += ledger.failures
+            for name, times in ledger.retries.items():
                 self.ledger.retries[name] = self.ledger.retries.get(name, 0) + times
         return self.ledger

@@ -1,4 +1,4 @@
-"""One fault after another on one house: load, fault, repair by the supervisor, checks."""
+"""One fault after another on one stack: load, fault, restart by the supervisor, checks."""
 
 from __future__ import annotations
 
@@ -10,15 +10,21 @@ from typing import Any
 
 from benchmarks.chaos.checks import check_rows, check_velocity, is_healthy
 from benchmarks.chaos.faults import ALL, Fault, Skipped
-from benchmarks.chaos.house import House, built_house
 from benchmarks.chaos.load import Ledger, Load, SameKeys
+from benchmarks.chaos.stack import ChaosStack, built_stack
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A row of the table. Times are of payments, from when they were due; `recovery_s` is from the moment when
-    everything runs again to the next decision that a waiting client got, `outage_s` the same from the deed on.
-    `restarted` are programs of ours that are others afterwards."""
+    """A row of the table.
+
+    Attributes:
+        recovery_s: From the restart of every program to the next decision that a waiting client received.
+        outage_s: The same, from the start of the fault.
+        restarted: Programs of the stack whose process id changed.
+        median_ms: Of payments, from their due time.
+        worst_s: Of payments, from their due time.
+    """
 
     fault: str
     skipped: str | None = None
@@ -27,11 +33,11 @@ class Outcome:
     retries: int = 0
     failed: int = 0
     lost: int = 0
-    doubled: int = 0
+    duplicated: int = 0
     changed: int = 0
-    undecided: int = 0
+    unscored: int = 0
     with_reason: int = 0
-    unreplayable: int = 0
+    not_reproducible: int = 0
     velocity_compared: int = 0
     velocity_wrong: int = 0
     recomputed_values: int = 0
@@ -51,10 +57,10 @@ class Outcome:
         wrong = (
             self.failed
             + self.lost
-            + self.doubled
+            + self.duplicated
             + self.changed
-            + self.undecided
-            + self.unreplayable
+            + self.unscored
+            + self.not_reproducible
             + self.velocity_wrong
             + self.recomputed_wrong
         )
@@ -73,100 +79,115 @@ def run_faults(
     on_outcome: Callable[[Outcome], None] = lambda outcome: None,
     progress: Callable[[str], None] = lambda step: None,
 ) -> list[Outcome]:
-    """Every named fault in the order of the list. Without `check_each` velocity is compared once, at the end."""
+    """Inject the named faults in the order of `ALL`.
+
+    Args:
+        names: Names of faults.
+        seconds: Load around each fault.
+        rate: Payments per second.
+        check_each: Compare velocity after each fault; otherwise once, at the end.
+        on_outcome: Called after each fault.
+        progress: Called with the name of each step.
+    """
     faults = [fault for fault in ALL if fault.name in names]
     progress("building a stack with a history, a champion and candidates")
     outcomes = []
-    with built_house(with_disk=any(fault.needs_disk for fault in faults)) as house:
+    with built_stack(with_disk=any(fault.needs_disk for fault in faults)) as stack:
         for number, fault in enumerate(faults):
             progress(fault.name)
-            whole = check_each or fault is faults[-1]
-            outcome = _one(house, fault, f"f{number}", seconds, rate, whole, only_this=check_each)
+            has_checks = check_each or fault is faults[-1]
+            outcome = _run_fault(stack, fault, f"f{number}", seconds, rate, has_checks, only_this=check_each)
             outcomes.append(outcome)
             on_outcome(outcome)
     return outcomes
 
 
-def _one(
-    house: House, fault: Fault, run: str, seconds: float, rate: float, whole: bool, *, only_this: bool
+def _run_fault(
+    stack: ChaosStack,
+    fault: Fault,
+    run: str,
+    seconds: float,
+    rate: float,
+    has_checks: bool,
+    *,
+    only_this: bool,
 ) -> Outcome:
     load: Load | SameKeys
     if fault.same_keys:
-        load = SameKeys(house, run, keys=int(seconds * rate / 8), seconds=seconds)
+        load = SameKeys(stack, run, keys=int(seconds * rate / 8), seconds=seconds)
     else:
-        load = Load(house, run, seconds=seconds, rate=rate, jumps=fault.jumps)
+        load = Load(stack, run, seconds=seconds, rate=rate, jumps=fault.jumps)
     fault_s = 0.0
     repaired = 0.0
     skipped: str | None = None
     broken: list[str] = []
-    pids = house.pids()
-    with house.connect() as connection:
+    pids = stack.pids()
+    with stack.connect() as connection:
         row = connection.execute("SELECT clock_timestamp()").fetchone()
     assert row is not None
-    started = row[0]
+    since = row[0]
     load.start()
     time.sleep(seconds / 4)
-    began = time.monotonic()
+    started_at = time.monotonic()
     try:
-        fault.happen(house)
+        fault.inject(stack)
     except Skipped as reason:
         skipped = str(reason)
-    except Exception as error:  # a fault that cannot be carried through is a finding, with the load still on
+    except Exception as error:  # a fault that fails is reported, with the load still running
         broken.append(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
     repaired = time.monotonic()
-    fault_s = repaired - began
+    fault_s = repaired - started_at
     ledger = load.finish(repaired + seconds / 4)
-    restarted = tuple(name for name, pid in house.pids().items() if pid != pids[name])
+    restarted = tuple(name for name, pid in stack.pids().items() if pid != pids[name])
     if skipped:
         return Outcome(fault.name, skipped=skipped)
-    found = check_rows(house, run, ledger.acknowledged)
-    velocity = check_velocity(house, started if only_this else None) if whole else None
-    healthy = is_healthy(house) if whole else True
-    waits = [one.answered - one.due for one in ledger.acknowledged] or [0.0]
-    recovery = _recovery(ledger, began, repaired)
+    checks = check_rows(stack, run, ledger.acknowledged)
+    velocity = check_velocity(stack, since if only_this else None) if has_checks else None
+    healthy = is_healthy(stack) if has_checks else True
+    waits = [payment.answered - payment.due for payment in ledger.acknowledged] or [0.0]
+    recovery = _recovery(ledger, started_at, repaired)
     return Outcome(
         fault=fault.name,
         payments=len(ledger.acknowledged) + len(ledger.failures),
         acknowledged=len(ledger.acknowledged),
         retries=sum(ledger.retries.values()),
         failed=len(ledger.failures) + len(broken),
-        lost=found.lost,
-        doubled=found.doubled,
-        changed=found.changed,
-        undecided=found.without_either,
-        with_reason=found.with_reason,
-        unreplayable=found.unreplayable,
+        lost=checks.lost,
+        duplicated=checks.duplicated,
+        changed=checks.changed,
+        unscored=checks.without_decision_or_reason,
+        with_reason=checks.with_reason,
+        not_reproducible=checks.not_reproducible,
         velocity_compared=velocity.compared if velocity else 0,
         velocity_wrong=velocity.differ if velocity else 0,
         labels_stale=velocity.labels_stale if velocity else 0,
-        recomputed_values=velocity.again.values if velocity else 0,
-        recomputed_wrong=velocity.again.wrong if velocity else 0,
+        recomputed_values=velocity.recomputed.values if velocity else 0,
+        recomputed_wrong=velocity.recomputed.wrong if velocity else 0,
         is_healthy=healthy,
         fault_s=fault_s,
         recovery_s=recovery,
-        outage_s=None if recovery is None else repaired - began + recovery,
+        outage_s=None if recovery is None else repaired - started_at + recovery,
         restarted=restarted,
         median_ms=statistics.median(waits) * 1000,
         worst_s=max(waits),
         notes=tuple(
             broken
             + ledger.failures[:3]
-            + list(velocity.again.examples if velocity else ())
+            + list(velocity.recomputed.examples if velocity else ())
             + [f"{n} x{c}" for n, c in sorted(ledger.retries.items())]
         ),
     )
 
 
-def _recovery(ledger: Ledger, began: float, repaired: float) -> float | None:
-    """To the first decision after the repair on a payment that had to be sent again meanwhile; nothing when all of
-    those were answered before the repair was through."""
+def _recovery(ledger: Ledger, started: float, repaired: float) -> float | None:
+    """Seconds from the restart to the first decision on a retried payment; 0 when all were decided before."""
     waiting = [
-        one.answered - repaired
-        for one in ledger.acknowledged
-        if one.fraud_probability is not None
-        and one.attempts > 1
-        and repaired > one.due >= began - 5
-        and one.answered >= began
+        payment.answered - repaired
+        for payment in ledger.acknowledged
+        if payment.fraud_probability is not None
+        and payment.attempts > 1
+        and repaired > payment.due >= started - 5
+        and payment.answered >= started
     ]
     after = [seconds for seconds in waiting if seconds >= 0]
     return min(after) if after else 0.0 if waiting else None

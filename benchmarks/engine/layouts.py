@@ -1,9 +1,9 @@
-"""What each layout costs: ``python benchmarks/engine/layouts.py --database-url … [--json]``.
+"""Cost of each layout: ``python -m benchmarks.engine.layouts --database-url …`` prints one JSON document.
 
-Per forest and layout: length of the text, first call in a connection (time, memory of the backend), one call
-in a transaction of its own, many rows in one statement; scikit-learn's ``predict_proba`` (one row, and in
-bulk, ``n_jobs=1``) beside it. Times are medians; all forests and layouts run in one go, so read ratios.
-A call in its own transaction is timed inside the server, without the client's round trip.
+Per forest and layout: length of the text, first call in a connection (time, memory of the backend), one call per
+transaction, many rows in one statement; and scikit-learn's ``predict_proba`` (one row, and in bulk, ``n_jobs=1``).
+Times are medians of one run: read ratios. A call per transaction is timed inside the server, without the client's
+round trip.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Measured:
 
 
 def payments(count: int, seed: int, features: int = FEATURES) -> tuple[Rows, npt.NDArray[np.int64]]:
-    """Amounts in cents, noise and a flag; an outcome that depends on them."""
+    """Amounts in cents, noise and a flag, with labels that depend on them."""
     rng = np.random.default_rng(seed)
     rows = rng.normal(size=(count, features))
     rows[:, 0] = np.round(rng.lognormal(4, 1, count), 2)
@@ -60,7 +60,7 @@ def payments(count: int, seed: int, features: int = FEATURES) -> tuple[Rows, npt
 
 
 def forests() -> dict[str, RandomForestClassifier]:
-    """The forests that the goals name, the trainer's default first, and the default that was."""
+    """The forests of the goals, the trainer's default first, and the previous default."""
     rows, labels = payments(20_000, 0)
     fewer, fewer_labels = payments(8_000, 3)
     return {
@@ -90,7 +90,7 @@ def prepare(connection: psycopg.Connection[Any], features: int = FEATURES, probe
     connection.execute(f"VACUUM ANALYZE {SCHEMA}.probe".encode())
     arguments = ", ".join(f"x[{number}]" for number in range(1, features + 1))
     connection.execute(
-        f"""CREATE PROCEDURE {SCHEMA}.one_by_one(calls integer, INOUT micros float8[]) LANGUAGE plpgsql AS $$
+        f"""CREATE PROCEDURE {SCHEMA}.score_each(calls integer, INOUT micros float8[]) LANGUAGE plpgsql AS $$
             DECLARE x float8[]; started timestamptz; score float8;
             BEGIN
               FOR i IN 1..calls LOOP
@@ -107,7 +107,7 @@ def prepare(connection: psycopg.Connection[Any], features: int = FEATURES, probe
 def measure(
     database_url: str, forest: str, layout: str, text: str, calls: int, features: int = FEATURES
 ) -> Measured:
-    """One function, in a connection of its own."""
+    """Measure one function in a separate connection."""
     typed = ", ".join(["double precision"] * features)
     columns = ", ".join(f"v[{number}]" for number in range(1, features + 1))
     with psycopg.connect(database_url, autocommit=True) as setup:
@@ -125,9 +125,9 @@ def measure(
         first = time.perf_counter() - started
         medians = []
         for _ in range(ROUNDS):
-            row = connection.execute(f"CALL {SCHEMA}.one_by_one({calls}, '{{}}')".encode()).fetchone()
+            row = connection.execute(f"CALL {SCHEMA}.score_each({calls}, '{{}}')".encode()).fetchone()
             medians.append(statistics.median(row[0] if row else []))
-        # By now the rows have been everywhere: what is planned only when it is met has been.
+        # By now every branch has been reached, so expressions that are planned on first use are included.
         held = memory() - before
         bulk = []
         for _ in range(ROUNDS):
@@ -145,7 +145,7 @@ def measure(
 
 @dataclass(frozen=True)
 class Bulk:
-    """Microseconds a row of one statement over a table, on one core, beside scikit-learn's on the same rows."""
+    """Microseconds per row of one statement over a table, on one core, and scikit-learn's on the same rows."""
 
     forest: str
     rows: int
@@ -157,13 +157,13 @@ class Bulk:
 
 
 def measure_bulk(database_url: str, forest: str, model: RandomForestClassifier, count: int) -> Bulk:
-    """The bulk form against `predict_proba`, turn by turn, so that a slow moment hits both."""
+    """Measure the bulk form and `predict_proba` alternately, so that a slow moment affects both."""
     names = [f"f{number}" for number in range(FEATURES)]
     rows, _ = payments(count, 5)
     columns = ", ".join(f"v[{number + 1}] AS {name}" for number, name in enumerate(names))
     unpacked = f"(SELECT n, {columns} FROM {SCHEMA}.probe OFFSET 0) AS p"
     call = f"{SCHEMA}.bulk({', '.join(names)})"
-    ours, theirs, ratios = [], [], []
+    inline_us, scikit_learn_us, ratios = [], [], []
     with psycopg.connect(database_url, autocommit=True) as connection:
         prepare(connection, probes=count)
         text = transpile_for_bulk(
@@ -175,33 +175,33 @@ def measure_bulk(database_url: str, forest: str, model: RandomForestClassifier, 
         for _ in range(ROUNDS):
             started = time.perf_counter()
             connection.execute(f"SELECT sum({call}) FROM {unpacked}".encode())
-            ours.append((time.perf_counter() - started) / count * 1e6)
+            inline_us.append((time.perf_counter() - started) / count * 1e6)
             started = time.perf_counter()
             expected = model.predict_proba(rows)[:, 1]
-            theirs.append((time.perf_counter() - started) / count * 1e6)
-            ratios.append(ours[-1] / theirs[-1])
+            scikit_learn_us.append((time.perf_counter() - started) / count * 1e6)
+            ratios.append(inline_us[-1] / scikit_learn_us[-1])
         query = f"SELECT {call} FROM {unpacked} ORDER BY n"
-        found = np.array([score for (score,) in connection.execute(query.encode())])
+        scores = np.array([score for (score,) in connection.execute(query.encode())])
     return Bulk(
-        forest, count, statistics.median(ours), statistics.median(theirs), statistics.median(ratios),
-        max(ratios) - min(ratios), int((found.view(np.int64) != expected.view(np.int64)).sum()),
+        forest, count, statistics.median(inline_us), statistics.median(scikit_learn_us), statistics.median(ratios),
+        max(ratios) - min(ratios), int((scores.view(np.int64) != expected.view(np.int64)).sum()),
     )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Statement:
-    """A peer that prints one statement: one row in a transaction of its own, and many rows. Or its problem."""
+    """A peer that prints one statement: one row per transaction, and many rows. Or its problem."""
 
     peer: str
     forest: str
     one_row_us: float | None
     bulk_us_per_row: float | None
-    differing_share: float | None
+    differing_fraction: float | None
     problem: str | None
 
 
 def measure_statement(database_url: str, peer: str, trees: int, folder: Path) -> Statement:
-    """orbital or SKompiler on the default forest, or on as many of its trees as PostgreSQL takes."""
+    """Measure orbital or SKompiler on a forest of `trees` trees."""
     rows, labels = payments(20_000, 0)
     model = RandomForestClassifier(trees, max_leaf_nodes=64, random_state=0).fit(rows, labels)
     forest = f"{trees} trees x 64 leaves"
@@ -210,7 +210,7 @@ def measure_statement(database_url: str, peer: str, trees: int, folder: Path) ->
         return Statement(peer, forest, None, None, None, printed.problem)
     probes, _ = payments(PROBES, 5)
     columns = ", ".join(f"v[{number}] AS x{number}" for number in range(1, FEATURES + 1))
-    one, bulk = [], []
+    single, bulk = [], []
     with psycopg.connect(database_url, autocommit=True) as connection:
         prepare(connection)
         source = f"SELECT n, {columns} FROM {SCHEMA}.probe"
@@ -219,41 +219,40 @@ def measure_statement(database_url: str, peer: str, trees: int, folder: Path) ->
             for _ in range(ROUNDS * 3):
                 started = time.perf_counter()
                 connection.execute(printed.sql.encode())
-                one.append((time.perf_counter() - started) * 1e6)
+                single.append((time.perf_counter() - started) * 1e6)
             connection.execute("DROP TABLE probe_columns")
             connection.execute(f"CREATE TEMP TABLE probe_columns AS {source} ORDER BY n".encode())
             for _ in range(3):
                 started = time.perf_counter()
-                found = connection.execute(printed.sql.encode()).fetchall()
+                rows_scored = connection.execute(printed.sql.encode()).fetchall()
                 bulk.append((time.perf_counter() - started) / PROBES * 1e6)
         except psycopg.Error as error:
             return Statement(peer, forest, None, None, None, str(error).strip().splitlines()[0])
-    # orbital loses the order of rows nowhere, but says nothing of it either: compare the sorted scores.
+    # orbital does not promise the order of rows, so the sorted scores are compared.
     expected = np.sort(model.predict_proba(probes)[:, 1])
-    differing = float((np.sort(np.array([float(score) for (score,) in found])) != expected).mean())
-    return Statement(peer, forest, statistics.median(one), statistics.median(bulk), differing, None)
+    differing = float((np.sort(np.array([float(score) for (score,) in rows_scored])) != expected).mean())
+    return Statement(peer, forest, statistics.median(single), statistics.median(bulk), differing, None)
 
 
 def scikit_learn(model: RandomForestClassifier) -> tuple[float, float]:
     """Microseconds of ``predict_proba``: one row, and per row of a batch."""
     rows, _ = payments(20_000, 5)
-    one, bulk = [], []
+    single, bulk = [], []
     for number in range(60):
         started = time.perf_counter()
         model.predict_proba(rows[number : number + 1])
-        one.append(time.perf_counter() - started)
+        single.append(time.perf_counter() - started)
     for _ in range(ROUNDS):
         started = time.perf_counter()
         model.predict_proba(rows)
         bulk.append((time.perf_counter() - started) / len(rows))
-    return statistics.median(one) * 1e6, statistics.median(bulk) * 1e6
+    return statistics.median(single) * 1e6, statistics.median(bulk) * 1e6
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--database-url", default=os.environ.get("DATABASE_URL"))
-    parser.add_argument("--json", action="store_true")
     parser.add_argument(
         "--environments", type=Path, help="measure orbital and SKompiler too; their environments"
     )
@@ -264,7 +263,7 @@ def main() -> None:
         parser.error("--database-url or DATABASE_URL is needed")
     names = [f"f{number}" for number in range(FEATURES)]
     arguments = ", ".join(f"{name} double precision" for name in names)
-    found: list[Measured] = []
+    functions: list[Measured] = []
     peers: dict[str, tuple[float, float]] = {}
     with psycopg.connect(options.database_url, autocommit=True) as connection:
         prepare(connection)
@@ -272,7 +271,7 @@ def main() -> None:
         f"CREATE FUNCTION {SCHEMA}.model({arguments}) RETURNS double precision "
         "LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1; END'"
     )
-    found.append(measure(options.database_url, NOOP, "", nothing, options.calls))
+    functions.append(measure(options.database_url, NOOP, "", nothing, options.calls))
     fitted = forests()
     for title, model in fitted.items():
         shape = forest_shape(model)
@@ -282,10 +281,10 @@ def main() -> None:
             if layout in M2CGEN_STYLES:
                 text = m2cgen_style(layout, model, f"{SCHEMA}.model", arguments)
             else:
-                known = next(one for one in LAYOUTS if one == layout)
+                known = next(name for name in LAYOUTS if name == layout)
                 text = transpile(model, feature_names=names, function_name=f"{SCHEMA}.model", layout=known)
             calls = options.calls if layout == "bitmask" else max(100, options.calls // 5)
-            found.append(measure(options.database_url, label, layout, text, calls))
+            functions.append(measure(options.database_url, label, layout, text, calls))
     bulk = [
         measure_bulk(options.database_url, title, model, count)
         for title, model in fitted.items()
@@ -298,29 +297,13 @@ def main() -> None:
     ]
     with psycopg.connect(options.database_url, autocommit=True) as connection:
         connection.execute(f"DROP SCHEMA {SCHEMA} CASCADE".encode())
-    if options.json:
-        document = {
-            "functions": [asdict(one) for one in found],
-            "scikit_learn": peers,
-            "bulk": [asdict(one) for one in bulk],
-            "statements": [asdict(one) for one in statements],
-        }
-        print(json.dumps(document, indent=2))
-        return
-    print("| forest | layout | text MB | first call ms | memory MB | own transaction µs | bulk µs/row |")
-    print("|---|---|---|---|---|---|---|")
-    for one in found:
-        own = f"{one.own_transaction_us:.0f} ± {one.own_transaction_spread_us / 2:.0f}"
-        print(
-            f"| {one.forest} | {one.layout} | {one.text_mb:.2f} | {one.first_call_ms:.0f} "
-            f"| {one.memory_mb:.1f} | {own} | {one.bulk_us_per_row:.1f} |"
-        )
-    for label, (one_row, in_bulk) in peers.items():
-        print(f"| {label} | scikit-learn | | | | {one_row:.0f} | {in_bulk:.1f} |")
-    for table in bulk:
-        print(table)
-    for statement in statements:
-        print(statement)
+    document = {
+        "functions": [asdict(function) for function in functions],
+        "scikit_learn": peers,
+        "bulk": [asdict(result) for result in bulk],
+        "statements": [asdict(statement) for statement in statements],
+    }
+    print(json.dumps(document, indent=2))
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ Rows = npt.NDArray[np.float64]
 BATCH_ROWS = 20_000
 # The slow layouts see fewer rows: they exist to be compared with.
 BULK = "inline (bulk)"
-SHARE_OF_ROWS = {"bitmask": 1.0, BULK: 0.2, "case": 0.05, "nested_if": 0.01}
+FRACTION_OF_ROWS = {"bitmask": 1.0, BULK: 0.2, "case": 0.05, "nested_if": 0.01}
 FORMS = (*LAYOUTS, BULK)
 
 
@@ -50,7 +50,7 @@ def random_rows(rng: np.random.Generator, count: int, features: int, missing: fl
 
 
 def random_model(seed: int) -> tuple[Any, float]:
-    """A fitted forest of random shape and the share of missing values it was fitted with."""
+    """A fitted forest of random shape, and the fraction of missing values in its training rows."""
     rng = np.random.default_rng(seed)
     features, count = int(rng.integers(1, 21)), int(rng.integers(300, 4000))
     missing = float(rng.choice([0.0, 0.0, 0.05, 0.3]))
@@ -73,20 +73,20 @@ def random_model(seed: int) -> tuple[Any, float]:
 
 
 def differing(connection: psycopg.Connection[Any], rows: Rows, expected: Rows, *, array: bool) -> int:
-    """Rows whose score by ``pg_temp.model`` differs in any bit; it takes an array, or the features one by one."""
+    """Rows whose score by ``pg_temp.model`` differs in any bit; it takes an array, or one argument per feature."""
     connection.execute("TRUNCATE probe")
     with connection.cursor().copy("COPY probe FROM STDIN WITH (FORMAT BINARY)") as copy:
         copy.set_types(["int4", "float8[]"])
         for number, row in enumerate(rows.tolist()):
             copy.write_row((number, [None if value != value and number % 2 else value for value in row]))
-    # Unpacked into columns: so the bulk form is put in place, and the others are called.
+    # Unpacked into columns, so that the bulk form is inlined and the others are called.
     columns = ", ".join(f"v[{number}] AS f{number}" for number in range(1, rows.shape[1] + 1))
     arguments = "v" if array else ", ".join(f"f{number}" for number in range(1, rows.shape[1] + 1))
     query = (
         f"SELECT pg_temp.model({arguments}) FROM (SELECT n, v, {columns} FROM probe OFFSET 0) AS p ORDER BY n"
     )
-    found = np.array([score for (score,) in connection.execute(query.encode())])
-    return int((found.view(np.int64) != expected.view(np.int64)).sum())
+    scores = np.array([score for (score,) in connection.execute(query.encode())])
+    return int((scores.view(np.int64) != expected.view(np.int64)).sum())
 
 
 def _text(model: Any, names: list[str], form: str, rng: np.random.Generator, *, array: bool) -> str:
@@ -105,7 +105,7 @@ def _text(model: Any, names: list[str], form: str, rng: np.random.Generator, *, 
     )
 
 
-def run(connection: psycopg.Connection[Any], forests: int, rows_in_all: int, first_seed: int) -> int:
+def run(connection: psycopg.Connection[Any], forests: int, total_rows: int, first_seed: int) -> int:
     """Compare and print; returns the number of differing scores."""
     connection.execute("SET jit = off")
     connection.execute("CREATE TEMP TABLE probe (n integer, v double precision[])")
@@ -124,7 +124,7 @@ def run(connection: psycopg.Connection[Any], forests: int, rows_in_all: int, fir
             # Deployed models take an array.
             array = form == "bitmask" and seed % 2 == 1
             connection.execute(_text(model, names, form, rng, array=array).encode())
-            left = int(rows_in_all / forests * SHARE_OF_ROWS[form])
+            left = int(total_rows / forests * FRACTION_OF_ROWS[form])
             while left > 0:
                 count = min(left, BATCH_ROWS)
                 plain = random_rows(rng, count - count // 2, features, missing)
@@ -149,7 +149,7 @@ def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--database-url", default=os.environ.get("DATABASE_URL"))
-    parser.add_argument("--rows", type=int, default=10_000_000, help="rows for the bitmask layout in all")
+    parser.add_argument("--rows", type=int, default=10_000_000, help="total rows for the bitmask layout")
     parser.add_argument("--forests", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

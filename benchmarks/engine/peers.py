@@ -1,8 +1,8 @@
-"""The same forest as others write it: m2cgen-style nested IF and CASE, orbital, SKompiler.
+"""The same forest written by other tools: m2cgen-style nested IF and CASE, orbital, SKompiler.
 
 The first two are PL/pgSQL functions printed node by node from m2cgen's own tree, as its imperative and its functional
-languages are. orbital and SKompiler print one SQL statement each; they need other library versions than ours, so
-each gets an environment of its own on demand.
+languages are. orbital and SKompiler print one SQL statement each. They need other library versions than this
+project, so each gets a separate environment on demand.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ PROGRAMS = {
 
 @dataclass(frozen=True)
 class Printed:
-    """A peer's statement, or why there is none."""
+    """A peer's statement, or the reason why it failed."""
 
     sql: str | None
     problem: str | None
 
 
 def print_statement(peer: str, model: RandomForestClassifier, folder: Path) -> Printed:
-    """What `peer` makes of the model; its environment stands in `folder` and is made when it is missing."""
+    """Let `peer` print a model; its environment is in `folder` and is created when it is missing."""
     requirements, program = PROGRAMS[peer]
     python = folder / peer.lower() / "bin" / "python"
     try:
@@ -65,7 +65,7 @@ def print_statement(peer: str, model: RandomForestClassifier, folder: Path) -> P
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(scratch) / "model.joblib"
             joblib.dump(model, path)
-            done = subprocess.run(
+            result = subprocess.run(
                 [python, "-W", "ignore", "-c", program, str(path)],
                 capture_output=True,
                 text=True,
@@ -73,16 +73,16 @@ def print_statement(peer: str, model: RandomForestClassifier, folder: Path) -> P
                 check=True,
             )
     except (OSError, subprocess.SubprocessError) as error:
-        told = str(getattr(error, "stderr", None) or error).strip().splitlines()
-        return Printed(None, f"{peer}: {told[-1][:200] if told else 'no message'}")
-    return Printed(done.stdout, None)
+        message = str(getattr(error, "stderr", None) or error).strip().splitlines()
+        return Printed(None, f"{peer}: {message[-1][:200] if message else 'no message'}")
+    return Printed(result.stdout, None)
 
 
 def _install(python: Path, requirements: tuple[str, ...]) -> None:
     home = python.parent.parent
     home.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True, timeout=INSTALL_S)
-    ours = (f"scikit-learn=={sklearn.__version__}", f"numpy=={numpy.__version__}", "joblib")
+    shared = (f"scikit-learn=={sklearn.__version__}", f"numpy=={numpy.__version__}", "joblib")
     command = [
         str(python),
         "-m",
@@ -91,7 +91,7 @@ def _install(python: Path, requirements: tuple[str, ...]) -> None:
         "--quiet",
         "--disable-pip-version-check",
         *requirements,
-        *ours,
+        *shared,
     ]
     subprocess.run(command, check=True, timeout=INSTALL_S, capture_output=True, text=True)
     (home / ".done").touch()

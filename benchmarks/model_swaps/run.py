@@ -1,8 +1,9 @@
-"""Champions swapped while clients insert as fast as they can: what fails, what mixes, what it costs.
+"""Champions swapped while clients insert at full speed: failures, mixed rows, latency.
 
-`run.py --swaps 20 --clients 4` prints one JSON document. The first swaps deploy models that no connection has called
-yet (the dear case), every second one as a challenger with a canary that is then promoted; after them it goes back and
-forward along the champions. A private server, the default forest. Compare ratios, not times.
+`python -m benchmarks.model_swaps.run --swaps 20 --clients 4` prints one JSON document. The first swaps deploy models
+that no connection has called yet (the expensive case), every second one as a challenger with a canary that is then
+promoted. The others roll back and forward along the champions. A private server, the default forest. Compare ratios,
+not times.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ INSERT = """\\set user random(1, {users})
 INSERT INTO transactions (user_id, amount, merchant_id, location) VALUES (:user, :cents / 100.0, 7, 'DE')
 RETURNING transaction_id, fraud_flag;
 """
-AFTER_SWAP_S = 1.0  # connections pay the new function's first call in this time
+AFTER_SWAP_S = 1.0  # within this time the connections make the new function's first call
 
 
 @dataclass(frozen=True)
@@ -63,14 +64,14 @@ class Latencies:
 
 
 def main() -> None:
-    """Prepare, measure, print."""
+    """Prepare, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--swaps", type=int, default=20)
-    parser.add_argument("--models", type=int, default=6, help="how many of the swaps bring a new model")
+    parser.add_argument("--models", type=int, default=6, help="swaps that deploy a new model")
     parser.add_argument("--clients", type=int, default=4)
     parser.add_argument("--quiet-seconds", type=int, default=20)
     parser.add_argument("--pause", type=float, default=1.0, help="seconds between swaps")
-    given = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="rowguard-swaps-") as folder:
         Path(folder).chmod(0o711)
         server = PostgresServer(Path(folder) / "postgres", durable=True)
@@ -83,9 +84,9 @@ def main() -> None:
                 keep_versions=50,
                 _env_file=None,
             )
-            versions = prepare(url, settings, min(given.models, given.swaps))
+            versions = prepare(url, settings, min(options.models, options.swaps))
             report = run(
-                url, settings, versions, given.swaps, given.clients, given.quiet_seconds, given.pause
+                url, settings, versions, options.swaps, options.clients, options.quiet_seconds, options.pause
             )
         finally:
             server.destroy()
@@ -100,7 +101,7 @@ def prepare(
     world: SimulationConfig = SimulationConfig(users=1_000, merchants=400, days=45),
     parameters: ForestParameters = ForestParameters(),
 ) -> list[str]:
-    """A history, a champion, and so many other models with seeds of their own."""
+    """Load a history, deploy a champion, and train `models` candidates with different seeds."""
     migrate(url, settings)
     history = simulate(world)
     load_users(url, history.users)
@@ -115,7 +116,7 @@ def prepare(
 
 
 def train_seed(url: str, settings: Settings, parameters: ForestParameters, seed: int) -> str:
-    """A candidate that differs from the others by its seed."""
+    """Train a candidate with another seed."""
     return train(
         url,
         state_dir=settings.state_dir,
@@ -136,8 +137,22 @@ def run(
     *,
     users: int = 1_000,
 ) -> dict[str, Any]:
-    """Quiet first, then the swaps, then every row is scored again from what its model saw."""
-    # Judged beforehand: the gates are not what is measured here.
+    """Measure without swaps, then with them, then replay every row.
+
+    Args:
+        url: The owner's connection.
+        settings: Where artifacts and generated revisions are.
+        versions: Candidates, deployed in turn.
+        swaps: Number of swaps; those past the candidates roll back and forward.
+        clients: Sessions that insert.
+        quiet_seconds: Length of the measurement without swaps.
+        pause: Seconds between swaps.
+        users: Number of users that the clients insert for.
+
+    Returns:
+        Latencies without, during and between swaps, failures, and counts of the replayed rows.
+    """
+    # The gates run before the measurement.
     for version in versions:
         evaluate_gates(url, settings, version, as_challenger=True)
     load = Load(url, clients, users)
@@ -164,10 +179,10 @@ def run(
         time.sleep(max(pause, AFTER_SWAP_S))
     swapped_to = time.time()
     failures = load.stop()
-    seen = load.latencies()
-    quiet = within(seen, [(quiet_from, quiet_to)])
-    during = within(seen, windows)
-    whole = within(seen, [(quiet_to, swapped_to)])
+    latencies = load.latencies()
+    quiet = within(latencies, [(quiet_from, quiet_to)])
+    during = within(latencies, windows)
+    whole = within(latencies, [(quiet_to, swapped_to)])
     return {
         "swaps": swaps,
         "clients": clients,
@@ -181,7 +196,7 @@ def run(
 
 
 def _wait_for_rows(url: str) -> None:
-    """Until the clients are connected and insert, which takes its time on a busy machine."""
+    """Wait until the clients insert, which takes a while on a busy machine."""
     with psycopg.connect(url, autocommit=True) as connection:
         for _ in range(1_200):
             row = connection.execute("SELECT count(*) FROM transactions WHERE NOT is_history").fetchone()
@@ -217,15 +232,15 @@ class Load:
                 self.errors.append(line.strip())
 
     def stop(self) -> list[str]:
-        """What failed, each as pgbench said it."""
+        """Stop pgbench; returns its error messages."""
         ended = self.process.poll()
         self.process.terminate()
         self.process.wait()
         self.reader.join(timeout=5)
-        return self.errors + ([f"pgbench ended by itself with {ended}"] if ended is not None else [])
+        return self.errors + ([f"pgbench ended early with {ended}"] if ended is not None else [])
 
     def latencies(self) -> Latencies:
-        """Of all finished transactions; the last line may be cut in the middle."""
+        """Latencies of all finished transactions; the last line of a log may be truncated."""
         ended, took = [], []
         for path in Path(self.folder.name).glob("log.*"):
             for line in path.read_text().splitlines()[:-1]:
@@ -236,24 +251,24 @@ class Load:
         return Latencies(np.array(ended), np.array(took))
 
 
-def within(seen: Latencies, windows: list[tuple[float, float]]) -> Latencies:
-    """Those that overlap any window."""
-    began = seen.ended - seen.took / 1000
-    chosen = np.zeros(len(seen.took), bool)
+def within(latencies: Latencies, windows: list[tuple[float, float]]) -> Latencies:
+    """The transactions that overlap any window."""
+    started = latencies.ended - latencies.took / 1000
+    mask = np.zeros(len(latencies.took), bool)
     for start, end in windows:
-        chosen |= (seen.ended >= start) & (began <= end)
-    return Latencies(seen.ended[chosen], seen.took[chosen])
+        mask |= (latencies.ended >= start) & (started <= end)
+    return Latencies(latencies.ended[mask], latencies.took[mask])
 
 
 def check_rows(url: str) -> dict[str, int]:
-    """Every live row again: scored by its own version from its own feature_values, flagged by its own threshold."""
-    result = {"rows": 0, "undecided": 0, "unreplayable": 0, "wrong_flag": 0, "versions": 0}
+    """Replay every live row: its version's function on its feature_values, and its version's threshold."""
+    result = {"rows": 0, "unscored": 0, "not_reproducible": 0, "wrong_flag": 0, "versions": 0}
     with psycopg.connect(url, autocommit=True) as connection:
         row = connection.execute(
             "SELECT count(*), count(*) FILTER (WHERE model_version IS NULL) FROM transactions WHERE NOT is_history"
         ).fetchone()
         assert row is not None
-        result["rows"], result["undecided"] = row
+        result["rows"], result["unscored"] = row
         for record in registry.list_models(connection):
             if not registry.function_exists(connection, record.function_name):
                 continue
@@ -269,7 +284,7 @@ def check_rows(url: str) -> dict[str, int]:
             ).fetchone()
             assert counted is not None
             result["versions"] += counted[0] > 0
-            result["unreplayable"] += counted[1]
+            result["not_reproducible"] += counted[1]
             result["wrong_flag"] += counted[2]
     return result
 

@@ -1,4 +1,4 @@
-"""The load: pgbench at full speed, three rows in a hundred late, every row with a key; and what its logs say."""
+"""The load: pgbench at full speed, three rows in a hundred late, every row with a key; and its logs, parsed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import numpy as np
 
 from rowguard.local import find_postgres_binaries
 
-SHARE_LOGGED = 0.25
-SHARE_EXPLAINED = 0.0005
-# A user's rows are as unequal in number as in the rows before.
+LOGGED_FRACTION = 0.25
+EXPLAINED_FRACTION = 0.0005
+# The number of rows per user is as skewed as in the loaded history.
 SCRIPT = """\\set draw random(0, 999999)
 \\set user 1 + :draw * :draw / 1000000 * {users} / 1000000
 \\set cents random(100, 50000)
@@ -37,27 +37,27 @@ class Load:
     seconds: int
     clients: int
     users: int
-    said: str = ""
+    output: str = ""
     _process: subprocess.Popen[str] | None = field(default=None, repr=False)
 
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         for old in self.folder.glob("latency.*"):
             old.unlink()
-        for name, parts in (("usual", {"column": "", "value": ""}), ("late", LATE)):
+        for name, parts in (("on_time", {"column": "", "value": ""}), ("late", LATE)):
             (self.folder / f"{name}.sql").write_text(SCRIPT.format(users=self.users, **parts))
-        # Plans as the sessions themselves run them, of a few rows in ten thousand.
+        # The plans of the sessions' own statements, of a few rows in ten thousand.
         options = (
             "-c session_preload_libraries=auto_explain -c auto_explain.log_min_duration=0"
-            f" -c auto_explain.sample_rate={SHARE_EXPLAINED} -c auto_explain.log_nested_statements=on"
+            f" -c auto_explain.sample_rate={EXPLAINED_FRACTION} -c auto_explain.log_nested_statements=on"
             " -c auto_explain.log_timing=off -c auto_explain.log_level=log"
         )
         self._process = subprocess.Popen(
             [
                 str(find_postgres_binaries() / "pgbench"), "--no-vacuum", "--protocol=prepared",
-                f"--file={self.folder / 'usual.sql'}@97", f"--file={self.folder / 'late.sql'}@3",
+                f"--file={self.folder / 'on_time.sql'}@97", f"--file={self.folder / 'late.sql'}@3",
                 f"--time={self.seconds}", f"--client={self.clients}", "--jobs=1",
-                "--log", f"--sampling-rate={SHARE_LOGGED}", f"--log-prefix={self.folder / 'latency'}",
+                "--log", f"--sampling-rate={LOGGED_FRACTION}", f"--log-prefix={self.folder / 'latency'}",
                 "--max-tries=5", self.url,
             ],
             env={**os.environ, "PGOPTIONS": options},
@@ -71,54 +71,54 @@ class Load:
 
     def finish(self) -> None:
         assert self._process is not None
-        self.said = self._process.communicate(timeout=60)[0]
-        assert self._process.returncode == 0, self.said[-2000:]
+        self.output = self._process.communicate(timeout=60)[0]
+        assert self._process.returncode == 0, self.output[-2000:]
 
     def stop(self) -> None:
-        """When something else failed."""
+        """Stop the load after another part failed."""
         if self.runs():
             assert self._process is not None
             self._process.terminate()
             self._process.wait(timeout=30)
 
     def failed(self) -> int:
-        found = re.search(r"number of failed transactions: (\d+)", self.said)
-        return int(found.group(1)) if found else 0
+        match = re.search(r"number of failed transactions: (\d+)", self.output)
+        return int(match.group(1)) if match else 0
 
 
 def latencies(folder: Path, step: int) -> list[dict[str, Any]]:
-    """Percentiles of every `step` seconds; of usual and late rows apart."""
+    """Percentiles of every `step` seconds, of rows on time and late rows separately."""
     rows = np.concatenate(
         [np.loadtxt(path, usecols=(2, 3, 4, 5), ndmin=2) for path in sorted(folder.glob("latency.*"))]
     )
     ends = rows[:, 2] + rows[:, 3] / 1e6
     began = ends.min()
-    place = ((ends - began) // step).astype(int)
-    found: list[dict[str, Any]] = []
-    for number in range(int(place.max())):  # the last one is not whole
-        here = rows[place == number]
+    interval = ((ends - began) // step).astype(int)
+    intervals: list[dict[str, Any]] = []
+    for number in range(int(interval.max())):  # the last one is incomplete
+        here = rows[interval == number]
         if not len(here):
-            found.append({"second": number * step, "per_second": 0.0})
+            intervals.append({"second": number * step, "per_second": 0.0})
             continue
-        usual = here[here[:, 1] == 0, 0] / 1000
+        on_time = here[here[:, 1] == 0, 0] / 1000
         late = here[here[:, 1] == 1, 0] / 1000
-        found.append(
+        intervals.append(
             {
                 "second": number * step,
-                "per_second": len(here) / SHARE_LOGGED / step,
-                "p50_ms": float(np.percentile(usual, 50)),
-                "p99_ms": float(np.percentile(usual, 99)),
-                "most_ms": float(here[:, 0].max() / 1000),
+                "per_second": len(here) / LOGGED_FRACTION / step,
+                "p50_ms": float(np.percentile(on_time, 50)),
+                "p99_ms": float(np.percentile(on_time, 99)),
+                "max_ms": float(here[:, 0].max() / 1000),
                 "late_p50_ms": float(np.percentile(late, 50)) if len(late) else None,
                 "late_p99_ms": float(np.percentile(late, 99)) if len(late) else None,
             }
         )
-    return found
+    return intervals
 
 
 def plans(log: str) -> dict[str, dict[str, int]]:
-    """What the sessions' own statements were planned like, and how often each was seen: statement, plan, times."""
-    found: dict[str, dict[str, int]] = {}
+    """The plans of the sessions' own statements: statement, plan, number of occurrences."""
+    plans_by_statement: dict[str, dict[str, int]] = {}
     pieces = re.split(r"LOG:  duration: [\d.]+ ms  plan:\n", log)[1:]
     for piece in pieces:
         text = re.split(r"\n\d{4}-\d\d-\d\d ", piece, maxsplit=1)[0]
@@ -133,6 +133,6 @@ def plans(log: str) -> dict[str, dict[str, int]]:
         shape = " / ".join(
             node.strip() for node in nodes if "Scan" in node and "Function Scan" not in node
         ) or (nodes[0].strip() if nodes else "?")
-        shapes = found.setdefault(name, {})
+        shapes = plans_by_statement.setdefault(name, {})
         shapes[shape] = shapes.get(shape, 0) + 1
-    return found
+    return plans_by_statement

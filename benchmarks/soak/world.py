@@ -1,4 +1,4 @@
-"""The server of the long run and the rows that are in it before: by the import that users have, in order of time."""
+"""The server of the soak test, and the rows loaded before it starts: by the product's import, in order of time."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from rowguard.settings import Settings
 from trainer.lifecycle import migrate
 
 DAYS = 400
-ROWS_A_LOAD = 1_000_000
-ROWS_A_BATCH = 100_000
-ROWS_A_USER = 100
+ROWS_PER_LOAD = 1_000_000
+ROWS_PER_BATCH = 100_000
+ROWS_PER_USER = 100
 LABEL_DELAY = timedelta(days=7)
-EMPTY = "longrun_empty"
+EMPTY = "soak_empty"
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class World:
-    """One durable server in `folder`, kept between runs; a database for every size of the table."""
+    """One durable server in `folder` with a database for every size of the table; reused by later runs."""
 
     folder: Path
 
@@ -41,7 +41,7 @@ class World:
         return PostgresServer(self.folder / "postgres", durable=True)
 
     def url(self, size: int) -> str:
-        return make_conninfo(self.server.url, dbname=f"longrun_{size}")
+        return make_conninfo(self.server.url, dbname=f"soak_{size}")
 
     def settings(self, url: str) -> Settings:
         return Settings(
@@ -53,30 +53,30 @@ class World:
 
 
 def users_of(size: int) -> int:
-    """How many users a table of that size has: a hundred rows each in 400 days, whatever the size."""
-    return max(10, size // ROWS_A_USER)
+    """Users of a table of `size` rows: a hundred rows each in 400 days at any size."""
+    return max(10, size // ROWS_PER_USER)
 
 
 def build(world: World, sizes: list[int], say: Say) -> None:
-    """A database for each size, with the same model and the same features. What is there already is kept."""
+    """Create a database for each size with the same model and features; existing ones are reused."""
     world.folder.mkdir(parents=True, exist_ok=True)
     world.folder.chmod(0o711)
     world.server.ensure_running()
     if EMPTY not in _databases(world):
-        say("a history to learn from, and a champion")
+        say("training history and champion")
         prepare(world.server.url, world.folder)
         with psycopg.connect(world.server.url, autocommit=True) as connection:
             connection.execute("TRUNCATE transactions, users, scoring.user_home_history CASCADE")
             connection.execute("DROP TABLE bench_plain, bench_noop")
         _copy(world, "rowguard", EMPTY)
     for size in sorted(sizes):
-        if f"longrun_{size}" not in _databases(world):
-            _copy(world, EMPTY, f"longrun_{size}")
+        if f"soak_{size}" not in _databases(world):
+            _copy(world, EMPTY, f"soak_{size}")
         fill(world, size, say)
 
 
 def fill(world: World, size: int, say: Say) -> None:
-    """Load what is missing, in order of time; a run that was cut off goes on where it was."""
+    """Load the missing rows in order of time; an interrupted run continues."""
     url = world.url(size)
     with psycopg.connect(url, autocommit=True) as connection:
         row = connection.execute("SELECT count(*), max(occurred_at) FROM transactions").fetchone()
@@ -88,26 +88,26 @@ def fill(world: World, size: int, say: Say) -> None:
 
 
 def _load(world: World, url: str, size: int, stored: int, newest: datetime | None, say: Say) -> None:
-    # Late rows of the load must not fall among loaded history: dbt's test of it could then not hold meanwhile.
+    # Late rows of the load must not fall into the loaded history, or a dbt test on it fails.
     end = datetime.now(UTC) - timedelta(hours=1)
     start = newest or end - timedelta(days=DAYS)
     missing = size - stored
-    share = (end - start) / missing
-    for first in range(0, missing, ROWS_A_LOAD):
-        rows = min(ROWS_A_LOAD, missing - first)
-        say(f"{size:,} rows: {stored + first:,} are there")
-        batches = _batches(start + first * share, start + (first + rows) * share, rows, users_of(size))
+    step = (end - start) / missing
+    for first in range(0, missing, ROWS_PER_LOAD):
+        rows = min(ROWS_PER_LOAD, missing - first)
+        say(f"{size:,} rows: {stored + first:,} loaded")
+        batches = _batches(start + first * step, start + (first + rows) * step, rows, users_of(size))
         load_history(url, batches, label_delay=LABEL_DELAY, source="bench")
     say(f"{size:,} rows: features")
     migrate(url, world.settings(url))
 
 
 def _batches(start: datetime, end: datetime, rows: int, users: int) -> Iterator[pa.RecordBatch]:
-    """Some users have far more rows than others: the busiest of a million has a thousand times the median's."""
+    """Batches with skewed users: the busiest of a million has a thousand times the rows of the median one."""
     rng = np.random.default_rng(int(start.timestamp()))
     length = (end - start) / rows
-    for first in range(0, rows, ROWS_A_BATCH):
-        count = min(ROWS_A_BATCH, rows - first)
+    for first in range(0, rows, ROWS_PER_BATCH):
+        count = min(ROWS_PER_BATCH, rows - first)
         offsets = (first + np.sort(rng.uniform(0, count, count))) * (length / timedelta(microseconds=1))
         begin = np.datetime64(start.replace(tzinfo=None), "us")
         yield pa.record_batch(

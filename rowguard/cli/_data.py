@@ -188,15 +188,15 @@ def _simulate_live(
     from simulator.live import insert_live
 
     url = database_url()
-    stream = live_transactions(config, fraud_share=fraud_rate, count=count)
+    stream = live_transactions(config, fraud_rate=fraud_rate, count=count)
     with connect(url, autocommit=True) as connection, bar("inserting", count, quiet=as_json) as advance:
         summary = insert_live(connection, stream, rate=rate, on_row=lambda decision: advance(1))
     document = {
         "rows": summary.rows,
-        "true_positives": summary.frauds_flagged,
-        "false_negatives": summary.frauds_missed,
-        "false_positives": summary.false_alarms,
-        "unscored": summary.undecided,
+        "true_positives": summary.true_positives,
+        "false_negatives": summary.false_negatives,
+        "false_positives": summary.false_positives,
+        "unscored": summary.unscored,
         "precision": summary.precision,
         "recall": summary.recall,
         "seconds": summary.seconds,

@@ -97,7 +97,7 @@ def _insert(url: str, world: SimulationConfig, count: int, fraud_rate: float) ->
     from simulator import live_transactions
     from simulator.live import insert_live
 
-    stream = live_transactions(world, fraud_share=fraud_rate, count=count)
+    stream = live_transactions(world, fraud_rate=fraud_rate, count=count)
     with connect(url, autocommit=True) as connection, bar("inserting", count) as advance:
         # Through PgBouncer a prepared statement may be in another server connection.
         connection.prepare_threshold = None
@@ -112,10 +112,10 @@ def _print_decisions(summary: LiveSummary) -> None:
     print_table(columns, rows, f"alerts and frauds: {len(shown)} of {summary.rows}")
     milliseconds = sorted(decision.seconds * 1000 for decision in summary.decisions)
     metrics = {
-        "true positives": summary.frauds_flagged,
-        "false negatives": summary.frauds_missed,
-        "false positives": summary.false_alarms,
-        "true negatives": summary.rightly_passed,
+        "true positives": summary.true_positives,
+        "false negatives": summary.false_negatives,
+        "false positives": summary.false_positives,
+        "true negatives": summary.true_negatives,
         "precision": summary.precision,
         "recall": summary.recall,
         "median ms": milliseconds[len(milliseconds) // 2],

@@ -20,13 +20,12 @@ from rowguard.errors import (
     NoModelError,
     ParityError,
     RegistryError,
-    UnsupportedModelError,
 )
 from rowguard.progress import Progress, silent
 from rowguard.queries import load_queries
 from rowguard.settings import Settings
 from sql_scoring import registry
-from sql_scoring.engine import transpile_for_bulk
+from sql_scoring.engine import UnsupportedModelError, transpile_for_bulk
 from sql_scoring.features.build import build_features
 from trainer.artifact import artifact_path, load_artifact
 from trainer.dataset import read_feature_list

@@ -1,17 +1,34 @@
-"""Fitted scikit-learn classifiers as SQL functions, exact to the last bit.
+"""Fitted scikit-learn classifiers as SQL functions, bit for bit equal to ``predict_proba``.
 
-``from sql_scoring import transpile`` is the function itself and hides this package's attribute of the same
-name in ``sql_scoring``. ``from sql_scoring.engine import …`` reaches everything here all the same, as
-imports look packages up by full name.
+How a forest becomes SQL, and which file does which step:
+
+1. ``_supported`` checks the model, ``_names`` the names that go into the statement.
+2. ``_assembler`` builds one expression tree per model with m2cgen's classes. ``_cuts`` moves every threshold
+   to the float64 at which scikit-learn's rounding to float32 really divides the inputs.
+3. ``_trees`` reads that expression: the trees of the sum, their splits, their leaves as boxes of intervals.
+4. An interpreter (``_interpreter`` has what they share) writes the body of the function, one per layout:
+
+   - ``case`` (``_case``): one CASE expression per tree. ``nested_if`` (``_nested_if``): one IF per node. Both
+     are plain references.
+   - ``bitmask`` (``_bitmask``): bitvector traversal after QuickScorer (Lucchese et al., SIGIR 2015). Each
+     feature's rank among the thresholds selects a leaf mask; the AND of all masks leaves the exit leaves.
+     ``_planning`` chooses the cheapest plan: ``_regions`` divides the input space, ``_blocks`` the trees into
+     groups and blocks, ``_lanes`` the features, ``_slots`` the bits. ``_masks`` computes the masks of a plan.
+   - ``inline`` (``_inline``): one SQL expression for bulk scoring, with ``_cells`` dividing the input space.
+
+5. ``_codegen`` holds the SQL text: literals, statements, the frame of the function.
+6. ``_transpile`` and ``_bulk`` are the entries for one row per call and for statements over many rows.
+
+``_boundary`` makes the adversarial rows of parity tests, ``_estimate`` predicts what a model costs.
+Nothing here imports another room of rowguard, reads settings or talks to a database.
 """
 
 from __future__ import annotations
 
 from sql_scoring.engine._boundary import boundary_rows, reference_scores
 from sql_scoring.engine._bulk import transpile_for_bulk
-from sql_scoring.engine._estimate import BitmaskCost, bitmask_cost, choose_layout
-from sql_scoring.engine._shape import ForestShape, forest_shape
-from sql_scoring.engine._supported import SUPPORTED_MODELS
+from sql_scoring.engine._estimate import BitmaskCost, bitmask_cost
+from sql_scoring.engine._supported import SUPPORTED_MODELS, ForestShape, forest_shape
 from sql_scoring.engine._transpile import (
     ARGUMENTS,
     DEFAULT_MEMORY_WEIGHT,
@@ -22,6 +39,7 @@ from sql_scoring.engine._transpile import (
     Layout,
     transpile,
 )
+from sql_scoring.engine.errors import UnsupportedModelError
 
 __all__ = [
     "ARGUMENTS",
@@ -34,15 +52,11 @@ __all__ = [
     "BitmaskCost",
     "ForestShape",
     "Layout",
+    "UnsupportedModelError",
     "bitmask_cost",
     "boundary_rows",
-    "choose_layout",
     "forest_shape",
     "reference_scores",
     "transpile",
     "transpile_for_bulk",
 ]
-
-# ``import sql_scoring.engine.x as y`` walks attributes, meets the function in the package's place and
-# then asks sys.modules for "<its __name__>.x": give it the name under which that is found.
-transpile.__name__ = __name__

@@ -1,16 +1,16 @@
 """Fitted scikit-learn model to expression tree: m2cgen's assemblers, made exact.
 
-What differs from m2cgen 0.10, each because it costs the last bit or the right branch:
+Differences from m2cgen 0.10, each of which would cost the last bit or the right branch:
 
-* leaf values are ``tree_.value`` as it stands (m2cgen divides them by their sum again);
+* leaf values are ``tree_.value`` unchanged (m2cgen divides them by their sum again);
 * the forest is the sum in tree order, then one division by the number of trees (m2cgen multiplies by the
   rounded reciprocal);
-* a comparison knows where a missing value goes (m2cgen drops ``missing_go_to_left``);
-* a threshold is stored as the float64 cut that rounding the input to float32 amounts to (see ``_cuts``);
-* trees are put together from the leaves up in a loop, so depth is no matter (m2cgen recurses).
+* a comparison includes where a missing value goes (m2cgen drops ``missing_go_to_left``);
+* a threshold is stored as the float64 cut that is equivalent to rounding the input to float32 (see ``_cuts``);
+* trees are assembled from the leaves up in a loop, so any depth works (m2cgen recurses).
 
 A branch whose two children are the same leaf value is replaced by that leaf. scikit-learn grows such
-branches, because it splits on the training weights and not on the value in the end.
+branches, because it splits on the training weights and not on the leaf values.
 """
 
 from __future__ import annotations
@@ -28,21 +28,18 @@ POSITIVE_CLASS = 1  # the column of predict_proba that the function returns
 
 
 class MissingAwareCompExpr(ast.CompExpr):  # type: ignore[misc]
-    """``left <= right`` that also says where a missing value goes.
+    """``left <= right``, true also when the left operand is missing and ``missing_left``.
 
-    True when the left operand is missing and ``missing_left``. ``left_share`` of the training rows that came by
-    went left: no part of the meaning, but of use to whoever wants a short way.
+    ``left_fraction`` of the training rows that reach the branch go left. It is no part of the meaning; planning
+    uses it.
     """
 
     def __init__(
-        self, left: ast.Expr, right: ast.Expr, *, missing_left: bool, left_share: float = 0.5
+        self, left: ast.Expr, right: ast.Expr, *, missing_left: bool, left_fraction: float = 0.5
     ) -> None:
         super().__init__(left, right, ast.CompOpType.LTE)
         self.missing_left = missing_left
-        self.left_share = left_share
-
-    def __str__(self) -> str:
-        return f"MissingAwareCompExpr({self.left},{self.right},missing_left={self.missing_left})"
+        self.left_fraction = left_fraction
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -61,7 +58,7 @@ class ExactTreeAssembler(TreeModelAssembler):  # type: ignore[misc]
     def __init__(self, model: Any) -> None:
         super().__init__(model)
         tree = model.tree_
-        # Every access of tree_.value and its like builds a new array: fetch each once.
+        # Every access of an attribute of tree_ builds a new array: fetch each once.
         self._left = tree.children_left.tolist()
         self._right = tree.children_right.tolist()
         self._feature = tree.feature.tolist()
@@ -71,20 +68,20 @@ class ExactTreeAssembler(TreeModelAssembler):  # type: ignore[misc]
         self._rows = tree.n_node_samples.tolist()
 
     def assemble(self) -> ast.Expr:
-        """The tree's expression; its value is ``predict_proba(x)[:, 1]`` of this one tree."""
-        done: list[ast.Expr | None] = [None] * len(self._left)
+        """Build the tree's expression; its value is ``predict_proba(x)[:, 1]`` of this one tree."""
+        nodes: list[ast.Expr | None] = [None] * len(self._left)
         for node in reversed(_parents_first(self._left, self._right)):
             left, right = self._left[node], self._right[node]
             if left == right:  # both are TREE_LEAF
-                done[node] = self._assemble_leaf(node)
+                nodes[node] = self._assemble_leaf(node)
             else:
-                body, orelse = done[left], done[right]
+                body, orelse = nodes[left], nodes[right]
                 assert body is not None and orelse is not None
-                done[node] = (
+                nodes[node] = (
                     body if same_leaf(body, orelse) else ast.IfExpr(self._assemble_cond(node), body, orelse)
                 )
-                done[left] = done[right] = None
-        return done[0]
+                nodes[left] = nodes[right] = None
+        return nodes[0]
 
     def _assemble_leaf(self, node_id: int) -> ast.Expr:
         return ast.NumVal(self._value[node_id])
@@ -94,7 +91,7 @@ class ExactTreeAssembler(TreeModelAssembler):  # type: ignore[misc]
             ast.FeatureRef(self._feature[node_id]),
             ast.NumVal(cut_point(self._threshold[node_id])),
             missing_left=self._missing_left[node_id],
-            left_share=self._rows[self._left[node_id]] / self._rows[node_id],
+            left_fraction=self._rows[self._left[node_id]] / self._rows[node_id],
         )
 
 
@@ -102,7 +99,7 @@ class ExactForestAssembler(RandomForestModelAssembler):  # type: ignore[misc]
     """``(((0 + tree) + tree) + …) / number of trees``, in the order of ``estimators_``."""
 
     def assemble(self) -> ast.Expr:
-        """The forest's expression; its value is ``predict_proba(x)[:, 1]`` with ``n_jobs=1``."""
+        """Build the forest's expression; its value is ``predict_proba(x)[:, 1]`` with ``n_jobs=1``."""
         trees = self.model.estimators_
         total: ast.Expr = ast.NumVal(0.0)
         for tree in trees:
@@ -120,8 +117,8 @@ def _parents_first(left: list[int], right: list[int]) -> list[int]:
     return order
 
 
-def same_leaf(one: ast.Expr, other: ast.Expr) -> bool:
-    """Whether both are leaves of the same value, to the bit."""
-    if not (isinstance(one, ast.NumVal) and isinstance(other, ast.NumVal)):
+def same_leaf(left: ast.Expr, right: ast.Expr) -> bool:
+    """Whether both are leaves of the same value, bit for bit."""
+    if not (isinstance(left, ast.NumVal) and isinstance(right, ast.NumVal)):
         return False
-    return struct.pack("<d", one.value) == struct.pack("<d", other.value)
+    return struct.pack("<d", left.value) == struct.pack("<d", right.value)

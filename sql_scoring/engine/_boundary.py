@@ -1,8 +1,8 @@
-"""Rows at which a translation of a model goes wrong first, and what scikit-learn says of them.
+"""Adversarial rows for parity tests, and scikit-learn's scores of them.
 
-Every row mixes values on and around the model's own thresholds with values that are awkward in themselves.
+Every row mixes values on and around the model's own thresholds with values that are awkward for any model.
 scikit-learn accepts every row: none rounds to an infinite float32, and NaN appears only where the model
-takes it.
+accepts it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sql_scoring.engine._cuts import cut_point
-from sql_scoring.engine._supported import check_supported
+from sql_scoring.engine._supported import check_supported, sklearn_trees
 
 _LARGEST = float(np.finfo(np.float32).max)
 # The greatest float64 that still rounds to a finite float32.
@@ -27,11 +27,22 @@ _AWKWARD = (
 
 
 def boundary_rows(model: Any, n: int, *, seed: int) -> npt.NDArray[np.float64]:
-    """``n`` adversarial rows for ``model``, float64 of shape (n, features); the same for the same seed."""
+    """Make rows at which an inexact translation of ``model`` would differ first.
+
+    Args:
+        model: A fitted binary classifier of ``SUPPORTED_MODELS``.
+        n: Number of rows.
+        seed: The same seed gives the same rows.
+
+    Returns:
+        float64 of shape (n, features).
+
+    Raises:
+        UnsupportedModelError: As ``transpile`` does.
+    """
     check_supported(model)
     rng = np.random.default_rng(seed)
     thresholds = _thresholds(model)
-    with_missing = accepts_missing(model)
     rows = np.empty((n, len(thresholds)), dtype=np.float64)
     for feature, own in enumerate(thresholds):
         awkward = rng.choice(np.array(_AWKWARD), size=n)
@@ -44,26 +55,36 @@ def boundary_rows(model: Any, n: int, *, seed: int) -> npt.NDArray[np.float64]:
         kind = rng.choice(4, size=n, p=[0.6, 0.2, 0.1, 0.1])
         rows[:, feature] = np.choose(kind, [near, ordinary, np.round(ordinary, 2), awkward])
     np.clip(rows, -_LARGEST_ACCEPTED, _LARGEST_ACCEPTED, out=rows)
-    if with_missing:
-        # Some rows without, some with a few, some of nothing else.
-        share = rng.choice([0.0, 0.1, 0.5, 1.0], size=(n, 1), p=[0.5, 0.35, 0.13, 0.02])
-        rows[rng.random(rows.shape) < share] = np.nan
+    if _accepts_missing(model):
+        # Some rows without missing values, some with a few, some with nothing else.
+        fraction = rng.choice([0.0, 0.1, 0.5, 1.0], size=(n, 1), p=[0.5, 0.35, 0.13, 0.02])
+        rows[rng.random(rows.shape) < fraction] = np.nan
     return rows
 
 
 def reference_scores(model: Any, rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """``predict_proba(rows)[:, 1]`` summed in tree order (``n_jobs=1``); the model is left as it is."""
+    """Compute ``predict_proba(rows)[:, 1]`` summed in tree order (``n_jobs=1``).
+
+    Args:
+        model: A fitted binary classifier of ``SUPPORTED_MODELS``; it is not changed.
+        rows: float64 of shape (n, features).
+
+    Returns:
+        Probabilities of the second class, float64 of shape (n,).
+
+    Raises:
+        UnsupportedModelError: As ``transpile`` does.
+    """
     check_supported(model)
     if hasattr(model, "n_jobs"):
         model = copy.copy(model)
-        model.n_jobs = 1  # more threads add the trees in whatever order they finish
-    with np.errstate(over="ignore", invalid="ignore"):  # its check of the input sums up huge values
+        model.n_jobs = 1  # more threads add the trees in the order in which they finish
+    with np.errstate(over="ignore", invalid="ignore"):  # its input check adds up huge values
         scores: npt.NDArray[np.float64] = model.predict_proba(rows)[:, 1]
     return scores
 
 
-def accepts_missing(model: Any) -> bool:
-    """Whether ``predict_proba`` of this model takes NaN."""
+def _accepts_missing(model: Any) -> bool:
     try:
         model.predict_proba(np.full((1, int(model.n_features_in_)), np.nan))
     except ValueError:
@@ -72,13 +93,12 @@ def accepts_missing(model: Any) -> bool:
 
 
 def _thresholds(model: Any) -> list[npt.NDArray[np.float64]]:
-    found: list[list[npt.NDArray[np.float64]]] = [[] for _ in range(int(model.n_features_in_))]
-    for estimator in getattr(model, "estimators_", [model]):
-        tree = estimator.tree_
+    per_feature: list[list[npt.NDArray[np.float64]]] = [[] for _ in range(int(model.n_features_in_))]
+    for tree in sklearn_trees(model):
         feature, threshold = tree.feature, tree.threshold
-        for number, values in enumerate(found):
+        for number, values in enumerate(per_feature):
             values.append(threshold[(feature == number) & np.isfinite(threshold)])
-    return [np.unique(np.concatenate(values)) for values in found]
+    return [np.unique(np.concatenate(values)) for values in per_feature]
 
 
 def _near(rng: np.random.Generator, base: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -100,5 +120,5 @@ def _near(rng: np.random.Generator, base: npt.NDArray[np.float64]) -> npt.NDArra
         np.round(base),
         -base,
     ]
-    chosen: npt.NDArray[np.float64] = np.choose(rng.integers(len(choices), size=len(base)), choices)
-    return chosen
+    result: npt.NDArray[np.float64] = np.choose(rng.integers(len(choices), size=len(base)), choices)
+    return result

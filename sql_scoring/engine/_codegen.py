@@ -1,8 +1,8 @@
-"""PL/pgSQL text, and nothing but text: this module knows of no model and no expression tree.
+"""PL/pgSQL text only: this module imports no model and no expression tree.
 
-Names are pinned to ``pg_catalog``, because the function is called from under other people's
-``search_path``. A ``SET search_path`` clause would say it once, but it costs a save and restore on every
-call; ``float`` and ``integer`` are grammar keywords that mean the types of ``pg_catalog`` by themselves.
+Names are pinned to ``pg_catalog``, because the function is called with the caller's ``search_path``. A ``SET
+search_path`` clause would pin it once, but it costs a save and restore on every call. ``float`` and
+``integer`` are grammar keywords that always mean the types of ``pg_catalog``.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ SUBTRACT = "OPERATOR(pg_catalog.-)"
 
 
 def quote_identifier(name: str) -> str:
-    """``name`` as a quoted SQL identifier."""
+    """Quote a SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def float_text(value: float) -> str:
-    """Shortest text that PostgreSQL reads back as the same float8."""
+    """Shortest text that PostgreSQL parses to the same float8."""
     if value != value:
         return "NaN"
     if value in (float("inf"), float("-inf")):
@@ -86,45 +86,27 @@ class PlpgsqlGenerator:
         self._depth = 1
 
     def line(self, text: str) -> None:
-        """One line at the present indentation."""
+        """Write one line at the current indentation."""
         self._buffer.write("  " * self._depth + text + "\n")
 
     def assign(self, variable: str, expression: str) -> None:
-        """``variable := expression;``"""
+        """Write ``variable := expression;``"""
         self.line(f"{variable} := {expression};")
 
-    def open_if(self, condition: str) -> None:
-        """Start a branch."""
-        self.line(f"IF {condition} THEN")
+    def open(self, text: str) -> None:
+        """Start a block, such as ``IF … THEN`` or ``FOR … LOOP``."""
+        self.line(text)
         self._depth += 1
 
-    def else_if(self, condition: str) -> None:
-        """Go on with another condition of the same branch."""
+    def reopen(self, text: str) -> None:
+        """Start the next arm of a block: ``ELSIF … THEN`` or ``ELSE``."""
         self._depth -= 1
-        self.line(f"ELSIF {condition} THEN")
-        self._depth += 1
+        self.open(text)
 
-    def otherwise(self) -> None:
-        """The last arm of a branch."""
+    def close(self, text: str) -> None:
+        """End a block: ``END IF;`` or ``END LOOP;``."""
         self._depth -= 1
-        self.line("ELSE")
-        self._depth += 1
-
-    def close_if(self) -> None:
-        """End a branch."""
-        self._depth -= 1
-        self.line("END IF;")
-
-    def open_loop(self, variable: str, first: int, last: int, step: int = 1) -> None:
-        """Start a counted loop; ``last`` is included."""
-        by = "" if step == 1 else f" BY {step}"
-        self.line(f"FOR {variable} IN {first}..{last}{by} LOOP")
-        self._depth += 1
-
-    def close_loop(self) -> None:
-        """End a loop."""
-        self._depth -= 1
-        self.line("END LOOP;")
+        self.line(text)
 
     def text(self) -> str:
         """Everything written so far."""
@@ -154,7 +136,7 @@ def expression_statement(
     expression: str,
     cost: int,
 ) -> str:
-    """The whole ``CREATE FUNCTION`` of one SQL expression, in the form that the planner can put in place."""
+    """The whole ``CREATE FUNCTION`` of one SQL expression, in the form that the planner can inline."""
     return _statement("sql", name, arguments, header, f"SELECT {expression}\n", cost)
 
 

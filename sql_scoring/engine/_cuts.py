@@ -1,10 +1,9 @@
-"""Where scikit-learn's comparison really cuts the float64 line.
+"""Where scikit-learn's comparison really divides the float64 line.
 
-scikit-learn rounds every input to float32 and then asks ``x <= threshold`` in float64. Rounding is
+scikit-learn rounds every input to float32 and then compares ``x <= threshold`` in float64. Rounding is
 monotonic, so the inputs that go left are exactly the float64 numbers up to some greatest one: the *cut*.
-Comparing the unrounded input with the cut gives the same answer for every float64, so the generated SQL
-needs no cast to ``real`` (which raises for numbers beyond float32's range and for underflow) and pays for
-none.
+Comparing the unrounded input with the cut gives the same result for every float64. So the generated SQL
+needs no cast to ``real``, which raises for numbers beyond float32's range and for underflow.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ _OVERFLOW = (float(np.finfo(np.float32).max) + 2.0**128) / 2.0
 
 
 def cut_point(threshold: float) -> float:
-    """The greatest float64 that, rounded to float32, is ``<= threshold``.
+    """Compute the greatest float64 that, rounded to float32, is ``<= threshold``.
 
-    ``inf`` stays ``inf``: every present value goes left. For a threshold below the float32 range the
-    answer is the greatest float64 that rounds to minus infinity.
+    ``inf`` remains ``inf``: every number goes left. For a threshold below the float32 range it is the greatest
+    float64 that rounds to minus infinity.
     """
     if math.isnan(threshold):
         raise ValueError("a threshold cannot be NaN")

@@ -1,4 +1,4 @@
-"""What the interpreters share: how a body reads its inputs, what it hands back, the order of branches."""
+"""What the interpreters share: reading inputs, the frame of the sum, conditions, the order of branches."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from m2cgen import ast
 from sql_scoring.engine import _codegen as sql
 from sql_scoring.engine._trees import Split, TreeSum, split_of, splits
 
-# Branches nest as the model's do up to here; below, the smaller subtree is always the nested one, so that
-# a body's nesting stays within this plus log2(leaves), far from PostgreSQL's stack limit at any depth.
+# Branches nest as the model's do up to here; below, the smaller subtree is always the nested one. A body's
+# nesting is then at most this plus log2(leaves), far from PostgreSQL's stack limit at any depth.
 NATURAL_NESTING = 32
 
 
@@ -28,7 +28,7 @@ class Inputs:
         return self.element(str(feature + 1)) if self.array else f"${feature + 1}"
 
     def unchanged(self, feature: int) -> str:
-        """Text of a feature as the function is given it."""
+        """Text of a feature in the type of the argument."""
         return f"$1[{feature + 1}]" if self.array else f"${feature + 1}"
 
     def element(self, index: str) -> str:
@@ -38,7 +38,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Body:
-    """What an interpreter makes of a model: text without the frame around it, and what it costs to run."""
+    """What an interpreter makes of a model: text without the frame around it, and its predicted time per call."""
 
     text: str
     microseconds: float
@@ -46,31 +46,29 @@ class Body:
     notes: list[str] = field(default_factory=list)
 
 
-class Interpreter(Protocol):
-    """A layout: turns a sum of trees into the body of a function."""
+class Conditions(Protocol):
+    """How the text tests which way a branch goes."""
 
-    def interpret(self, model: TreeSum, inputs: Inputs) -> Body:
-        """Write the body; raises UnsupportedModelError when the layout cannot hold the model."""
+    def condition(self, split: Split, *, left: bool) -> str:
+        """Text that is true exactly for the inputs that take the left (or the right) branch.
+
+        Where it is not true it is false or NULL, which IF and CASE treat alike.
+        """
 
 
 class BranchingInputs:
-    """Feature names for the layouts that compare one feature after another.
+    """Conditions for the layouts that compare one feature after another.
 
-    NULL fails every comparison and so takes the right branch by itself, NaN too (PostgreSQL puts it above
-    every number). Where some branch sends missing values left, NaN is turned into NULL once, in front.
+    NULL fails every comparison and so takes the right branch, NaN too (PostgreSQL sorts it above every
+    number). Where some branch sends missing values left, NaN is turned into NULL once, in front.
     """
 
     def __init__(self, model: TreeSum, inputs: Inputs) -> None:
-        used: set[int] = set()
-        missing_left: set[int] = set()
-        for tree in model.trees:
-            for split in splits(tree):
-                used.add(split.feature)
-                if split.missing_left:
-                    missing_left.add(split.feature)
+        every_split = [split for tree in model.trees for split in splits(tree)]
+        missing_left = {split.feature for split in every_split if split.missing_left}
         self.declarations: list[str] = []
         self._names: dict[int, str] = {}
-        for feature in sorted(used):
+        for feature in sorted({split.feature for split in every_split}):
             text = inputs.read(feature)
             if feature in missing_left:
                 nan = sql.float_literal(float("nan"))
@@ -82,16 +80,32 @@ class BranchingInputs:
             self._names[feature] = text
 
     def condition(self, split: Split, *, left: bool) -> str:
-        """Text that is true exactly for the inputs that take the left (or the right) branch.
+        """As ``Conditions.condition``."""
+        return comparison(self._names[split.feature], sql.float_literal(split.cut), split, left=left)
 
-        Where it is not true it is false or NULL, which IF and CASE treat alike.
-        """
-        name = self._names[split.feature]
-        cut = sql.float_literal(split.cut)
-        at_most, above = f"{name} {sql.AT_MOST} {cut}", f"{name} {sql.ABOVE} {cut}"
-        if left:
-            return f"({above}) IS NOT TRUE" if split.missing_left else at_most
-        return above if split.missing_left else f"({at_most}) IS NOT TRUE"
+
+def comparison(value: str, cut: str, split: Split, *, left: bool) -> str:
+    """Text of one branch's condition for a value that is never NaN where missing values go left."""
+    at_most, above = f"{value} {sql.AT_MOST} {cut}", f"{value} {sql.ABOVE} {cut}"
+    if left:
+        return f"({above}) IS NOT TRUE" if split.missing_left else at_most
+    return above if split.missing_left else f"({at_most}) IS NOT TRUE"
+
+
+def sum_declaration(model: TreeSum) -> str:
+    """``v_sum`` at its start: scikit-learn's 0.0 for forests, for a single tree the additive identity."""
+    return f"v_sum double precision := {sql.float_literal(-0.0 if model.divisor is None else 0.0)};"
+
+
+def return_statement(model: TreeSum) -> str:
+    """The last line of the body."""
+    divided = "" if model.divisor is None else f" {sql.DIVIDE} {sql.float_literal(model.divisor)}"
+    return f"RETURN v_sum{divided};"
+
+
+def balanced_comparisons(model: TreeSum) -> int:
+    """Comparisons per row if every tree were balanced."""
+    return sum(sum(1 for _ in splits(tree)).bit_length() for tree in model.trees)
 
 
 @dataclass(frozen=True)
@@ -133,8 +147,11 @@ def subtree_sizes(tree: ast.Expr) -> dict[int, tuple[int, int]]:
     sizes: dict[int, tuple[int, int]] = {}
     for node in reversed(order):
         if isinstance(node, ast.IfExpr):
-            (one, deep), (other, deeper) = sizes[id(node.body)], sizes[id(node.orelse)]
-            sizes[id(node)] = (one + other, 1 + max(deep, deeper))
+            (left_leaves, left_depth), (right_leaves, right_depth) = (
+                sizes[id(node.body)],
+                sizes[id(node.orelse)],
+            )
+            sizes[id(node)] = (left_leaves + right_leaves, 1 + max(left_depth, right_depth))
         else:
             sizes[id(node)] = (1, 0)
     return sizes

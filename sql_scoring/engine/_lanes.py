@@ -1,12 +1,12 @@
-"""How features share expressions: lanes, which a loop takes one feature after the other.
+"""How features share expressions: lanes, which a loop looks up one feature per iteration.
 
-A fresh transaction builds the state of every expression again, and for looking up one feature's mask that is ten
-times the work of the look-up. So a loop looks features up with the same expression. What differs between them
-are tables: the thresholds of a lane's features are merged into one array, and a table leads from the feature and
-the rank among all of them to the feature's own rank, that is to its mask.
+A fresh transaction builds the state of every expression again, and for looking up one feature's mask that is
+ten times the work of the lookup. So a loop looks features up with the same expression. What differs between
+them are tables: the thresholds of a lane's features are merged into one array. A second table leads from the
+feature and the rank among all of them to the feature's rank, that is to its mask.
 
-The table has features times thresholds entries. Several lanes, each with a share of the features and an
-expression of its own in the same turn of the loop, make it smaller and the turns fewer, and expressions more.
+The table has features times thresholds entries. Several lanes, each with a part of the features and a separate
+expression in the same iteration, make it smaller and the iterations fewer, and expressions more.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sql_scoring.engine._masks import FeatureMasks
 
 @dataclass(frozen=True)
 class LanePlan:
-    """``lanes``: features looked up in one turn; ``head``: the first feature is looked up before the loop.
+    """``lanes``: features looked up per iteration; ``head``: the first feature is looked up before the loop.
 
     Without a head the mask starts with all bits set, for one AND more.
     """
@@ -33,12 +33,14 @@ class LanePlan:
 
 @dataclass(frozen=True)
 class Lane:
-    """Features that one expression looks up, turn by turn.
+    """Features that one expression looks up, one per iteration.
 
-    ``thresholds``: ascending, of all features, NaN last. ``columns``: int64 of shape (turns, ranks), which column
-    of ``starts`` a turn's feature and rank lead to. ``rows``: for each block uint8 of shape (rows, the block's mask
-    bytes). ``starts``: int64 of shape (blocks, columns), the first bit (from 1) of a mask among the block's. A lane
-    shorter than the loop gets turns in which every bit stays.
+    Attributes:
+        features: One per iteration. A lane shorter than the loop gets iterations that keep every bit.
+        thresholds: Of all its features, ascending, NaN last.
+        columns: int64 of shape (iterations, ranks); the column of ``starts`` for an iteration's feature and rank.
+        rows: For each block uint8 of shape (rows, the block's mask bytes).
+        starts: int64 of shape (blocks, columns); the first bit (from 1) of a mask among the block's.
     """
 
     features: tuple[int, ...]
@@ -48,30 +50,30 @@ class Lane:
     starts: npt.NDArray[np.int64]
 
     @property
-    def turns(self) -> int:
-        """Turns of the loop."""
+    def iterations(self) -> int:
+        """Iterations of the loop."""
         return len(self.columns)
 
 
-def shares(features: Sequence[int], plan: LanePlan) -> tuple[list[int], list[list[int]]]:
-    """The head's feature, if there is one, and each lane's features."""
+def split_into_lanes(features: Sequence[int], plan: LanePlan) -> tuple[list[int], list[list[int]]]:
+    """The head's feature, if the plan has a head, and each lane's features."""
     head, rest = (list(features[:1]), features[1:]) if plan.head else ([], features)
-    turns = -(-len(rest) // plan.lanes) if rest else 1
-    return head, [list(rest[first : first + turns]) for first in range(0, len(rest), turns)]
+    iterations = -(-len(rest) // plan.lanes) if rest else 1
+    return head, [list(rest[first : first + iterations]) for first in range(0, len(rest), iterations)]
 
 
 def build_lanes(tables: list[FeatureMasks], plan: LanePlan) -> tuple[Lane | None, list[Lane]]:
-    """The head and the lanes of a group's features; lanes have the same number of turns."""
+    """The head and the lanes of a group's features; all lanes have the same number of iterations."""
     by_feature = {table.feature: table for table in tables}
-    head, lanes = shares(list(by_feature), plan)
-    turns = len(lanes[0]) if lanes else 0
+    head, lanes = split_into_lanes(list(by_feature), plan)
+    iterations = len(lanes[0]) if lanes else 0
     return (
         _lane([by_feature[feature] for feature in head], 1) if head else None,
-        [_lane([by_feature[feature] for feature in lane], turns) for lane in lanes],
+        [_lane([by_feature[feature] for feature in lane], iterations) for lane in lanes],
     )
 
 
-def _lane(tables: list[FeatureMasks], turns: int) -> Lane:
+def _lane(tables: list[FeatureMasks], iterations: int) -> Lane:
     cuts = np.unique(np.concatenate([table.thresholds[:-1] for table in tables]))
     columns, starts, first_column = [], [], 0
     # Per block: the rows of one feature after the other, and the first bit after them.
@@ -84,8 +86,8 @@ def _lane(tables: list[FeatureMasks], turns: int) -> Lane:
         starts.append(table.starts + first_bits)
         first_column += len(own) + 2
         first_bits = first_bits + np.array([[block.size * 8] for block in table.rows])
-    if turns > len(tables):
-        columns += [[first_column] * (len(cuts) + 2)] * (turns - len(tables))
+    if iterations > len(tables):
+        columns += [[first_column] * (len(cuts) + 2)] * (iterations - len(tables))
         starts.append(first_bits + 1)
         for block in rows:
             block.append(np.full((1, block[0].shape[1]), 255, dtype=np.uint8))

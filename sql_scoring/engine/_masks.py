@@ -1,8 +1,9 @@
 """Interval bitmasks: for every feature and every rank of its value, the leaves that are still possible.
 
-A leaf is reached exactly when every feature lies in the leaf's interval of it, so the AND over the features
-of their masks leaves exactly one leaf per tree. ``width_bucket`` gives the rank: the number of cuts below
-the value; a missing value is one more rank. All masks of a feature stand in one bit string, each padded to
+This is the bitvector traversal of QuickScorer (Lucchese et al., SIGIR 2015), with one mask per rank instead of
+one per false node. A leaf is reached exactly when every feature lies in the leaf's interval, so the AND over
+the features of their masks leaves one exit leaf per tree. ``width_bucket`` returns the rank: the number of cuts
+below the value; a missing value is one more rank. All masks of a feature are in one bit string, each padded to
 whole bytes, so that taking one is an aligned ``substring``, a memory copy.
 """
 
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sql_scoring.engine._cuts import next_float
-from sql_scoring.engine._slots import Placement, SlotFormat, place
+from sql_scoring.engine._slots import SlotAssignment, SlotFormat, assign_slots
 from sql_scoring.engine._trees import Interval, Leaf
 
 
@@ -22,9 +23,12 @@ from sql_scoring.engine._trees import Interval, Leaf
 class FeatureMasks:
     """One feature's masks in a group.
 
-    ``thresholds``: ascending float64, ``width_bucket`` counts those ``<=`` the value; NaN stands last, so
-    that NaN is the last rank. ``rows``: for each block uint8 of shape (the block's ranks, its mask bytes).
-    ``starts``: int64 of shape (blocks, ranks), the first bit (from 1) of a rank's row among the block's.
+    Attributes:
+        feature: Its number, from 0.
+        thresholds: Ascending float64; ``width_bucket`` counts those ``<=`` the value. NaN is last, so that a
+            missing value gets the last rank.
+        rows: For each block uint8 of shape (the block's ranks, its mask bytes).
+        starts: int64 of shape (blocks, ranks); the first bit (from 1) of a rank's row among the block's.
     """
 
     feature: int
@@ -50,37 +54,37 @@ class Group:
 
     @property
     def blocks(self) -> int:
-        """Blocks of trees, whose masks stand side by side."""
+        """Number of blocks, whose masks are concatenated."""
         return len(self.widths)
 
 
 def cuts_by_feature(trees: list[list[Leaf]]) -> dict[int, list[float]]:
     """The distinct finite cuts of each feature that is compared at all, ascending."""
-    found: dict[int, set[float]] = {}
+    distinct: dict[int, set[float]] = {}
     for tree in trees:
         for leaf in tree:
             for feature, interval in leaf.box.items():
-                cuts = found.setdefault(feature, set())
+                cuts = distinct.setdefault(feature, set())
                 cuts.update(c for c in (interval.low, interval.high) if c is not None and abs(c) != np.inf)
-    return {feature: sorted(found[feature]) for feature in sorted(found)}
+    return {feature: sorted(distinct[feature]) for feature in sorted(distinct)}
 
 
 def build_group(
-    blocks: list[list[list[Leaf]]], slot_format: SlotFormat, unroll: int, *, zero_is_nothing: bool
+    blocks: list[list[list[Leaf]]], slot_format: SlotFormat, unroll: int, *, skip_zero_leaves: bool
 ) -> Group:
     """The masks of a group, from the leaves of the trees of its blocks."""
-    placements = [place(trees, slot_format, zero_is_nothing=zero_is_nothing) for trees in blocks]
-    slots = [placement.slots for placement in placements]
-    slots[-1] += -sum(slots) % unroll  # the loop over the slots takes whole turns
+    assignments = [assign_slots(trees, slot_format, skip_zero_leaves=skip_zero_leaves) for trees in blocks]
+    slots = [assignment.slots for assignment in assignments]
+    slots[-1] += -sum(slots) % unroll  # the loop over the slots has whole iterations only
     widths = [count * slot_format.stride for count in slots]
-    values = [one.padded_values(count) for one, count in zip(placements, slots, strict=True)]
+    values = [assignment.padded_values(count) for assignment, count in zip(assignments, slots, strict=True)]
     per_block = [cuts_by_feature(trees) for trees in blocks]
     tables = []
     for feature, cuts in cuts_by_feature([tree for trees in blocks for tree in trees]).items():
         rows, starts = [], []
-        for trees, placement, block_cuts, width in zip(blocks, placements, per_block, widths, strict=True):
+        for trees, assignment, block_cuts, width in zip(blocks, assignments, per_block, widths, strict=True):
             own = block_cuts.get(feature, [])
-            rows.append(np.packbits(_feature_rows(trees, placement, feature, own, width), axis=1))
+            rows.append(np.packbits(_feature_rows(trees, assignment, feature, own, width), axis=1))
             local = [*np.searchsorted(own, [-np.inf, *cuts], side="right").tolist(), len(own) + 1]
             starts.append([rank * width + 1 for rank in local])
         thresholds = [*map(next_float, cuts), float("nan")]
@@ -89,16 +93,16 @@ def build_group(
 
 
 def _feature_rows(
-    trees: list[list[Leaf]], placement: Placement, feature: int, cuts: list[float], width: int
+    trees: list[list[Leaf]], assignment: SlotAssignment, feature: int, cuts: list[float], width: int
 ) -> npt.NDArray[np.uint8]:
-    """One byte per bit, of shape (ranks, width): which leaves a value of that rank leaves possible."""
+    """One byte per bit, of shape (ranks, width): the leaves that are possible for a value of that rank."""
     rank = {cut: number for number, cut in enumerate(cuts)}
     missing_row = len(cuts) + 1
     free = np.zeros(width, dtype=np.uint8)
-    free[placement.bits[placement.bits >= 0]] = 1
+    free[assignment.bits[assignment.bits >= 0]] = 1
     rows = np.repeat(free[np.newaxis, :], missing_row + 1, axis=0)
     flat = (leaf for tree in trees for leaf in tree)
-    for leaf, bit in zip(flat, placement.bits.tolist(), strict=True):
+    for leaf, bit in zip(flat, assignment.bits.tolist(), strict=True):
         interval = leaf.box.get(feature)
         if interval is None or bit < 0:
             continue
@@ -110,7 +114,7 @@ def _feature_rows(
 
 
 def _ranks(interval: Interval, rank: dict[float, int]) -> tuple[int, int]:
-    """First and last rank of the present values inside; first > last when there are none."""
+    """First and last rank of the numbers inside; first > last when there are none."""
     top = len(rank)
     first = 0 if interval.low is None or interval.low == -np.inf else rank.get(interval.low, top) + 1
     last = top if interval.high is None else rank.get(interval.high, top)

@@ -1,10 +1,10 @@
-"""Dividing the inputs into regions before any mask is looked at.
+"""Dividing the inputs into regions before any mask is read.
 
-Where it is known that ``x <= cut``, the leaves that ask for more need no bits, and the thresholds beyond the cut
-no masks. One question costs little, and what is left on either side is shorter in both directions: the masks of
-both together are hardly longer than before, and with large forests shorter.
+Where ``x <= cut`` is known, the leaves beyond the cut need no bits, and the thresholds beyond it no masks. One
+comparison costs little, and both sides are shorter in both directions. The masks of both together are hardly
+longer than before, and with large forests shorter.
 
-The next question is the one after which the fewest leaves are left, by the shares of the training rows.
+The next split is the one after which the fewest leaves are left, by the fractions of the training rows.
 A missing value fails every comparison, so it belongs to the upper side.
 """
 
@@ -18,21 +18,22 @@ import numpy.typing as npt
 from sql_scoring.engine._trees import Interval, Leaf
 
 Trees = list[list[Leaf]]
+_Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Question:
-    """Whether ``feature <= cut``, which is true of ``share`` of the rows that it is asked of."""
+class RegionSplit:
+    """Whether ``feature <= cut``, which is true of ``fraction`` of the region's rows."""
 
     feature: int
     cut: float
-    share: float
+    fraction: float
 
 
-def best_question(trees: Trees) -> Question | None:
-    """The question that leaves the fewest leaves; None where none takes any away."""
+def best_region_split(trees: Trees) -> RegionSplit | None:
+    """The split that leaves the fewest leaves; None where none takes any away."""
     flat = [leaf for tree in trees for leaf in tree]
-    weights = np.array([leaf.share for leaf in flat])
+    weights = np.array([leaf.fraction for leaf in flat])
     rows = {feature: row for row, feature in enumerate(sorted({f for leaf in flat for f in leaf.box}))}
     lows = np.full((len(rows), len(flat)), -np.inf)
     highs = np.full((len(rows), len(flat)), np.inf)
@@ -52,68 +53,61 @@ def best_question(trees: Trees) -> Question | None:
         low[only_missing], high[only_missing] = np.inf, -np.inf
         cuts = np.unique(np.concatenate([low, high]))
         cuts = cuts[np.isfinite(cuts)]
-        # Leaves that lie on one side of a cut tell how many rows do.
-        below, above = _weight_up_to(high, weights, cuts), weights.sum() - _weight_below(low, weights, cuts)
-        share = np.clip(below / np.maximum(below + above, np.finfo(float).tiny), 0.01, 0.99)
+        # The leaves that lie entirely on one side of a cut estimate how many rows do.
+        below = _weight(high, weights, cuts, side="right")
+        above = weights.sum() - _weight(low, weights, cuts, side="left")
+        fraction = np.clip(below / np.maximum(below + above, np.finfo(float).tiny), 0.01, 0.99)
         ones = np.ones(len(flat))
-        left = share * _weight_below(low, ones, cuts)
-        left += (1 - share) * (len(flat) - _weight_up_to(high, ones * ~missing, cuts))
+        left = fraction * _weight(low, ones, cuts, side="left")
+        left += (1 - fraction) * (len(flat) - _weight(high, ones * ~missing, cuts, side="right"))
         if len(cuts) and left.min() < fewest:
-            place = int(left.argmin())
-            best, fewest = Question(feature, float(cuts[place]), float(share[place])), float(left.min())
+            index = int(left.argmin())
+            best = RegionSplit(feature, float(cuts[index]), float(fraction[index]))
+            fewest = float(left.min())
     return best
 
 
-def _weight_up_to(
-    values: npt.NDArray[np.float64], weights: npt.NDArray[np.float64], cuts: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """For each cut the weight of the values ``<=`` it."""
+def _weight(values: _Floats, weights: _Floats, cuts: _Floats, *, side: str) -> _Floats:
+    """For each cut the weight of the values ``<`` it (side ``left``) or ``<=`` it (side ``right``)."""
     order = values.argsort(kind="stable")
-    return np.append(0.0, weights[order].cumsum())[np.searchsorted(values[order], cuts, side="right")]
+    counts = np.searchsorted(values[order], cuts, side="left" if side == "left" else "right")
+    return np.append(0.0, weights[order].cumsum())[counts]
 
 
-def _weight_below(
-    values: npt.NDArray[np.float64], weights: npt.NDArray[np.float64], cuts: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """For each cut the weight of the values ``<`` it."""
-    order = values.argsort(kind="stable")
-    return np.append(0.0, weights[order].cumsum())[np.searchsorted(values[order], cuts, side="left")]
-
-
-def answered(trees: Trees, question: Question, *, low: bool) -> Trees:
-    """The leaves that rows with this answer can reach, with nothing in their boxes that the answer tells."""
+def restrict_leaves(trees: Trees, split: RegionSplit, *, low: bool) -> Trees:
+    """The leaves that rows on one side of the split can reach, without conditions that the split implies."""
     narrow = _at_most if low else _above_or_missing
-    found: Trees = []
+    restricted: Trees = []
     for tree in trees:
-        kept = []
+        leaves = []
         for leaf in tree:
-            before = leaf.box.get(question.feature, Interval())
-            after = narrow(before, question.cut)
+            before = leaf.box.get(split.feature, Interval())
+            after = narrow(before, split.cut)
             if after is None:
                 continue
-            box = {**leaf.box, question.feature: after}
+            box = {**leaf.box, split.feature: after}
             if after == Interval():
-                del box[question.feature]
+                del box[split.feature]
             # A leaf on both sides has its rows on both.
-            split = _at_most(before, question.cut) and _above_or_missing(before, question.cut)
-            part = (question.share if low else 1 - question.share) if split else 1.0
-            kept.append(Leaf(leaf.value, box, leaf.share * part))
-        found.append(kept)
-    return found
+            is_on_both = _at_most(before, split.cut) and _above_or_missing(before, split.cut)
+            part = (split.fraction if low else 1 - split.fraction) if is_on_both else 1.0
+            leaves.append(Leaf(leaf.value, box, leaf.fraction * part))
+        restricted.append(leaves)
+    return restricted
 
 
 def _at_most(box: Interval, cut: float) -> Interval | None:
-    """What a leaf still asks where ``x <= cut`` is known; None where it cannot be reached."""
+    """The condition that remains where ``x <= cut`` is known; None where the leaf cannot be reached."""
     low = -np.inf if box.low is None else box.low
     high = np.inf if box.high is None else box.high
     if low >= min(high, cut):
         return None
-    # Nothing is missing here: that a missing value may pass asks nothing.
+    # Nothing is missing here, so that a missing value may pass is no condition.
     return Interval(box.low, None if high >= cut else box.high, missing=True)
 
 
 def _above_or_missing(box: Interval, cut: float) -> Interval | None:
-    """What a leaf still asks where ``x > cut`` or ``x`` is missing; None where it cannot be reached."""
+    """The condition that remains where ``x > cut`` or ``x`` is missing; None where the leaf cannot be reached."""
     low = -np.inf if box.low is None else box.low
     high = np.inf if box.high is None else box.high
     if max(low, cut) >= high:

@@ -2,17 +2,17 @@
 
 The leaves of a tree are bits of one or more *slots*, short runs of the mask that fit one or two integers. At
 run time a slot is read as an integer, which is zero or one power of two; a slot of two integers is the first
-less the second, of which one is zero. Modulo a prime of which 2 is a primitive root the powers of two are all
-different, and so are they and their negatives as PostgreSQL takes a remainder (it keeps the sign). So
-``slot mod prime`` is a perfect hash of the leaf, and the value stands at ``slot's first bit + hash`` in one array:
-no search for the bit, no table of positions.
+minus the second, of which one is zero. Modulo a prime of which 2 is a primitive root all powers of two differ,
+and so do they and their negatives as PostgreSQL takes a remainder (it keeps the sign). So ``slot mod prime`` is
+a perfect hash of the leaf. The value is at ``slot's first bit + hash`` in one array: no search for the bit, no
+table of positions.
 
 A tree that fits one slot leaves the most frequent value without bits: when no other leaf is set it must be a
-leaf of that value, which stands at hash 0. In a tree of several slots hash 0 adds nothing, so leaves of value
-zero need no bit there: in forests that hunt for something rare many are.
+leaf of that value, which is at hash 0. In a tree of several slots hash 0 adds nothing, so leaves of value zero
+need no bit there. In forests that look for something rare many leaves are zero.
 
-Leaves that many rows reach get the hashes next to zero. Their values stand side by side, so what most calls read of
-the values of a tree is one or two lines of the processor's cache.
+Leaves that many rows reach get the hashes next to zero. Their values are adjacent, so most calls read one or
+two lines of the processor's cache per tree.
 """
 
 from __future__ import annotations
@@ -27,16 +27,13 @@ import numpy.typing as npt
 
 from sql_scoring.engine._trees import Leaf
 
-# Added to any number, minus zero leaves its bits alone; plus zero would turn a minus zero around.
-NOTHING = -0.0
+# Added to any number, minus zero leaves its bits unchanged; plus zero would turn -0.0 into 0.0.
+ADDITIVE_IDENTITY = -0.0
 
 
 @dataclass(frozen=True)
 class SlotFormat:
-    """``parts`` integers of ``read`` bits each, of which the lowest ``used`` may be set.
-
-    Slots stand ``stride`` bits apart.
-    """
+    """``parts`` integers of ``read`` bits, the lowest ``used`` of which may be set; a slot takes ``stride`` bits."""
 
     used: int
     read: int
@@ -46,7 +43,7 @@ class SlotFormat:
 
     @property
     def integer_type(self) -> str:
-        """The SQL integer that holds a part without meeting its sign."""
+        """The SQL integer that holds a part without reaching its sign bit."""
         return "integer" if self.read < 32 else "bigint"
 
     @property
@@ -59,23 +56,23 @@ class SlotFormat:
         """The smallest hash."""
         return 0 if self.parts == 1 else 1 - self.prime
 
-    def place(self, number: int) -> tuple[int, int]:
+    def bit_and_hash(self, number: int) -> tuple[int, int]:
         """Bit (from the slot's first) and hash of the slot's leaf ``number``; hashes grow away from zero."""
-        return _places(self.used, self.read, self.prime, self.parts)[number]
+        return _bits_and_hashes(self.used, self.read, self.prime, self.parts)[number]
 
     def slots_for(self, tree: TreeBits) -> int:
-        """How many slots a tree takes."""
+        """Number of slots that a tree takes."""
         return 1 if tree.in_one_slot <= self.capacity else -(-tree.in_several // self.capacity)
 
 
 @cache
-def _places(used: int, read: int, prime: int, parts: int) -> list[tuple[int, int]]:
-    places = []
+def _bits_and_hashes(used: int, read: int, prime: int, parts: int) -> list[tuple[int, int]]:
+    pairs = []
     for part in range(parts):
         for power in range(used):
             hashed = pow(2, power, prime)
-            places.append((part * read + read - 1 - power, -hashed if part else hashed))
-    return sorted(places, key=lambda place: abs(place[1]))
+            pairs.append((part * read + read - 1 - power, -hashed if part else hashed))
+    return sorted(pairs, key=lambda pair: abs(pair[1]))
 
 
 @dataclass(frozen=True)
@@ -87,31 +84,34 @@ class TreeBits:
     common_value: float
 
     @classmethod
-    def of(cls, tree: list[Leaf], *, zero_is_nothing: bool) -> TreeBits:
-        """Count a tree. ``zero_is_nothing``: the sum starts from plus zero, which adding zero leaves as it is."""
+    def of(cls, tree: list[Leaf], *, skip_zero_leaves: bool) -> TreeBits:
+        """Count a tree. ``skip_zero_leaves``: the sum starts from plus zero, which adding zero leaves unchanged."""
         counts = Counter(leaf.value for leaf in tree)
-        # Ties go to the last leaf, so that the same tree is always written the same.
+        # Ties go to the last leaf, so that the same tree always gives the same text.
         common = max(reversed([leaf.value for leaf in tree]), key=counts.__getitem__)
-        zeros = counts[0.0] if zero_is_nothing else 0
+        zeros = counts[0.0] if skip_zero_leaves else 0
         return cls(len(tree) - counts[common], len(tree) - zeros, common)
 
 
 def _formats() -> tuple[SlotFormat, ...]:
+    """Formats of which no other has as many leaves in as short a stride."""
     primes_with_root_two = (5, 11, 13, 19, 29, 37, 53, 59, 61, 67)
     best: list[SlotFormat] = []
     for parts in (1, 2):
-        found = []
+        candidates = []
         for prime in primes_with_root_two:
             hashes = prime if parts == 1 else 2 * prime - 1
             for read in range(8, 65, 8):
                 used = min(prime - 1, read if read < 64 else 63)
                 stride = max(parts * read, -(-hashes // 8) * 8)
-                found.append(SlotFormat(used, read, stride, prime, parts))
-        most = 0
-        for slot_format in sorted(found, key=lambda one: (one.stride, -one.used, one.prime, one.read)):
-            if slot_format.used > most:
-                best.append(slot_format)
-                most = slot_format.used
+                candidates.append(SlotFormat(used, read, stride, prime, parts))
+        max_used = 0
+        for candidate in sorted(
+            candidates, key=lambda item: (item.stride, -item.used, item.prime, item.read)
+        ):
+            if candidate.used > max_used:
+                best.append(candidate)
+                max_used = candidate.used
     return tuple(best)
 
 
@@ -124,12 +124,15 @@ def choose_format(trees: list[TreeBits], cost: Callable[[SlotFormat, int], float
 
 
 @dataclass(frozen=True)
-class Placement:
-    """Where the leaves of a run of trees stand.
+class SlotAssignment:
+    """The bits and values of the leaves of a run of trees.
 
-    ``bits``: for every leaf in turn its bit's index in the mask, or -1 for a leaf without a bit.
-    ``values``: float64 of shape (slots * stride,), the array that the hash points into, which starts with the
-    smallest hash of the first slot.
+    Attributes:
+        slot_format: Of all its slots.
+        slots: Their number.
+        bits: int64 of shape (leaves,); index of the leaf's bit in the mask, or -1 for a leaf without a bit.
+        values: float64 of shape (slots * stride,); the array that the hash points into, starting with the
+            smallest hash of the first slot.
     """
 
     slot_format: SlotFormat
@@ -138,18 +141,20 @@ class Placement:
     values: npt.NDArray[np.float64]
 
     def padded_values(self, slots: int) -> npt.NDArray[np.float64]:
-        """``values`` of so many slots; those past the trees add nothing."""
+        """``values`` of ``slots`` slots; those past the trees add nothing."""
         stride = self.slot_format.stride
         padded = np.zeros(slots * stride, dtype=np.float64)
-        padded[self.slots * stride - self.slot_format.lowest :: stride] = NOTHING
+        padded[self.slots * stride - self.slot_format.lowest :: stride] = ADDITIVE_IDENTITY
         padded[: len(self.values)] = self.values
         return padded
 
 
-def place(trees: list[list[Leaf]], slot_format: SlotFormat, *, zero_is_nothing: bool) -> Placement:
-    """Give every leaf of ``trees`` its bit and its place among the values; see ``TreeBits.of``."""
+def assign_slots(
+    trees: list[list[Leaf]], slot_format: SlotFormat, *, skip_zero_leaves: bool
+) -> SlotAssignment:
+    """Assign to every leaf of ``trees`` its bit and the position of its value; see ``TreeBits.of``."""
     stride, capacity = slot_format.stride, slot_format.capacity
-    needs = [TreeBits.of(tree, zero_is_nothing=zero_is_nothing) for tree in trees]
+    needs = [TreeBits.of(tree, skip_zero_leaves=skip_zero_leaves) for tree in trees]
     slots = sum(map(slot_format.slots_for, needs))
     values = np.zeros(slots * stride, dtype=np.float64)
     bits: list[int] = []
@@ -160,15 +165,15 @@ def place(trees: list[list[Leaf]], slot_format: SlotFormat, *, zero_is_nothing: 
         if count == 1 and need.in_one_slot <= capacity:
             without_bit = at_zero = need.common_value
         else:
-            without_bit, at_zero = 0.0 if zero_is_nothing else None, NOTHING
+            without_bit, at_zero = 0.0 if skip_zero_leaves else None, ADDITIVE_IDENTITY
         values[[(first + number) * stride - slot_format.lowest for number in range(count)]] = at_zero
-        where = np.full(len(tree), -1)
+        tree_bits = np.full(len(tree), -1)
         with_bit = [number for number, leaf in enumerate(tree) if leaf.value != without_bit]
-        for number, index in enumerate(sorted(with_bit, key=lambda index: -tree[index].share)):
-            bit, hashed = slot_format.place(number % capacity)
+        for number, index in enumerate(sorted(with_bit, key=lambda index: -tree[index].fraction)):
+            bit, hashed = slot_format.bit_and_hash(number % capacity)
             slot = first + number // capacity
-            where[index] = slot * stride + bit
+            tree_bits[index] = slot * stride + bit
             values[slot * stride - slot_format.lowest + hashed] = tree[index].value
-        bits += where.tolist()
+        bits += tree_bits.tolist()
         first += count
-    return Placement(slot_format, slots, np.array(bits, dtype=np.int64), values)
+    return SlotAssignment(slot_format, slots, np.array(bits, dtype=np.int64), values)

@@ -1,11 +1,12 @@
 """Which models can be written as SQL, by name, and why the others cannot.
 
 An explicit table and no discovery: a class is in it once parity tests show its function equal to
-``predict_proba`` bit for bit, and a subclass is not its parent (it may well predict in another way).
+``predict_proba`` bit for bit. A subclass is not its parent, as it may predict in another way.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from m2cgen import ast
@@ -13,8 +14,8 @@ from m2cgen.assemblers.base import ModelAssembler
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
-from rowguard.errors import UnsupportedModelError
 from sql_scoring.engine._assembler import ExactForestAssembler, ExactTreeAssembler
+from sql_scoring.engine.errors import UnsupportedModelError
 
 SUPPORTED_MODELS: dict[type, type[ModelAssembler]] = {
     RandomForestClassifier: ExactForestAssembler,
@@ -27,7 +28,7 @@ _LIBM = (
     "its probability goes through exp(), whose last bit depends on the C library and processor of the "
     "database server, so it cannot be promised bit for bit"
 )
-REFUSED_MODELS: dict[str, str] = {
+UNSUPPORTED_REASONS: dict[str, str] = {
     "GradientBoostingClassifier": _LIBM,
     "HistGradientBoostingClassifier": _LIBM,
     "LogisticRegression": "its dot product is summed by BLAS in an order that depends on the processor; and "
@@ -35,8 +36,47 @@ REFUSED_MODELS: dict[str, str] = {
 }
 
 
+@dataclass(frozen=True)
+class ForestShape:
+    """Counts of a model: trees, nodes (branches and leaves), leaves, greatest depth, features."""
+
+    trees: int
+    nodes: int
+    leaves: int
+    depth: int
+    features: int
+
+
+def forest_shape(model: Any) -> ForestShape:
+    """Count a fitted model as scikit-learn holds it.
+
+    Args:
+        model: A fitted classifier of ``SUPPORTED_MODELS``.
+
+    Returns:
+        Its counts, those of all trees together.
+
+    Raises:
+        UnsupportedModelError: As ``transpile`` does.
+    """
+    check_supported(model)
+    trees = sklearn_trees(model)
+    return ForestShape(
+        trees=len(trees),
+        nodes=sum(int(tree.node_count) for tree in trees),
+        leaves=sum(int(tree.n_leaves) for tree in trees),
+        depth=max(int(tree.max_depth) for tree in trees),
+        features=int(model.n_features_in_),
+    )
+
+
+def sklearn_trees(model: Any) -> list[Any]:
+    """The ``tree_`` of a single tree or of each tree of a forest, in order."""
+    return [estimator.tree_ for estimator in getattr(model, "estimators_", [model])]
+
+
 def assemble(model: Any) -> ast.Expr:
-    """The model's expression tree, or UnsupportedModelError that says what and why."""
+    """Build the model's expression tree; raises UnsupportedModelError."""
     check_supported(model)
     return SUPPORTED_MODELS[type(model)](model).assemble()
 
@@ -46,7 +86,7 @@ def check_supported(model: Any) -> None:
     kind = type(model)
     if kind not in SUPPORTED_MODELS:
         names = ", ".join(known.__name__ for known in SUPPORTED_MODELS)
-        why = REFUSED_MODELS.get(kind.__name__)
+        why = UNSUPPORTED_REASONS.get(kind.__name__)
         if why is None and kind.__name__.endswith("Regressor"):
             why = "it is a regressor and has no probability"
         raise UnsupportedModelError(

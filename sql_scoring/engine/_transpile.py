@@ -6,16 +6,15 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from rowguard.errors import UnsupportedModelError
 from sql_scoring.engine import _codegen as sql
-from sql_scoring.engine._bitmask import BitmaskInterpreter
-from sql_scoring.engine._case import CaseInterpreter
-from sql_scoring.engine._interpreter import Body, Inputs, Interpreter
+from sql_scoring.engine._bitmask import interpret_bitmask
+from sql_scoring.engine._case import interpret_case
+from sql_scoring.engine._interpreter import Body, Inputs
 from sql_scoring.engine._names import check_feature_names, function_name_parts
-from sql_scoring.engine._nested_if import NestedIfInterpreter
-from sql_scoring.engine._shape import forest_shape
-from sql_scoring.engine._supported import assemble, check_supported
+from sql_scoring.engine._nested_if import interpret_nested_if
+from sql_scoring.engine._supported import assemble, check_supported, forest_shape
 from sql_scoring.engine._trees import tree_sum
+from sql_scoring.engine.errors import UnsupportedModelError
 
 Layout = Literal["bitmask", "case", "nested_if"]
 Arguments = Literal["auto", "columns", "array", "real_array"]
@@ -27,8 +26,8 @@ DEFAULT_MEMORY_WEIGHT = 0.02
 FORMAT_VERSION = 4  # of the generated text; raised whenever the same model would be written differently
 
 MAX_FUNCTION_ARGUMENTS = 100  # PostgreSQL's FUNC_MAX_ARGS, fixed when it is compiled
-# What one microsecond is in planner cost: cpu_operator_cost is about the price of a 20 ns operator.
-COST_PER_MICROSECOND = 50
+# What one microsecond is in planner cost: cpu_operator_cost is about the cost of a 20 ns operator.
+_COST_PER_MICROSECOND = 50
 
 
 def transpile(
@@ -43,45 +42,53 @@ def transpile(
 ) -> str:
     """Write a fitted classifier as one ``CREATE FUNCTION … RETURNS double precision``.
 
-    The function's value is ``model.predict_proba(X)[:, 1]`` with ``n_jobs=1``, bit for bit, for every
-    float64 input. NULL and NaN are missing values and take the way that ``missing_go_to_left`` says, in every
-    node; scikit-learn stores that for trees fitted without missing values too. Inputs that round to an
-    infinite float32 (scikit-learn refuses them) count as that infinity. The value is never NULL.
+    The function's value is ``model.predict_proba(X)[:, 1]`` with ``n_jobs=1``, bit for bit, for every float64
+    input. NULL and NaN are missing values and follow ``missing_go_to_left`` in every node; scikit-learn stores
+    that for trees fitted without missing values too. Inputs that round to an infinite float32 (scikit-learn
+    rejects them) count as that infinity. The value is never NULL.
 
-    ``feature_names``: one per column of the model, in order; they name the arguments.
-    ``function_name``: ``name`` or ``schema.name``, taken literally.
-    ``layout``: ``bitmask`` for speed, ``case`` and ``nested_if`` as plain references.
-    ``size_budget_bytes``: longest text that is not refused.
-    ``arguments``: ``columns`` (one ``double precision`` argument per feature), ``array`` (one ``double
-    precision[]``), ``real_array`` (one ``real[]``), or ``auto``: columns, and past PostgreSQL's 100
-    arguments an array. An array of any other length than the number of features is an error.
-    ``memory_weight``: microseconds per call that one megabyte of a backend's memory is worth; the
-    ``bitmask`` layout divides its masks by it (0 is the quickest call at any size).
+    Args:
+        model: A fitted binary classifier of ``SUPPORTED_MODELS``.
+        feature_names: One per column of the model, in the order of its fit; they name the arguments.
+        function_name: ``name`` or ``schema.name``, taken literally.
+        layout: ``bitmask`` for speed, ``case`` and ``nested_if`` as plain references.
+        size_budget_bytes: Longest text that is not rejected, in bytes.
+        arguments: ``columns`` (one ``double precision`` argument per feature), ``array`` (one ``double
+            precision[]``), ``real_array`` (one ``real[]``), or ``auto``: columns, and past PostgreSQL's 100
+            arguments an array. The function rejects an array of another length than the number of features.
+        memory_weight: Microseconds per call that one megabyte of a backend's memory is worth; the ``bitmask``
+            layout divides its masks by it (0 is the fastest call at any size).
 
-    Raises UnsupportedModelError for what cannot be written exactly, and says what to change.
+    Returns:
+        The statement, the same text for the same arguments.
+
+    Raises:
+        UnsupportedModelError: The model or a name cannot be written exactly; states what to change.
     """
     check_supported(model)
     if layout not in LAYOUTS:
         raise UnsupportedModelError(f"layout {layout!r} is unknown; there are: {', '.join(LAYOUTS)}")
-    names = check_feature_names(feature_names, int(model.n_features_in_))
+    names = check_feature_names(model, feature_names)
     name = function_name_parts(function_name)
     inputs, parameters = _arguments(names, arguments)
-    interpreter = _interpreter(layout, size_budget_bytes, memory_weight)
-    body = interpreter.interpret(tree_sum(assemble(model)), inputs)
-    header = header_lines(model, layout, body)
+    total = tree_sum(assemble(model))
+    if layout == "bitmask":
+        body = interpret_bitmask(total, inputs, text_budget=size_budget_bytes, memory_weight=memory_weight)
+    else:
+        body = interpret_case(total, inputs) if layout == "case" else interpret_nested_if(total, inputs)
     text = sql.function_statement(
         name=name,
         arguments=parameters,
-        header=header,
+        header=header_lines(model, layout, body),
         declarations=body.declarations,
         body=_array_check(inputs) + body.text,
-        cost=max(1, math.ceil(body.microseconds * COST_PER_MICROSECOND)),
+        cost=planner_cost(body),
     )
     return within_budget(text, size_budget_bytes)
 
 
 def header_lines(model: Any, layout: str, body: Body) -> list[str]:
-    """What the function's first lines say of it."""
+    """Comment lines at the head of the function."""
     shape = forest_shape(model)
     return [
         f"Probability of the second class, as {type(model).__name__}.predict_proba(X)[:, 1]",
@@ -93,8 +100,13 @@ def header_lines(model: Any, layout: str, body: Body) -> list[str]:
     ]
 
 
+def planner_cost(body: Body) -> int:
+    """The function's COST clause, in units of ``cpu_operator_cost``."""
+    return max(1, math.ceil(body.microseconds * _COST_PER_MICROSECOND))
+
+
 def within_budget(text: str, size_budget_bytes: int) -> str:
-    """The text itself, or UnsupportedModelError when it is too long."""
+    """Return the text unchanged, or raise UnsupportedModelError when it is too long."""
     size = len(text.encode())
     if size > size_budget_bytes:
         raise UnsupportedModelError(
@@ -104,32 +116,35 @@ def within_budget(text: str, size_budget_bytes: int) -> str:
     return text
 
 
-def _interpreter(layout: Layout, size_budget_bytes: int, memory_weight: float) -> Interpreter:
-    if layout == "bitmask":
-        return BitmaskInterpreter(text_budget=size_budget_bytes, memory_weight=memory_weight)
-    return CaseInterpreter() if layout == "case" else NestedIfInterpreter()
-
-
 def _arguments(names: list[str], arguments: Arguments) -> tuple[Inputs, list[tuple[str, str]]]:
     if arguments not in ARGUMENTS:
         raise UnsupportedModelError(f"arguments {arguments!r} is unknown; there are: {', '.join(ARGUMENTS)}")
     if arguments == "auto":
         arguments = "columns" if len(names) <= MAX_FUNCTION_ARGUMENTS else "array"
     if arguments == "columns":
-        if len(names) > MAX_FUNCTION_ARGUMENTS:
-            raise UnsupportedModelError(
-                f"PostgreSQL functions take at most {MAX_FUNCTION_ARGUMENTS} arguments, the model has "
-                f"{len(names)} features: use arguments='array'"
-            )
-        return Inputs(len(names)), [(name, "double precision") for name in names]
+        check_argument_count(names, "use arguments='array'")
+        return Inputs(len(names)), column_arguments(names)
     real = arguments == "real_array"
-    return Inputs(len(names), array=True, real=real), [
-        ("features", "real[]" if real else "double precision[]")
-    ]
+    kind = "real[]" if real else "double precision[]"
+    return Inputs(len(names), array=True, real=real), [("features", kind)]
+
+
+def column_arguments(names: list[str]) -> list[tuple[str, str]]:
+    """One ``double precision`` argument per feature, as pairs of name and type."""
+    return [(name, "double precision") for name in names]
+
+
+def check_argument_count(names: list[str], advice: str) -> None:
+    """Raise UnsupportedModelError past PostgreSQL's 100 arguments."""
+    if len(names) > MAX_FUNCTION_ARGUMENTS:
+        raise UnsupportedModelError(
+            f"PostgreSQL functions take at most {MAX_FUNCTION_ARGUMENTS} arguments, the model has "
+            f"{len(names)} features: {advice}"
+        )
 
 
 def _array_check(inputs: Inputs) -> str:
-    """An array of another shape would be scored with its tail taken for missing: refuse it."""
+    """An array of another shape would be scored with its tail taken for missing: reject it."""
     if not inputs.array:
         return ""
     expected = f"'[1:{inputs.count}]'::pg_catalog.text"

@@ -1,4 +1,4 @@
-"""Reading the expression tree that the assemblers build: sums of trees, their sizes, their leaves.
+"""Reading the expression tree that the assemblers build: sums of trees, their splits, their leaves.
 
 Nothing here recurses: an expression tree may be as deep as the model is.
 """
@@ -16,7 +16,7 @@ from sql_scoring.engine._assembler import MissingAwareCompExpr
 
 @dataclass(frozen=True)
 class TreeSum:
-    """A model as the interpreters see it: ``sum(trees) / divisor``, or one tree when ``divisor`` is None."""
+    """A model as the interpreters take it: ``sum(trees) / divisor``, or one tree when ``divisor`` is None."""
 
     trees: list[ast.Expr]
     divisor: float | None
@@ -24,7 +24,7 @@ class TreeSum:
 
 @dataclass(frozen=True)
 class Split:
-    """The parts of one branch: ``feature <= cut`` or missing and ``missing_left`` leads to ``body``."""
+    """The parts of one branch: ``feature <= cut``, or missing and ``missing_left``, leads to ``body``."""
 
     feature: int
     cut: float
@@ -49,7 +49,7 @@ def tree_sum(expr: ast.Expr) -> TreeSum:
 
 
 def split_of(branch: ast.IfExpr) -> Split:
-    """The condition of a branch; any other kind of condition is refused."""
+    """The condition of a branch; raises TypeError for any other kind of condition."""
     test = branch.test
     if not (
         isinstance(test, MissingAwareCompExpr)
@@ -61,7 +61,7 @@ def split_of(branch: ast.IfExpr) -> Split:
 
 
 def leaf_value(leaf: ast.Expr) -> float:
-    """The value of a leaf; anything but a number is refused."""
+    """The value of a leaf; raises TypeError for anything but a number."""
     if not isinstance(leaf, ast.NumVal):
         raise TypeError(f"unexpected leaf: {type(leaf).__name__}")
     return float(leaf.value)
@@ -79,9 +79,9 @@ def splits(tree: ast.Expr) -> Iterator[Split]:
 
 @dataclass(frozen=True)
 class Interval:
-    """What a leaf asks of one feature: ``low < x <= high``, and whether a missing value may reach it.
+    """A leaf's condition on one feature: ``low < x <= high``, and whether a missing value may reach the leaf.
 
-    ``None`` is no bound on that side (an infinite input has no float beside it to stand for that).
+    ``None`` is no bound on that side (no float next to an infinite input can express that).
     """
 
     low: float | None = None
@@ -99,7 +99,7 @@ class Interval:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no value at all, present or missing, passes."""
+        """Whether no value passes, neither a number nor a missing one."""
         if self.missing or self.low is None:
             return False
         return self.low == math.inf or (self.high is not None and self.low >= self.high)
@@ -109,28 +109,28 @@ class Interval:
 class Leaf:
     """One leaf with the box of inputs that reaches it; features that are not listed are free.
 
-    ``share`` of the training rows of its tree ended here.
+    ``fraction`` of the training rows of its tree ended here.
     """
 
     value: float
     box: dict[int, Interval] = field(default_factory=dict)
-    share: float = 0.0
+    fraction: float = 0.0
 
 
 def leaves(tree: ast.Expr) -> list[Leaf]:
     """The reachable leaves of a tree, left to right."""
-    found: list[Leaf] = []
+    reachable: list[Leaf] = []
     pending: list[tuple[ast.Expr, dict[int, Interval], float]] = [(tree, {}, 1.0)]
     while pending:
-        node, box, share = pending.pop()
+        node, box, fraction = pending.pop()
         if not isinstance(node, ast.IfExpr):
-            found.append(Leaf(leaf_value(node), box, share))
+            reachable.append(Leaf(leaf_value(node), box, fraction))
             continue
         split = split_of(node)
         before = box.get(split.feature, Interval())
-        went_left = node.test.left_share
+        went_left = node.test.left_fraction
         for child, is_left, part in ((node.orelse, False, 1 - went_left), (node.body, True, went_left)):
             after = before.narrowed(split, left=is_left)
             if not after.is_empty:
-                pending.append((child, {**box, split.feature: after}, share * part))
-    return found
+                pending.append((child, {**box, split.feature: after}, fraction * part))
+    return reachable

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from benchmarks.chaos.checks import check_velocity
-from benchmarks.chaos.house import House
+from benchmarks.chaos.stack import ChaosStack
 from tests.fix_database import Workspace
 from tests.oracle.velocity_oracle import Recomputed, recompute
 
@@ -119,7 +119,7 @@ def test_one_that_was_decided_later_still_says_that_it_had_no_lock(passed_by: Wo
             " WHERE user_id = 901 AND amount = 7"
         )
         found = recompute(connection, limit=4)
-        assert (found.rows, found.wrong, len(found.beside_open)) == (5, 0, 1)
+        assert (found.rows, found.wrong, len(found.near_open_rows)) == (5, 0, 1)
         # It goes by arrival and by nothing else.
         _store(connection, 7, _as_if_only(connection, 7, [3]))
         assert recompute(connection, limit=4).wrong > 0
@@ -140,7 +140,7 @@ def test_no_third_answer_is_right(passed_by: Workspace, amount: int, visible: li
     with passed_by.connect() as connection:
         _store(connection, amount, _as_if_only(connection, amount, visible))
         found = recompute(connection, limit=4)
-        assert found.wrong > 0 and (901, _number(connection, amount)) not in found.beside_open
+        assert found.wrong > 0 and (901, _number(connection, amount)) not in found.near_open_rows
         assert f"user 901, {_number(connection, amount)}, " in found.examples[0]
 
 
@@ -175,21 +175,21 @@ def test_a_row_that_was_stamped_while_a_decision_was_about_to_read(passed_by: Wo
     with passed_by.connect() as connection:
         _move(connection, 7, "0.5 seconds")
         found = recompute(connection, limit=4)
-        assert (found.wrong, found.beside_open) == (0, frozenset({(901, _number(connection, 13))}))
+        assert (found.wrong, found.near_open_rows) == (0, frozenset({(901, _number(connection, 13))}))
         _move(connection, 7, "1 second")
         assert recompute(connection, limit=4).wrong > 0
 
 
 def test_rows_that_are_right_are_not_held_against_the_training_set(passed_by: Workspace) -> None:
-    house = cast(House, passed_by)  # of which the check uses what a workspace has
-    found = check_velocity(house, None)
-    assert (found.compared, found.differ, found.again.wrong) == (4, 0, 0)
-    after_a_later_fault = check_velocity(house, datetime.now(UTC) + timedelta(minutes=1))
-    assert (after_a_later_fault.differ, after_a_later_fault.again.rows) == (0, 0)
+    stack = cast(ChaosStack, passed_by)  # of which the check uses what a workspace has
+    found = check_velocity(stack, None)
+    assert (found.compared, found.differ, found.recomputed.wrong) == (4, 0, 0)
+    after_a_later_fault = check_velocity(stack, datetime.now(UTC) + timedelta(minutes=1))
+    assert (after_a_later_fault.differ, after_a_later_fault.recomputed.rows) == (0, 0)
     with passed_by.connect() as connection:
         _store(connection, 11, _as_if_only(connection, 11, [3]))
-    found = check_velocity(house, None)
-    assert found.differ == 1 and found.again.wrong > 0
+    found = check_velocity(stack, None)
+    assert found.differ == 1 and found.recomputed.wrong > 0
 
 
 def _number(connection: Connection, amount: int) -> int:

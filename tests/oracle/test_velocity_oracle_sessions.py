@@ -88,5 +88,5 @@ def test_every_decision_of_many_sessions_is_a_right_one(scored: Workspace) -> No
         found = recompute(connection)
         by_arrival = recompute(connection, open_for=timedelta(0))
     assert (found.wrong, found.examples) == (0, ())
-    assert found.rows > LEAST_ROWS and found.beside_open
+    assert found.rows > LEAST_ROWS and found.near_open_rows
     assert by_arrival.wrong > 0

@@ -10,38 +10,38 @@ from benchmarks.chaos.run import Outcome, run_faults
 
 @pytest.fixture(scope="module")
 def outcomes() -> dict[str, Outcome]:
-    found = run_faults(QUICK, seconds=4, rate=60, check_each=False)
-    return {outcome.fault: outcome for outcome in found}
+    results = run_faults(QUICK, seconds=4, rate=60, check_each=False)
+    return {outcome.fault: outcome for outcome in results}
 
 
 def test_the_quick_faults_are_faults() -> None:
     assert set(QUICK) < {fault.name for fault in ALL}
 
 
-def test_nothing_is_lost_doubled_or_left_without_a_word(outcomes: dict[str, Outcome]) -> None:
+def test_nothing_is_lost_duplicated_or_unscored_without_reason(outcomes: dict[str, Outcome]) -> None:
     assert set(outcomes) == set(QUICK)
     assert [outcome for outcome in outcomes.values() if not outcome.is_right] == []
     assert all(outcome.acknowledged >= 200 for outcome in outcomes.values())
 
 
-def test_the_last_outcome_compared_all_that_was_decided(outcomes: dict[str, Outcome]) -> None:
+def test_the_last_outcome_compares_all_scored_rows(outcomes: dict[str, Outcome]) -> None:
     last = outcomes[QUICK[-1]]
     assert last.velocity_compared >= 700 and last.velocity_wrong == 0
     # Not the trigger's SQL, nor dbt's: Python, from the raw rows.
     assert last.recomputed_values >= 5 * 700 and last.recomputed_wrong == 0
 
 
-def test_clients_are_answered_soon_after_a_kill_without_a_restart(outcomes: dict[str, Outcome]) -> None:
+def test_clients_get_decisions_soon_after_a_kill(outcomes: dict[str, Outcome]) -> None:
     killed = outcomes["PostgreSQL: SIGKILL"]
     assert killed.recovery_s is not None and killed.recovery_s < 30
     assert killed.restarted == ("PostgreSQL",)
 
 
 def test_retries_through_a_fault_happened(outcomes: dict[str, Outcome]) -> None:
-    """A fault that nobody noticed shows nothing."""
+    """A fault without retries has not been exercised."""
     assert outcomes["16 clients, same keys; sessions and PgBouncer killed"].retries > 0
 
 
-def test_rows_whose_lock_did_not_come_have_their_reason(outcomes: dict[str, Outcome]) -> None:
+def test_rows_without_the_lock_have_a_reason(outcomes: dict[str, Outcome]) -> None:
     held = outcomes["locks of all users held for 4 s"]
     assert held.with_reason > 0 and held.worst_s < 60  # clients give up after 90

@@ -34,18 +34,18 @@ def test_live_features_equal_the_training_set_value_for_value(scored: Workspace)
     """Ordinary rows, rows that name a past instant, ties, bursts, rows that arrive out of order."""
     config = SimulationConfig(users=300, merchants=120, days=45, seed=5, fraud_rate=0.02)
     with scored.connect() as connection:
-        insert_live(connection, live_transactions(config, count=400, fraud_share=0.2))
+        insert_live(connection, live_transactions(config, count=400, fraud_rate=0.2))
         late = datetime.now(UTC) - timedelta(days=3)
         insert_live(
             connection,
-            live_transactions(config, count=400, fraud_share=0.2, start=late),
+            live_transactions(config, count=400, fraud_rate=0.2, start=late),
             set_occurred_at=True,
         )
         tie = "INSERT INTO transactions (user_id, amount, occurred_at) VALUES (5, %s, '2026-11-20 12:00+00')"
         for amount in ("1.10", "2.20", "3.30"):
             connection.execute(tie, [amount])
         connection.execute("UPDATE users SET home_location = 'JP' WHERE user_id <= 100")
-        insert_live(connection, live_transactions(config, count=200, fraud_share=0.2))
+        insert_live(connection, live_transactions(config, count=200, fraud_rate=0.2))
     build_features(scored.url, scored.settings)
     with scored.connect() as connection:
         assert connection.execute(COMPARE).fetchone() == (1003, 0)

@@ -15,6 +15,6 @@ def test_swaps_under_load_lose_and_mix_nothing(scored: Workspace) -> None:
     assert report["failed_clients"] == []
     rows = report["rows"]
     assert rows["rows"] > 200
-    assert (rows["undecided"], rows["unreplayable"], rows["wrong_flag"]) == (0, 0, 0)
+    assert (rows["unscored"], rows["not_reproducible"], rows["wrong_flag"]) == (0, 0, 0)
     # The first champion, then one deployed, one promoted after a canary, then two rollbacks.
     assert rows["versions"] == 3

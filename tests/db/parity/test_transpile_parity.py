@@ -15,9 +15,9 @@ from psycopg import sql
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
-from rowguard.errors import UnsupportedModelError
 from sql_scoring.engine import (
     LAYOUTS,
+    UnsupportedModelError,
     boundary_rows,
     reference_scores,
     transpile,

@@ -1,4 +1,4 @@
-"""The benchmark's peers say nearly what scikit-learn says, and the report says what was measured."""
+"""The peers' scores are close to scikit-learn's, and the report contains the measured values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 
 from benchmarks import report
-from benchmarks.engine import growth
+from benchmarks.engine import scaling
 from benchmarks.engine.layouts import payments
 from benchmarks.engine.peers import M2CGEN_STYLES, m2cgen_style, print_statement
 
@@ -20,18 +20,18 @@ FOREST = RandomForestClassifier(5, max_leaf_nodes=16, random_state=0).fit(ROWS, 
 
 
 @pytest.mark.parametrize("style", M2CGEN_STYLES)
-def test_m2cgen_style_functions_are_the_same_forest(database_url: str, style: str) -> None:
+def test_m2cgen_style_functions_have_the_same_scores(database_url: str, style: str) -> None:
     probes, _ = payments(200, 1)
     arguments = ", ".join(f"f{number} double precision" for number in range(10))
     with psycopg.connect(database_url) as connection:
         connection.execute(m2cgen_style(style, FOREST, "pg_temp.peer", arguments).encode())
-        places = ", ".join(["%s"] * 10)
-        found = [
-            connection.execute(f"SELECT pg_temp.peer({places})".encode(), row).fetchone()
+        placeholders = ", ".join(["%s"] * 10)
+        scores = [
+            connection.execute(f"SELECT pg_temp.peer({placeholders})".encode(), row).fetchone()
             for row in probes.tolist()
         ]
     np.testing.assert_allclose(
-        [row[0] for row in found if row], FOREST.predict_proba(probes)[:, 1], rtol=1e-12
+        [row[0] for row in scores if row], FOREST.predict_proba(probes)[:, 1], rtol=1e-12
     )
 
 
@@ -45,11 +45,15 @@ def test_a_peer_that_cannot_be_installed_is_skipped_with_a_reason(
 
 
 def test_the_grid_varies_one_thing_at_a_time() -> None:
-    trees, leaves, features = growth.USUAL
-    for varied, some, most, wide in growth.grid(quick=False):
-        usual = {"trees": some == trees, "leaves": most == leaves, "features": wide == features}
-        assert all(same for name, same in usual.items() if name != varied)
-    assert len(growth.grid(quick=True)) < len(growth.grid(quick=False))
+    trees, leaves, features = scaling.DEFAULT_SIZE
+    for varied, tree_count, leaf_count, feature_count in scaling.grid(quick=False):
+        is_default = {
+            "trees": tree_count == trees,
+            "leaves": leaf_count == leaves,
+            "features": feature_count == features,
+        }
+        assert all(same for name, same in is_default.items() if name != varied)
+    assert len(scaling.grid(quick=True)) < len(scaling.grid(quick=False))
 
 
 def test_the_report_names_every_goal_and_whether_it_is_met(tmp_path: Path) -> None:
@@ -59,7 +63,7 @@ def test_the_report_names_every_goal_and_whether_it_is_met(tmp_path: Path) -> No
     assert {path.name for path in tmp_path.iterdir()} == {"README.md", "calls.png", "growth.png"}
     met = {measure: (value, verdict) for measure, _, value, verdict in report.goals(document)}
     assert met["one call, 100 trees x depth 8, against m2cgen-style CASE"] == ("50.0×", "yes")
-    assert met["one call, 100 trees x depth 8, against nested IF, ours"] == ("5.0×", "no")
+    assert met["one call, 100 trees x depth 8, against layout nested_if"] == ("5.0×", "no")
     assert met[f"one call, {report.DEFAULT_FOREST}, against predict_proba of one row"] == ("100.0×", "yes")
     assert met[f"bulk, {report.DEFAULT_FOREST}, 50,000 rows, against scikit-learn on one core"] == (
         "3.5×",
@@ -69,8 +73,8 @@ def test_the_report_names_every_goal_and_whether_it_is_met(tmp_path: Path) -> No
         "2.5×",
         "yes",
     )
-    assert met["scored INSERTs a second, 1 client(s), synchronous_commit on"] == ("70.0 %", "yes")
-    assert met["scored INSERTs a second, 8 client(s), synchronous_commit on"] == ("40.0 %", "no")
+    assert met["scored INSERTs per second, 1 client(s), synchronous_commit on"] == ("70.0 %", "yes")
+    assert met["scored INSERTs per second, 8 client(s), synchronous_commit on"] == ("40.0 %", "no")
     assert met["a scored INSERT takes longer by, synchronous_commit off"] == ("120.0 µs", "no")
     assert "target lists can have at most" in text and "| of it: model | 20.0 ± 1.0 |" in text
 
@@ -119,12 +123,12 @@ def _document() -> dict[str, Any]:
             ],
             "statements": [
                 {"peer": "orbital", "forest": default, "one_row_us": None, "bulk_us_per_row": None,
-                 "differing_share": None, "problem": "target lists can have at most 1664 entries"},
+                 "differing_fraction": None, "problem": "target lists can have at most 1664 entries"},
                 {"peer": "SKompiler", "forest": default, "one_row_us": 700.0, "bulk_us_per_row": 12.0,
-                 "differing_share": 0.5, "problem": None},
+                 "differing_fraction": 0.5, "problem": None},
             ],
         },
-        "growth": {
+        "scaling": {
             "points": [
                 {"varied": varied, "trees": 5, "leaves": 8, "features": 2, "own_transaction_us": 9.0,
                  "predicted_us": 8.0, "memory_mb": 1.0, "predicted_mb": 1.0, "first_call_ms": 3.0}

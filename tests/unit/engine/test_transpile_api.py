@@ -1,8 +1,7 @@
-"""The public entry: what it refuses, what it promises, how it is imported."""
+"""The public entry: what it rejects, what it promises, how it is imported."""
 
 from __future__ import annotations
 
-import importlib
 import subprocess
 import sys
 from typing import Any
@@ -19,16 +18,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
-from rowguard.errors import UnsupportedModelError
 from sql_scoring.engine import (
     LAYOUTS,
     SUPPORTED_MODELS,
+    UnsupportedModelError,
     bitmask_cost,
     boundary_rows,
-    choose_layout,
     forest_shape,
     reference_scores,
     transpile,
+    transpile_for_bulk,
 )
 
 RNG = np.random.default_rng(0)
@@ -62,7 +61,7 @@ class Subclass(RandomForestClassifier):  # type: ignore[misc]
         (object(), "object is not supported"),
     ],
 )
-def test_models_are_refused_by_name(model: Any, says: str) -> None:
+def test_models_are_rejected_by_name(model: Any, says: str) -> None:
     with pytest.raises(UnsupportedModelError, match=says):
         write(model)
 
@@ -75,6 +74,8 @@ def test_models_are_refused_by_name(model: Any, says: str) -> None:
         ({"feature_names": ["a", " ", "c"]}, "feature name 2 is empty"),
         ({"feature_names": ["a", "b", "ä" * 32]}, "64 bytes"),
         ({"feature_names": ["a", "b", "c\0"]}, "zero byte"),
+        ({"feature_names": ["a", "b", "c\ud800"]}, "not valid Unicode"),
+        ({"feature_names": ["a", "b", "$1"]}, "PostgreSQL's own name of an argument"),
         ({"feature_names": "abc"}, "one string"),
         ({"function_name": ""}, "empty"),
         ({"function_name": "x." + "y" * 64}, "64 bytes"),
@@ -85,7 +86,7 @@ def test_models_are_refused_by_name(model: Any, says: str) -> None:
         ({"size_budget_bytes": 1500, "layout": "case"}, "max_leaf_nodes"),
     ],
 )
-def test_arguments_are_refused_with_a_reason(changes: dict[str, Any], says: str) -> None:
+def test_arguments_are_rejected_with_a_reason(changes: dict[str, Any], says: str) -> None:
     with pytest.raises(UnsupportedModelError, match=says):
         write(**changes)
 
@@ -135,7 +136,7 @@ def test_boundary_rows_are_repeatable_and_accepted() -> None:
     assert np.isfinite(reference_scores(FOREST, rows)).all()
 
 
-def test_reference_leaves_the_model_as_it_is() -> None:
+def test_reference_does_not_change_the_model() -> None:
     model = RandomForestClassifier(3, random_state=0, n_jobs=2).fit(ROWS, LABELS)
     reference_scores(model, ROWS)
     assert model.n_jobs == 2
@@ -149,24 +150,35 @@ def test_cost_grows_with_the_forest_and_the_estimate_of_the_text_is_close() -> N
     assert large.text_bytes == pytest.approx(len(write(larger)), rel=0.25)
 
 
-def test_layout_follows_the_use() -> None:
-    rows = RNG.normal(size=(3000, 6))
-    labels = (rows[:, 0] + RNG.normal(size=3000) > 0).astype(int)
-    deep = RandomForestClassifier(10, random_state=0).fit(rows, labels)
-    assert choose_layout(deep) == "bitmask"
-    assert choose_layout(deep, rows_per_transaction=100_000) == "case"
-    assert choose_layout(deep, size_budget_bytes=100_000) == "case"
+@pytest.mark.parametrize("write_form", [transpile, transpile_for_bulk])
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (["b", "a", "c"], "feature name 1 is 'b', which the model was fitted on as feature 2"),
+        (["amount", "c", "b"], "feature name 2 is 'c', which the model was fitted on as feature 3"),
+    ],
+)
+def test_names_in_another_order_than_those_of_the_fit_are_rejected(
+    write_form: Any, names: list[str], says: str
+) -> None:
+    model = DecisionTreeClassifier(max_depth=2).fit(ROWS, LABELS)
+    model.feature_names_in_ = np.array(NAMES, dtype=object)  # as after a fit on a data frame
+    options: dict[str, Any] = {"function_name": "m"}
+    assert write_form(model, feature_names=NAMES, **options)
+    assert write_form(model, feature_names=["amount", "b", "count"], **options)
+    with pytest.raises(UnsupportedModelError, match=says):
+        write_form(model, feature_names=names, **options)
+    if write_form is transpile:
+        with pytest.raises(UnsupportedModelError, match=says):
+            transpile(model, feature_names=names, arguments="array", **options)
 
 
-def test_submodules_import_although_the_function_has_the_packages_name() -> None:
+def test_engine_imports_nothing_else_of_the_project() -> None:
     program = (
-        "from sql_scoring import transpile\n"
-        "assert callable(transpile)\n"
-        "import sql_scoring.engine._cuts\n"
-        "import sql_scoring.engine._cuts as cuts\n"
-        "from sql_scoring.engine import boundary_rows, transpile as same\n"
-        "from sql_scoring.engine._cuts import cut_point\n"
-        "assert same is transpile and cuts.cut_point is cut_point\n"
+        "import sys\n"
+        "import sql_scoring.engine\n"
+        "rooms = {name for name in sys.modules if name.split('.')[0] in {'rowguard', 'trainer'}}\n"
+        "assert not rooms, rooms\n"
+        "from sql_scoring import UnsupportedModelError, transpile\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
-    assert importlib.import_module("sql_scoring.engine").transpile is transpile

@@ -1,4 +1,4 @@
-"""The float64 cut stands for scikit-learn's rounding to float32 and comparing."""
+"""The float64 cut is equivalent to rounding to float32 and comparing, as scikit-learn does."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def test_cut_is_the_last_float_that_goes_left(threshold: float) -> None:
     assert not goes_left(next_float(cut), threshold)
 
 
-def test_infinite_threshold_keeps_every_present_value_left() -> None:
+def test_infinite_threshold_keeps_every_number_left() -> None:
     assert cut_point(math.inf) == math.inf
 
 
-def test_nan_threshold_is_refused() -> None:
+def test_nan_threshold_is_rejected() -> None:
     with pytest.raises(ValueError, match="NaN"):
         cut_point(math.nan)

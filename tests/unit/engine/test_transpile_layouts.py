@@ -10,11 +10,11 @@ from m2cgen import ast
 
 from sql_scoring.engine import _planning
 from sql_scoring.engine._assembler import MissingAwareCompExpr
-from sql_scoring.engine._bitmask import BitmaskInterpreter
-from sql_scoring.engine._case import CaseInterpreter
+from sql_scoring.engine._bitmask import interpret_bitmask
+from sql_scoring.engine._case import interpret_case
 from sql_scoring.engine._codegen import bit_literal, float_text, quote_identifier
 from sql_scoring.engine._interpreter import Inputs
-from sql_scoring.engine._nested_if import NestedIfInterpreter
+from sql_scoring.engine._nested_if import interpret_nested_if
 from sql_scoring.engine._trees import TreeSum
 
 LEAVES = ast.NumVal(0.25), ast.NumVal(0.75)
@@ -26,7 +26,7 @@ def branch(cut: float, *, missing_left: bool = False, feature: int = 0) -> ast.I
 
 
 def case_lines(tree: ast.Expr, inputs: Inputs | None = None) -> tuple[list[str], list[str]]:
-    body = CaseInterpreter().interpret(TreeSum([tree], 2.0), inputs or Inputs(2))
+    body = interpret_case(TreeSum([tree], 2.0), inputs or Inputs(2))
     return body.declarations[1:], [line.strip() for line in body.text.splitlines()]
 
 
@@ -49,7 +49,7 @@ def test_branch_with_missing_right_needs_no_more_than_the_comparison() -> None:
     )
 
 
-def test_branch_with_missing_left_asks_the_other_way_round() -> None:
+def test_branch_with_missing_left_compares_the_other_way_round() -> None:
     declarations, lines = case_lines(branch(1.5, missing_left=True, feature=1))
     assert declarations == [
         "v2 double precision := CASE WHEN $2 OPERATOR(pg_catalog.<>) float 'NaN' THEN $2 END;"
@@ -82,7 +82,7 @@ def test_deep_subtrees_are_the_tail_of_the_chain() -> None:
 
 
 def test_nested_if() -> None:
-    body = NestedIfInterpreter().interpret(TreeSum([branch(1.5)], None), Inputs(1))
+    body = interpret_nested_if(TreeSum([branch(1.5)], None), Inputs(1))
     assert body.declarations == ["v_sum double precision := float '-0';"]
     assert body.text == (
         "  -- tree 1\n"
@@ -96,12 +96,10 @@ def test_nested_if() -> None:
 
 
 def test_bitmask(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The tree needs no masks once its only question is answered.
-    monkeypatch.setattr(_planning, "_DEEPEST", 0)
-    body = BitmaskInterpreter(text_budget=10**6, memory_weight=0.3).interpret(
-        TreeSum([branch(1.5)], 1.0), Inputs(1)
-    )
-    # Ranks: up to the cut, above it, missing. The first leaf has the bit, the other is what is left.
+    # The tree needs no masks once its only split is known.
+    monkeypatch.setattr(_planning, "_MAX_DEPTH", 0)
+    body = interpret_bitmask(TreeSum([branch(1.5)], 1.0), Inputs(1), text_budget=10**6, memory_weight=0.3)
+    # Ranks: up to the cut, above it, missing. The first leaf has the bit, the other is the remaining one.
     assert body.text == (
         "  v_mask := pg_catalog.substring(X'010000', ('[1:1][0:2]={{1,9,17}}'::integer[])[1]"
         "[pg_catalog.width_bucket(COALESCE($1, float 'NaN'), '{1.5000000000000002,NaN}'::float[])], 8);\n"
@@ -115,9 +113,9 @@ def test_bitmask(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_bitmask_asks_questions_first() -> None:
-    body = BitmaskInterpreter(text_budget=10**6, memory_weight=0.3).interpret(
-        TreeSum([branch(1.5)], 1.0), Inputs(1, array=True, real=True)
+def test_bitmask_divides_regions_first() -> None:
+    body = interpret_bitmask(
+        TreeSum([branch(1.5)], 1.0), Inputs(1, array=True, real=True), text_budget=10**6, memory_weight=0.3
     )
     assert body.text == (
         "  IF $1[1] OPERATOR(pg_catalog.<=) float '1.5' THEN\n"
@@ -131,26 +129,24 @@ def test_bitmask_asks_questions_first() -> None:
 
 def test_bitmask_looks_features_up_in_a_loop() -> None:
     trees = [branch(float(feature), missing_left=True, feature=feature) for feature in range(12)]
-    whole = BitmaskInterpreter(text_budget=10**6, memory_weight=0.3).interpret(
-        TreeSum(trees, 12.0), Inputs(12)
-    )
+    whole = interpret_bitmask(TreeSum(trees, 12.0), Inputs(12), text_budget=10**6, memory_weight=0.3)
     assert whole.declarations[-1] == "v_input double precision[] := ARRAY[{}];".format(
         ", ".join(f"${number}" for number in range(1, 13))
     )
-    # Six lanes or one: every feature is looked up once, whatever the number of expressions.
+    # Six lanes or one: every feature is looked up once, for any number of expressions.
     assert "LOOP\n    v_mask := v_mask\n" in whole.text or "LOOP\n      v_mask := v_mask\n" in whole.text
     gaps = [trees[number] for number in (0, 1, 3, 4, 6, 7, 8, 10, 11)]
-    with_gaps = BitmaskInterpreter(text_budget=10**6, memory_weight=0.3).interpret(
-        TreeSum(gaps, 9.0), Inputs(12, array=True)
+    with_gaps = interpret_bitmask(
+        TreeSum(gaps, 9.0), Inputs(12, array=True), text_budget=10**6, memory_weight=0.3
     )
     assert "$1[('{1,2,4,5,7,8,9,11,12}'::integer[])[v_turn]]" in with_gaps.text
 
 
-def test_the_masks_of_blocks_are_put_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_planning, "_DEEPEST", 0)
-    # A dear byte of memory: thresholds of many trees, each with a block and rows of its own.
+def test_masks_of_blocks_are_concatenated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_planning, "_MAX_DEPTH", 0)
+    # Memory is expensive: thresholds of many trees, each with a separate block and rows.
     trees = [branch(float(number), feature=number % 2) for number in range(64)]
-    body = BitmaskInterpreter(text_budget=10**6, memory_weight=300).interpret(TreeSum(trees, 64.0), Inputs(2))
+    body = interpret_bitmask(TreeSum(trees, 64.0), Inputs(2), text_budget=10**6, memory_weight=300)
     assert "v_column integer;" in body.declarations
     (mask,) = re.findall(r"v_mask := v_mask\n.*?;", body.text, re.DOTALL)
     (note,) = body.notes
@@ -169,7 +165,7 @@ def test_long_bit_strings_are_base64() -> None:
     assert len(literal) < len(packed) * 1.5
 
 
-def test_floats_are_written_to_be_read_back() -> None:
+def test_floats_round_trip() -> None:
     assert [float_text(v) for v in (0.1, 1.0, -0.0, 1e300, 5e-324, float("nan"), float("-inf"))] == [
         "0.1", "1", "-0", "1e+300", "5e-324", "NaN", "-Infinity",
     ]  # fmt: skip

@@ -13,20 +13,20 @@ from sql_scoring.engine._blocks import lane_plans
 from sql_scoring.engine._lanes import Lane, LanePlan, build_lanes
 from sql_scoring.engine._masks import Group, build_group
 from sql_scoring.engine._planning import Region, plan_regions
-from sql_scoring.engine._regions import answered, best_question
-from sql_scoring.engine._slots import FORMATS, SlotFormat, place
+from sql_scoring.engine._regions import best_region_split, restrict_leaves
+from sql_scoring.engine._slots import FORMATS, SlotFormat, assign_slots
 from sql_scoring.engine._supported import assemble
 from sql_scoring.engine._trees import Interval, Leaf, leaves, tree_sum
 
 
 @pytest.mark.parametrize("slot_format", FORMATS, ids=str)
-def test_every_bit_of_a_slot_has_a_hash_of_its_own(slot_format: SlotFormat) -> None:
-    places = [slot_format.place(number) for number in range(slot_format.capacity)]
-    hashes = {0} | {hashed for _, hashed in places}
-    assert len({bit for bit, _ in places}) == slot_format.capacity == len(hashes) - 1
+def test_every_bit_of_a_slot_has_a_distinct_hash(slot_format: SlotFormat) -> None:
+    pairs = [slot_format.bit_and_hash(number) for number in range(slot_format.capacity)]
+    hashes = {0} | {hashed for _, hashed in pairs}
+    assert len({bit for bit, _ in pairs}) == slot_format.capacity == len(hashes) - 1
     assert slot_format.lowest <= min(hashes)
     assert max(hashes) - slot_format.lowest < slot_format.stride
-    assert max(bit for bit, _ in places) < slot_format.parts * slot_format.read <= slot_format.stride
+    assert max(bit for bit, _ in pairs) < slot_format.parts * slot_format.read <= slot_format.stride
     assert slot_format.stride % 8 == slot_format.read % 8 == 0
     # A part must not reach the sign bit of the integer that it is read as.
     assert slot_format.used < (32 if slot_format.integer_type == "integer" else 64)
@@ -36,45 +36,45 @@ def test_every_bit_of_a_slot_has_a_hash_of_its_own(slot_format: SlotFormat) -> N
 @pytest.mark.parametrize("slot_format", FORMATS, ids=str)
 def test_every_leaf_is_found_by_its_bit(slot_format: SlotFormat, count: int) -> None:
     tree = [Leaf(float(number + 1)) for number in range(count)]
-    placement = place([[Leaf(0.5)], tree], slot_format, zero_is_nothing=True)
+    assignment = assign_slots([[Leaf(0.5)], tree], slot_format, skip_zero_leaves=True)
     capacity = slot_format.capacity
-    assert placement.slots == 1 + (1 if count <= capacity + 1 else -(-count // capacity))
-    for leaf, bit in zip(tree, placement.bits[1:].tolist(), strict=True):
-        mask = np.zeros(placement.slots * slot_format.stride, dtype=np.uint8)
+    assert assignment.slots == 1 + (1 if count <= capacity + 1 else -(-count // capacity))
+    for leaf, bit in zip(tree, assignment.bits[1:].tolist(), strict=True):
+        mask = np.zeros(assignment.slots * slot_format.stride, dtype=np.uint8)
         if bit >= 0:
             mask[bit] = 1
-        assert 0.5 + leaf.value == _sum_of_slots(mask, placement.values, slot_format)
+        assert 0.5 + leaf.value == _sum_of_slots(mask, assignment.values, slot_format)
 
 
-@pytest.mark.parametrize("zero_is_nothing", [True, False])
+@pytest.mark.parametrize("skip_zero_leaves", [True, False])
 @pytest.mark.parametrize("slot_format", FORMATS, ids=str)
-def test_leaves_that_need_no_bit_have_none(slot_format: SlotFormat, zero_is_nothing: bool) -> None:
+def test_leaves_that_need_no_bit_have_none(slot_format: SlotFormat, skip_zero_leaves: bool) -> None:
     several = [Leaf(float(number % 2) * (number + 1)) for number in range(3 * slot_format.capacity)]
     one = [Leaf(0.25), *(Leaf(0.75) for _ in range(100)), Leaf(0.25)]
-    placement = place([several, one], slot_format, zero_is_nothing=zero_is_nothing)
+    assignment = assign_slots([several, one], slot_format, skip_zero_leaves=skip_zero_leaves)
     zeros = sum(leaf.value == 0 for leaf in several)
-    with_bit = len(several) - (zeros if zero_is_nothing else 0)
-    assert placement.slots == -(-with_bit // slot_format.capacity) + 1
-    assert (placement.bits >= 0).sum() == with_bit + 2
+    with_bit = len(several) - (zeros if skip_zero_leaves else 0)
+    assert assignment.slots == -(-with_bit // slot_format.capacity) + 1
+    assert (assignment.bits >= 0).sum() == with_bit + 2
     for number, leaf in enumerate(several + one):
-        mask = np.zeros(placement.slots * slot_format.stride, dtype=np.uint8)
-        bit = int(placement.bits[number])
+        mask = np.zeros(assignment.slots * slot_format.stride, dtype=np.uint8)
+        bit = int(assignment.bits[number])
         if bit >= 0:
             mask[bit] = 1
         rest = 0.75 if number < len(several) else 0.0
-        assert leaf.value + rest == _sum_of_slots(mask, placement.values, slot_format)
+        assert leaf.value + rest == _sum_of_slots(mask, assignment.values, slot_format)
 
 
 @pytest.mark.parametrize("slot_format", FORMATS, ids=str)
-def test_values_of_frequent_leaves_stand_next_to_hash_zero(slot_format: SlotFormat) -> None:
+def test_values_of_frequent_leaves_are_next_to_hash_zero(slot_format: SlotFormat) -> None:
     count = slot_format.capacity
-    shares = [((number * 7) % count + 1) / count for number in range(count)]
-    tree = [Leaf(float(number + 1), share=share) for number, share in enumerate(shares)]
-    values = place([[Leaf(0.0), Leaf(0.0), *tree]], slot_format, zero_is_nothing=True).values
+    fractions = [((number * 7) % count + 1) / count for number in range(count)]
+    tree = [Leaf(float(number + 1), fraction=fraction) for number, fraction in enumerate(fractions)]
+    values = assign_slots([[Leaf(0.0), Leaf(0.0), *tree]], slot_format, skip_zero_leaves=True).values
     found = [abs(int(np.flatnonzero(values == leaf.value)[0]) + slot_format.lowest) for leaf in tree]
-    by_share = [found[number] for number in sorted(range(count), key=lambda number: -shares[number])]
-    assert by_share == sorted(by_share)
-    assert by_share[0] == 1 and by_share[-1] < slot_format.prime
+    by_fraction = [found[number] for number in sorted(range(count), key=lambda number: -fractions[number])]
+    assert by_fraction == sorted(by_fraction)
+    assert by_fraction[0] == 1 and by_fraction[-1] < slot_format.prime
 
 
 def _sum_of_slots(mask: np.ndarray, values: np.ndarray, slot_format: SlotFormat) -> float:
@@ -91,11 +91,11 @@ def _sum_of_slots(mask: np.ndarray, values: np.ndarray, slot_format: SlotFormat)
     return total
 
 
-def _looked_up(lane: Lane, turn: int, row: np.ndarray, widths: list[int]) -> np.ndarray:
-    value = row[lane.features[turn]] if turn < len(lane.features) else np.nan
-    present = np.array(lane.thresholds[:-1])
-    rank = len(present) + 1 if np.isnan(value) else int((present <= value).sum())
-    starts = (lane.starts[:, lane.columns[turn, rank]] - 1) // 8
+def _looked_up(lane: Lane, iteration: int, row: np.ndarray, widths: list[int]) -> np.ndarray:
+    value = row[lane.features[iteration]] if iteration < len(lane.features) else np.nan
+    cuts = np.array(lane.thresholds[:-1])
+    rank = len(cuts) + 1 if np.isnan(value) else int((cuts <= value).sum())
+    starts = (lane.starts[:, lane.columns[iteration, rank]] - 1) // 8
     pieces = [
         np.unpackbits(rows.reshape(-1)[start : start + width // 8])
         for rows, start, width in zip(lane.rows, starts.tolist(), widths, strict=True)
@@ -104,19 +104,19 @@ def _looked_up(lane: Lane, turn: int, row: np.ndarray, widths: list[int]) -> np.
 
 
 def _score(region: Region, row: np.ndarray) -> float:
-    while region.question is not None:
-        following = region.low if row[region.question.feature] <= region.question.cut else region.high
+    while region.split is not None:
+        following = region.low if row[region.split.feature] <= region.split.cut else region.high
         assert following is not None
         region = following
     total = 0.0
     for plan in region.plan.groups:
-        blocks = [region.trees[first:past] for first, past in plan.runs]
-        group = build_group(blocks, plan.slot_format, plan.unroll, zero_is_nothing=True)
+        blocks = [region.trees[first:end] for first, end in plan.runs]
+        group = build_group(blocks, plan.slot_format, plan.unroll, skip_zero_leaves=True)
         head, lanes = build_lanes(group.features, plan.lanes)
         mask = np.ones(group.width, dtype=np.uint8)
         for lane in ([head] if head else []) + lanes:
-            for turn in range(lane.turns):
-                mask &= _looked_up(lane, turn, row, group.widths)
+            for iteration in range(lane.iterations):
+                mask &= _looked_up(lane, iteration, row, group.widths)
         total = _added(total, group, mask)
     return total
 
@@ -144,7 +144,7 @@ def _leaves(model: RandomForestClassifier) -> list[list[Leaf]]:
 def test_masks_pick_the_leaves_that_scikit_learn_reaches(memory_weight: float) -> None:
     model = _model()
     region = plan_regions(
-        _leaves(model), text_budget=10**8, memory_weight=memory_weight, zero_is_nothing=True
+        _leaves(model), text_budget=10**8, memory_weight=memory_weight, skip_zero_leaves=True
     )
     groups = [group for part in region.leaves() for group in part.plan.groups]
     assert sum(len(group.runs) for group in groups) > 1 or memory_weight < 1000
@@ -158,16 +158,16 @@ def test_every_division_into_lanes_gives_every_feature_its_masks(features: int) 
     model = _model(features)
     trees = _leaves(model)
     slot_format = FORMATS[7]
-    group = build_group([trees[:4], trees[4:]], slot_format, 2, zero_is_nothing=True)
+    group = build_group([trees[:4], trees[4:]], slot_format, 2, skip_zero_leaves=True)
     probes = boundary_rows(model, 20, seed=1)
     for plan in lane_plans(features):
         head, lanes = build_lanes(group.features, plan)
-        assert {lane.turns for lane in lanes} in ({-(-(features - plan.head) // plan.lanes)}, set())
+        assert {lane.iterations for lane in lanes} in ({-(-(features - plan.head) // plan.lanes)}, set())
         for row in probes:
             mask = np.ones(group.width, dtype=np.uint8)
             for lane in ([head] if head else []) + lanes:
-                for turn in range(lane.turns):
-                    mask &= _looked_up(lane, turn, row, group.widths)
+                for iteration in range(lane.iterations):
+                    mask &= _looked_up(lane, iteration, row, group.widths)
             expected = np.ones_like(mask)
             for table in group.features:
                 alone, _ = build_lanes([table], LanePlan(1, head=True))
@@ -176,16 +176,16 @@ def test_every_division_into_lanes_gives_every_feature_its_masks(features: int) 
             assert mask.tolist() == expected.tolist()
 
 
-def test_a_question_leaves_every_row_the_same_leaves() -> None:
+def test_a_region_split_keeps_the_leaves_of_every_row() -> None:
     model = _model()
     trees = _leaves(model)
-    question = best_question(trees)
-    assert question is not None
+    split = best_region_split(trees)
+    assert split is not None
     rows = boundary_rows(model, 300, seed=2)
-    below = rows[:, question.feature] <= question.cut
+    below = rows[:, split.feature] <= split.cut
     assert 0 < below.sum() < len(rows)
     for is_low in (True, False):
-        halves = answered(trees, question, low=is_low)
+        halves = restrict_leaves(trees, split, low=is_low)
         assert sum(map(len, halves)) < sum(map(len, trees))
         for row in rows[below == is_low]:
             assert [_reached(half, row) for half in halves] == [_reached(tree, row) for tree in trees]
@@ -202,18 +202,18 @@ def _reached(tree: list[Leaf], row: np.ndarray) -> list[float]:
     ]
 
 
-def test_regions_are_divided_while_it_pays() -> None:
+def test_regions_are_divided_while_it_lowers_the_cost() -> None:
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(3000, 6))
     labels = (rows[:, 0] + rows[:, 1] * rows[:, 2] + rng.normal(size=3000) > 1).astype(int)
     trees = _leaves(RandomForestClassifier(20, max_depth=9, random_state=0).fit(rows, labels))
 
     def planned(memory_weight: float, budget: int = 10**9) -> Region:
-        return plan_regions(trees, text_budget=budget, memory_weight=memory_weight, zero_is_nothing=True)
+        return plan_regions(trees, text_budget=budget, memory_weight=memory_weight, skip_zero_leaves=True)
 
     divided = planned(0.1)
     assert len(divided.leaves()) > 1
-    whole = divided.plan  # what the same trees cost in one piece
-    assert divided.microseconds < divided.slowest <= whole.microseconds
+    whole = divided.plan  # the same trees in one piece
+    assert divided.microseconds < divided.worst_case_microseconds <= whole.microseconds
     assert planned(0.1, budget=divided.text_bytes - 1).text_bytes < divided.text_bytes
     assert planned(10.0).text_bytes < divided.text_bytes

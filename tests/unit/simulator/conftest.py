@@ -1,4 +1,4 @@
-"""One small history, simulated once for all tests that only look at it."""
+"""One small history, simulated once for all tests that only read it."""
 
 from __future__ import annotations
 

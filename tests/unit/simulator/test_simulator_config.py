@@ -1,4 +1,4 @@
-"""Parameters of the simulation: what is refused, and what the defaults become."""
+"""Parameters of the simulation: rejected values, and defaults."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ END = datetime(2026, 3, 1, tzinfo=UTC)
         ({"end": datetime(1990, 1, 20), "days": 60}, "the history must lie between"),
     ],
 )
-def test_refuses(parameters: dict[str, Any], message: str) -> None:
+def test_rejects(parameters: dict[str, Any], message: str) -> None:
     with pytest.raises(SimulationConfigError, match=message) as raised:
         SimulationConfig(**parameters)
     assert isinstance(raised.value, RowguardError)
@@ -47,13 +47,13 @@ def test_end_defaults_to_the_hour() -> None:
     assert config.starts_at == config.ends_at - timedelta(days=config.days)
 
 
-def test_end_is_kept_in_utc() -> None:
+def test_end_is_stored_in_utc() -> None:
     two_hours_east = timezone(timedelta(hours=2))
     assert SimulationConfig(end=datetime(2026, 3, 1)).ends_at == END
     assert SimulationConfig(end=datetime(2026, 3, 1, 2, tzinfo=two_hours_east)).ends_at == END
     assert SimulationConfig(end=datetime(2026, 3, 1, 2, tzinfo=two_hours_east)).ends_at.tzinfo is UTC
 
 
-def test_expects_about_so_many() -> None:
+def test_expected_transactions() -> None:
     config = SimulationConfig(users=1_000, days=10, transactions_per_user_day=2.0, fraud_rate=0.0)
     assert config.expected_transactions == 20_000

@@ -38,13 +38,13 @@ def mapping(table: pa.Table, key: str, value: str) -> dict[Any, Any]:
 
 
 def campaigns(history: Simulation, scenario: str) -> dict[tuple[int, datetime], list[dict[str, Any]]]:
-    """Frauds of a scenario by card and instant of discovery: all of a campaign are found out at once."""
+    """Frauds of a scenario by card and time of the report, which is the same for a whole campaign."""
     names = pc.cast(history.transactions["scenario"], pa.string())
-    chosen = history.transactions.filter(pc.equal(names, scenario))
-    found: dict[tuple[int, datetime], list[dict[str, Any]]] = {}
-    for row in chosen.to_pylist():
-        found.setdefault((row["user_id"], row["labelled_at"]), []).append(row)
-    return found
+    frauds = history.transactions.filter(pc.equal(names, scenario))
+    by_campaign: dict[tuple[int, datetime], list[dict[str, Any]]] = {}
+    for row in frauds.to_pylist():
+        by_campaign.setdefault((row["user_id"], row["labelled_at"]), []).append(row)
+    return by_campaign
 
 
 def test_schemas(history: Simulation) -> None:
@@ -72,9 +72,9 @@ def test_transactions_are_sorted_and_within(history: Simulation, config: Simulat
 def test_references_and_amounts(history: Simulation) -> None:
     table = history.transactions
     assert set(table["user_id"].to_pylist()) <= set(history.users["user_id"].to_pylist())
-    places = mapping(history.merchants, "merchant_id", "location")
+    location_of = mapping(history.merchants, "merchant_id", "location")
     merchants, locations = table["merchant_id"].to_pylist(), table["location"].to_pylist()
-    assert [places[merchant] for merchant in merchants] == locations
+    assert [location_of[merchant] for merchant in merchants] == locations
     assert Decimal("0.50") <= pc.min(table["amount"]).as_py() <= pc.max(table["amount"]).as_py() <= 25_000
 
 
@@ -94,12 +94,12 @@ def test_same_parameters_same_bytes(history: Simulation, config: SimulationConfi
 def test_bytes_are_pinned() -> None:
     """Fails when the meaning of seeds changes, by an edit or by numpy; either deserves a changelog line."""
     small = simulate(SimulationConfig(users=40, merchants=60, days=12, end=datetime(2026, 1, 10), seed=3))
-    found = {
+    fingerprints = {
         "users": fingerprint(small.users)[:16],
         "merchants": fingerprint(small.merchants)[:16],
         "transactions": fingerprint(small.transactions)[:16],
     }
-    assert found == {
+    assert fingerprints == {
         "users": "ad150a9b8f2103ea",
         "merchants": "5489360b0f48b2a8",
         "transactions": "b2a72c0b85aacdb4",
@@ -154,7 +154,7 @@ def test_scenario_is_null_exactly_for_legitimate(history: Simulation) -> None:
     counts = Counter(name for name in names if name)
     assert set(counts) == {scenario.name for scenario in SCENARIOS}
     for scenario in SCENARIOS:
-        assert counts[scenario.name] / counts.total() == pytest.approx(scenario.share, abs=0.12)
+        assert counts[scenario.name] / counts.total() == pytest.approx(scenario.fraction, abs=0.12)
 
 
 def test_card_testing_is_a_burst_of_small_amounts(history: Simulation) -> None:
@@ -169,17 +169,17 @@ def test_card_testing_is_a_burst_of_small_amounts(history: Simulation) -> None:
     assert with_finale > len(bursts) / 2
 
 
-def test_takeover_is_mostly_abroad_and_spread_over_hours(history: Simulation) -> None:
+def test_takeover_is_usually_abroad_and_spread_over_hours(history: Simulation) -> None:
     homes = mapping(history.users, "user_id", "home_location")
-    found = campaigns(history, "account_takeover")
-    rows = [row for campaign in found.values() for row in campaign]
+    takeovers = campaigns(history, "account_takeover")
+    rows = [row for campaign in takeovers.values() for row in campaign]
     assert sum(row["location"] != homes[row["user_id"]] for row in rows) / len(rows) > 0.7
-    spans = [campaign[-1]["occurred_at"] - campaign[0]["occurred_at"] for campaign in found.values()]
+    spans = [campaign[-1]["occurred_at"] - campaign[0]["occurred_at"] for campaign in takeovers.values()]
     assert max(spans) > timedelta(hours=8)
 
 
 def test_compromised_merchants_gather_frauds(history: Simulation) -> None:
-    rows = [row for one in campaigns(history, "compromised_merchant").values() for row in one]
+    rows = [row for rows in campaigns(history, "compromised_merchant").values() for row in rows]
     counts = Counter(row["merchant_id"] for row in rows)
     top = [merchant for merchant, _ in counts.most_common(10)]
     assert sum(counts[merchant] for merchant in top) > len(rows) / 2
@@ -189,24 +189,24 @@ def test_out_of_range_amounts_are_out_of_range(history: Simulation) -> None:
     table = history.transactions
     legitimate = table.filter(pc.invert(table["is_fraud"]))
     means = mapping(legitimate.group_by("user_id").aggregate([("amount", "mean")]), "user_id", "amount_mean")
-    rows = [row for one in campaigns(history, "amount_out_of_range").values() for row in one]
+    rows = [row for rows in campaigns(history, "amount_out_of_range").values() for row in rows]
     assert np.median([float(row["amount"] / means[row["user_id"]]) for row in rows]) > 5
 
 
-def test_people_have_habits(history: Simulation) -> None:
+def test_users_have_habits(history: Simulation) -> None:
     table = history.transactions.filter(pc.invert(history.transactions["is_fraud"]))
     # They return to their merchants …
     pairs = Counter(zip(table["user_id"].to_pylist(), table["merchant_id"].to_pylist(), strict=True))
     assert sum(count for count in pairs.values() if count > 1) / pairs.total() > 0.6
     # … sleep at night and shop on Saturdays …
-    hours = Counter(instant.hour for instant in table["occurred_at"].to_pylist())
+    hours = Counter(time.hour for time in table["occurred_at"].to_pylist())
     assert hours[3] < hours[12] / 5
-    weekdays = Counter(instant.weekday() for instant in table["occurred_at"].to_pylist())
+    weekdays = Counter(time.weekday() for time in table["occurred_at"].to_pylist())
     assert weekdays[5] > weekdays[1] * 1.2
     # … are not all the same …
     by_user = np.bincount(np.asarray(table["user_id"]))[1:]
     assert by_user.max() > 4 * np.median(by_user)
-    # … and now and then do what fraudsters do: pay abroad, spend much, buy in quick succession.
+    # … and sometimes act like fraudsters: pay abroad, spend much, buy in quick succession.
     homes = np.asarray(history.users["home_location"])[np.asarray(table["user_id"]) - 1]
     assert 0.01 < (homes != np.asarray(table["location"])).mean() < 0.15
     assert pc.quantile(table["amount"].cast(pa.float64()), 0.999)[0].as_py() > 500

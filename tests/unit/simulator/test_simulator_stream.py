@@ -17,13 +17,13 @@ from simulator import Simulation, SimulationConfig, SimulationConfigError, live_
 def test_is_deterministic_and_sorted(history: Simulation, config: SimulationConfig) -> None:
     first = list(live_transactions(history, count=400))
     assert first == list(live_transactions(config, count=400))
-    assert all(one.occurred_at <= other.occurred_at for one, other in pairwise(first))
+    assert all(earlier.occurred_at <= later.occurred_at for earlier, later in pairwise(first))
     assert first[0].occurred_at >= config.ends_at
 
 
 def test_its_purchases_are_those_of_a_longer_history(config: SimulationConfig) -> None:
     stream = live_transactions(config, count=300)
-    live = [(one.occurred_at, one.user_id, one.merchant_id, one.amount) for one in stream if not one.is_fraud]
+    live = [(row.occurred_at, row.user_id, row.merchant_id, row.amount) for row in stream if not row.is_fraud]
     later_end = config.ends_at + timedelta(days=2)
     longer = simulate(replace(config, end=later_end, days=config.days + 2)).transactions
     later = longer.filter(
@@ -34,13 +34,13 @@ def test_its_purchases_are_those_of_a_longer_history(config: SimulationConfig) -
     assert live == expected[: len(live)]
 
 
-@pytest.mark.parametrize("share", [0.02, 0.05, 0.2])
-def test_fraud_share(config: SimulationConfig, share: float) -> None:
-    rows = list(live_transactions(config, fraud_share=share, count=6_000))
-    assert sum(row.is_fraud for row in rows) / len(rows) == pytest.approx(share, rel=0.2)
+@pytest.mark.parametrize("rate", [0.02, 0.05, 0.2])
+def test_fraud_rate(config: SimulationConfig, rate: float) -> None:
+    rows = list(live_transactions(config, fraud_rate=rate, count=6_000))
+    assert sum(row.is_fraud for row in rows) / len(rows) == pytest.approx(rate, rel=0.2)
 
 
-def test_a_few_hundred_rows_show_several_scenarios(config: SimulationConfig) -> None:
+def test_a_few_hundred_rows_contain_several_scenarios(config: SimulationConfig) -> None:
     rows = list(live_transactions(config, count=300))
     assert any(row.is_fraud for row in rows[:60])
     assert len({row.scenario for row in rows if row.scenario}) >= 3
@@ -49,17 +49,17 @@ def test_a_few_hundred_rows_show_several_scenarios(config: SimulationConfig) -> 
 def test_card_testing_comes_in_bursts(config: SimulationConfig) -> None:
     tests = [row for row in live_transactions(config, count=3_000) if row.scenario == "card_testing"]
     close = sum(
-        one.user_id == other.user_id and other.occurred_at - one.occurred_at < timedelta(minutes=5)
-        for one, other in pairwise(tests)
+        first.user_id == second.user_id and second.occurred_at - first.occurred_at < timedelta(minutes=5)
+        for first, second in pairwise(tests)
     )
     assert close > len(tests) / 2
 
 
 def test_without_frauds(config: SimulationConfig) -> None:
-    assert not any(row.is_fraud for row in live_transactions(config, fraud_share=0.0, count=500))
+    assert not any(row.is_fraud for row in live_transactions(config, fraud_rate=0.0, count=500))
 
 
-def test_starts_where_told_and_never_ends(config: SimulationConfig) -> None:
+def test_starts_at_the_given_time_and_never_ends(config: SimulationConfig) -> None:
     start = config.ends_at + timedelta(days=3, minutes=7)
     rows = list(islice(live_transactions(config, start=start.replace(tzinfo=None)), 50))
     assert start <= rows[0].occurred_at < start + timedelta(hours=1)
@@ -75,7 +75,7 @@ def test_values_fit_the_table(config: SimulationConfig) -> None:
         assert (row.scenario is None) == (not row.is_fraud)
 
 
-@pytest.mark.parametrize("parameters", [{"fraud_share": 0.6}, {"fraud_share": float("nan")}, {"count": -1}])
-def test_refuses_at_once(config: SimulationConfig, parameters: dict[str, Any]) -> None:
+@pytest.mark.parametrize("parameters", [{"fraud_rate": 0.6}, {"fraud_rate": float("nan")}, {"count": -1}])
+def test_rejects_immediately(config: SimulationConfig, parameters: dict[str, Any]) -> None:
     with pytest.raises(SimulationConfigError):
         live_transactions(config, **parameters)

@@ -1,4 +1,4 @@
-"""The golden SQL of small forests. ``python tests/unit/engine/golden/regenerate.py`` writes every file anew.
+"""The golden SQL of small forests. ``python tests/unit/engine/golden/regenerate.py`` writes every file.
 
 Read the difference before committing it: callers replay past decisions with deployed functions, so a change
 of the text needs a reason (and a raised ``FORMAT_VERSION``).
@@ -46,7 +46,7 @@ def models() -> dict[str, Any]:
 def texts() -> dict[str, str]:
     """File name to text."""
     names = ["amount", "user_txn_count_1h", "is_home_location"]
-    found = {
+    texts = {
         f"{name}.{layout}.sql": transpile(
             model, feature_names=names, function_name="scoring.golden", layout=layout
         )
@@ -54,13 +54,13 @@ def texts() -> dict[str, str]:
         for layout in LAYOUTS
     }
     for arguments in ("array", "real_array"):
-        found[f"forest_missing.bitmask.{arguments}.sql"] = transpile(
+        texts[f"forest_missing.bitmask.{arguments}.sql"] = transpile(
             models()["forest_missing"],
             feature_names=names,
             function_name="scoring.golden",
             arguments=arguments,
         )
-    return found
+    return texts
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A stack of its own to break: durable PostgreSQL, PgBouncer, the API, a history, a champion and two candidates."""
+"""A separate stack for the faults: durable PostgreSQL, PgBouncer, API, history, champion and candidates."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ DISK_MEGABYTES = 1500
 
 
 @dataclass
-class House:
-    """What is broken and repaired. Repairs are what a supervisor does: start again what has ended."""
+class ChaosStack:
+    """The stack under test. Its only repair is a supervisor's: restart programs that ended."""
 
     settings: Settings
     disk: Path | None
-    """A small file system below everything, None where mounting is not allowed."""
+    """A small file system that holds all state; None where mounting is not allowed."""
     candidates: list[str]
 
     @property
@@ -61,16 +61,16 @@ class House:
 
     @contextmanager
     def connect(self) -> Iterator[psycopg.Connection]:
-        """The owner, direct, in autocommit mode."""
+        """Connect as the owner, without PgBouncer, in autocommit mode."""
         with psycopg.connect(self.url, autocommit=True, connect_timeout=10) as connection:
             yield connection
 
     # -- signals
 
     def signal_postmaster(self, kind: signal.Signals) -> None:
-        found = find_postmaster(self.server.data)
-        assert found is not None, "PostgreSQL does not run"
-        os.kill(found.pid, kind)
+        postmaster = find_postmaster(self.server.data)
+        assert postmaster is not None, "PostgreSQL does not run"
+        os.kill(postmaster.pid, kind)
 
     def kill_pgbouncer(self) -> None:
         self._kill_recorded("pgbouncer")
@@ -79,9 +79,9 @@ class House:
         self._kill_recorded("api")
 
     def pids(self) -> dict[str, int | None]:
-        """Of each program of ours that runs now."""
-        found = find_postmaster(self.server.data)
-        pids: dict[str, int | None] = {"PostgreSQL": found.pid if found else None}
+        """Process ids of the running programs of the stack."""
+        postmaster = find_postmaster(self.server.data)
+        pids: dict[str, int | None] = {"PostgreSQL": postmaster.pid if postmaster else None}
         for name, part in (("PgBouncer", "pgbouncer"), ("API", "api")):
             record = ProcessRecord.load(self.settings.state_dir / part / "process")
             pids[name] = record.pid if record is not None and record.runs() else None
@@ -92,14 +92,14 @@ class House:
         assert record is not None and record.runs(), f"{part} does not run"
         os.kill(record.pid, signal.SIGKILL)
 
-    def start_what_ended(self) -> None:
-        """What systemd or `rowguard up` does."""
+    def restart_ended(self) -> None:
+        """Restart ended programs, as systemd or `rowguard up` does."""
         local.up(self.settings, api=True)
 
     def environment(self) -> dict[str, str]:
-        """In which another process of ours works on this house."""
-        kept = {name: value for name, value in os.environ.items() if "DATABASE_URL" not in name}
-        return kept | {
+        """Environment in which another process works on this stack."""
+        inherited = {name: value for name, value in os.environ.items() if "DATABASE_URL" not in name}
+        return inherited | {
             "ROWGUARD_STATE_DIR": str(self.settings.state_dir),
             "ROWGUARD_MODELS_DIR": str(self.settings.models_dir),
             "ROWGUARD_API_PORT": str(self.settings.api_port),
@@ -107,8 +107,8 @@ class House:
 
 
 @contextmanager
-def built_house(*, with_disk: bool, with_candidates: bool = True) -> Iterator[House]:
-    """Build everything, hand it out, take it down whatever happened."""
+def built_stack(*, with_disk: bool, with_candidates: bool = True) -> Iterator[ChaosStack]:
+    """Build everything, and destroy it on exit."""
     folder = Path(tempfile.mkdtemp(prefix="rowguard-chaos-"))
     folder.chmod(0o711)
     disk = _mount(folder / "disk") if with_disk else None
@@ -116,7 +116,7 @@ def built_house(*, with_disk: bool, with_candidates: bool = True) -> Iterator[Ho
         database_url=None,
         state_dir=(disk or folder) / ".rowguard",
         models_dir=folder / "models",
-        # How quick a call is on a machine that is being broken is not what the gates are asked here.
+        # Call times on a machine under faults must not reject a model.
         gate_max_first_call_ms=600_000,
         gate_max_call_ms=600_000,
         api_port=_ports.choose(str(folder)),
@@ -124,10 +124,10 @@ def built_house(*, with_disk: bool, with_candidates: bool = True) -> Iterator[Ho
     )
     try:
         local.up(settings, api=False)
-        house = House(settings, disk, [])
-        _fill(house, with_candidates)
+        stack = ChaosStack(settings, disk, [])
+        _fill(stack, with_candidates)
         local.up(settings, api=True)
-        yield house
+        yield stack
     finally:
         local.destroy(settings)
         if disk is not None:
@@ -135,41 +135,41 @@ def built_house(*, with_disk: bool, with_candidates: bool = True) -> Iterator[Ho
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _fill(house: House, with_candidates: bool) -> None:
-    migrate(house.url, house.settings)
+def _fill(stack: ChaosStack, with_candidates: bool) -> None:
+    migrate(stack.url, stack.settings)
     world = simulate(SimulationConfig(users=USERS, merchants=120, days=45, seed=5, fraud_rate=0.02))
-    load_users(house.url, world.users)
+    load_users(stack.url, world.users)
     load_history(
-        house.url,
+        stack.url,
         world.transactions.drop_columns(["transaction_id", "scenario"]).to_batches(65_536),
         label_delay=timedelta(days=7),
         source="simulator",
     )
-    retrain(house.url, house.settings)
+    retrain(stack.url, stack.settings)
     if with_candidates:
-        house.candidates = [train_candidate(house, seed) for seed in (1, 2, 3)]
+        stack.candidates = [train_candidate(stack, seed) for seed in (1, 2, 3)]
 
 
-def train_candidate(house: House, seed: int) -> str:
-    """One more registered model that could be deployed."""
+def train_candidate(stack: ChaosStack, seed: int) -> str:
+    """Register one more model that can be deployed."""
     return train(
-        house.url,
-        state_dir=house.settings.state_dir,
+        stack.url,
+        state_dir=stack.settings.state_dir,
         label_delay=timedelta(days=7),
         rule=AlertBudget(0.01),
         parameters=replace(SMALL, random_state=seed),
     ).version
 
 
-def _mount(place: Path) -> Path | None:
-    """A small file system, so that a full disk is nobody else's; None where mounting is not allowed."""
-    place.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={DISK_MEGABYTES}m,mode=711", "tmpfs", str(place)],
+def _mount(folder: Path) -> Path | None:
+    """Mount a small file system, so that only this stack's disk fills up; None where mounting is not allowed."""
+    folder.mkdir()
+    result = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={DISK_MEGABYTES}m,mode=711", "tmpfs", str(folder)],
         capture_output=True,
         check=False,
     )
-    return place if done.returncode == 0 else None
+    return folder if result.returncode == 0 else None
 
 
-__all__ = ["APP_LOGIN", "USERS", "ApiProcess", "House", "built_house", "train_candidate"]
+__all__ = ["APP_LOGIN", "USERS", "ApiProcess", "ChaosStack", "built_stack", "train_candidate"]

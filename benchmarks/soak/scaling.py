@@ -1,6 +1,9 @@
-"""What an INSERT costs at every size of the table: processor time of the session, so that other work on the machine
-hardly counts. Users are drawn as rows are: one with many rows comes up often. Beside it a plain INSERT into the same
-table: the session is a replica's then, in which no trigger fires; those rows are taken away again."""
+"""Processor time of an INSERT at every size of the table, scored and plain.
+
+Processor time of the session hardly depends on other work on the machine. Users are drawn in proportion to their
+rows. A plain INSERT goes into the same table in a session with `session_replication_role = replica`, in which no
+trigger fires; its rows are deleted afterwards.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,7 @@ import psycopg
 from benchmarks.soak.world import World
 
 ROUNDS = 6
-# A plain row brings what scoring would have put there: it is as large, goes to the same places of the heap and stands
-# in the same partial indexes.
+# A plain row has the values that scoring would store: the same size, heap pages and partial indexes.
 STEPS = {
     "nothing": ("origin", "NULL;"),
     "scored": (
@@ -34,9 +36,18 @@ STEPS = {
 SAMPLED_ROWS = 50_000
 
 
-def growth(world: World, sizes: list[int], calls: int) -> list[dict[str, Any]]:
-    """Medians over rounds, the sizes in turn, microseconds an INSERT, each in a transaction of its own."""
-    taken: dict[tuple[int, str], list[float]] = {}
+def measure_scaling(world: World, sizes: list[int], calls: int) -> list[dict[str, Any]]:
+    """Measure INSERTs in tables of different sizes.
+
+    Args:
+        world: The server of the soak test.
+        sizes: Rows of each table.
+        calls: INSERTs per round and size, each in a separate transaction.
+
+    Returns:
+        Per size the medians over rounds, in microseconds per INSERT.
+    """
+    samples: dict[tuple[int, str], list[float]] = {}
     sessions = {}
     for size in sizes:
         sessions[size] = psycopg.connect(world.url(size), autocommit=True)
@@ -49,7 +60,7 @@ def growth(world: World, sizes: list[int], calls: int) -> list[dict[str, Any]]:
         for _ in range(ROUNDS):
             for size in sizes:
                 used = _processor_us(sessions[size], step, calls)
-                taken.setdefault((size, step), []).append(used / calls)
+                samples.setdefault((size, step), []).append(used / calls)
     for session in sessions.values():
         session.execute(
             "DELETE FROM public.transactions WHERE user_id IN (SELECT user_id FROM drawn)"
@@ -60,7 +71,8 @@ def growth(world: World, sizes: list[int], calls: int) -> list[dict[str, Any]]:
         {
             "rows": size,
             **{
-                f"{step}_us": statistics.median(taken[size, step]) - statistics.median(taken[size, "nothing"])
+                f"{step}_us": statistics.median(samples[size, step])
+                - statistics.median(samples[size, "nothing"])
                 for step in ("scored", "plain")
             },
         }
@@ -93,8 +105,8 @@ def _create(session: psycopg.Connection[Any], size: int) -> None:
 
 
 def _processor_us(session: psycopg.Connection[Any], step: str, calls: int) -> float:
-    """Microseconds that the session's process had a processor."""
-    place = Path(f"/proc/{session.info.backend_pid}/schedstat")
-    before = int(place.read_text().split()[0])
+    """Microseconds of processor time that the session used."""
+    schedstat = Path(f"/proc/{session.info.backend_pid}/schedstat")
+    before = int(schedstat.read_text().split()[0])
     session.execute(f"CALL pg_temp.{step}(%s)".encode(), [calls])
-    return (int(place.read_text().split()[0]) - before) / 1000
+    return (int(schedstat.read_text().split()[0]) - before) / 1000

@@ -1,7 +1,7 @@
 """How a call's cost grows with trees, leaves and features, and how well it is predicted.
 
-One forest of each size, its ``bitmask`` function measured as in ``layouts``; the predictions of the transpiler's cost
-model stand beside, with the line that fits them to this machine.
+One forest of each size, its ``bitmask`` function measured as in ``layouts``, with the prediction of the transpiler's
+cost model and the line that fits the predictions to this machine.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from sql_scoring.engine import bitmask_cost, forest_shape, transpile
 TREES = (5, 10, 25, 50, 100, 200)
 LEAVES = (8, 16, 32, 64, 128, 256)
 FEATURES = (2, 5, 10, 20, 40)
-USUAL = (50, 64, 10)
+DEFAULT_SIZE = (50, 64, 10)
 TRAINING_ROWS = 20_000
 
 
 @dataclass(frozen=True)
 class Point:
-    """One forest; what was asked and what was measured."""
+    """One forest with its predicted and measured cost."""
 
     varied: str
     trees: int
@@ -42,9 +42,9 @@ class Point:
 
 
 def grid(quick: bool) -> list[tuple[str, int, int, int]]:
-    """What is varied, and the size."""
+    """The varied parameter, and trees, leaves, features."""
     step = 2 if quick else 1
-    trees, leaves, features = USUAL
+    trees, leaves, features = DEFAULT_SIZE
     return (
         [("trees", count, leaves, features) for count in TREES[::step]]
         + [("leaves", trees, count, features) for count in LEAVES[::step]]
@@ -60,7 +60,7 @@ def main() -> None:
     options = parser.parse_args()
     points = []
     prepared = 0
-    for varied, trees, leaves, features in sorted(grid(options.quick), key=lambda one: one[3]):
+    for varied, trees, leaves, features in sorted(grid(options.quick), key=lambda size: size[3]):
         if features != prepared:
             with psycopg.connect(options.database_url, autocommit=True) as connection:
                 layouts.prepare(connection, features)
@@ -88,11 +88,11 @@ def main() -> None:
             )
         )
     slope, intercept = np.polyfit(
-        [one.predicted_us for one in points], [one.own_transaction_us for one in points], 1
+        [point.predicted_us for point in points], [point.own_transaction_us for point in points], 1
     )
-    memory = float(np.median([one.memory_mb / one.predicted_mb for one in points]))
+    memory = float(np.median([point.memory_mb / point.predicted_mb for point in points]))
     fitted = {"microseconds_slope": slope, "microseconds_intercept": intercept, "memory_factor": memory}
-    print(json.dumps({"points": [asdict(one) for one in points], "fit": fitted}, indent=2))
+    print(json.dumps({"points": [asdict(point) for point in points], "fit": fitted}, indent=2))
 
 
 if __name__ == "__main__":
