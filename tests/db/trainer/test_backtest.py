@@ -12,7 +12,8 @@ from rowguard.errors import SettingsError, TrainingDataError
 from rowguard.operations.importer import load_history
 from simulator import SimulationConfig, simulate
 from tests.fix_database import Workspace
-from trainer.backtest.protocol import BacktestPlan, BacktestResult, evaluate_fold, protocol
+from trainer.backtest import protocol
+from trainer.backtest.protocol import BacktestPlan, BacktestResult, evaluate_fold
 from trainer.backtest.runner import build_missing_features, compare_models
 from trainer.dataset import read_dataset, read_feature_groups, read_time_range
 from trainer.forest import ForestParameters, fit_forest, predict_fraud_probability

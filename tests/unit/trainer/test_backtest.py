@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from rowguard.errors import SettingsError, TrainingDataError
-from trainer.backtest.protocol import BacktestPlan, card_precision, evaluate_fold, protocol
+from trainer.backtest import protocol
+from trainer.backtest.protocol import BacktestPlan, card_precision, evaluate_fold
 from trainer.dataset import Dataset
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
