@@ -11,7 +11,7 @@ from typing import Any
 from trainer.forest import ForestParameters
 
 PEERS = {"case": "layout case", "nested_if": "layout nested_if"}
-DEFAULT_FOREST = f"{ForestParameters.trees} trees x {ForestParameters.max_leaves} leaves"
+DEFAULT_FOREST = f"{ForestParameters.n_estimators} trees x {ForestParameters.max_leaf_nodes} leaves"
 LARGE_FOREST = "100 trees x depth 8"
 
 

@@ -1,14 +1,14 @@
 """Nightly: refresh features → train → gate → deploy → verify → monitor.
 
-Each task calls the function behind the command of the same purpose; nothing is decided here. Whatever is
-heavy is imported inside the tasks, because the scheduler reads this file again and again.
+Each task calls the function of the command of the same purpose. DATABASE_URL names the database. Heavy imports are
+inside the tasks, because the scheduler reads this file repeatedly.
 
-What a night can end with:
+How a run can end:
     a new champion           every task succeeded
     the same model again     gate, deploy and verify are skipped; the champion is that very model already
-    a refused candidate      deploy and verify are skipped; gate's result says why, and the champion stays
-    an alarm                 monitor is red, whatever the night did before; its one line says what to look at
-    a failure                red; an unreachable database is tried again, everything else is not
+    a rejected candidate     deploy and verify are skipped; gate's result holds the reasons, the champion is unchanged
+    an alarm                 monitor fails with one line
+    a failure                only an unreachable database is retried
 """
 
 from __future__ import annotations
@@ -25,9 +25,6 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 log = logging.getLogger(__name__)
 
-FEATURES = Asset("rowguard_features")
-CHAMPION = Asset("rowguard_champion")
-
 
 def _day(description: str) -> Param:
     return Param(None, type=["null", "string"], format="date", description=description)
@@ -37,7 +34,7 @@ def _day(description: str) -> Param:
     dag_id="fraud_model_retrain_pipeline",
     schedule="0 2 * * *",
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
-    catchup=False,  # a missed night is made good by the next: the window always ends with the newest labels
+    catchup=False,  # the next run makes up for a missed one: its window ends with the newest labels
     max_active_runs=1,
     is_paused_upon_creation=False,
     dagrun_timeout=timedelta(hours=3),
@@ -48,14 +45,14 @@ def _day(description: str) -> Param:
         "execution_timeout": timedelta(hours=1),
     },
     params={
-        "from": _day("First day of the training window; empty: as far back as the data go."),
+        "from": _day("First day of the training window; empty: 60 days before its end."),
         "days": Param(
             None,
             type=["null", "integer"],
             minimum=1,
-            description="Instead of the first day: so many days before the cut-off.",
+            description="Instead of the first day: days before the label cutoff.",
         ),
-        "to": _day("Cut-off: only labels known by then are used; empty: now."),
+        "to": _day("Label cutoff; empty: now."),
     },
     tags=["rowguard"],
     doc_md=__doc__,
@@ -63,150 +60,130 @@ def _day(description: str) -> Param:
 def fraud_model_retrain_pipeline() -> None:
     """The nightly retrain."""
 
-    @task(outlets=[FEATURES])
+    @task(outlets=[Asset("rowguard_features")])
     def refresh_features() -> dict[str, Any]:
         """`rowguard features`."""
-        from rowguard.settings import settings
         from sql_scoring.features.build import build_features
 
-        with _retry_only_what_passes():
-            built = build_features(settings().require_database_url(), settings(), progress=log.info)
-        return _result(passed=built.passed, skipped=built.skipped, seconds=round(built.seconds, 1))
+        with _target() as (url, settings):
+            build = build_features(url, settings, progress=log.info)
+        return _result(passed=build.passed, skipped=build.skipped, seconds=round(build.seconds, 1))
 
     @task
     def train() -> dict[str, Any]:
-        """`rowguard train`: fit on the point-in-time training set, register a candidate."""
-        from rowguard import operations as pipeline
-        from rowguard.settings import settings
+        """`rowguard train`."""
+        from trainer.retrain import train
 
         params = get_current_context()["params"]
         if params["from"] and params["days"]:
             raise AirflowFailException("give either the first day (from) or the number of days, not both")
-        cutoff = _instant(params["to"])
-        start = _instant(params["from"])
+        cutoff, start = _midnight(params["to"]), _midnight(params["from"])
         if params["days"]:
             start = (cutoff or datetime.now(UTC)) - timedelta(days=params["days"])
-        with _retry_only_what_passes():
-            trained = pipeline.train(
-                settings().require_database_url(),
-                settings(),
-                start=start,
-                cutoff=cutoff,
-                progress=log.info,
-            )
+        with _target() as (url, settings):
+            result = train(url, settings, start=start, cutoff=cutoff, progress=log.info)
         return _result(
-            version=trained.version,
-            is_new=trained.is_new,
-            is_champion=trained.record.state == "champion",
-            rows=trained.record.row_count,
-            frauds=trained.record.fraud_count,
-            nodes=trained.record.node_count,
-            threshold=trained.threshold,
-            metrics=trained.evaluation.as_dict(),
+            version=result.version,
+            is_new=result.is_new,
+            is_champion=result.record.state == "champion",
+            rows=result.record.row_count,
+            frauds=result.record.fraud_count,
+            metrics=result.evaluation.as_dict(),
         )
 
     @task
     def gate(trained: dict[str, Any]) -> dict[str, Any]:
-        """Whether the candidate may replace the champion, with every figure that was looked at."""
-        from rowguard import operations as pipeline
-        from rowguard.settings import settings
+        """Evaluate the gates: may the candidate replace the champion?"""
+        from trainer.gates import evaluate_gates
 
         if trained["is_champion"]:
             raise AirflowSkipException(f"no new model: {trained['version']} is the champion already")
-        with _retry_only_what_passes():
-            report = pipeline.gate(settings().require_database_url(), settings(), trained["version"])
+        with _target() as (url, settings):
+            report = evaluate_gates(url, settings, trained["version"])
         return _result(
-            version=trained["version"],
-            passed=report.passed,
-            reasons=list(report.reasons),
-            figures=dict(report.figures),
+            version=report.version, passed=report.passed, reasons=report.reasons, details=report.details
         )
 
-    @task(outlets=[CHAMPION])
+    @task(outlets=[Asset("rowguard_champion")])
     def deploy(gated: dict[str, Any]) -> dict[str, Any]:
-        """`rowguard deploy`: compared bit for bit in the database, then switched by migration."""
-        from rowguard import operations as pipeline
-        from rowguard.settings import settings
+        """`rowguard deploy`."""
+        from trainer.retrain import deploy
 
         if not gated["passed"]:
-            raise AirflowSkipException(f"{gated['version']} was refused: {'; '.join(gated['reasons'])}")
-        with _retry_only_what_passes():
-            done = pipeline.deploy(
-                settings().require_database_url(), settings(), gated["version"], progress=log.info
-            )
+            raise AirflowSkipException(f"{gated['version']} was rejected: {'; '.join(gated['reasons'])}")
+        with _target() as (url, settings):
+            deployment = deploy(url, settings, gated["version"], progress=log.info)
+        parity = deployment.parity
         return _result(
-            champion=done.version,
-            previous=done.previous,
-            revision=done.revision,
-            parity_rows=done.parity.rows if done.parity else None,
-            parity_differences=done.parity.differences if done.parity else None,
+            champion=deployment.version,
+            previous=deployment.previous,
+            revision=deployment.revision,
+            parity_rows=parity.rows if parity else None,
+            parity_differences=parity.differences if parity else None,
         )
 
     @task
     def verify(deployed: dict[str, Any]) -> dict[str, Any]:
-        """Whether the database now decides with the model that was deployed."""
-        from rowguard import operations as pipeline
-        from rowguard.settings import settings
+        """Check that the database decides with the deployed model."""
+        from trainer.retrain import verify
 
-        with _retry_only_what_passes():
-            report = pipeline.verify(settings().require_database_url(), settings())
-        result = _result(champion=report.champion, is_ok=report.is_ok, checks=dict(report.checks))
+        with _target() as (url, settings):
+            report = verify(url, settings)
+        result = _result(champion=report.champion, is_ok=report.is_ok, checks=report.checks)
         if not report.is_ok:
             raise AirflowFailException(
-                f"{deployed['champion']} was deployed, but a check failed: {report.checks}"
+                f"{deployed['champion']} is deployed, but a check failed: {report.checks}"
             )
         return result
 
     @task(trigger_rule="none_failed", retries=0)
     def monitor() -> dict[str, Any]:
-        """`rowguard monitor`: also on nights without a new model."""
-        from rowguard import operations as pipeline
-        from rowguard.settings import settings
+        """`rowguard monitor`: also without a new model."""
+        from rowguard.operations.monitor import monitor
 
-        report = settings().state_dir / "monitoring" / "report.html"
-        with _retry_only_what_passes():
-            found = pipeline.monitor(settings().require_database_url(), report=report)
+        with _target() as (url, settings):
+            path = settings.state_dir / "monitoring" / "report.html"
+            report = monitor(url, report=path)
         result = _result(
-            champion=found.champion,
-            challenger=found.challenger,
-            measures=len(found.measures),
-            alarms=[f"{row['measure']} of {row['subject']}" for row in found.alarms],
-            report=str(report),
+            champion=report.champion,
+            challenger=report.challenger,
+            measures=len(report.measures),
+            alarms=[f"{row['measure']} of {row['subject']}" for row in report.alarms],
+            report=path,
         )
-        if found.alarms:
-            raise AirflowFailException(found.sentence())
+        if report.alarms:
+            raise AirflowFailException(report.sentence())
         return result
 
     candidate: Any = train()  # between tasks a reference to the result, inside them the result
     refresh_features() >> candidate
-    gated: Any = gate(candidate)
-    deployed: Any = deploy(gated)
+    deployed: Any = deploy(gate(candidate))
     verify(deployed) >> monitor()
 
 
 @contextmanager
-def _retry_only_what_passes() -> Iterator[None]:
-    """A database that is away comes back; too few labels or a refused model do not mend by waiting."""
+def _target() -> Iterator[tuple[str, Any]]:
+    """Give the address and the settings; let Airflow retry only what can pass by waiting."""
     from rowguard.errors import DatabaseUnavailableError, GateError, RowguardError
-    from sql_scoring.engine import UnsupportedModelError
+    from rowguard.settings import require_database_url, settings
 
     try:
-        yield
+        yield require_database_url(settings()), settings()
     except DatabaseUnavailableError:
         raise
     except GateError as error:
         raise AirflowSkipException(str(error)) from error
-    except (RowguardError, UnsupportedModelError) as error:
+    except RowguardError as error:
         raise AirflowFailException(str(error)) from error
 
 
-def _instant(day: str | None) -> datetime | None:
+def _midnight(day: str | None) -> datetime | None:
     return None if day is None else datetime.fromisoformat(day).replace(tzinfo=UTC)
 
 
-def _result(**figures: Any) -> dict[str, Any]:
-    """Into the task's log, and as small JSON to the next task; what JSON does not know becomes text."""
-    text = json.dumps(figures, default=str)
+def _result(**values: Any) -> dict[str, Any]:
+    """Log the result and return it as JSON; other types become text."""
+    text = json.dumps(values, default=str)
     log.info("result: %s", text)
     document: dict[str, Any] = json.loads(text)
     return document

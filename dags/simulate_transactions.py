@@ -1,7 +1,4 @@
-"""Hourly: a few live transactions for the local stack, inserted one by one as an application would.
-
-Paused until somebody wants it: made-up transactions have no business in a database with real ones.
-"""
+"""Hourly: a few live transactions for a demonstration, one INSERT each. Paused by default."""
 
 from __future__ import annotations
 
@@ -27,31 +24,31 @@ log = logging.getLogger(__name__)
         "execution_timeout": timedelta(minutes=30),
     },
     params={
-        "count": Param(100, type="integer", minimum=1, maximum=10_000, description="How many."),
-        "fraud_share": Param(0.05, type="number", minimum=0, maximum=0.5, description="Share of frauds."),
-        "users": Param(2_000, type="integer", minimum=1, description="As in the history's simulation."),
-        "merchants": Param(1_000, type="integer", minimum=100, description="As in the history's simulation."),
-        "seed": Param(1, type="integer", minimum=0, description="As in the history's simulation."),
+        "count": Param(100, type="integer", minimum=1, maximum=10_000, description="Transactions per run."),
+        "fraud_rate": Param(0.05, type="number", minimum=0, maximum=0.5, description="Fraction of frauds."),
+        "users": Param(2_000, type="integer", minimum=1, description="As in the simulated history."),
+        "merchants": Param(1_000, type="integer", minimum=100, description="As in the simulated history."),
+        "seed": Param(1, type="integer", minimum=0, description="As in the simulated history."),
     },
     tags=["rowguard"],
     doc_md=__doc__,
 )
 def simulate_transactions() -> None:
-    """The hourly trickle."""
+    """The hourly stream."""
 
     @task
     def insert() -> dict[str, Any]:
         """`rowguard simulate --live`."""
         from rowguard.database import connect
-        from rowguard.settings import settings
+        from rowguard.settings import require_database_url, settings
         from simulator import SimulationConfig, live_transactions
         from simulator.live import insert_live
 
         params = get_current_context()["params"]
-        # The config's end is this hour, so each hour continues the same world where the last one stopped.
+        # The config ends this hour, so each run continues the same world.
         config = SimulationConfig(users=params["users"], merchants=params["merchants"], seed=params["seed"])
-        stream = live_transactions(config, fraud_rate=params["fraud_share"], count=params["count"])
-        with connect(settings().require_database_url(), autocommit=True) as connection:
+        stream = live_transactions(config, fraud_rate=params["fraud_rate"], count=params["count"])
+        with connect(require_database_url(settings()), autocommit=True) as connection:
             summary = insert_live(connection, stream, keep_decisions=False)
         result = {
             "rows": summary.rows,

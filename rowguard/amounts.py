@@ -60,7 +60,7 @@ def parse_amount(value: str | int | Decimal) -> Decimal:
 
 
 def parse_float_amount(shortest: str) -> Decimal:
-    """Return the amount that a binary float stands for.
+    """Return the amount that a binary float represents.
 
     Args:
         shortest: The shortest text that gives the float again, as `repr` writes it.

@@ -1,7 +1,7 @@
 """Load the named queries of a room.
 
 Each room keeps its SQL in one `queries.sql`: a line `-- name: some_query`, a line that says what it does, the
-statement. Schema objects and templates have files of their own under `sql_scoring`.
+statement. Schema objects and templates have separate files under `sql_scoring`.
 """
 
 from __future__ import annotations

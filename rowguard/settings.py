@@ -147,3 +147,14 @@ def settings() -> Settings:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise SettingsError(f"setting {where}: {first['msg']}") from None
+
+
+def require_database_url(config: Settings) -> str:
+    """Return the address of the database that the settings name.
+
+    Raises:
+        SettingsError: DATABASE_URL is not set.
+    """
+    if config.database_url is None:
+        raise SettingsError("DATABASE_URL is not set; for the embedded server see: rowguard status --json")
+    return config.database_url.get_secret_value()

@@ -1,4 +1,4 @@
-"""The fitted model as a file, kept for later checks against the SQL. Serving never loads it."""
+"""The fitted model as a file, stored for later parity checks. Serving never loads it."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from rowguard.errors import RegistryError
 
 
 def artifact_path(state_dir: Path, version: str) -> Path:
+    """Return the path of a version's artifact."""
     return state_dir / "artifacts" / f"{version}.joblib"
 
 
 def evaluation_path(state_dir: Path, version: str) -> Path:
-    """The forest that was fitted on the earlier rows only: it stands for the version where the later rows judge."""
+    """Return the path of the forest fitted on the earlier rows only; it represents the version on the later rows."""
     return state_dir / "artifacts" / f"{version}.evaluation.joblib"
 
 
 def save_artifact(forest: RandomForestClassifier, path: Path) -> str:
-    """Write the file whole or not at all; answers its sha256."""
+    """Write the file atomically and return its sha256."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     joblib.dump(forest, part, compress=3)
@@ -31,14 +32,21 @@ def save_artifact(forest: RandomForestClassifier, path: Path) -> str:
 
 
 def load_artifact(path: Path, sha256: str) -> RandomForestClassifier:
-    """The model, after its hash was compared: unpickling runs code, so only our own file is opened.
+    """Load an artifact after comparing its hash, because unpickling runs code.
+
+    Args:
+        path: File of the artifact.
+        sha256: The registered hash.
+
+    Returns:
+        The fitted model.
 
     Raises:
-        RegistryError: the file is gone, or is not the one that was registered.
+        RegistryError: The file is missing or is not the registered one.
     """
     if not path.exists():
         raise RegistryError(f"the artifact {path.name} is missing; train again")
     if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
-        raise RegistryError(f"the artifact {path.name} is not the one that was registered; train again")
+        raise RegistryError(f"the artifact {path.name} is not the registered one; train again")
     forest: RandomForestClassifier = joblib.load(path)
     return forest

@@ -1,14 +1,16 @@
-"""The training set as arrays: read in Arrow batches, labels as they were known at a cut-off."""
+"""The training set as arrays, read in Arrow batches, with the labels that were known at a label cutoff."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import adbc_driver_postgresql.dbapi as adbc
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
+from psycopg import sql
 
 from rowguard.errors import TrainingDataError
 from rowguard.queries import load_queries
@@ -18,7 +20,7 @@ QUERIES = load_queries("trainer")
 
 @dataclass(frozen=True)
 class FeatureList:
-    """The features that are built: names in model order, and the hash that travels with a model."""
+    """The built feature list: names in model order, and the hash that travels with a model."""
 
     names: tuple[str, ...]
     hash: str
@@ -26,7 +28,7 @@ class FeatureList:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Rows in order of time.
+    """Rows in order of event time.
 
     Attributes:
         features: float32 of shape (rows, features); NaN where a value is missing.
@@ -43,57 +45,96 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.is_fraud)
 
+    def __getitem__(self, rows: slice | NDArray[Any]) -> Dataset:
+        return Dataset(self.features[rows], self.is_fraud[rows], self.user_id[rows], self.occurred_at[rows])
+
     @property
     def frauds(self) -> int:
+        """Number of fraud rows."""
         return int(self.is_fraud.sum())
+
+    def between(self, start: datetime, end: datetime) -> Dataset:
+        """Return the rows of [start, end) as views of the same arrays."""
+        first, last = np.searchsorted(self.occurred_at, [to_datetime64(start), to_datetime64(end)])
+        return self[int(first) : int(last)]
+
+
+def to_datetime64(time: datetime) -> np.datetime64:
+    """Return a time in UTC as numpy holds it."""
+    return np.datetime64(time.replace(tzinfo=None), "us")
 
 
 def read_feature_list(connection: psycopg.Connection) -> FeatureList:
-    """The list that dbt built last.
+    """Return the feature list that dbt built last.
 
     Raises:
-        TrainingDataError: the features were never built.
+        TrainingDataError: The features were never built.
     """
     try:
         rows = connection.execute(QUERIES["feature_definitions"]).fetchall()
     except psycopg.errors.UndefinedTable:
-        raise TrainingDataError("the features are not built yet; run: rowguard features") from None
+        raise TrainingDataError("the features are not built; run: rowguard features") from None
     return FeatureList(tuple(name for name, _ in rows), rows[0][1])
 
 
 def read_feature_groups(connection: psycopg.Connection) -> dict[str, str]:
-    """Feature -> group, in model order; see sql/feature_groups.sql. Call it when the list is known to be built."""
+    """Return feature → group, in model order.
+
+    Raises:
+        TrainingDataError: The features were never built.
+    """
+    read_feature_list(connection)
     return dict(connection.execute(QUERIES["feature_groups"]).fetchall())
 
 
-def read_span(connection: psycopg.Connection) -> tuple[datetime, datetime, int]:
-    """First and last instant and number of rows of the training set.
+def read_time_range(connection: psycopg.Connection) -> tuple[datetime, datetime, int]:
+    """Return first and last event time, and the number of rows, of the training set.
 
     Raises:
-        TrainingDataError: it is empty, or was never built.
+        TrainingDataError: It is empty or was never built; names the next command.
     """
     try:
-        first, last, rows = connection.execute(QUERIES["training_span"]).fetchone() or (None, None, 0)
+        first, last, rows = connection.execute(QUERIES["training_range"]).fetchone() or (None, None, 0)
     except psycopg.errors.UndefinedTable:
-        raise TrainingDataError("the features are not built yet; run: rowguard features") from None
+        raise TrainingDataError("the features are not built; run: rowguard features") from None
     if not rows:
         raise TrainingDataError(
-            "there are no transactions to train on; run: rowguard simulate, or rowguard import FILE"
+            "the features of the stored transactions are not built; run: rowguard features"
+            if has_transactions(connection)
+            else "there are no transactions to train on; run: rowguard simulate, or rowguard import FILE"
         )
     return first, last, rows
 
 
-def read_dataset(url: str, start: datetime, end: datetime, known_at: datetime) -> Dataset:
-    """The transactions of [start, end) with the labels known at `known_at`."""
+def has_transactions(connection: psycopg.Connection) -> bool:
+    """Return whether any transaction is stored."""
+    row = connection.execute(QUERIES["has_transactions"]).fetchone()
+    return bool(row and row[0])
+
+
+def read_dataset(url: str, start: datetime, end: datetime, label_cutoff: datetime | None = None) -> Dataset:
+    """Read the transactions of [start, end).
+
+    Args:
+        url: Address of the database.
+        start: First event time.
+        end: End of the event times, exclusive.
+        label_cutoff: Later labels are not used; None uses all labels.
+
+    Returns:
+        The rows; unlabeled ones count as legitimate.
+    """
     features, fraud, users, times = [], [], [], []
+    values = {"start_at": start, "end_at": end, "label_cutoff": label_cutoff or "infinity"}
     with adbc.connect(url) as connection, connection.cursor() as cursor:
-        # Literals and not parameters: with parameters the driver cannot stream, and holds the whole answer in memory.
-        instants = {"start_at": start, "end_at": end, "known_at": known_at}
-        literals = {name: psycopg.sql.Literal(instant).as_string() for name, instant in instants.items()}
-        cursor.execute(QUERIES["training_rows"] % literals)
+        # With parameters the driver cannot stream, and holds the whole result in memory.
+        cursor.execute(
+            QUERIES["training_rows"]
+            % {name: sql.Literal(value).as_string() for name, value in values.items()}
+        )
         for batch in cursor.fetch_record_batch():
-            values = batch.column("feature_values").flatten().to_numpy(zero_copy_only=False)
-            features.append(values.astype(np.float32, copy=False).reshape(len(batch), -1))
+            flat = batch.column("feature_values").flatten().to_numpy(zero_copy_only=False)
+            features.append(flat.astype(np.float32, copy=False).reshape(len(batch), -1))
             fraud.append(batch.column("is_fraud").to_numpy(zero_copy_only=False).astype(bool))
             users.append(batch.column("user_id").to_numpy())
             times.append(batch.column("occurred_at").to_numpy().astype("datetime64[us]"))
@@ -104,18 +145,17 @@ def read_dataset(url: str, start: datetime, end: datetime, known_at: datetime) -
             np.empty(0, np.int64),
             np.empty(0, "datetime64[us]"),
         )
-    return Dataset(_joined(features), np.concatenate(fraud), np.concatenate(users), np.concatenate(times))
+    return Dataset(
+        _concatenate(features), np.concatenate(fraud), np.concatenate(users), np.concatenate(times)
+    )
 
 
-def _joined(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """One array of all parts; each is let go of as soon as it is copied, so that they never stand in memory twice.
-    Empties `parts`."""
-    rows = sum(len(part) for part in parts)
-    result = np.empty((rows, parts[0].shape[1]), np.float32)
-    parts.reverse()
-    start = 0
+def _concatenate(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Join the parts and empty the list: each part is freed once it is copied, so memory holds the rows once."""
+    result = np.empty((sum(len(part) for part in parts), parts[0].shape[1]), np.float32)
+    end = len(result)
     while parts:
         part = parts.pop()
-        result[start : start + len(part)] = part
-        start += len(part)
+        result[end - len(part) : end] = part
+        end -= len(part)
     return result

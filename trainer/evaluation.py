@@ -1,4 +1,4 @@
-"""How good a ranking is, and where to cut it."""
+"""Metrics of a ranking, and the rules that choose its threshold."""
 
 from __future__ import annotations
 
@@ -14,63 +14,78 @@ from rowguard.errors import SettingsError, TrainingDataError
 
 @dataclass(frozen=True)
 class AlertBudget:
-    """Flag at most this share of transactions: what people can look at."""
+    """The largest alert rate that analysts can review."""
 
-    share: float
+    rate: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.share < 1:
-            raise SettingsError(f"the alert budget must lie between 0 and 1, not {self.share}")
+        if not 0 < self.rate < 1:
+            raise SettingsError(f"the alert budget must lie between 0 and 1, not {self.rate}")
 
     def __str__(self) -> str:
-        return f"alert budget: {self.share:.2%} of transactions"
+        return f"alert budget: {self.rate:.2%} of transactions"
 
     def choose(self, scores: NDArray[np.float64], is_fraud: NDArray[np.bool_]) -> float:
-        """The lowest threshold whose alerts (score >= threshold) fit the budget.
+        """Return the lowest threshold whose alerts (score >= threshold) fit the budget.
+
+        Args:
+            scores: Fraud probabilities, shape (rows,).
+            is_fraud: Labels, shape (rows,); not used.
 
         Raises:
-            TrainingDataError: more rows than that have the score 1, and no threshold parts them.
+            TrainingDataError: More rows than the budget have the score 1, and no threshold separates them.
         """
-        allowed = int(len(scores) * self.share)
+        allowed = int(len(scores) * self.rate)
         ranked = np.sort(scores)[::-1]
         cut = ranked[allowed - 1] if allowed else np.nextafter(ranked[0], np.inf)
-        # Ties at the cut would break the budget: step over them.
+        # Ties at the cut would exceed the budget.
         if 0 < allowed < len(ranked) and ranked[allowed] == cut:
             above = ranked[ranked > cut]
             cut = above[-1] if len(above) else np.nextafter(cut, np.inf)
         if cut > 1:
             raise TrainingDataError(
                 f"{int((scores >= 1).sum()):,} of {len(scores):,} rows have the score 1, more than the alert "
-                f"budget of {self.share:.2%}; give a larger budget or the two costs"
+                f"budget of {self.rate:.2%}; give a larger budget or the two costs"
             )
         return float(cut)
 
 
 @dataclass(frozen=True)
 class ExpectedCost:
-    """Flag where it costs least: a false alarm has a price, and so has a missed fraud."""
+    """The least total cost, given what a false positive and a false negative cost."""
 
-    false_alarm: float
-    missed_fraud: float
+    false_positive_cost: float
+    false_negative_cost: float
 
     def __post_init__(self) -> None:
-        if not (self.false_alarm > 0 and self.missed_fraud > 0):
+        if not (self.false_positive_cost > 0 and self.false_negative_cost > 0):
             raise SettingsError("both costs must be above 0")
 
     def __str__(self) -> str:
-        return f"least cost: {self.false_alarm:g} a false alarm, {self.missed_fraud:g} a missed fraud"
+        return (
+            f"least cost: {self.false_positive_cost:g} per false positive, "
+            f"{self.false_negative_cost:g} per false negative"
+        )
 
     def choose(self, scores: NDArray[np.float64], is_fraud: NDArray[np.bool_]) -> float:
-        """The threshold up to 1 of least total cost on these rows; the higher one, if two cost the same."""
+        """Return the threshold of least total cost, at most 1; of two equal ones the higher.
+
+        Args:
+            scores: Fraud probabilities, shape (rows,).
+            is_fraud: Labels, shape (rows,).
+        """
         order = np.argsort(-scores, kind="stable")
-        ranked, caught = scores[order], np.cumsum(is_fraud[order])
-        alarms = np.arange(1, len(scores) + 1) - caught
-        cost = alarms * self.false_alarm + (caught[-1] - caught) * self.missed_fraud
-        last_of_tie = np.append(ranked[1:] != ranked[:-1], True)
-        cost = np.where(last_of_tie, cost, np.inf)
+        ranked, true_positives = scores[order], np.cumsum(is_fraud[order])
+        frauds = true_positives[-1]
+        false_positives = np.arange(1, len(scores) + 1) - true_positives
+        cost = (
+            false_positives * self.false_positive_cost + (frauds - true_positives) * self.false_negative_cost
+        )
+        is_last_of_tie = np.append(ranked[1:] != ranked[:-1], True)
+        cost = np.where(is_last_of_tie, cost, np.inf)
         best = int(np.argmin(cost))
         flag_nothing = np.nextafter(ranked[0], np.inf)
-        if caught[-1] * self.missed_fraud <= cost[best] and flag_nothing <= 1:
+        if frauds * self.false_negative_cost <= cost[best] and flag_nothing <= 1:
             return float(flag_nothing)
         return float(ranked[best])
 
@@ -80,10 +95,7 @@ ThresholdRule = AlertBudget | ExpectedCost
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Metrics on rows that the model did not see, later in time than those it was fitted on.
-
-    Precision is null when nothing was flagged.
-    """
+    """Metrics on rows later than those that the model was fitted on; precision is None without alerts."""
 
     rows: int
     frauds: int
@@ -98,11 +110,21 @@ class Evaluation:
     true_negatives: int
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the metrics by name."""
         return asdict(self)
 
 
 def evaluate(scores: NDArray[np.float64], is_fraud: NDArray[np.bool_], threshold: float) -> Evaluation:
-    """Metrics of `scores` of shape (rows,); needs rows of both classes."""
+    """Compute the metrics of a ranking.
+
+    Args:
+        scores: Fraud probabilities, shape (rows,).
+        is_fraud: Labels, shape (rows,); both classes must occur.
+        threshold: Scores from here on are alerts.
+
+    Returns:
+        Metrics and confusion matrix.
+    """
     flagged = scores >= threshold
     tn, fp, fn, tp = (int(n) for n in confusion_matrix(is_fraud, flagged, labels=[False, True]).ravel())
     return Evaluation(

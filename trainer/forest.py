@@ -1,4 +1,4 @@
-"""The forest: what is fitted, and on which rows."""
+"""The forest: its parameters and its fit."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ from sklearn.ensemble import RandomForestClassifier
 
 @dataclass(frozen=True)
 class ForestParameters:
-    """A forest whose call in the database stays cheap: cost grows with trees and with leaves per tree.
+    """Parameters by scikit-learn's names; a call in the database costs more with each tree and each leaf.
 
-    `fraud_weight` is the class weight of fraud against 1 for legitimate rows; the balanced weight (a
-    hundred and more) ranks worse, because it drowns the rare but telling legitimate rows.
-    `max_rows_per_tree` bounds the time and memory of a fit on large windows.
+    Attributes:
+        fraud_class_weight: Class weight of fraud; legitimate rows have 1. The balanced weight, 100 and more, ranks
+            worse: it drowns the rare legitimate rows that look like fraud.
+        max_samples: Most rows per tree, which bounds time and memory of a fit on large windows.
     """
 
-    trees: int = 32
-    max_leaves: int = 32
-    min_rows_per_leaf: int = 20
-    features_per_split: float = 0.4
-    fraud_weight: float = 4.0
-    max_rows_per_tree: int = 250_000
-    seed: int = 0
+    n_estimators: int = 32
+    max_leaf_nodes: int = 32
+    min_samples_leaf: int = 20
+    max_features: float = 0.4
+    fraud_class_weight: float = 4.0
+    max_samples: int = 250_000
+    random_state: int = 0
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the parameters by name."""
         return asdict(self)
 
 
@@ -38,26 +40,29 @@ def fit_forest(
     *,
     n_jobs: int = -1,
 ) -> RandomForestClassifier:
-    """Fit on `features` of shape (rows, features) and `is_fraud` of shape (rows,).
+    """Fit a forest.
 
-    The result predicts with one job: its sum runs in tree order, which is what the SQL reproduces.
+    Args:
+        features: Shape (rows, features), NaN where missing.
+        is_fraud: Shape (rows,).
+        parameters: Size and randomness of the forest.
+        n_jobs: Threads of the fit.
+
+    Returns:
+        The forest, set to predict with one job: then its sum runs in tree order, as the SQL function's does.
     """
-    forest = RandomForestClassifier(
-        n_estimators=parameters.trees,
-        max_leaf_nodes=parameters.max_leaves,
-        min_samples_leaf=parameters.min_rows_per_leaf,
-        max_features=parameters.features_per_split,
-        class_weight={0: 1.0, 1: parameters.fraud_weight},
-        max_samples=min(len(is_fraud), parameters.max_rows_per_tree),
-        random_state=parameters.seed,
-        n_jobs=n_jobs,
-    )
+    arguments = parameters.as_dict()
+    weight = arguments.pop("fraud_class_weight")
+    arguments["max_samples"] = min(len(is_fraud), parameters.max_samples)
+    forest = RandomForestClassifier(**arguments, class_weight={0: 1.0, 1: weight}, n_jobs=n_jobs)
     forest.fit(features, is_fraud.astype(np.int8))
     forest.n_jobs = 1
     return forest
 
 
-def fraud_probability(forest: RandomForestClassifier, features: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The forest's probability of fraud, shape (rows,)."""
+def predict_fraud_probability(
+    forest: RandomForestClassifier, features: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Return the forest's probability of fraud, shape (rows,)."""
     probabilities: NDArray[np.float64] = forest.predict_proba(features)[:, 1]
     return probabilities

@@ -1,4 +1,4 @@
-"""What a candidate must pass before it is deployed: every figure is stored, whatever it says."""
+"""The gates that a candidate must pass before deployment. Every value is stored, passed or not."""
 
 from __future__ import annotations
 
@@ -16,215 +16,216 @@ from sql_scoring.deployment import ROLLED_BACK, check_parity
 from sql_scoring.deployment.temporary_function import measure_latency, parity_rows, trial_function
 from trainer.artifact import artifact_path, load_artifact
 from trainer.dataset import read_dataset, read_feature_list
-from trainer.forest import fraud_probability
-from trainer.quality import NotComparableError, compare, read_evaluation_rows
+from trainer.forest import predict_fraud_probability
+from trainer.quality import NotComparableError, compare_with_champion, read_evaluation_rows
 
 QUERIES = load_queries("trainer")
-MIN_LIFT = 3.0  # average precision over the share of frauds, which is what guessing reaches
-MIN_SHARE_OF_CHAMPION = 0.8  # less than this is no accident, however few rows there are
+REJECTED = "refused"
+DETAILS = "figures"
+MIN_LIFT = 3.0  # of average precision over the prevalence, which random scores reach
+MIN_FRACTION_OF_CHAMPION = 0.8  # below this a difference is no accident, however few rows there are
 PARITY_ROWS = 10_000
-ALERT_RATE_FACTOR = (
-    10.0  # the newest rows may be flagged this much more, or less, often than those of the evaluation
-)
+ALERT_RATE_FACTOR = 10.0  # largest change of the alert rate from the evaluation to the newest rows
 MIN_ROWS_FOR_ALERT_RATE = 1_000
 MIN_DISTINCT_SCORES = 10
 
 
-@dataclass(frozen=True)
+@dataclass
 class GateReport:
-    """Whether the candidate may go live; each reason names a gate that it failed."""
+    """Result of the gates; each reason names a failed gate, `details` holds every value."""
 
     version: str
-    passed: bool
-    reasons: list[str]
-    figures: dict[str, Any]
-    champion: str | None = None
-
-
-@dataclass
-class _Findings:
+    champion: str | None
     reasons: list[str] = field(default_factory=list)
-    figures: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
 
-    def refuse_if(self, failed: bool, reason: str) -> None:
+    @property
+    def passed(self) -> bool:
+        """Whether no gate failed."""
+        return not self.reasons
+
+    def fail_if(self, failed: bool, reason: str) -> None:
+        """Record a failed gate."""
         if failed:
             self.reasons.append(reason)
 
+    def as_row(self, *, is_forced: bool = False) -> dict[str, Any]:
+        """Return the report as the registry stores it."""
+        return {
+            "version": self.version,
+            "champion": self.champion,
+            "is_passed": self.passed,
+            "is_forced": is_forced,
+            "reasons": self.reasons,
+            DETAILS: self.details,
+        }
 
-def gate(url: str, settings: Settings, version: str, *, as_challenger: bool = False) -> GateReport:
-    """Judge a version and store the report; a refused candidate is marked so in the registry.
 
-    A challenger decides nobody's payment, or only a canary's, and is there to be compared: its quality is not judged
-    beforehand, everything else is.
+def evaluate_gates(url: str, settings: Settings, version: str, *, as_challenger: bool = False) -> GateReport:
+    """Evaluate a version, store the report, and mark a rejected candidate in the registry.
+
+    Args:
+        url: Address of the database.
+        settings: Thresholds of the gates, and the folder of artifacts.
+        version: A registered version.
+        as_challenger: Skip the quality gates: a challenger is deployed to be compared.
+
+    Returns:
+        The report.
     """
     with connect(url) as connection:
         record = registry.get_model(connection, version)
         built = read_feature_list(connection)
         champion = registry.champion_version(connection)
-        standing = registry.get_model(connection, champion) if champion else None
-    found = _Findings(figures={"as": "challenger" if as_challenger else "champion", "champion": champion})
-    _judge_record(found, record, built.hash, settings)
+        champion_record = registry.get_model(connection, champion) if champion else None
+    report = GateReport(version, champion)
+    report.details |= {"as": "challenger" if as_challenger else "champion", "champion": champion}
+    _check_record(report, record, built.hash, settings)
     if record.feature_hash == built.hash:
-        _judge_function(found, url, settings, record)
-        _judge_scores(found, url, settings, record)
+        _check_function(report, url, settings, record)
+        _check_scores(report, url, settings, record)
         if not as_challenger:
-            _judge_quality(found, url, settings, record, standing)
+            _check_quality(report, url, settings, record, champion_record)
     with connect(url) as connection:
-        registry.insert_gate_report(
-            connection,
-            {
-                "version": version,
-                "champion": champion,
-                "is_passed": not found.reasons,
-                "is_forced": False,
-                "reasons": found.reasons,
-                "details": found.figures,
-            },
-        )
-        if found.reasons:
+        registry.insert_gate_report(connection, report.as_row())
+        if not report.passed:
             connection.execute(
-                QUERIES["refuse_candidate"],
-                {"version": version, "reason": "; ".join(found.reasons)},
+                QUERIES["reject_candidate"], {"version": version, "reason": "; ".join(report.reasons)}
             )
-    return GateReport(version, not found.reasons, found.reasons, found.figures, champion)
+    return report
 
 
-def _judge_record(
-    found: _Findings, record: registry.ModelRecord, built_hash: str, settings: Settings
+def _check_record(
+    report: GateReport, record: registry.ModelRecord, built_hash: str, settings: Settings
 ) -> None:
-    """What the registry alone tells."""
+    """Check what the registry holds."""
     megabytes = record.sql_bytes / 1e6
-    found.figures |= {
+    frauds = record.metrics["frauds"]
+    report.details |= {
         "feature_hash": record.feature_hash,
         "built_feature_hash": built_hash,
         "nodes": record.node_count,
         "sql_mb": round(megabytes, 3),
         "evaluation_rows": record.metrics["rows"],
-        "evaluation_frauds": record.metrics["frauds"],
+        "evaluation_frauds": frauds,
     }
-    # The same data give the same model: without this, the night after a rollback would undo it.
-    found.refuse_if(
+    # The same data give the same model: without this, the nightly run would undo a rollback.
+    report.fail_if(
         record.state == "retired" and (record.state_reason or "").startswith(ROLLED_BACK),
-        f"it was taken back ({record.state_reason}); to use it again: rowguard deploy {record.version}",
+        f"it was rolled back ({record.state_reason}); to use it again: rowguard deploy {record.version}",
     )
-    found.refuse_if(
+    report.fail_if(
         record.feature_hash != built_hash,
-        f"feature list {record.feature_hash[:8]} is not the one that is built, {built_hash[:8]}",
+        f"feature list {record.feature_hash[:8]} is not the built one, {built_hash[:8]}",
     )
-    found.refuse_if(
+    report.fail_if(
         record.node_count > settings.gate_max_nodes,
         f"{record.node_count:,} nodes are more than {settings.gate_max_nodes:,}",
     )
-    found.refuse_if(
+    report.fail_if(
         megabytes > settings.gate_max_sql_mb,
         f"{megabytes:.1f} MB of SQL are more than {settings.gate_max_sql_mb:g}",
     )
-    found.refuse_if(
-        record.metrics["frauds"] < settings.gate_min_frauds,
-        f"it was evaluated on {record.metrics['frauds']:,} frauds, fewer than {settings.gate_min_frauds:,}",
+    report.fail_if(
+        frauds < settings.gate_min_frauds,
+        f"it was evaluated on {frauds:,} frauds, fewer than {settings.gate_min_frauds:,}",
     )
 
 
-def _judge_function(found: _Findings, url: str, settings: Settings, record: registry.ModelRecord) -> None:
-    """Parity and latency of the function itself, created for the trial and never committed."""
+def _check_function(report: GateReport, url: str, settings: Settings, record: registry.ModelRecord) -> None:
+    """Check parity and latency of the function in a transaction that is rolled back."""
     forest = load_artifact(artifact_path(settings.state_dir, record.version), record.artifact_sha256)
     rows = parity_rows(url, record, forest, PARITY_ROWS)
     with connect(url) as connection, trial_function(connection, record):
         latency = measure_latency(connection, record.function_name, rows)
-        found.figures |= latency
+        report.details |= {**latency, "parity_rows": len(rows), "parity_differences": None}
         try:
             parity = check_parity(connection, record.function_name, forest, rows)
-            found.figures |= {"parity_rows": parity.rows, "parity_differences": parity.differences}
+            report.details |= {"parity_rows": parity.rows, "parity_differences": parity.differences}
         except ParityError as error:
-            found.figures |= {"parity_rows": len(rows), "parity_differences": None}
-            found.reasons.append(str(error))
-    for name, budget in (
-        ("first_call_ms", settings.gate_max_first_call_ms),
-        ("call_ms", settings.gate_max_call_ms),
-    ):
-        found.refuse_if(
-            latency[name] > budget, f"{name} is {latency[name]:.1f}, over the budget of {budget:g}"
-        )
+            report.reasons.append(str(error))
+    limits = {"first_call_ms": settings.gate_max_first_call_ms, "call_ms": settings.gate_max_call_ms}
+    for name, limit in limits.items():
+        report.fail_if(latency[name] > limit, f"{name} is {latency[name]:.1f}, more than {limit:g}")
 
 
-def _judge_scores(found: _Findings, url: str, settings: Settings, record: registry.ModelRecord) -> None:
-    """Whether the scores of the newest rows, which nobody has labelled yet, look like those of the evaluation."""
+def _check_scores(report: GateReport, url: str, settings: Settings, record: registry.ModelRecord) -> None:
+    """Check that the scores of the newest, still unlabeled rows resemble those of the evaluation."""
     rows = read_dataset(url, record.train_to, record.label_cutoff, record.label_cutoff)
+    report.details["newest_rows"] = len(rows)
     if not len(rows):
-        found.figures["newest_rows"] = 0
         return
     forest = load_artifact(artifact_path(settings.state_dir, record.version), record.artifact_sha256)
-    scores = fraud_probability(forest, rows.features)
+    scores = predict_fraud_probability(forest, rows.features)
     distinct, rate = len(np.unique(scores)), float((scores >= record.threshold).mean())
     expected = float(record.metrics["alert_rate"])
-    found.figures |= {
-        "newest_rows": len(rows),
+    report.details |= {
         "newest_distinct_scores": distinct,
         "newest_alert_rate": round(rate, 6),
         "evaluation_alert_rate": round(expected, 6),
         "newest_score_quantiles": [round(float(q), 6) for q in np.quantile(scores, (0.5, 0.9, 0.99, 1.0))],
     }
-    found.refuse_if(
+    report.fail_if(
         distinct < min(MIN_DISTINCT_SCORES, len(rows)),
         f"{len(rows):,} newest rows have only {distinct} different scores",
     )
-    found.refuse_if(
+    report.fail_if(
         len(rows) >= MIN_ROWS_FOR_ALERT_RATE
         and not expected / ALERT_RATE_FACTOR <= rate <= expected * ALERT_RATE_FACTOR,
-        f"it flags {rate:.2%} of the newest rows, but flagged {expected:.2%} of those it was evaluated on",
+        f"its alert rate is {rate:.2%} on the newest rows, but was {expected:.2%} in the evaluation",
     )
 
 
-def _judge_quality(
-    found: _Findings,
+def _check_quality(
+    report: GateReport,
     url: str,
     settings: Settings,
     record: registry.ModelRecord,
-    standing: registry.ModelRecord | None,
+    champion: registry.ModelRecord | None,
 ) -> None:
-    """Better than guessing, and not worse than the champion on the same rows."""
+    """Check that it ranks better than random scores, and not worse than the champion on the same rows."""
     precision = float(record.metrics["average_precision"])
-    guessing = record.metrics["frauds"] / record.metrics["rows"]
-    found.figures |= {"average_precision": precision, "guessing": guessing}
-    found.refuse_if(
-        precision < MIN_LIFT * guessing,
-        f"average precision {precision:.4f} is under {MIN_LIFT:g} times guessing ({guessing:.4f})",
+    prevalence = record.metrics["frauds"] / record.metrics["rows"]
+    report.details |= {"average_precision": precision, "prevalence": prevalence}
+    report.fail_if(
+        precision < MIN_LIFT * prevalence,
+        f"average precision {precision:.4f} is under {MIN_LIFT:g} times the prevalence ({prevalence:.4f})",
     )
-    if standing is None or standing.version == record.version:
+    if champion is None or champion.version == record.version:
         return
     try:
-        compared = compare(
-            settings.state_dir, record, standing, read_evaluation_rows(url, record), settings.alert_budget
+        comparison = compare_with_champion(
+            settings.state_dir, record, champion, read_evaluation_rows(url, record), settings.alert_budget
         )
     except NotComparableError as error:
-        # Then the figures of each one's own evaluation must do; windows differ, so only a wide gap counts.
-        theirs = float(standing.metrics["average_precision"])
-        found.figures |= {"compared_by": f"own evaluations: {error}", "champion_average_precision": theirs}
-        found.refuse_if(
-            precision < MIN_SHARE_OF_CHAMPION * theirs,
-            f"average precision {precision:.4f} is under {MIN_SHARE_OF_CHAMPION:.0%} "
-            f"of the champion's ({theirs:.4f})",
+        # Only the two separate evaluations are left; their windows differ, so only a wide gap counts.
+        other = float(champion.metrics["average_precision"])
+        report.details |= {"compared_by": f"own evaluations: {error}", "champion_average_precision": other}
+        report.fail_if(
+            precision < MIN_FRACTION_OF_CHAMPION * other,
+            f"average precision {precision:.4f} is under {MIN_FRACTION_OF_CHAMPION:.0%} "
+            f"of the champion's ({other:.4f})",
         )
         return
     measures = {
-        "average precision": compared.average_precision,
-        "recall at the alert budget": compared.recall_at_budget,
+        "average precision": comparison.average_precision,
+        "recall at the alert budget": comparison.recall_at_budget,
     }
-    found.figures |= {
-        "compared_by": compared.basis,
-        "compared_rows": compared.rows,
-        "compared_frauds": compared.frauds,
+    report.details |= {
+        "compared_by": comparison.basis,
+        "compared_rows": comparison.rows,
+        "compared_frauds": comparison.frauds,
         **{name.replace(" ", "_"): value.as_dict() for name, value in measures.items()},
+        "champion_average_precision": comparison.average_precision.champion,
+        "average_precision_on_evaluation": precision,
     }
-    found.figures["champion_average_precision"] = compared.average_precision.champion
-    found.figures["average_precision_on_evaluation"] = precision
     for name, value in measures.items():
-        shown = f"{name} {value.candidate:.4f}, the champion's {value.champion:.4f} on the same rows"
-        found.refuse_if(
-            value.is_credibly_worse,
-            f"{shown}: worse by any resample that counts ({value.low:+.4f} to {value.high:+.4f})",
+        text = f"{name} {value.candidate:.4f}, the champion's {value.champion:.4f} on the same rows"
+        report.fail_if(
+            value.is_significantly_worse,
+            f"{text}: significantly worse (95 % interval {value.low:+.4f} to {value.high:+.4f})",
         )
-        found.refuse_if(
-            not value.is_credibly_worse and value.candidate < MIN_SHARE_OF_CHAMPION * value.champion,
-            f"{shown}: under {MIN_SHARE_OF_CHAMPION:.0%} of it",
+        report.fail_if(
+            not value.is_significantly_worse and value.candidate < MIN_FRACTION_OF_CHAMPION * value.champion,
+            f"{text}: under {MIN_FRACTION_OF_CHAMPION:.0%} of it",
         )

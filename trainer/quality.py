@@ -1,4 +1,4 @@
-"""Candidate and champion on the same recent, labelled rows, which neither of the compared forests had seen."""
+"""Candidate and champion compared on the same recent labeled rows, which neither forest was fitted on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rowguard.errors import RegistryError
 from sql_scoring.registry import ModelRecord
 from trainer.artifact import artifact_path, evaluation_path, load_artifact
 from trainer.dataset import Dataset, read_dataset
-from trainer.forest import fraud_probability
+from trainer.forest import predict_fraud_probability
 
 RESAMPLES = 400
 INTERVAL = (0.025, 0.975)
@@ -30,10 +30,12 @@ class Difference:
     high: float
 
     @property
-    def is_credibly_worse(self) -> bool:
+    def is_significantly_worse(self) -> bool:
+        """Whether the whole interval is below zero."""
         return self.high < 0
 
     def as_dict(self) -> dict[str, float]:
+        """Return the rounded values by name."""
         return {
             "candidate": round(self.candidate, 6),
             "champion": round(self.champion, 6),
@@ -45,7 +47,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a comparison rests on, and its two differences."""
+    """Which forests were compared on which rows, and the two differences."""
 
     basis: str
     rows: int
@@ -59,44 +61,60 @@ class NotComparableError(RegistryError):
 
 
 def read_evaluation_rows(url: str, record: ModelRecord) -> Dataset:
-    """The later rows of a version's training window, with the labels known at its cut-off."""
+    """Return the later rows of a version's training window, with the labels known at its cutoff."""
     return read_dataset(url, _evaluated_from(record), record.train_to, record.label_cutoff)
 
 
-def compare(
+def compare_with_champion(
     state_dir: Path, candidate: ModelRecord, champion: ModelRecord, rows: Dataset, alert_budget: float
 ) -> Comparison:
-    """Judge both on `rows`, the candidate's evaluation rows.
+    """Compare both models on the candidate's evaluation rows.
 
-    The candidate is stood for by the forest that was fitted on the earlier rows. So is the champion, unless its own
-    training ended before the rows begin: then it is judged itself.
+    The forest fitted on the earlier rows represents the candidate, and also the champion, unless the champion's
+    training ended before the rows start: then the champion itself is compared.
+
+    Args:
+        state_dir: Folder of the artifacts.
+        candidate: The candidate's record.
+        champion: The champion's record.
+        rows: The candidate's evaluation rows.
+        alert_budget: Alert rate at which recall is compared.
+
+    Returns:
+        The differences with their intervals.
 
     Raises:
-        NotComparableError: another feature list, a lost artifact, or the champion has seen the rows.
+        NotComparableError: Another feature list, a lost artifact, or the champion was fitted on the rows.
     """
     if champion.feature_hash != candidate.feature_hash:
         raise NotComparableError(f"the champion has another feature list, {champion.feature_hash[:8]}")
     start = _evaluated_from(candidate)
     try:
-        ours = _evaluation_forest(state_dir, candidate)
+        candidate_forest = _evaluation_forest(state_dir, candidate)
         if champion.train_to <= start:
-            theirs = load_artifact(artifact_path(state_dir, champion.version), champion.artifact_sha256)
+            champion_forest = load_artifact(
+                artifact_path(state_dir, champion.version), champion.artifact_sha256
+            )
             basis = "the champion itself"
         elif datetime.fromisoformat(champion.metrics["fit_until"]) <= start:
-            theirs = _evaluation_forest(state_dir, champion)
-            basis = "the champion's forest of its own evaluation"
+            champion_forest = _evaluation_forest(state_dir, champion)
+            basis = "the champion's evaluation forest"
         else:
-            raise NotComparableError("the champion was fitted on the rows that would judge it")
+            raise NotComparableError("the champion was fitted on the evaluation rows")
     except NotComparableError:
         raise
     except RegistryError as error:
         raise NotComparableError(str(error)) from None
-    own, other = (fraud_probability(forest, rows.features) for forest in (ours, theirs))
-    precision, recall = differences(own, other, rows.is_fraud, alert_budget)
+    precision, recall = bootstrap_differences(
+        predict_fraud_probability(candidate_forest, rows.features),
+        predict_fraud_probability(champion_forest, rows.features),
+        rows.is_fraud,
+        alert_budget,
+    )
     return Comparison(basis, len(rows), rows.frauds, precision, recall)
 
 
-def differences(
+def bootstrap_differences(
     candidate: NDArray[np.float64],
     champion: NDArray[np.float64],
     is_fraud: NDArray[np.bool_],
@@ -104,20 +122,39 @@ def differences(
     *,
     seed: int = 0,
 ) -> tuple[Difference, Difference]:
-    """Average precision and recall at the alert budget, on the same resamples of the rows (a paired bootstrap:
-    each row counts a Poisson number of times)."""
+    """Compare two rankings by a paired bootstrap: each row counts a Poisson number of times.
+
+    Args:
+        candidate: Scores, shape (rows,).
+        champion: Scores of the same rows, shape (rows,).
+        is_fraud: Labels, shape (rows,).
+        alert_budget: Alert rate at which recall is compared.
+        seed: Of the resamples.
+
+    Returns:
+        The differences of average precision and of recall at the alert budget.
+    """
     random = np.random.default_rng(seed)
-    both = [_Ranking(scores, is_fraud) for scores in (candidate, champion)]
-    ones = np.ones(len(is_fraud))
-    points = [(one.average_precision(ones), one.recall(ones, alert_budget)) for one in both]
+    rankings = [_Ranking(scores, is_fraud) for scores in (candidate, champion)]
+
+    def measure(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.array(
+            [
+                (ranking.average_precision(weights), ranking.recall(weights, alert_budget))
+                for ranking in rankings
+            ]
+        )
+
+    points = measure(np.ones(len(is_fraud)))
     resampled = np.empty((RESAMPLES, 2))
     for n in range(RESAMPLES):
-        weights = random.poisson(1.0, len(is_fraud)).astype(np.float64)
-        ours, theirs = ((one.average_precision(weights), one.recall(weights, alert_budget)) for one in both)
-        resampled[n] = np.subtract(ours, theirs)
+        own, other = measure(random.poisson(1.0, len(is_fraud)).astype(np.float64))
+        resampled[n] = own - other
     low, high = np.quantile(resampled, INTERVAL, axis=0)
-    result = [Difference(points[0][at], points[1][at], float(low[at]), float(high[at])) for at in range(2)]
-    return result[0], result[1]
+    precision, recall = (
+        Difference(float(points[0, n]), float(points[1, n]), float(low[n]), float(high[n])) for n in range(2)
+    )
+    return precision, recall
 
 
 class _Ranking:
@@ -130,24 +167,24 @@ class _Ranking:
         self.last_of_tie = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
 
     def _counts(self, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Flagged rows and caught frauds at each threshold."""
+        """Alerts and true positives at each threshold."""
         weights = weights[self.order]
         flagged = np.cumsum(weights)[self.last_of_tie]
         return flagged, np.cumsum(weights * self.fraud)[self.last_of_tie]
 
     def average_precision(self, weights: NDArray[np.float64]) -> float:
-        flagged, caught = self._counts(weights)
-        if caught[-1] == 0:
+        flagged, true_positives = self._counts(weights)
+        if true_positives[-1] == 0:
             return 0.0
-        precision = np.divide(caught, flagged, out=np.zeros_like(caught), where=flagged > 0)
-        return float(np.sum(np.diff(caught, prepend=0.0) * precision) / caught[-1])
+        precision = np.divide(true_positives, flagged, out=np.zeros_like(true_positives), where=flagged > 0)
+        return float(np.sum(np.diff(true_positives, prepend=0.0) * precision) / true_positives[-1])
 
-    def recall(self, weights: NDArray[np.float64], share: float) -> float:
-        flagged, caught = self._counts(weights)
-        if caught[-1] == 0:
+    def recall(self, weights: NDArray[np.float64], alert_rate: float) -> float:
+        flagged, true_positives = self._counts(weights)
+        if true_positives[-1] == 0:
             return 0.0
-        at = int(np.searchsorted(flagged, share * flagged[-1], side="right")) - 1
-        return float(caught[at] / caught[-1]) if at >= 0 else 0.0
+        at = int(np.searchsorted(flagged, alert_rate * flagged[-1], side="right")) - 1
+        return float(true_positives[at] / true_positives[-1]) if at >= 0 else 0.0
 
 
 def _evaluated_from(record: ModelRecord) -> datetime:
@@ -158,5 +195,5 @@ def _evaluated_from(record: ModelRecord) -> datetime:
 def _evaluation_forest(state_dir: Path, record: ModelRecord) -> RandomForestClassifier:
     sha256 = record.metrics.get("evaluation_artifact_sha256")
     if not sha256:
-        raise RegistryError(f"{record.version} was trained before evaluation forests were kept")
+        raise RegistryError(f"{record.version} has no evaluation forest")
     return load_artifact(evaluation_path(state_dir, record.version), sha256)

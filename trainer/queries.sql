@@ -1,20 +1,21 @@
 -- Named queries of this room, read by rowguard.queries.
 
 -- name: backtest_scores
--- Every row of the window scored by the fold's function, in the order of the trainer's own reading.
+-- Every row of the window scored by the fold's function, in the order of training_rows.
 SELECT {function}(ARRAY[{values}])
 FROM features.training_set AS f
 WHERE f.occurred_at >= %(start)s AND f.occurred_at < %(end)s
 ORDER BY f.occurred_at, f.user_id, f.transaction_id;
 
 -- name: feature_definitions
+-- The built feature list in model order.
 SELECT name, feature_hash
 FROM features.feature_definitions
 ORDER BY position;
 
 -- name: feature_groups
--- The features in model order, each with the group that the backtest can leave out; 'transaction' is what is never
--- left out, the transaction's own columns. A derived feature of several kinds belongs to the first that fits.
+-- Features in model order with the group that a backtest can leave out. Group 'transaction' always remains. A derived
+-- feature of several kinds belongs to the first that fits.
 SELECT
     d.name,
     CASE
@@ -32,8 +33,7 @@ FROM features.feature_definitions AS d
 ORDER BY d.position;
 
 -- name: handbook_rows
--- The transactions of the window that the handbook's features are made of, with what was found out about them at
--- last; in the order of training_rows.sql.
+-- Transactions of the handbook's features with their newest label, in the order of training_rows.
 SELECT
     t.user_id,
     t.merchant_id,
@@ -56,15 +56,15 @@ LEFT JOIN (
 WHERE t.occurred_at >= $1 AND t.occurred_at < $2
 ORDER BY t.occurred_at, t.user_id, t.transaction_id;
 
--- name: refuse_candidate
+-- name: reject_candidate
+-- Mark a candidate as rejected.
 UPDATE scoring.models
 SET state = 'rejected', state_reason = %(reason)s
 WHERE version = %(version)s AND state = 'candidate';
 
 -- name: training_rows
--- One row per transaction of the window that can be trained on: its point-in-time features and its label as
--- it was known at the cut-off. Unlabelled rows count as legitimate: callers pass only windows that ended at
--- least a label delay before the cut-off.
+-- One row per transaction of the window: point-in-time features, and the label known at the cutoff. Unlabeled rows
+-- count as legitimate: callers pass windows that ended a label delay before the cutoff.
 SELECT
     f.user_id,
     f.transaction_id,
@@ -78,13 +78,36 @@ LEFT JOIN (
         l.transaction_id,
         l.is_fraud
     FROM features.stg_labels AS l
-    WHERE l.labelled_at <= %(known_at)s
+    WHERE l.labelled_at <= %(label_cutoff)s
     ORDER BY l.user_id, l.transaction_id, l.labelled_at DESC, l.label_id DESC
 ) AS known
     ON f.user_id = known.user_id AND f.transaction_id = known.transaction_id
 WHERE f.occurred_at >= %(start_at)s AND f.occurred_at < %(end_at)s
 ORDER BY f.occurred_at, f.user_id, f.transaction_id;
 
--- name: training_span
+-- name: training_range
+-- First and last event time of the training set, and its rows.
 SELECT min(occurred_at), max(occurred_at), count(*)
 FROM features.training_set;
+
+-- name: keep_policy
+-- Apply the stored lock time to functions that a revision replaced.
+SELECT scoring.set_policy();
+
+-- name: has_transactions
+-- Whether any transaction is stored.
+SELECT EXISTS (SELECT FROM public.transactions);
+
+-- name: lacks_features
+-- Whether a transaction before the end has no features, although the training set reaches back as far.
+SELECT EXISTS (
+    SELECT
+    FROM public.transactions AS t
+    WHERE
+        t.occurred_at < %(end)s
+        AND t.occurred_at >= coalesce((SELECT max(r.complete_from) FROM scoring.retention_runs AS r), '-infinity')
+        AND NOT EXISTS (
+            SELECT FROM features.training_set AS f
+            WHERE f.user_id = t.user_id AND f.transaction_id = t.transaction_id
+        )
+);

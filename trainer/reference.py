@@ -1,4 +1,4 @@
-"""How scores and features were distributed in training: what monitoring compares live rows with."""
+"""The training distribution of scores and features, which monitoring compares live rows with."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
-from trainer.forest import fraud_probability
+from trainer.forest import predict_fraud_probability
 
 SAMPLED_ROWS = 100_000
-# Scores crowd near zero, and what matters happens in the last hundredth.
+# Most scores are near zero, and the alerts are in the last hundredth.
 SCORE_QUANTILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 FEATURE_QUANTILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -19,29 +19,32 @@ FEATURE_QUANTILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 def reference_distribution(
     names: tuple[str, ...], features: NDArray[np.float32], forest: RandomForestClassifier
 ) -> dict[str, Any]:
-    """Bins and shares as small JSON, of a sample of the training rows.
+    """Compute bins and their fractions of a sample of the training rows.
 
-    The scores are the very forest's that will decide: most are close to zero and follow from its own leaves, so
-    another forest's would fall into other bins, though nothing has drifted.
+    The scores are those of the deployed forest: another forest's scores would fall into other bins without drift.
 
     Args:
-        features: the training rows, shape (rows, features), NaN where missing.
+        names: Feature list in model order.
+        features: Training rows, shape (rows, features), NaN where missing.
+        forest: The candidate.
+
+    Returns:
+        A small JSON document.
     """
     if len(features) > SAMPLED_ROWS:
         features = features[np.random.default_rng(0).choice(len(features), SAMPLED_ROWS, replace=False)]
     return {
         "rows": len(features),
-        "score": _bins(fraud_probability(forest, features), SCORE_QUANTILES),
+        "score": _bins(predict_fraud_probability(forest, features), SCORE_QUANTILES),
         "features": [
-            {"name": name, **_bins(features[:, at].astype(np.float64), FEATURE_QUANTILES)}
-            for at, name in enumerate(names)
+            {"name": name, **_bins(features[:, column].astype(np.float64), FEATURE_QUANTILES)}
+            for column, name in enumerate(names)
         ],
     }
 
 
 def _bins(values: NDArray[np.float64], quantiles: tuple[float, ...]) -> dict[str, Any]:
-    """Bin i holds the values with exactly i edges at or below them, as width_bucket() counts. The shares of the
-    bins and the share of missing values sum to 1."""
+    """Bin i holds the values with exactly i edges at or below them, as width_bucket() counts."""
     known = values[~np.isnan(values)]
     edges = np.unique(np.quantile(known, quantiles)) if len(known) else np.empty(0)
     counts = np.bincount(np.searchsorted(edges, known, side="right"), minlength=len(edges) + 1)

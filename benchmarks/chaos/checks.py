@@ -11,10 +11,11 @@ from psycopg.rows import dict_row
 
 from benchmarks.chaos.load import Acknowledged
 from benchmarks.chaos.stack import ChaosStack
-from rowguard import operations as pipeline
 from rowguard.queries import load_queries
 from sql_scoring.features.build import build_features
 from tests.oracle.velocity_oracle import Recomputed, recompute
+from trainer.lifecycle import migrate
+from trainer.retrain import verify
 
 QUERIES = load_queries("benchmarks.chaos")
 
@@ -116,5 +117,5 @@ def check_velocity(stack: ChaosStack, since: datetime | None) -> Velocity:
 
 def is_healthy(stack: ChaosStack) -> bool:
     """Whether the champion verifies and a migration has nothing to restore."""
-    done = pipeline.migrate(stack.url, stack.settings)
-    return done.model_revisions == 0 and pipeline.verify(stack.url, stack.settings).is_ok
+    done = migrate(stack.url, stack.settings)
+    return done.model_revisions == 0 and verify(stack.url, stack.settings).is_ok

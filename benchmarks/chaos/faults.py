@@ -19,11 +19,12 @@ import psycopg
 
 from benchmarks.chaos.kill_at_step import kill_at_every_step
 from benchmarks.chaos.stack import USERS, ChaosStack, train_candidate
-from rowguard import operations as pipeline
 from rowguard.errors import RowguardError
 from rowguard.queries import load_queries
 from sql_scoring.deployment import migrations
 from sql_scoring.features.build import build_features
+from trainer.retrain import deploy as deploy_model
+from trainer.retrain import retrain, rollback
 
 QUERIES = load_queries("benchmarks.chaos")
 LOCKED_S = 4.0
@@ -128,11 +129,11 @@ def build_full_refresh(stack: ChaosStack) -> None:
 
 def deploy(stack: ChaosStack) -> None:
     """Deploy without the gates, which a model of so small a world need not pass."""
-    pipeline.deploy(stack.url, stack.settings, stack.candidates[0], force=True)
+    deploy_model(stack.url, stack.settings, stack.candidates[0], force=True)
 
 
 def roll_back(stack: ChaosStack) -> None:
-    pipeline.rollback(stack.url, stack.settings)
+    rollback(stack.url, stack.settings)
 
 
 def deploy_two_concurrently(stack: ChaosStack) -> None:
@@ -140,7 +141,7 @@ def deploy_two_concurrently(stack: ChaosStack) -> None:
 
     def deploy_version(version: str) -> None:
         try:
-            pipeline.deploy(stack.url, stack.settings, version, force=True)
+            deploy_model(stack.url, stack.settings, version, force=True)
         except Exception as error:
             errors.append(error)
 
@@ -207,7 +208,7 @@ def kill_retrain(stack: ChaosStack) -> None:
     """SIGKILL at the start and in the middle of each step; then one undisturbed run."""
     kill_at_every_step(stack, "retrain")
     with suppress(RowguardError):  # a rejected candidate is a valid result too
-        pipeline.retrain(stack.url, stack.settings)
+        retrain(stack.url, stack.settings)
 
 
 def kill_deploy(stack: ChaosStack) -> None:
@@ -217,7 +218,7 @@ def kill_deploy(stack: ChaosStack) -> None:
     with stack.connect() as connection:
         row = connection.execute("SELECT state FROM scoring.models WHERE version = %s", [version]).fetchone()
     if row != ("champion",):  # it may have been killed after its commit
-        pipeline.deploy(stack.url, stack.settings, version, force=True)
+        deploy_model(stack.url, stack.settings, version, force=True)
 
 
 ALL = (

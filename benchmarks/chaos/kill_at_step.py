@@ -54,8 +54,8 @@ def kill_at_every_step(stack: ChaosStack, command: str, *arguments: str) -> int:
 def main() -> None:
     """`python -m benchmarks.chaos.kill_at_step COMMAND STEP MOMENT [VERSION]`."""
     from rowguard import local
-    from rowguard import operations as pipeline
     from rowguard.settings import settings
+    from trainer.retrain import deploy, retrain
 
     command, kill_step, moment = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
     steps = 0
@@ -72,12 +72,12 @@ def main() -> None:
     url = local.resolve_database_url(settings())
     if command == "deploy":
         with suppress(RegistryError):  # an earlier attempt may have been killed after its commit
-            pipeline.deploy(url, settings(), sys.argv[4], force=True, progress=on_step)
+            deploy(url, settings(), sys.argv[4], force=True, progress=on_step)
     else:
         # Other days give another model, so that there is one to deploy.
         start = datetime.now(UTC) - timedelta(days=40) + timedelta(hours=6 * kill_step)
         with suppress(GateError):
-            pipeline.retrain(url, settings(), start=start, progress=on_step)
+            retrain(url, settings(), start=start, progress=on_step)
     os._exit(0)  # a timer may still run
 
 

@@ -25,11 +25,13 @@ from rowguard.settings import Settings
 from simulator import SimulationConfig, simulate
 from trainer.evaluation import AlertBudget
 from trainer.forest import ForestParameters
+from trainer.lifecycle import migrate
+from trainer.retrain import retrain
 from trainer.training import train
 
 USERS = 300
 APP_LOGIN = "chaos_app"
-SMALL = ForestParameters(trees=5, max_leaves=16)
+SMALL = ForestParameters(n_estimators=5, max_leaf_nodes=16)
 DISK_MEGABYTES = 1500
 
 
@@ -138,7 +140,7 @@ def built_stack(*, with_disk: bool, with_candidates: bool = True) -> Iterator[Ch
 
 
 def _fill(stack: ChaosStack, with_candidates: bool) -> None:
-    pipeline.migrate(stack.url, stack.settings)
+    migrate(stack.url, stack.settings)
     world = simulate(SimulationConfig(users=USERS, merchants=120, days=45, seed=5, fraud_rate=0.02))
     load_users(stack.url, world.users)
     load_history(
@@ -147,7 +149,7 @@ def _fill(stack: ChaosStack, with_candidates: bool) -> None:
         label_delay=timedelta(days=7),
         source="simulator",
     )
-    pipeline.retrain(stack.url, stack.settings)
+    retrain(stack.url, stack.settings)
     if with_candidates:
         stack.candidates = [train_candidate(stack, seed) for seed in (1, 2, 3)]
 
@@ -159,7 +161,7 @@ def train_candidate(stack: ChaosStack, seed: int) -> str:
         state_dir=stack.settings.state_dir,
         label_delay=timedelta(days=7),
         rule=AlertBudget(0.01),
-        parameters=replace(SMALL, seed=seed),
+        parameters=replace(SMALL, random_state=seed),
     ).version
 
 

@@ -27,9 +27,10 @@ from benchmarks.features._stage import (
     read_days,
     since,
 )
-from rowguard import operations as pipeline
 from rowguard.database import connect
 from trainer.dataset import read_feature_list
+from trainer.lifecycle import migrate
+from trainer.retrain import deploy, train
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "benchmarks"
 SIZES = [100, 1_000, 10_000, 100_000]
@@ -58,7 +59,7 @@ def measure(file: Path, *, quick: bool) -> Findings:
     calls = 250 if quick else 1_500
     with open_stage() as stage:
         say(f"loading {len(rows):,} transactions")
-        pipeline.migrate(stage.url, stage.settings)
+        migrate(stage.url, stage.settings)
         stage.load(before(rows, loaded_day))
         say("building the features from nothing")
         whole = _build.timed_build(stage)
@@ -66,10 +67,10 @@ def measure(file: Path, *, quick: bool) -> Findings:
         say("building them for one more day")
         one_day = _build.timed_build(stage)
         say("training and deploying")
-        trained = pipeline.train(
+        trained = train(
             stage.url, stage.settings, start=replayed_day - timedelta(days=21), cutoff=replayed_day
         )
-        pipeline.deploy(stage.url, stage.settings, trained.version)
+        deploy(stage.url, stage.settings, trained.version)
         with connect(stage.url) as connection:
             hash8 = read_feature_list(connection).hash[:8]
         day = since(rows, replayed_day)

@@ -20,11 +20,12 @@ from pathlib import Path
 import psycopg
 from pydantic import SecretStr
 
-from rowguard import operations as pipeline
 from rowguard.local import PostgresServer, find_postgres_binaries
 from rowguard.operations.importer import load_history, load_users
 from rowguard.settings import Settings
 from simulator import SimulationConfig, simulate
+from trainer.lifecycle import migrate
+from trainer.retrain import retrain
 
 HERE = Path(__file__).parent
 TABLES = {"plain": "bench_plain", "no-op trigger": "bench_noop", "scored": "transactions"}
@@ -64,7 +65,7 @@ def prepare(url: str, folder: Path) -> None:
     settings = Settings(
         database_url=SecretStr(url), state_dir=folder / "state", models_dir=folder / "models", _env_file=None
     )
-    pipeline.migrate(url, settings)
+    migrate(url, settings)
     world = simulate(SimulationConfig(users=USERS))
     load_users(url, world.users)
     load_history(
@@ -73,7 +74,7 @@ def prepare(url: str, folder: Path) -> None:
         label_delay=timedelta(days=7),
         source="simulator",
     )
-    pipeline.retrain(url, settings)
+    retrain(url, settings)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute((HERE / "plain_table.sql").read_text().encode())
         connection.execute("VACUUM ANALYZE")

@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 from psycopg import sql
 from pydantic import SecretStr
 
-from rowguard import operations as pipeline
 from rowguard.local import PostgresServer, find_postgres_binaries
 from rowguard.operations.importer import load_history, load_users
 from rowguard.settings import Settings
@@ -34,6 +33,9 @@ from simulator import SimulationConfig, simulate
 from sql_scoring import registry
 from trainer.evaluation import AlertBudget
 from trainer.forest import ForestParameters
+from trainer.gates import evaluate_gates
+from trainer.lifecycle import migrate
+from trainer.retrain import deploy, promote, retrain, roll_forward, rollback
 from trainer.training import train
 
 INSERT = """\\set user random(1, {users})
@@ -100,7 +102,7 @@ def prepare(
     parameters: ForestParameters = ForestParameters(),
 ) -> list[str]:
     """Load a history, deploy a champion, and train `models` candidates with different seeds."""
-    pipeline.migrate(url, settings)
+    migrate(url, settings)
     history = simulate(world)
     load_users(url, history.users)
     load_history(
@@ -109,7 +111,7 @@ def prepare(
         label_delay=timedelta(days=settings.label_delay_days),
         source="simulator",
     )
-    pipeline.retrain(url, settings)
+    retrain(url, settings)
     return [train_seed(url, settings, parameters, seed) for seed in range(1, models + 1)]
 
 
@@ -120,7 +122,7 @@ def train_seed(url: str, settings: Settings, parameters: ForestParameters, seed:
         state_dir=settings.state_dir,
         label_delay=timedelta(days=settings.label_delay_days),
         rule=AlertBudget(settings.alert_budget),
-        parameters=replace(parameters, seed=seed),
+        parameters=replace(parameters, random_state=seed),
     ).version
 
 
@@ -152,7 +154,7 @@ def run(
     """
     # The gates run before the measurement.
     for version in versions:
-        pipeline.gate(url, settings, version, as_challenger=True)
+        evaluate_gates(url, settings, version, as_challenger=True)
     load = Load(url, clients, users)
     load.start()
     _wait_for_rows(url)
@@ -165,16 +167,14 @@ def run(
         started = time.time()
         if number < len(versions):
             if number % 2:
-                pipeline.deploy(
-                    url, settings, versions[number], role="challenger", canary_percent=20, force=True
-                )
-                pipeline.promote(url, settings)
+                deploy(url, settings, versions[number], role="challenger", canary_percent=20, force=True)
+                promote(url, settings)
             else:
-                pipeline.deploy(url, settings, versions[number], force=True)
+                deploy(url, settings, versions[number], force=True)
         elif (number - len(versions)) // len(versions) % 2 == 0:
-            pipeline.rollback(url, settings)
+            rollback(url, settings)
         else:
-            pipeline.forward(url, settings)
+            roll_forward(url, settings)
         windows.append((started, time.time() + AFTER_SWAP_S))
         time.sleep(max(pause, AFTER_SWAP_S))
     swapped_to = time.time()

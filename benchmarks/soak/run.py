@@ -24,9 +24,9 @@ from benchmarks.soak.load import Load, latencies, plans
 from benchmarks.soak.sampling import QUERIES, MaintenanceRuns, contexts_mb, sample
 from benchmarks.soak.scaling import measure_scaling
 from benchmarks.soak.world import World, build, users_of
-from rowguard import operations as pipeline
 from sql_scoring.features.totals import settle_totals
 from tests.oracle.velocity_oracle import recompute
+from trainer.retrain import verify
 
 # A maintenance run starts after this fraction of the load.
 MAINTENANCE_AT = (0.15, 0.5)
@@ -136,7 +136,7 @@ def check(world: World, url: str) -> dict[str, Any]:
         rows = _rows(url, "count_rows")[0]
         not_reproducible = count_not_reproducible(connection)
         velocity = recompute(connection, limit=CHECKED_ROWS)
-    verified = pipeline.verify(url, world.settings(url))
+    verified = verify(url, world.settings(url))
     return {
         **rows,
         "not_reproducible": not_reproducible,

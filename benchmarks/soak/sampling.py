@@ -14,7 +14,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from benchmarks.soak.world import DAYS, LABEL_DELAY, World
-from rowguard.operations.archive import retain
+from rowguard.operations.archive import archive_transactions
 from rowguard.queries import load_queries
 from sql_scoring.features.build import build_features
 
@@ -90,7 +90,7 @@ class MaintenanceRuns:
         )
 
     def _retain(self, number: int) -> str:
-        result = retain(
+        result = archive_transactions(
             self.url,
             self.world.folder / "archive",
             keep_days=DAYS - 10 * number,

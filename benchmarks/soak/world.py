@@ -15,10 +15,10 @@ from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
 
 from benchmarks.inserts.run import prepare
-from rowguard import operations as pipeline
 from rowguard.local import PostgresServer
 from rowguard.operations.importer import load_history
 from rowguard.settings import Settings
+from trainer.lifecycle import migrate
 
 DAYS = 400
 ROWS_PER_LOAD = 1_000_000
@@ -99,7 +99,7 @@ def _load(world: World, url: str, size: int, stored: int, newest: datetime | Non
         batches = _batches(start + first * step, start + (first + rows) * step, rows, users_of(size))
         load_history(url, batches, label_delay=LABEL_DELAY, source="bench")
     say(f"{size:,} rows: features")
-    pipeline.migrate(url, world.settings(url))
+    migrate(url, world.settings(url))
 
 
 def _batches(start: datetime, end: datetime, rows: int, users: int) -> Iterator[pa.RecordBatch]:

@@ -1,4 +1,4 @@
-"""The command line. Commands import what they need inside, so that `--help` is quick."""
+"""The command line. Commands import what they need inside, so that `--help` is fast."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import sys
 import typer
 
 from rowguard.cli import (
+    _archive,
     _backtest,
-    _budget,
     _data,
     _demo,
     _deploy,
@@ -18,16 +18,16 @@ from rowguard.cli import (
     _monitor,
     _policy,
     _rescore,
-    _retain,
-    _search,
     _serve,
     _stack,
+    _tradeoff,
+    _tune,
 )
 from rowguard.errors import RowguardError
 
 app = typer.Typer(
     name="rowguard",
-    help="Fraud scoring inside PostgreSQL. Without DATABASE_URL the embedded server of this checkout is used.",
+    help="Fraud scoring inside PostgreSQL. Without DATABASE_URL the embedded server is used.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
@@ -35,27 +35,22 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (
-    _stack,
-    _data,
-    _models,
-    _deploy,
-    _backtest,
-    _search,
-    _doctor,
-    _monitor,
-    _budget,
-    _policy,
-    _rescore,
-    _retain,
-    _serve,
-    _demo,
+# In the order of `rowguard --help`.
+for command in (
+    *(_stack.up, _stack.down, _stack.status, _stack.migrate),
+    *(_data.simulate, _data.features, _models.train, _models.models, _models.retrain),
+    *(_deploy.deploy, _deploy.promote, _deploy.retire_challenger, _deploy.rollback, _deploy.roll_forward),
+    *(_policy.control_rate, _policy.failure_policy, _policy.unscored, _rescore.rescore),
+    *(_backtest.backtest, _tune.tune, _tradeoff.tradeoff, _doctor.doctor, _monitor.monitor),
+    *(_archive.archive, _serve.serve, _serve.token, _demo.demo),
 ):
-    module.register(app)
+    app.command(command.__name__.replace("_", "-"))(command)
+app.command("import")(_data.import_file)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(_stack.psql)
 
 
 def main() -> None:
-    """Run a command; what goes wrong is one line on standard error, and exit code 1 (usage: 2)."""
+    """Run a command. An error is one line on standard error and exit code 1 (usage: 2)."""
     try:
         app()
     except RowguardError as error:
@@ -63,18 +58,15 @@ def main() -> None:
     except KeyboardInterrupt:
         _fail("interrupted", code=130)
     except BrokenPipeError:
-        # The reader of our output has gone (`rowguard models | head`); there is nobody to tell.
+        # The reader of our output ended, as in `rowguard models | head`.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         sys.exit(0)
     except Exception as error:
-        engine = sys.modules.get("sql_scoring.engine")  # loads scikit-learn, so only commands that need it do
-        if engine and isinstance(error, engine.UnsupportedModelError):
-            _fail(str(error))
         if os.environ.get("ROWGUARD_DEBUG"):
             raise
-        # SQLAlchemy adds the whole statement, which may be a migration, and drivers add the line of it.
+        # SQLAlchemy appends the whole statement, drivers append the line.
         text = str(getattr(error, "orig", None) or error).strip().partition("\n")[0] or "no message"
-        _fail(f"{type(error).__name__}: {text} (ROWGUARD_DEBUG=1 shows where)")
+        _fail(f"{type(error).__name__}: {text} (ROWGUARD_DEBUG=1 shows the traceback)")
 
 
 def _fail(message: str, code: int = 1) -> None:

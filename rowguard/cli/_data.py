@@ -3,85 +3,64 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rowguard.cli._output import Json, bar, err, next_steps, out, parse_time, print_json, steps, table
+from rowguard.cli._output import (
+    Json,
+    bar,
+    err,
+    next_steps,
+    out,
+    parse_time,
+    print_json,
+    print_table,
+    steps,
+    table,
+)
 from rowguard.cli._target import database_url
 
-
-def register(app: typer.Typer) -> None:
-    app.command("import")(import_file)
-    app.command()(simulate)
-    app.command()(features)
+if TYPE_CHECKING:
+    from rowguard.operations.importer import LoadResult
+    from rowguard.progress import Progress
+    from simulator import Simulation, SimulationConfig
 
 
 def import_file(
     file: Annotated[Path, typer.Argument(help="Parquet or CSV.", show_default=False)],
     mapping: Annotated[
-        list[str] | None, typer.Option("--map", help="Column of ours = column of the file; repeat it.")
+        list[str] | None, typer.Option("--map", help="Map a file column, as OURS=THEIRS. Repeatable.")
     ] = None,
-    ignore_unknown_columns: Annotated[bool, typer.Option(help="Skip columns that are not known.")] = False,
+    ignore_unknown_columns: Annotated[bool, typer.Option(help="Skip unknown columns.")] = False,
     labels: Annotated[bool, typer.Option(help="The file holds labels of stored transactions.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Load history: occurred_at, user_id, amount; optional merchant_id, location, transaction_id, is_fraud.
+    """Load history atomically from Parquet or CSV.
 
-    All or nothing: a bad row is named by its line, and nothing is loaded. Rows are not scored.
+    Columns: occurred_at, user_id, amount; optional merchant_id, location, transaction_id, is_fraud.
+    A bad row is reported by its line, and nothing is loaded. Loaded rows are not scored. Files of `rowguard archive`
+    load unchanged: transactions first, then labels with --labels.
 
     Example: rowguard import history.csv --map occurred_at=TX_DATETIME --map user_id=CUSTOMER_ID
     """
-    from datetime import timedelta
-
-    from rowguard.operations import importer as history
-    from rowguard.settings import settings
+    from rowguard.operations.importer import HistoryFileError, read_history, read_labels
 
     started = time.monotonic()
-    read = history.read_labels if labels else history.read_history
+    read = read_labels if labels else read_history
     try:
-        opened = read(file, column_mapping=_mapping(mapping), ignore_unknown=ignore_unknown_columns)
-        url = database_url()
-        # Parquet tells its rows beforehand, CSV only how far the file was read.
-        known, shown = opened.rows is not None, [0.0]
-
-        with bar("loading", opened.rows if known else 100, quiet=as_json) as advance:
-
-            def on_rows(count: int) -> None:
-                if known:
-                    advance(count)
-                else:
-                    advance(100 * opened.fraction_read - shown[0])
-                    shown[0] = 100 * opened.fraction_read
-
-            if labels:
-                result = history.LoadResult(0, history.load_labels(url, opened, source="import"), 0)
-            else:
-                result = history.load_history(
-                    url,
-                    opened,
-                    label_delay=timedelta(days=settings().label_delay_days),
-                    source="import",
-                    on_rows=on_rows,
-                    on_storing=None if as_json else lambda: err.print("  storing"),
-                )
-    except history.HistoryFileError as error:
+        opened = read(file, column_mapping=_parse_mapping(mapping), ignore_unknown=ignore_unknown_columns)
+        result = _load_file(database_url(), opened, labels, as_json)
+    except HistoryFileError as error:
         if error.problems and not as_json:
             rows = [(p.line, p.column, p.reason, p.value) for p in error.problems]
             err.print(table([error.unit, "column", "reason", "value"], rows))
         raise
     seconds = time.monotonic() - started
     if as_json:
-        print_json(
-            {
-                "transactions": result.transactions,
-                "labels": result.labels,
-                "frauds": result.frauds,
-                "ignored_columns": list(opened.ignored_columns),
-                "seconds": seconds,
-            }
-        )
+        print_json({**vars(result), "ignored_columns": opened.ignored_columns, "seconds": seconds})
         return
     out.print(
         f"loaded {result.transactions:,} transactions and {result.labels:,} labels "
@@ -91,20 +70,22 @@ def import_file(
 
 
 def simulate(
-    users: Annotated[int, typer.Option(help="Cardholders.")] = 2_000,
-    merchants: Annotated[int, typer.Option(help="Merchants.")] = 1_000,
-    days: Annotated[int, typer.Option(help="Length of the history, up to now.")] = 60,
+    users: Annotated[int, typer.Option(help="Number of cardholders.")] = 2_000,
+    merchants: Annotated[int, typer.Option(help="Number of merchants.")] = 1_000,
+    days: Annotated[int, typer.Option(help="Days of history, up to now.")] = 60,
     seed: Annotated[int, typer.Option(help="The same seed gives the same world.")] = 1,
-    live: Annotated[bool, typer.Option("--live", help="Insert one by one, as an application would.")] = False,
-    rate: Annotated[float | None, typer.Option(help="With --live: inserts a second.")] = None,
-    count: Annotated[int, typer.Option(help="With --live: how many.")] = 300,
-    fraud_share: Annotated[float, typer.Option(help="With --live: share of frauds.")] = 0.05,
-    end: Annotated[str | None, typer.Option(help="End of the history; now if not given.")] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Insert single rows, as an application would.")
+    ] = False,
+    rate: Annotated[float | None, typer.Option(help="With --live: inserts per second.")] = None,
+    count: Annotated[int, typer.Option(help="With --live: number of transactions.")] = 300,
+    fraud_rate: Annotated[float, typer.Option(help="With --live: fraction of frauds.")] = 0.05,
+    end: Annotated[str | None, typer.Option(help="End of the history; by default now.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Make realistic transactions with fraud scenarios: a history by COPY, or a live stream by INSERT.
+    """Simulate realistic transactions with fraud scenarios: a history by COPY, or a live stream by INSERT.
 
-    Example: rowguard simulate --users 5000 --days 90, then: rowguard simulate --live --count 300 --rate 50
+    Example: rowguard simulate --live --count 300 --rate 50
     """
     from simulator import SimulationConfig
 
@@ -112,16 +93,32 @@ def simulate(
         users=users, merchants=merchants, days=days, seed=seed, end=parse_time(end, "--end")
     )
     if live:
-        _simulate_live(config, rate, count, fraud_share, as_json)
+        _simulate_live(config, rate, count, fraud_rate, as_json)
+        return
+    url = database_url()
+    with steps(quiet=as_json) as step:
+        world, result = load_simulated_history(url, config, step)
+    document = {
+        "users": len(world.users),
+        "merchants": len(world.merchants),
+        "transactions": result.transactions,
+        "frauds": result.frauds,
+    }
+    if as_json:
+        print_json(document)
     else:
-        _simulate_history(config, as_json)
+        print_table(list(document), [list(document.values())])
+        next_steps("rowguard retrain      features, model, deploy")
 
 
 def features(
-    full_refresh: Annotated[bool, typer.Option(help="Build from nothing.")] = False,
+    full_refresh: Annotated[bool, typer.Option(help="Rebuild from scratch.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Build the features with dbt: views, live function, training set, tests."""
+    """Build the features with dbt: views, live function, training set, tests.
+
+    Example: rowguard features --full-refresh
+    """
     from rowguard.settings import settings
     from sql_scoring.features.build import build_features
 
@@ -133,57 +130,65 @@ def features(
         print_json({"passed": built.passed, "skipped": built.skipped, "seconds": built.seconds})
         return
     out.print(f"{built.passed} dbt nodes passed in {built.seconds:.1f} s")
-    next_steps("rowguard train        fit a candidate", "rowguard retrain      all of it")
+    next_steps(
+        "rowguard train        fit a candidate", "rowguard retrain      features, model, gates, deploy"
+    )
 
 
-def _simulate_history(config: object, as_json: bool) -> None:
-    from datetime import timedelta
-
+def load_simulated_history(
+    url: str, config: SimulationConfig, step: Progress
+) -> tuple[Simulation, LoadResult]:
+    """Simulate a history and load it."""
     from rowguard.operations.importer import load_history, load_users
     from rowguard.settings import settings
-    from simulator import SimulationConfig
-    from simulator import simulate as generate
+    from simulator import simulate as run
 
-    assert isinstance(config, SimulationConfig)
-    url = database_url()
-    with steps(quiet=as_json) as step:
-        step("simulating")
-        world = generate(config)
-        step(f"loading {len(world.users):,} users and {len(world.transactions):,} transactions")
-        load_users(url, world.users)
-        # Ids come from the database's sequence: a second simulation does not collide with the first.
-        rows = world.transactions.drop_columns(["transaction_id", "scenario"])
-        result = load_history(
+    step("simulating a history")
+    world = run(config)
+    step(f"loading {len(world.users):,} users and {len(world.transactions):,} transactions")
+    load_users(url, world.users)
+    # Ids come from the database's sequence, so a second simulation does not collide with the first.
+    rows = world.transactions.drop_columns(["transaction_id", "scenario"])
+    delay = timedelta(days=settings().label_delay_days)
+    return world, load_history(url, rows.to_batches(65_536), label_delay=delay, source="simulator")
+
+
+def _load_file(url: str, opened: object, labels: bool, quiet: bool) -> LoadResult:
+    from rowguard.operations.importer import HistoryFile, LoadResult, load_history, load_labels
+    from rowguard.settings import settings
+
+    assert isinstance(opened, HistoryFile)
+    # Parquet knows its number of rows, CSV only the fraction that was read.
+    shown = 0.0
+    with bar("loading", opened.rows or 100, quiet=quiet) as advance:
+
+        def on_rows(count: int) -> None:
+            nonlocal shown
+            read = float(opened.rows_read if opened.rows else 100 * opened.fraction_read)
+            advance(read - shown)
+            shown = read
+
+        if labels:
+            return LoadResult(0, load_labels(url, opened, source="import"), 0)
+        return load_history(
             url,
-            rows.to_batches(65_536),
+            opened,
             label_delay=timedelta(days=settings().label_delay_days),
-            source="simulator",
+            source="import",
+            on_rows=on_rows,
+            on_storing=None if quiet else lambda: err.print("  storing"),
         )
-    if as_json:
-        print_json(
-            {
-                "users": len(world.users),
-                "merchants": len(world.merchants),
-                "transactions": result.transactions,
-                "frauds": result.frauds,
-            }
-        )
-        return
-    out.print(
-        f"{result.transactions:,} transactions of {len(world.users):,} users at {len(world.merchants):,} "
-        f"merchants, {result.frauds:,} frauds"
-    )
-    next_steps("rowguard retrain                     features, model, deploy")
 
 
-def _simulate_live(config: object, rate: float | None, count: int, fraud_share: float, as_json: bool) -> None:
+def _simulate_live(
+    config: SimulationConfig, rate: float | None, count: int, fraud_rate: float, as_json: bool
+) -> None:
     from rowguard.database import connect
-    from simulator import SimulationConfig, live_transactions
+    from simulator import live_transactions
     from simulator.live import insert_live
 
-    assert isinstance(config, SimulationConfig)
     url = database_url()
-    stream = live_transactions(config, fraud_rate=fraud_share, count=count)
+    stream = live_transactions(config, fraud_rate=fraud_rate, count=count)
     with connect(url, autocommit=True) as connection, bar("inserting", count, quiet=as_json) as advance:
         summary = insert_live(connection, stream, rate=rate, on_row=lambda decision: advance(1))
     document = {
@@ -199,14 +204,15 @@ def _simulate_live(config: object, rate: float | None, count: int, fraud_share: 
     if as_json:
         print_json(document)
     else:
-        out.print(table(list(document), [list(document.values())]))
+        print_table(list(document), [list(document.values())])
+        next_steps("rowguard monitor      drift and alert rate of the last days")
 
 
-def _mapping(given: list[str] | None) -> dict[str, str]:
+def _parse_mapping(given: list[str] | None) -> dict[str, str]:
     result = {}
     for pair in given or []:
-        ours, equals, theirs = pair.partition("=")
-        if not (ours and equals and theirs):
+        canonical, equals, source = pair.partition("=")
+        if not (canonical and equals and source):
             raise typer.BadParameter(f"{pair!r} is not of the form OURS=THEIRS", param_hint="--map")
-        result[ours.strip()] = theirs.strip()
+        result[canonical.strip()] = source.strip()
     return result

@@ -10,192 +10,162 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rowguard.cli._output import bar, next_steps, out, steps, table
+from rowguard.cli._data import load_simulated_history
+from rowguard.cli._output import bar, next_steps, out, print_table, steps
+from rowguard.cli._target import local_stack
 from rowguard.queries import load_queries
 
 if TYPE_CHECKING:
+    from rowguard.settings import Settings
+    from simulator import SimulationConfig
     from simulator.live import LiveDecision, LiveSummary
 
 SHOWN_ROWS = 15
-# An instant is named, so that both callers ask the very same question.
-RAW_TRANSACTION = {
-    "user_id": 42,
-    "amount": 450.75,
-    "merchant_id": 7,
-    "location": "DE",
-    "occurred_at": datetime.now(UTC).isoformat(),
-}
 QUERIES = load_queries("rowguard.cli")
 
 
-def register(app: typer.Typer) -> None:
-    app.command()(demo)
-
-
 def demo(
-    count: Annotated[int, typer.Option(help="Live transactions to insert.", min=1)] = 300,
-    fraud_share: Annotated[float, typer.Option(help="Share of frauds among them.")] = 0.08,
+    count: Annotated[int, typer.Option(help="Number of live transactions.", min=1)] = 300,
+    fraud_rate: Annotated[float, typer.Option(help="Fraction of frauds among them.")] = 0.08,
 ) -> None:
-    """The whole way on the embedded server: history, features, model, live transactions, one HTTP call.
+    """Run everything on the embedded server: history, features, model, live transactions, one HTTP call.
 
-    What is there already is kept: a second run trains nothing and is quick.
+    An existing history and model are used again, so a second run is fast.
+
+    Example: rowguard demo --count 500
     """
-    from rowguard import local
     from rowguard.errors import SettingsError
     from rowguard.settings import settings
     from simulator import SimulationConfig
 
-    chosen = settings()
-    if chosen.database_url is not None:
+    config = settings()
+    if config.database_url is not None:
         raise SettingsError("the demo uses the embedded server only; unset DATABASE_URL")
     started = time.monotonic()
-    config = SimulationConfig()
+    world = SimulationConfig()
+    local = local_stack()
     out.print("[bold]1  Database, history, features, model[/bold]")
-    url = _prepare(config)
-    out.print("\n[bold]2  Live transactions, one INSERT each, decided on the way in[/bold]")
-    application_url = local.ensure_login(chosen, "rowguard_app_local", "rowguard_app")
-    summary = _insert(application_url, config, count, fraud_share)
-    _show_decisions(summary)
-    out.print("[bold]3  The same question over HTTP and in SQL[/bold]")
-    api_url = local.up(chosen, api=True).api_url
+    url = _prepare(config, world)
+    out.print("\n[bold]2  Live transactions, one INSERT each, decided in the same transaction[/bold]")
+    application_url = local.ensure_login(config, "rowguard_app_local", "rowguard_app")
+    _print_decisions(_insert(application_url, world, count, fraud_rate))
+    out.print("[bold]3  The same scoring request over HTTP and in SQL[/bold]")
+    api_url = local.up(config, api=True).api_url
     assert api_url is not None
-    _ask_twice(api_url, url)
-    out.print(f"\n[dim]{time.monotonic() - started:.0f} s in all[/dim]")
+    _score_twice(api_url, url)
+    out.print(f"\n[dim]{time.monotonic() - started:.0f} s in total[/dim]")
     next_steps(
-        f"open {api_url}/docs                          every HTTP call, to try",
-        ".venv/bin/rowguard psql                      a SQL prompt; try:",
+        f"open {api_url}/docs                every HTTP call, to try",
+        "rowguard psql                      a SQL prompt; try:",
         "    INSERT INTO transactions (user_id, amount) VALUES (42, 999)",
         "    RETURNING fraud_flag, fraud_probability;",
-        ".venv/bin/rowguard models                    the registry",
-        ".venv/bin/rowguard simulate --live           more live transactions",
-        ".venv/bin/rowguard retrain                   the nightly run; then: .venv/bin/rowguard rollback",
-        ".venv/bin/rowguard down                      stop everything",
+        "rowguard models                    the registry",
+        "rowguard simulate --live           more live transactions",
+        "rowguard retrain                   the nightly run; then: rowguard rollback",
+        "rowguard down                      stop everything",
+        "In a checkout the program is .venv/bin/rowguard.",
     )
 
 
-def _prepare(config: Any) -> str:
-    """Everything up to a champion; answers the direct URL."""
-    from rowguard import local
-    from rowguard import operations as pipeline
+def _prepare(config: Settings, world: SimulationConfig) -> str:
+    """Build everything up to a champion; return the direct URL."""
     from rowguard.database import connect
-    from rowguard.errors import TrainingDataError
-    from rowguard.settings import settings
     from sql_scoring.registry import champion_version, get_model
-    from trainer.dataset import read_feature_list, read_span
+    from trainer.dataset import has_transactions, read_feature_list
+    from trainer.lifecycle import migrate
+    from trainer.retrain import retrain
 
-    chosen = settings()
     with steps() as step:
         step("starting PostgreSQL and PgBouncer")
-        local.up(chosen, api=False)
-        url = local.resolve_database_url(chosen)
-        pipeline.migrate(url, chosen, progress=step)
+        local_stack().up(config, api=False)
+        url: str = local_stack().resolve_database_url(config)
+        migrate(url, config, progress=step)
         with connect(url) as connection:
-            try:
-                read_span(connection)
-                has_history = True
-            except TrainingDataError:
-                has_history = False
-        if not has_history:
-            _load_history(url, config, step)
-        with connect(url) as connection:
+            has_history = has_transactions(connection)
             champion = champion_version(connection)
-            is_current = (
-                champion is not None
-                and get_model(connection, champion).feature_hash == read_feature_list(connection).hash
-            )
+            built_hash = read_feature_list(connection).hash
+            is_current = champion is not None and get_model(connection, champion).feature_hash == built_hash
+        if not has_history:
+            load_simulated_history(url, world, step)
         if not is_current:
-            pipeline.retrain(url, chosen, progress=step)
+            retrain(url, config, progress=step)
     return url
 
 
-def _load_history(url: str, config: Any, step: Any) -> None:
-    from datetime import timedelta
-
-    from rowguard.operations.importer import load_history, load_users
-    from rowguard.settings import settings
-    from simulator import simulate
-
-    step("simulating a history")
-    world = simulate(config)
-    step(f"loading {len(world.transactions):,} transactions of {len(world.users):,} users")
-    load_users(url, world.users)
-    load_history(
-        url,
-        world.transactions.drop_columns(["transaction_id", "scenario"]).to_batches(65_536),
-        label_delay=timedelta(days=settings().label_delay_days),
-        source="simulator",
-    )
-
-
-def _insert(url: str, config: Any, count: int, fraud_share: float) -> LiveSummary:
+def _insert(url: str, world: SimulationConfig, count: int, fraud_rate: float) -> LiveSummary:
     from rowguard.database import connect
     from simulator import live_transactions
     from simulator.live import insert_live
 
-    stream = live_transactions(config, fraud_rate=fraud_share, count=count)
+    stream = live_transactions(world, fraud_rate=fraud_rate, count=count)
     with connect(url, autocommit=True) as connection, bar("inserting", count) as advance:
-        # Through PgBouncer a prepared statement would be looked for in another connection.
+        # Through PgBouncer a prepared statement may be in another server connection.
         connection.prepare_threshold = None
         return insert_live(connection, stream, on_row=lambda decision: advance(1))
 
 
-def _show_decisions(summary: LiveSummary) -> None:
-    ranked = sorted(summary.decisions, key=lambda one: -(one.fraud_probability or 0.0))
-    worth_seeing = [one for one in ranked if one.is_flagged or one.transaction.is_fraud]
-    rows = [_row(one) for one in worth_seeing[:SHOWN_ROWS]]
-    columns = ["transaction", "user", "amount", "from", "score", "flag", "truth"]
-    out.print(table(columns, rows, title=f"flagged or fraudulent: {len(worth_seeing)} of {summary.rows}"))
-    milliseconds = sorted(one.seconds * 1000 for one in summary.decisions)
-    out.print(
-        table(
-            ["caught", "missed", "false alarms", "passed", "precision", "recall", "median ms"],
-            [(
-                summary.true_positives,
-                summary.false_negatives,
-                summary.false_positives,
-                summary.true_negatives,
-                summary.precision,
-                summary.recall,
-                milliseconds[len(milliseconds) // 2],
-            )],
-        )
-    )  # fmt: skip
+def _print_decisions(summary: LiveSummary) -> None:
+    ranked = sorted(summary.decisions, key=lambda decision: -(decision.fraud_probability or 0.0))
+    shown = [decision for decision in ranked if decision.is_flagged or decision.transaction.is_fraud]
+    columns = ["transaction", "user", "amount", "from", "score", "flag", "label"]
+    rows = [_decision_row(decision) for decision in shown[:SHOWN_ROWS]]
+    print_table(columns, rows, f"alerts and frauds: {len(shown)} of {summary.rows}")
+    milliseconds = sorted(decision.seconds * 1000 for decision in summary.decisions)
+    metrics = {
+        "true positives": summary.true_positives,
+        "false negatives": summary.false_negatives,
+        "false positives": summary.false_positives,
+        "true negatives": summary.true_negatives,
+        "precision": summary.precision,
+        "recall": summary.recall,
+        "median ms": milliseconds[len(milliseconds) // 2],
+    }
+    print_table(list(metrics), [list(metrics.values())])
 
 
-def _row(one: LiveDecision) -> tuple[Any, ...]:
+def _decision_row(decision: LiveDecision) -> tuple[Any, ...]:
+    transaction = decision.transaction
     return (
-        str(one.transaction_id),
-        str(one.transaction.user_id),
-        f"{one.transaction.amount:>10,.2f}",
-        one.transaction.location,
-        one.fraud_probability,
-        "FRAUD" if one.is_flagged else "–",
-        one.transaction.scenario if one.transaction.is_fraud else "legitimate",
+        str(decision.transaction_id),
+        str(transaction.user_id),
+        f"{transaction.amount:>10,.2f}",
+        transaction.location,
+        decision.fraud_probability,
+        "FRAUD" if decision.is_flagged else "–",
+        transaction.scenario if transaction.is_fraud else "legitimate",
     )
 
 
-def _ask_twice(api_url: str, database_url: str) -> None:
+def _score_twice(api_url: str, database_url: str) -> None:
     from rowguard.database import connect
 
+    # With a time both callers send the same scoring request.
+    scoring_request = {
+        "user_id": 42,
+        "amount": 450.75,
+        "merchant_id": 7,
+        "location": "DE",
+        "occurred_at": datetime.now(UTC).isoformat(),
+    }
     request = urllib.request.Request(  # noqa: S310 - our own address
         f"{api_url}/predict",
-        data=json.dumps(RAW_TRANSACTION).encode(),
+        data=json.dumps(scoring_request).encode(),
         headers={"Content-Type": "application/json", **_authorization()},
     )
     with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
-        answer = json.load(response)
+        over_http = json.load(response)
     with connect(database_url) as connection:
-        row = connection.execute(QUERIES["score_transaction"], RAW_TRANSACTION).fetchone()
-    assert row is not None
+        in_sql = connection.execute(QUERIES["score_transaction"], scoring_request).fetchone()
+    assert in_sql is not None
     rows = [
-        ("POST /predict", answer["fraud_probability"], answer["flag"]),
-        ("score_transaction", row[0], row[1]),
+        ("POST /predict", repr(over_http["fraud_probability"]), over_http["flag"]),
+        ("score_transaction", repr(in_sql[0]), in_sql[1]),
     ]
-    out.print(table(["asked by", "fraud probability", "flag"], [(n, repr(p), f) for n, p, f in rows]))
+    print_table(["caller", "fraud probability", "flag"], rows)
 
 
 def _authorization() -> dict[str, str]:
-    """A token where the API asks for one that we can sign; the open loopback asks for none."""
+    """Return a token where the API requires one that we can sign; the open loopback requires none."""
     from api.tokens import mint, read_secret
     from rowguard.settings import settings
 

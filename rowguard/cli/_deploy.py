@@ -1,4 +1,4 @@
-"""deploy, promote, withdraw, rollback, forward, let-through: who decides, and what is let through."""
+"""deploy, promote, retire-challenger, rollback, roll-forward."""
 
 from __future__ import annotations
 
@@ -6,20 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from rowguard.cli._output import Json, err, next_steps, out, print_json, steps
+from rowguard.cli._output import Json, next_steps, out, print_json, steps
 from rowguard.cli._target import database_url
 
 if TYPE_CHECKING:
     from sql_scoring.deployment import Deployment
 
 Force = Annotated[bool, typer.Option("--force", help="Overrule the gates; recorded in the registry.")]
-Steps = Annotated[int, typer.Option("--steps", help="How many champions.", min=1)]
-
-
-def register(app: typer.Typer) -> None:
-    for command in (deploy, promote, withdraw, rollback, forward):
-        app.command()(command)
-    app.command("let-through")(let_through)
+Steps = Annotated[int, typer.Option("--steps", help="Number of champions.", min=1)]
 
 
 def deploy(
@@ -28,7 +22,7 @@ def deploy(
     ],
     role: Annotated[
         Literal["champion", "challenger"],
-        typer.Option("--as", help="It decides, or is tried beside the one that does."),
+        typer.Option("--as", help="champion: it decides. challenger: its score is only stored."),
     ] = "champion",
     canary: Annotated[
         float,
@@ -37,156 +31,118 @@ def deploy(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Judge a model by the gates, then write and apply the migration that makes it decide.
-
-    Its function is compared with scikit-learn bit for bit inside the database before the commit.
+    """Deploy a model by a migration, after the gates and the parity check in the database.
 
     Example: rowguard deploy rf_20261101_1a2b3c4d --as challenger --canary 5
     """
-    from rowguard import operations as pipeline
     from rowguard.settings import settings
+    from trainer.retrain import deploy as run
 
     if canary and role == "champion":
-        raise typer.BadParameter("a canary is a challenger's; give --as challenger", param_hint="--canary")
+        raise typer.BadParameter(
+            "only a challenger has a canary; give --as challenger", param_hint="--canary"
+        )
     url = database_url()
     with steps(quiet=as_json) as step:
-        done = pipeline.deploy(
+        deployment = run(
             url, settings(), version, role=role, canary_percent=canary, force=force, progress=step
         )
-    _report(done, as_json)
+    _report(deployment, as_json)
     if as_json:
         return
     if role == "challenger":
         next_steps(
             'rowguard psql -c "SELECT * FROM features.challenger_days"      how it compares',
-            "rowguard promote               it decides for everybody",
-            "rowguard withdraw              end the trial",
+            "rowguard promote                make it the champion",
+            "rowguard retire-challenger      end the shadow deployment",
         )
     else:
         next_steps("rowguard simulate --live      watch it decide", "rowguard rollback             go back")
 
 
 def promote(force: Force = False, as_json: Json = False) -> None:
-    """The challenger becomes the champion.
+    """Make the challenger the champion.
 
     Example: rowguard promote
     """
-    from rowguard import operations as pipeline
     from rowguard.settings import settings
+    from trainer.retrain import promote as run
 
     url = database_url()
     with steps(quiet=as_json) as step:
-        done = pipeline.promote(url, settings(), force=force, progress=step)
-    _report(done, as_json)
+        deployment = run(url, settings(), force=force, progress=step)
+    _report(deployment, as_json)
 
 
-def withdraw(as_json: Json = False) -> None:
-    """End the challenger's trial; what it said stays on the rows.
+def retire_challenger(as_json: Json = False) -> None:
+    """End the challenger's shadow deployment; its shadow scores stay on the rows.
 
-    Example: rowguard withdraw
+    Example: rowguard retire-challenger
     """
-    from rowguard import operations as pipeline
     from rowguard.settings import settings
+    from trainer.retrain import retire_challenger as run
 
-    _report(pipeline.withdraw(database_url(), settings()), as_json)
+    _report(run(database_url(), settings()), as_json)
 
 
 def rollback(
     steps: Steps = 1,
-    to: Annotated[
-        str | None, typer.Option(help="A former champion by name, instead of a number of steps.")
-    ] = None,
+    to: Annotated[str | None, typer.Option(help="A former champion by name, instead of --steps.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Back to the champion before; repeated calls keep going back.
+    """Go back to the previous champion; repeated calls keep going back.
 
     Example: rowguard rollback --steps 3
     """
-    from rowguard import operations as pipeline
     from rowguard.settings import settings
+    from trainer.retrain import rollback as run
 
     if to is not None and steps != 1:
         raise typer.BadParameter("give either --steps or --to")
-    _report_walk(pipeline.rollback(database_url(), settings(), steps=steps, to=to), as_json)
+    _report(run(database_url(), settings(), steps=steps, to=to), as_json)
 
 
-def forward(steps: Steps = 1, as_json: Json = False) -> None:
-    """Forward again to the champion that was rolled back.
+def roll_forward(steps: Steps = 1, as_json: Json = False) -> None:
+    """Go forward again to the champion that was rolled back.
 
-    Example: rowguard forward --steps 2
+    Example: rowguard roll-forward --steps 2
     """
-    from rowguard import operations as pipeline
     from rowguard.settings import settings
+    from trainer.retrain import roll_forward as run
 
-    _report_walk(pipeline.forward(database_url(), settings(), steps=steps), as_json)
-
-
-def let_through(
-    share: Annotated[
-        float | None, typer.Argument(help="From 0 to 1; without it the present one is shown.", min=0, max=1)
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Let a random share of alerts through: what is always stopped is never labelled.
-
-    Such rows keep their fraud_probability; fraud_flag says LEGITIMATE and is_let_through is true.
-
-    Example: rowguard let-through 0.02
-    """
-    from dataclasses import asdict
-
-    from rowguard import operations as pipeline
-
-    found = pipeline.let_through(database_url(), share)
-    if as_json:
-        print_json(asdict(found))
-    else:
-        out.print(
-            f"{found.share:.2%} of alerts are let through; in the last 30 days {found.let_through:,} "
-            f"of {found.alerts:,}"
-        )
-        if found.held_by:
-            err.print(f"  {found.held_by}")
+    _report(run(database_url(), settings(), steps=steps), as_json)
 
 
-def deployment_document(done: Deployment) -> dict[str, Any]:
-    """A deployment as JSON."""
+def deployment_document(deployment: Deployment) -> dict[str, Any]:
+    """Return a deployment as JSON."""
+    parity = deployment.parity
     return {
-        "champion": done.version,
-        "previous": done.previous,
-        "challenger": done.challenger,
-        "canary_percent": done.canary_percent,
-        "revision": done.revision,
-        "parity_rows": done.parity.rows if done.parity else None,
-        "parity_differences": done.parity.differences if done.parity else None,
+        "champion": deployment.version,
+        "previous": deployment.previous,
+        "challenger": deployment.challenger,
+        "canary_percent": deployment.canary_percent,
+        "revision": deployment.revision,
+        "parity_rows": parity.rows if parity else None,
+        "parity_differences": parity.differences if parity else None,
     }
 
 
-def print_deployment(done: Deployment) -> None:
-    """A deployment in one line."""
-    compared = (
-        f"; {done.parity.rows:,} rows compared, {done.parity.differences} differ" if done.parity else ""
-    )
-    if done.version != done.previous:
-        out.print(f"{done.version} decides now (before: {done.previous or 'none'}){compared}")
-    elif done.challenger:
-        share = (
-            f"decides for {done.canary_percent:g} % of users" if done.canary_percent else "decides nothing"
-        )
-        out.print(f"{done.challenger} is tried beside {done.version} and {share}{compared}")
+def print_deployment(deployment: Deployment) -> None:
+    """Print a deployment as one line."""
+    parity, version = deployment.parity, deployment.version
+    compared = f"; {parity.rows:,} rows compared, {parity.differences} differ" if parity else ""
+    if version != deployment.previous:
+        out.print(f"{version} is champion, the previous one was {deployment.previous or 'none'}{compared}")
+    elif deployment.challenger:
+        percent = deployment.canary_percent
+        role = f"decides for {percent:g} % of users" if percent else "is only compared"
+        out.print(f"{deployment.challenger} is challenger and {role}; {version} is champion{compared}")
     else:
-        out.print(f"{done.version} decides for everybody; there is no challenger any more")
+        out.print(f"{version} is champion; there is no challenger")
 
 
-def _report(done: Deployment, as_json: bool) -> None:
+def _report(deployment: Deployment, as_json: bool) -> None:
     if as_json:
-        print_json(deployment_document(done))
+        print_json(deployment_document(deployment))
     else:
-        print_deployment(done)
-
-
-def _report_walk(done: Deployment, as_json: bool) -> None:
-    if as_json:
-        print_json(deployment_document(done))
-    else:
-        out.print(f"{done.version} decides again, instead of {done.previous}")
+        print_deployment(deployment)

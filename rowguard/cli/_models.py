@@ -7,51 +7,60 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rowguard.cli._deploy import deployment_document, print_deployment
-from rowguard.cli._output import Json, next_steps, out, parse_time, print_json, steps, table
+from rowguard.cli._output import (
+    From,
+    Json,
+    To,
+    next_steps,
+    out,
+    parse_time,
+    print_facts,
+    print_json,
+    print_table,
+    steps,
+)
 from rowguard.cli._target import database_url
 
 if TYPE_CHECKING:
     from trainer.training import TrainingResult
 
-From = Annotated[str | None, typer.Option("--from", help="First day of the training window.")]
-To = Annotated[
-    str | None,
-    typer.Option(
-        "--to", help="Cut-off: only labels known by then are used; the last transaction if not given."
-    ),
-]
-
-
-def register(app: typer.Typer) -> None:
-    app.command()(train)
-    app.command()(models)
-    app.command()(retrain)
+# JSON key → attribute of the registry's record.
+_MODEL_KEYS = {
+    **{name: name for name in ("version", "state", "state_reason", "trained_at", "train_from", "train_to")},
+    **{name: name for name in ("label_cutoff", "metrics", "threshold", "threshold_rule", "sql_bytes")},
+    **{name: name for name in ("feature_hash", "deployed_at", "deployed_by", "canary_percent")},
+    "rows": "row_count",
+    "frauds": "fraud_count",
+    "trees": "tree_count",
+    "nodes": "node_count",
+}
 
 
 def train(
     start: From = None,
     cutoff: To = None,
     alert_budget: Annotated[
-        float | None, typer.Option(help="Share of transactions to flag; sets the threshold.")
+        float | None, typer.Option(help="Largest alert rate; sets the threshold.")
     ] = None,
-    false_alarm_cost: Annotated[
-        float | None, typer.Option(help="With --missed-fraud-cost: threshold of least cost instead.")
+    false_positive_cost: Annotated[
+        float | None,
+        typer.Option(help="With --false-negative-cost: choose the threshold of least cost instead."),
     ] = None,
-    missed_fraud_cost: Annotated[float | None, typer.Option(help="See --false-alarm-cost.")] = None,
+    false_negative_cost: Annotated[float | None, typer.Option(help="See --false-positive-cost.")] = None,
     as_json: Json = False,
 ) -> None:
     """Fit on the point-in-time training set and register a candidate.
 
     Example: rowguard train --from 2026-09-01 --to 2026-11-01 --alert-budget 0.005
     """
-    from rowguard import operations as pipeline
     from rowguard.settings import settings
+    from trainer.retrain import train as run
 
-    rule = _rule(alert_budget, false_alarm_cost, missed_fraud_cost)
+    rule = _threshold_rule(alert_budget, false_positive_cost, false_negative_cost)
     window = {"start": parse_time(start, "--from"), "cutoff": parse_time(cutoff, "--to")}
     url = database_url()
     with steps(quiet=as_json) as step:
-        result = pipeline.train(url, settings(), **window, rule=rule, progress=step)
+        result = run(url, settings(), **window, rule=rule, progress=step)
     if as_json:
         print_json(_training_document(result))
         return
@@ -60,41 +69,19 @@ def train(
 
 
 def models(as_json: Json = False) -> None:
-    """The registry: every version, newest first."""
+    """List all registered models, newest first.
+
+    Example: rowguard models --json
+    """
     from rowguard.database import connect
     from sql_scoring.registry import list_models
 
     with connect(database_url()) as connection:
-        found = list_models(connection)
+        records = list_models(connection)
     if as_json:
-        print_json(
-            [
-                {
-                    "version": model.version,
-                    "state": model.state,
-                    "state_reason": model.state_reason,
-                    "trained_at": model.trained_at,
-                    "train_from": model.train_from,
-                    "train_to": model.train_to,
-                    "label_cutoff": model.label_cutoff,
-                    "rows": model.row_count,
-                    "frauds": model.fraud_count,
-                    "metrics": dict(model.metrics),
-                    "threshold": model.threshold,
-                    "threshold_rule": model.threshold_rule,
-                    "trees": model.tree_count,
-                    "nodes": model.node_count,
-                    "sql_bytes": model.sql_bytes,
-                    "feature_hash": model.feature_hash,
-                    "deployed_at": model.deployed_at,
-                    "deployed_by": model.deployed_by,
-                    "canary_percent": model.canary_percent,
-                }
-                for model in found
-            ]
-        )
+        print_json([{key: getattr(record, name) for key, name in _MODEL_KEYS.items()} for record in records])
         return
-    if not found:
+    if not records:
         out.print("no model yet")
         next_steps("rowguard retrain")
         return
@@ -111,93 +98,104 @@ def models(as_json: Json = False) -> None:
         "nodes",
         "kB",
     ]
-    out.print(
-        table(
-            columns,
-            [
-                (
-                    model.version,
-                    model.state,
-                    model.trained_at,
-                    f"{model.train_from:%Y-%m-%d} … {model.train_to:%Y-%m-%d}",
-                    model.row_count,
-                    model.fraud_count,
-                    model.metrics["auc"],
-                    model.metrics["average_precision"],
-                    model.threshold,
-                    model.node_count,
-                    model.sql_bytes // 1000,
-                )
-                for model in found
-            ],
+    rows = [
+        (
+            record.version,
+            record.state,
+            record.trained_at,
+            f"{record.train_from:%Y-%m-%d} … {record.train_to:%Y-%m-%d}",
+            record.row_count,
+            record.fraud_count,
+            record.metrics["auc"],
+            record.metrics["average_precision"],
+            record.threshold,
+            record.node_count,
+            record.sql_bytes // 1000,
         )
-    )
+        for record in records
+    ]
+    print_table(columns, rows)
 
 
 def retrain(start: From = None, cutoff: To = None, as_json: Json = False) -> None:
-    """Features, train, deploy: what the nightly DAG does, as one command."""
-    from rowguard import operations as pipeline
+    """Build features, train, pass the gates, deploy: the nightly run as one command.
+
+    Example: rowguard retrain --to 2026-11-01
+    """
     from rowguard.settings import settings
+    from trainer.retrain import retrain as run
 
     window = {"start": parse_time(start, "--from"), "cutoff": parse_time(cutoff, "--to")}
     url = database_url()
     with steps(quiet=as_json) as step:
-        done = pipeline.retrain(url, settings(), **window, progress=step)
+        result = run(url, settings(), **window, progress=step)
     if as_json:
-        document = _training_document(done.training)
-        document["deployment"] = deployment_document(done.deployment) if done.deployment else None
+        document = _training_document(result.training)
+        document["deployment"] = deployment_document(result.deployment) if result.deployment else None
         print_json(document)
         return
-    _print_training(done.training)
-    if done.deployment:
-        print_deployment(done.deployment)
+    _print_training(result.training)
+    if result.deployment:
+        print_deployment(result.deployment)
     else:
-        out.print(f"{done.training.version} is the champion already: the same data give the same model")
-    next_steps("rowguard simulate --live      watch it decide", "rowguard models               the registry")
+        out.print(f"{result.training.version} is the champion already: the same data give the same model")
+    next_steps(
+        "rowguard simulate --live      insert live transactions", "rowguard models               the registry"
+    )
 
 
-def _rule(alert_budget: float | None, false_alarm: float | None, missed_fraud: float | None) -> Any:
+def _threshold_rule(
+    alert_budget: float | None, false_positive_cost: float | None, false_negative_cost: float | None
+) -> Any:
     from trainer.evaluation import AlertBudget, ExpectedCost
 
-    if (false_alarm is None) != (missed_fraud is None):
-        raise typer.BadParameter("--false-alarm-cost and --missed-fraud-cost go together")
-    if false_alarm is not None and missed_fraud is not None:
+    if (false_positive_cost is None) != (false_negative_cost is None):
+        raise typer.BadParameter("--false-positive-cost and --false-negative-cost go together")
+    if false_positive_cost is not None and false_negative_cost is not None:
         if alert_budget is not None:
             raise typer.BadParameter("give either --alert-budget or the two costs")
-        return ExpectedCost(false_alarm, missed_fraud)
+        return ExpectedCost(false_positive_cost, false_negative_cost)
     return AlertBudget(alert_budget) if alert_budget is not None else None
 
 
 def _training_document(result: TrainingResult) -> dict[str, Any]:
+    record = result.record
     return {
         "version": result.version,
         "is_new": result.is_new,
-        "rows": result.record.row_count,
-        "frauds": result.record.fraud_count,
-        "metrics": result.evaluation.as_dict(),
+        "rows": record.row_count,
+        "frauds": record.fraud_count,
+        "metrics": result.evaluation,
         "threshold": result.threshold,
-        "threshold_rule": result.record.threshold_rule,
-        "trees": result.record.tree_count,
-        "nodes": result.record.node_count,
-        "sql_bytes": result.record.sql_bytes,
-        "model_card": str(result.card),
+        "threshold_rule": record.threshold_rule,
+        "trees": record.tree_count,
+        "nodes": record.node_count,
+        "sql_bytes": record.sql_bytes,
+        "model_card": result.card,
     }
 
 
 def _print_training(result: TrainingResult) -> None:
-    metrics = result.evaluation
-    rows = [
-        ("trained on", f"{result.record.row_count:,} rows, {result.record.fraud_count:,} frauds"),
-        ("evaluated on", f"{metrics.rows:,} later rows, {metrics.frauds:,} frauds"),
-        ("ROC AUC", f"{metrics.auc:.4f}"),
-        ("average precision", f"{metrics.average_precision:.4f}"),
-        ("threshold", f"{result.threshold:.4f}  ({result.record.threshold_rule})"),
-        ("precision there", "–" if metrics.precision is None else f"{metrics.precision:.3f}"),
-        ("recall there", f"{metrics.recall:.3f}"),
-        ("confusion", f"{metrics.true_positives:,} caught, {metrics.false_negatives:,} missed, "
-                      f"{metrics.false_positives:,} false alarms, {metrics.true_negatives:,} passed"),
-        ("forest", f"{result.record.tree_count} trees, {result.record.node_count:,} nodes, "
-                   f"{result.record.sql_bytes / 1e6:.1f} MB of SQL"),
-        ("model card", str(result.card)),
-    ]  # fmt: skip
-    out.print(table(["", result.version], rows))
+    metrics, record = result.evaluation, result.record
+    print_facts(
+        result.version,
+        [
+            ("trained on", f"{record.row_count:,} rows, {record.fraud_count:,} frauds"),
+            ("evaluated on", f"{metrics.rows:,} later rows, {metrics.frauds:,} frauds"),
+            ("ROC AUC", f"{metrics.auc:.4f}"),
+            ("average precision", f"{metrics.average_precision:.4f}"),
+            ("threshold", f"{result.threshold:.4f}  ({record.threshold_rule})"),
+            ("precision there", "–" if metrics.precision is None else f"{metrics.precision:.3f}"),
+            ("recall there", f"{metrics.recall:.3f}"),
+            (
+                "confusion matrix",
+                f"{metrics.true_positives:,} true positives, {metrics.false_negatives:,} false negatives, "
+                f"{metrics.false_positives:,} false positives, {metrics.true_negatives:,} true negatives",
+            ),
+            (
+                "forest",
+                f"{record.tree_count} trees, {record.node_count:,} nodes, {record.sql_bytes / 1e6:.1f} MB of SQL",
+            ),
+            ("model card", str(result.card)),
+        ],
+    )

@@ -1,4 +1,4 @@
-"""monitor: what the views say, and exit 1 when it is an alarm."""
+"""monitor."""
 
 from __future__ import annotations
 
@@ -7,36 +7,32 @@ from typing import Annotated
 
 import typer
 
-from rowguard.cli._output import Json, err, out, print_json, table
+from rowguard.cli._output import Json, err, print_json, print_table
 from rowguard.cli._target import database_url
-
-
-def register(app: typer.Typer) -> None:
-    app.command()(monitor)
 
 
 def monitor(
     report: Annotated[Path | None, typer.Option(help="Write a static HTML page with plots here.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare the last days with training and with the thresholds; exit 1 when something is an alarm.
+    """Compare the last days with training and with the thresholds; exit with 1 on an alarm.
 
-    Thresholds: dbt/seeds/monitoring_thresholds.csv, taken over by rowguard features.
+    The thresholds are in dbt/seeds/monitoring_thresholds.csv; `rowguard features` loads them.
 
     Example: rowguard monitor --report monitoring.html
     """
-    from rowguard import operations as pipeline
     from rowguard.errors import MonitoringAlarmError
+    from rowguard.operations.monitor import monitor as run
 
-    found = pipeline.monitor(database_url(), report=report)
+    result = run(database_url(), report=report)
     if as_json:
         print_json(
             {
-                "champion": found.champion,
-                "challenger": found.challenger,
-                "alarms": len(found.alarms),
-                "measures": found.measures,
-                "report": str(report) if report else None,
+                "champion": result.champion,
+                "challenger": result.challenger,
+                "alarms": len(result.alarms),
+                "measures": result.measures,
+                "report": report,
             }
         )
     else:
@@ -49,10 +45,10 @@ def monitor(
                 row["row_count"],
                 "ALARM" if row["is_alarm"] else ("ok" if row["is_judged"] else "too few rows"),
             )
-            for row in found.measures
+            for row in result.measures
         ]
-        out.print(table(["measure", "of", "value", "alarm at", "rows", ""], rows))
+        print_table(["measure", "of", "value", "threshold", "rows", ""], rows)
         if report:
             err.print(f"report: {report}", markup=False)
-    if found.alarms:
-        raise MonitoringAlarmError(found.sentence())
+    if result.alarms:
+        raise MonitoringAlarmError(result.sentence())

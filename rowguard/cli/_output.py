@@ -1,4 +1,4 @@
-"""What commands print: tables and next steps on standard output, progress on standard error, or one JSON document."""
+"""Output of the commands: tables on standard output, progress on standard error, or one JSON document."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -24,47 +25,63 @@ from rich.progress import (
 )
 from rich.table import Table
 
-_WIDE = None if sys.stdout.isatty() else 200  # a pipe has no width; do not fold what a program may read
-out = Console(highlight=False, width=_WIDE)
-err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 200)
+from rowguard.progress import Progress as StepProgress
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
+_PIPE_WIDTH = 200  # a pipe has no width; do not fold what a program may read
+out = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _PIPE_WIDTH)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+From = Annotated[str | None, typer.Option("--from", help="First day of the training window.")]
+To = Annotated[
+    str | None, typer.Option("--to", help="Label cutoff; by default the time of the last transaction.")
+]
 
 
 def print_json(document: Any) -> None:
-    """Write the one document."""
-    sys.stdout.write(json.dumps(document, default=_plain, indent=2) + "\n")
+    """Print the one document; dataclasses become objects."""
+    sys.stdout.write(json.dumps(document, default=_to_json, indent=2) + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
+    """Print a table; columns of numbers are aligned to the right."""
+    out.print(table(columns, rows, title))
+
+
+def print_facts(title: str, facts: Sequence[tuple[str, str]]) -> None:
+    """Print names with their values."""
+    out.print(table(["", title], facts))
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> Table:
-    """A table whose numbers stand to the right."""
+    """Return a table for `out` or `err`."""
     result = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
     for index, column in enumerate(columns):
-        numeric = bool(rows) and all(
+        is_numeric = bool(rows) and all(
             isinstance(row[index], int | float) or row[index] is None for row in rows
         )
-        result.add_column(column, justify="right" if numeric else "left", no_wrap=True)
+        result.add_column(column, justify="right" if is_numeric else "left", no_wrap=True)
     for row in rows:
-        result.add_row(*(_shown(value) for value in row))
+        result.add_row(*(_format(value) for value in row))
     return result
 
 
 def next_steps(*lines: str) -> None:
-    """What to try after this command."""
+    """Print what to try after this command."""
     out.print("\n[bold]Next[/bold]")
     for line in lines:
         out.print(f"  {line}", markup=False)
 
 
 @contextmanager
-def steps(quiet: bool = False) -> Iterator[Callable[[str], None]]:
-    """Shows the present step with a running clock, and each finished one with its time."""
+def steps(quiet: bool = False) -> Iterator[StepProgress]:
+    """Show the current step with a running clock, and each finished one with its time."""
     started = time.monotonic()
-    present: list[tuple[str, float]] = []
+    current: list[tuple[str, float]] = []
 
     def finish() -> None:
-        if present and not quiet:
-            name, since = present.pop()
+        if current and not quiet:
+            name, since = current.pop()
             err.print(f"  [green]✓[/green] {name} [dim]{time.monotonic() - since:.1f} s[/dim]")
 
     with Progress(
@@ -79,18 +96,18 @@ def steps(quiet: bool = False) -> Iterator[Callable[[str], None]]:
 
         def step(name: str) -> None:
             finish()
-            present.append((name, time.monotonic()))
+            current.append((name, time.monotonic()))
             progress.reset(task, description=name)
 
         yield step
         finish()
     if not quiet:
-        err.print(f"  [dim]{time.monotonic() - started:.1f} s in all[/dim]")
+        err.print(f"  [dim]{time.monotonic() - started:.1f} s in total[/dim]")
 
 
 @contextmanager
 def bar(description: str, total: int | None, quiet: bool = False) -> Iterator[Callable[[float], None]]:
-    """A progress bar; the callable advances it."""
+    """Show a progress bar; the callable advances it."""
     with Progress(
         TextColumn("  {task.description}"),
         BarColumn(),
@@ -104,23 +121,34 @@ def bar(description: str, total: int | None, quiet: bool = False) -> Iterator[Ca
 
 
 def parse_time(value: str | None, option: str) -> datetime | None:
-    """A day or an instant; without a zone it is UTC.
+    """Parse a day or a time; without a zone it is UTC.
 
     Raises:
-        typer.BadParameter: it is neither.
+        typer.BadParameter: It is neither.
     """
     if value is None:
         return None
     try:
         parsed = datetime.fromisoformat(value)
         return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
-    except (ValueError, OverflowError):  # an instant may leave the calendar on its way to UTC
+    except (ValueError, OverflowError):  # UTC may be outside the calendar
         raise typer.BadParameter(
-            f"{value!r} is neither a day (2026-11-01) nor an instant (2026-11-01T12:00)", param_hint=option
+            f"{value!r} is neither a day (2026-11-01) nor a time (2026-11-01T12:00)", param_hint=option
         ) from None
 
 
-def _shown(value: Any) -> str:
+def parse_day(value: str, option: str) -> datetime:
+    """Parse a day, as its midnight in UTC.
+
+    Raises:
+        typer.BadParameter: It is none.
+    """
+    parsed = parse_time(value, option)
+    assert parsed is not None
+    return parsed.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _format(value: Any) -> str:
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -134,7 +162,7 @@ def _shown(value: Any) -> str:
     return escape(str(value))
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return str(value)
+def _to_json(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -1,4 +1,4 @@
-"""policy, unscored: what happens to transactions that cannot be scored, and which did."""
+"""control-rate, failure-policy, unscored: alerts that are not blocked, and transactions that cannot be scored."""
 
 from __future__ import annotations
 
@@ -6,50 +6,82 @@ from typing import Annotated, Literal
 
 import typer
 
-from rowguard.cli._output import Json, next_steps, out, print_json, table
+from rowguard.cli._output import Json, err, next_steps, out, print_json, print_table
 from rowguard.cli._target import database_url
 from rowguard.queries import load_queries
 
 QUERIES = load_queries("rowguard.cli")
+# Word of the command line → word of the database.
+MODES = {"fail-open": "accept", "fail-closed": "refuse"}
 
 
-def register(app: typer.Typer) -> None:
-    app.command()(policy)
-    app.command()(unscored)
-
-
-def policy(
-    on_failure: Annotated[
-        Literal["fail_open", "fail_closed"] | None,
-        typer.Argument(help="fail_open: store with the reason. fail_closed: fail the INSERT.", show_default=False),
-    ] = None,
-    lock_timeout: Annotated[
-        int | None,
-        typer.Option(help="Milliseconds that scoring may wait for a lock.", min=1, max=600_000),
+def control_rate(
+    rate: Annotated[
+        float | None,
+        typer.Argument(help="From 0 to 1; without it the current rate is shown.", min=0, max=1),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show or change what happens to a transaction that cannot be scored.
+    """Show or set the control rate: the fraction of alerts that is not blocked, so that labels stay unbiased.
 
-    Example: rowguard policy fail_closed --lock-timeout 500
+    Rows of the control group keep their fraud_probability, but fraud_flag is LEGITIMATE.
+
+    Example: rowguard control-rate 0.02
+    """
+    from rowguard.operations.control_group import control_rate as run
+
+    group = run(database_url(), rate)
+    if as_json:
+        print_json(group)
+        return
+    out.print(
+        f"control rate {group.rate:.2%}; in the last 30 days {group.controls:,} of {group.alerts:,} alerts "
+        "were in the control group"
+    )
+    if group.inactive_reason:
+        err.print(f"  {group.inactive_reason}")
+
+
+def failure_policy(
+    mode: Annotated[
+        Literal["fail-open", "fail-closed"] | None,
+        typer.Argument(
+            help="fail-open: store the row unscored. fail-closed: reject the INSERT.", show_default=False
+        ),
+    ] = None,
+    lock_timeout_ms: Annotated[
+        int | None, typer.Option(help="Most milliseconds that scoring waits for a lock.", min=1, max=600_000)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show or set what happens to a transaction that cannot be scored.
+
+    Example: rowguard failure-policy fail-closed --lock-timeout-ms 500
     """
     from rowguard.database import connect
 
     with connect(database_url()) as connection:
-        if on_failure is not None or lock_timeout is not None:
-            values = {"on_failure": on_failure, "lock_timeout_ms": lock_timeout}
-            connection.execute(QUERIES["set_policy"], values)
-        row = connection.execute(QUERIES["policy"]).fetchone()
+        if mode is not None or lock_timeout_ms is not None:
+            values = {"failure_mode": MODES[mode] if mode else None, "lock_timeout_ms": lock_timeout_ms}
+            connection.execute(QUERIES["set_failure_policy"], values)
+        row = connection.execute(QUERIES["failure_policy"]).fetchone()
     assert row is not None
-    names = ("failure_mode", "lock_timeout_ms", "changed_at", "changed_by")
+    words = {stored: word for word, stored in MODES.items()}
+    current = dict(
+        zip(
+            ("failure_mode", "lock_timeout_ms", "changed_at", "changed_by"),
+            (words[row[0]], *row[1:]),
+            strict=True,
+        )
+    )
     if as_json:
-        print_json(dict(zip(names, row, strict=True)))
-        return
-    out.print(table(["a transaction that cannot be scored", "waits for a lock (ms)", "since", "by"], [row]))
+        print_json(current)
+    else:
+        print_table(["failure policy", "lock timeout (ms)", "since", "by"], [list(current.values())])
 
 
 def unscored(
-    limit: Annotated[int, typer.Option(help="How many to list, newest first.", min=0, max=100_000)] = 20,
+    limit: Annotated[int, typer.Option(help="Most rows to list, newest first.", min=0, max=100_000)] = 20,
     as_json: Json = False,
 ) -> None:
     """List and count live transactions without a decision, with their reasons.
@@ -62,7 +94,7 @@ def unscored(
 
     with connect(database_url()) as connection, connection.cursor(row_factory=dict_row) as cursor:
         counts = cursor.execute(QUERIES["unscored_counts"]).fetchall()
-        rows = cursor.execute(QUERIES["unscored"], {"most": limit}).fetchall()
+        rows = cursor.execute(QUERIES["unscored"], {"limit": limit}).fetchall()
     total = sum(row["transactions"] for row in counts)
     if as_json:
         print_json({"unscored": total, "reasons": counts, "transactions": rows})
@@ -70,6 +102,6 @@ def unscored(
     if not total:
         out.print("every live transaction has its decision")
         return
-    out.print(table(["reason", "transactions", "first", "last"], [list(row.values()) for row in counts]))
-    out.print(table(list(rows[0]) if rows else ["–"], [list(row.values()) for row in rows]))
-    next_steps("rowguard rescore      decide them now, with features as of their time")
+    print_table(["reason", "transactions", "first", "last"], [list(row.values()) for row in counts])
+    print_table(list(rows[0]) if rows else ["–"], [list(row.values()) for row in rows])
+    next_steps("rowguard rescore      backfill their decisions, with features as of their time")

@@ -6,74 +6,66 @@ from typing import Annotated
 
 import typer
 
-from rowguard.cli._output import Json, next_steps, out, parse_time, print_json, steps, table
+from rowguard.cli._output import Json, next_steps, parse_time, print_facts, print_json, steps
 from rowguard.cli._target import database_url
 
 
-def register(app: typer.Typer) -> None:
-    app.command()(rescore)
-
-
 def rescore(
-    start: Annotated[
-        str | None, typer.Option("--from", help="Only rows from this day or instant on.")
+    start: Annotated[str | None, typer.Option("--from", help="Only rows from this day or time on.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Only rows before this day or time.")] = None,
+    output_table: Annotated[
+        str | None, typer.Option(help="Score every row into this new table; the rows are unchanged.")
     ] = None,
-    past: Annotated[str | None, typer.Option("--to", help="Only rows before this day or instant.")] = None,
-    into: Annotated[
-        str | None,
-        typer.Option(help="Score every row of the span into this new table and leave the rows alone."),
-    ] = None,
-    history: Annotated[
-        bool, typer.Option("--history", help="Decide loaded history too, where it has no decision.")
+    include_history: Annotated[
+        bool, typer.Option("--include-history", help="Also decide loaded history.")
     ] = False,
     build: Annotated[
         bool, typer.Option("--build/--no-build", help="Build the features of new rows first.")
     ] = True,
     workers: Annotated[
-        int | None,
-        typer.Option(min=0, help="Parallel workers of PostgreSQL; the server's own number if not given."),
+        int | None, typer.Option(min=0, help="Most parallel workers; by default the server's setting.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Score stored rows that have no decision, or a whole span into a table of its own.
+    """Backfill decisions of unscored rows, or score a time range into a new table.
 
-    Features are those as of each row's own time. What was decided is never changed; what an undecided row said
-    before stays in scoring.rescored_transactions.
+    Features are point-in-time correct. No decision is ever changed; the former reason of a row is stored in
+    scoring.rescored_transactions.
 
-    Example: rowguard rescore; rowguard rescore --from 2026-09-01 --to 2026-10-01 --into september_scores
+    Example: rowguard rescore --from 2026-09-01 --to 2026-10-01 --output-table september_scores
     """
-    from dataclasses import asdict
-
-    from rowguard import operations as pipeline
+    from rowguard.operations.rescore import rescore as run
     from rowguard.settings import settings
 
-    if into is not None and history:
-        raise typer.BadParameter("--into scores history and live rows alike; --history is for decisions")
-    if (into is not None and not all(into.split("."))) or (into or "").count(".") > 1:
-        raise typer.BadParameter(f"{into!r} is no table name such as backfill or audit.backfill")
-    begin, end = parse_time(start, "--from"), parse_time(past, "--to")
+    if output_table is not None and include_history:
+        raise typer.BadParameter("--output-table scores history anyway; --include-history is for decisions")
+    if output_table is not None and (not all(output_table.split(".")) or output_table.count(".") > 1):
+        raise typer.BadParameter(f"{output_table!r} is no table name such as backfill or audit.backfill")
+    first, last = parse_time(start, "--from"), parse_time(end, "--to")
     url = database_url()
     with steps(quiet=as_json) as step:
-        done = pipeline.rescore(
+        result = run(
             url,
             settings(),
-            start=begin,
-            past=end,
-            into=into,
-            include_history=history,
+            start=first,
+            end=last,
+            output_table=output_table,
+            include_history=include_history,
             build=build,
             workers=workers,
             progress=step,
         )
     if as_json:
-        print_json(asdict(done))
+        print_json(result)
         return
-    rows = [
-        ("model", done.model_version),
-        ("scored", f"{done.rows:,} rows in {done.seconds:.1f} s, {done.workers} parallel workers"),
-        ("flagged", f"{done.flagged:,}"),
-        ("without features", f"{done.waiting:,}, left as they are"),
-    ]
-    out.print(table(["", done.into or "transactions"], rows))
-    if done.waiting:
-        next_steps("rowguard features              builds what they need", "rowguard rescore")
+    print_facts(
+        result.output_table or "transactions",
+        [
+            ("model", result.model_version),
+            ("scored", f"{result.rows:,} rows in {result.seconds:.1f} s, {result.workers} parallel workers"),
+            ("alerts", f"{result.flagged:,}"),
+            ("without features", f"{result.rows_without_features:,}, unchanged"),
+        ],
+    )
+    if result.rows_without_features:
+        next_steps("rowguard features      build what they need", "rowguard rescore")

@@ -8,57 +8,53 @@ from typing import Annotated
 import typer
 
 from rowguard.cli._output import Json, print_json
-from rowguard.cli._target import require_addresses
+from rowguard.cli._target import local_stack, require_addresses
 
 UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-
-
-def register(app: typer.Typer) -> None:
-    app.command()(serve)
-    app.command()(token)
 
 
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.", min=1, max=65535)] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that serve.", min=1, max=64)] = None,
+    workers: Annotated[int | None, typer.Option(help="Number of server processes.", min=1, max=64)] = None,
 ) -> None:
     """Serve the HTTP API in the foreground (port 8001).
 
-    Beyond this machine it serves only with tokens: see ROWGUARD_JWT_… in .env.example.
+    Beyond this machine it requires tokens: see ROWGUARD_JWT_… in .env.example.
 
     Example: rowguard serve --port 8080
     """
     from api.app import ApiConfig
     from api.server import require_authentication_beyond_loopback
     from api.server import serve as run
-    from rowguard import local
     from rowguard.settings import settings
 
     require_addresses()
-    chosen = settings()
+    config = settings()
     if workers is not None:
-        chosen = chosen.model_copy(update={"api_workers": workers})
-    require_authentication_beyond_loopback(chosen, host or chosen.api_host)
-    if chosen.database_url is None:
-        # The embedded database: a log-in of its own with the API's rights and no more.
-        url = local.ensure_login(chosen, "rowguard_api_local", "rowguard_api")
-        is_pooled = local.resolve_pooled_url(chosen) is not None
+        config = config.model_copy(update={"api_workers": workers})
+    require_authentication_beyond_loopback(config, host or config.api_host)
+    if config.database_url is None:
+        # A login role with the API's rights only.
+        url = local_stack().ensure_login(config, "rowguard_api_local", "rowguard_api")
+        is_pooled = local_stack().resolve_pooled_url(config) is not None
     else:
-        pooled = local.resolve_pooled_url(chosen)
-        url, is_pooled = pooled or chosen.database_url.get_secret_value(), pooled is not None
-    run(chosen, ApiConfig(url, is_pooled, chosen), host=host, port=port)
+        pooled = config.pooled_url
+        url, is_pooled = (pooled or config.database_url).get_secret_value(), pooled is not None
+    run(config, ApiConfig(url, is_pooled, config), host=host, port=port)
 
 
 def token(
     scope: Annotated[
-        list[str] | None, typer.Option(help="What it opens: predict, write, label, admin; may be repeated.")
+        list[str] | None, typer.Option(help="Scope: predict, write, label or admin. Repeatable.")
     ] = None,
-    subject: Annotated[str, typer.Option(help="Whom it stands for; rate limits go by it.")] = "local",
-    expires: Annotated[str, typer.Option(help="How long it is good for: 90s, 30m, 8h, 7d.")] = "1h",
+    subject: Annotated[
+        str, typer.Option(help="Client that the token identifies; rate limits count by it.")
+    ] = "local",
+    expires_in: Annotated[str, typer.Option(help="Lifetime: 90s, 30m, 8h, 7d.")] = "1h",
     as_json: Json = False,
 ) -> None:
-    """Mint a bearer token for the API, signed with ROWGUARD_JWT_SECRET. For local use and small set-ups.
+    """Mint a bearer token for the API, signed with ROWGUARD_JWT_SECRET. For local use and small setups.
 
     Example: curl -H "authorization: bearer $(rowguard token --scope predict)" localhost:8001/model
     """
@@ -66,10 +62,10 @@ def token(
     from rowguard.settings import settings
 
     scopes = list(dict.fromkeys(scope or ["predict"]))
-    unknown = [one for one in scopes if one not in SCOPES]
+    unknown = [name for name in scopes if name not in SCOPES]
     if unknown:
         raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(SCOPES)}", param_hint="--scope")
-    lifetime_s = _seconds(expires)
+    lifetime_s = _parse_seconds(expires_in)
     minted = mint(settings(), subject, scopes, lifetime_s)
     if as_json:
         print_json({"token": minted, "subject": subject, "scopes": scopes, "expires_in": lifetime_s})
@@ -77,8 +73,10 @@ def token(
         print(minted)
 
 
-def _seconds(text: str) -> int:
-    found = re.fullmatch(r"([1-9]\d{0,8})([smhd])", text)
-    if found is None:
-        raise typer.BadParameter(f"{text!r} is no time such as 90s, 30m, 8h or 7d", param_hint="--expires")
-    return int(found[1]) * UNITS_S[found[2]]
+def _parse_seconds(text: str) -> int:
+    match = re.fullmatch(r"([1-9]\d{0,8})([smhd])", text)
+    if match is None:
+        raise typer.BadParameter(
+            f"{text!r} is no duration such as 90s, 30m, 8h or 7d", param_hint="--expires-in"
+        )
+    return int(match[1]) * UNITS_S[match[2]]

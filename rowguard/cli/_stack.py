@@ -1,4 +1,4 @@
-"""up, down, status, migrate."""
+"""up, down, status, migrate, psql."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 from psycopg.conninfo import conninfo_to_dict
 
-from rowguard.cli._output import Json, err, next_steps, out, print_json, steps, table
-from rowguard.cli._target import require_addresses, unchecked_database_url
+from rowguard.cli._output import Json, err, next_steps, out, print_json, print_table, steps
+from rowguard.cli._target import local_stack, require_addresses, unchecked_database_url
 
 _PSQL_VARIABLES = {
     "host": "PGHOST",
@@ -25,37 +25,27 @@ _PSQL_VARIABLES = {
 }
 
 
-def register(app: typer.Typer) -> None:
-    app.command()(up)
-    app.command()(down)
-    app.command()(status)
-    app.command()(migrate)
-    app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(psql)
-
-
 def up(
-    api: Annotated[bool, typer.Option(help="Start the API as well.")] = True,
-    as_json: Json = False,
+    api: Annotated[bool, typer.Option(help="Start the API as well.")] = True, as_json: Json = False
 ) -> None:
-    """Start the local stack: PostgreSQL, PgBouncer where its program is found, the API.
+    """Start the local stack: PostgreSQL, PgBouncer where its program is found, and the API.
 
     Example: rowguard up && psql "$(rowguard status --json | jq -r .database_url)"
     """
-    from rowguard import local
     from rowguard.settings import settings
     from sql_scoring.deployment import migrate_schema
 
     require_addresses()
     with steps(quiet=as_json) as step:
         step("starting PostgreSQL and PgBouncer")
-        local.up(settings(), api=False)
+        local_stack().up(settings(), api=False)
         if api:
             if settings().database_url is None:
-                # The API's log-in is a member of a role that the schema makes.
-                step("bringing the schema to its head")
-                migrate_schema(local.resolve_database_url(settings()), settings().models_dir)
+                # The API's login role is a member of a role of the schema.
+                step("migrating the schema")
+                migrate_schema(local_stack().resolve_database_url(settings()), settings().models_dir)
             step("starting the API")
-            local.up(settings(), api=True)
+            local_stack().up(settings(), api=True)
     _print_status(as_json)
     if not as_json:
         next_steps(
@@ -64,103 +54,107 @@ def up(
 
 
 def down(as_json: Json = False) -> None:
-    """Stop the local stack. Data stay where they are; an external database is left alone."""
-    from rowguard import local
+    """Stop the local stack. Its data stay; an external database is left alone.
+
+    Example: rowguard down
+    """
     from rowguard.settings import settings
 
-    stopped = local.down(settings())
+    stopped = local_stack().down(settings())
     if as_json:
-        print_json({"stopped": list(stopped)})
+        print_json({"stopped": stopped})
     else:
         out.print("stopped: " + ", ".join(stopped) if stopped else "nothing was running")
 
 
 def status(as_json: Json = False) -> None:
-    """Show what runs, where, and which model decides."""
+    """Show what runs, where, and which model is champion.
+
+    Example: rowguard status --json
+    """
     _print_status(as_json)
 
 
 def migrate(as_json: Json = False) -> None:
-    """Bring the schema to its head, build the features, restore the deployed models. Safe to repeat."""
-    from rowguard import operations as pipeline
+    """Bring the schema to its head, build the features, restore the deployed models. Safe to repeat.
+
+    Example: rowguard migrate
+    """
     from rowguard.settings import settings
+    from trainer.lifecycle import migrate as run
 
     with steps(quiet=as_json) as step:
         step("connecting")
         url = unchecked_database_url()
-        done = pipeline.migrate(url, settings(), progress=step)
+        result = run(url, settings(), progress=step)
     if as_json:
         print_json(
             {
-                "dbt_nodes": done.features.passed,
-                "model_revisions_applied": done.model_revisions,
-                "notes": list(done.notes),
+                "dbt_nodes": result.features.passed,
+                "model_revisions_applied": result.model_revisions,
+                "notes": result.notes,
             }
         )
         return
     out.print(
-        f"schema at its head, {done.features.passed} dbt nodes built, {done.model_revisions} model revisions applied"
+        f"schema at its head, {result.features.passed} dbt nodes built, "
+        f"{result.model_revisions} model revisions applied"
     )
-    for note in done.notes:
+    for note in result.notes:
         err.print(f"  {note}")
     next_steps(
-        "rowguard simulate            a history with frauds in it", "rowguard import FILE         your own"
+        "rowguard simulate         a history with fraud scenarios",
+        "rowguard import FILE      your own history",
     )
 
 
 def psql(context: typer.Context) -> None:
-    """Open psql on the database; further words go to psql.
+    """Open psql on the database; further arguments go to psql.
 
     Example: rowguard psql -c "SELECT * FROM model_versions"
     """
-    from rowguard.local import find_postgres_binaries, resolve_database_url
-    from rowguard.settings import settings
+    from rowguard.errors import SettingsError
 
-    options = conninfo_to_dict(resolve_database_url(settings()))
-    program = shutil.which("psql") or str(find_postgres_binaries() / "psql")
-    # In the environment and not among the arguments, which every user of the machine can list.
+    options = conninfo_to_dict(unchecked_database_url())
+    program = shutil.which("psql") or str(local_stack().find_postgres_binaries() / "psql")
+    # In the environment, because every user of the machine can list arguments.
     for name, variable in _PSQL_VARIABLES.items():
         if options.get(name) is not None:
             os.environ[variable] = str(options[name])
-    os.execv(program, [program, *context.args])  # noqa: S606
+    try:
+        os.execv(program, [program, *context.args])  # noqa: S606
+    except FileNotFoundError:
+        raise SettingsError("psql is not installed; put it on PATH") from None
 
 
 def _print_status(as_json: bool) -> None:
-    from rowguard import local
     from rowguard.database import connect
     from rowguard.errors import RowguardError
     from rowguard.settings import settings
     from sql_scoring.registry import champion_version
 
     require_addresses()
-    found = local.status(settings())
+    stack = local_stack().status(settings())
     champion = None
-    notes = []
-    if found.database_url:
+    notes = list(stack.notes)
+    if stack.database_url:
         try:
-            with connect(found.database_url) as connection:
+            with connect(stack.database_url) as connection:
                 champion = champion_version(connection)
         except RowguardError as error:
             notes.append(str(error))
+    notes = list(dict.fromkeys(notes))
     if as_json:
-        print_json(
-            {
-                "database_url": found.database_url,
-                "pooled_url": found.pooled_url,
-                "api_url": found.api_url,
-                "champion": champion,
-                "logs": {name: str(path) for name, path in found.logs.items()},
-                "notes": notes,
-            }
-        )
+        print_json({**vars(stack), "champion": champion, "notes": notes})
         return
-    shown = found.redacted()
+    shown = stack.redacted()
+    size = f"{stack.data_bytes / 1e6:,.0f} MB" if stack.data_bytes else "–"
     rows = [
-        ("PostgreSQL", shown.database_url or "stopped", "rowguard psql opens it"),
+        ("PostgreSQL", shown.database_url or "stopped", f"{stack.postgres_version or ''} {size}"),
         ("PgBouncer", shown.pooled_url or "stopped", "transaction pooling"),
         ("API", shown.api_url or "stopped", "/docs shows every call"),
         ("champion", champion or "none yet", ""),
     ]
-    out.print(table(["part", "where", ""], rows))
+    print_table(["part", "where", ""], rows)
     for note in notes:
         out.print(f"note: {note}", markup=False)

@@ -1,21 +1,28 @@
-"""The database that a command works on, looked at before the work begins."""
+"""The database of a command: DATABASE_URL or the embedded server. Only this file knows the development stack."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from rowguard.queries import load_queries
 
 QUERIES = load_queries("rowguard.cli")
 
 
-def database_url() -> str:
-    """The address of a database that answers and has the schema.
+def local_stack() -> Any:
+    """Return the development stack, imported on demand."""
+    from rowguard import local
 
-    Without this look dbt would build into an empty database and stand in the way of the first migration.
+    return local
+
+
+def database_url() -> str:
+    """Return the address of a reachable database with rowguard's schema.
 
     Raises:
         SettingsError: DATABASE_URL is malformed.
-        DatabaseUnavailableError: nobody answers there.
-        SchemaError: the schema is missing.
+        DatabaseUnavailableError: The server cannot be reached.
+        SchemaError: The schema is missing; dbt would otherwise build into an empty database.
     """
     from rowguard.database import connect
     from rowguard.errors import SchemaError
@@ -29,22 +36,20 @@ def database_url() -> str:
 
 
 def unchecked_database_url() -> str:
-    """The address of the database; only its form is looked at.
+    """Return the address of the database; only its form is checked.
 
     Raises:
         SettingsError: DATABASE_URL is malformed.
     """
-    from rowguard.local import add_pgbouncer_admin_url, resolve_database_url
     from rowguard.settings import settings
 
     require_addresses()
-    url = resolve_database_url(settings())
-    add_pgbouncer_admin_url(settings())
+    url: str = local_stack().resolve_database_url(settings())
     return url
 
 
 def require_addresses() -> None:
-    """Look at the form of the given addresses; they are not repeated, as they hold passwords.
+    """Check the form of the given addresses; messages do not repeat them, as they hold passwords.
 
     Raises:
         SettingsError: DATABASE_URL or POOLED_DATABASE_URL is malformed.
@@ -59,7 +64,7 @@ def require_addresses() -> None:
     for name, address in given.items():
         try:
             if address is not None and not address.get_secret_value().strip():
-                # libpq would take whatever server it finds by its own defaults.
+                # libpq would use the server that its defaults name.
                 raise ValueError
             options = conninfo_to_dict(address.get_secret_value()) if address is not None else {}
             int(str(options.get("port") or 0).split(",")[0])

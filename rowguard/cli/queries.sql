@@ -1,14 +1,16 @@
 -- Named queries of this room, read by rowguard.queries.
 
+-- name: failure_policy
+-- The current policy.
+SELECT s.on_failure, s.lock_timeout_ms, s.changed_at, s.changed_by
+FROM scoring.settings AS s;
+
 -- name: has_schema
 -- Whether the database has rowguard's schema.
 SELECT to_regclass('scoring.model_revisions') IS NOT NULL;
 
--- name: policy
-SELECT s.failure_mode, s.lock_timeout_ms, s.changed_at, s.changed_by
-FROM scoring.settings AS s;
-
 -- name: score_transaction
+-- The score that an INSERT of these values would get.
 SELECT s.fraud_probability, s.flag
 FROM public.score_transaction(
     user_id => %(user_id)s::bigint,
@@ -18,17 +20,19 @@ FROM public.score_transaction(
     occurred_at => %(occurred_at)s::timestamptz
 ) AS s;
 
--- name: set_policy
-SELECT scoring.set_failure_policy(%(on_failure)s::text, %(lock_timeout_ms)s::bigint);
+-- name: set_failure_policy
+-- NULL keeps the current value.
+SELECT scoring.set_policy(%(failure_mode)s::text, %(lock_timeout_ms)s::bigint);
 
 -- name: unscored
+-- The newest unscored transactions.
 SELECT u.user_id, u.transaction_id, u.occurred_at, u.amount, u.reason
 FROM public.unscored_transactions AS u
 ORDER BY u.received_at DESC, u.user_id, u.transaction_id
-LIMIT %(most)s;
+LIMIT %(limit)s;
 
 -- name: unscored_counts
--- How many rows a reason has; reasons that name a user are cut off before.
+-- Unscored transactions per reason, without the user that a reason may name.
 SELECT
     split_part(left(u.reason, 160), ' of user ', 1) AS reason,
     count(*) AS transactions,

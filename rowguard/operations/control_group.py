@@ -1,4 +1,4 @@
-"""The share of alerts that are let through by chance, so that their labels are learnt."""
+"""The control group: the random fraction of alerts that is not blocked, so that labels stay unbiased."""
 
 from __future__ import annotations
 
@@ -12,27 +12,41 @@ QUERIES = load_queries("rowguard.operations")
 
 
 @dataclass(frozen=True)
-class LetThrough:
-    """The share that counts now; alerts of the last 30 days, and how many of them were let through; what keeps the
-    share from counting, in a line, or None."""
+class ControlGroup:
+    """The control group of the last 30 days.
 
-    share: float
+    Attributes:
+        rate: Probability that an alert joins the control group.
+        alerts: Alerts of the last 30 days, the control group included.
+        controls: Those of them in the control group.
+        inactive_reason: Why the rate has no effect, or None.
+    """
+
+    rate: float
     alerts: int
-    let_through: int
-    held_by: str | None = None
+    controls: int
+    inactive_reason: str | None = None
 
 
-def let_through(url: str, share: float | None = None) -> LetThrough:
-    """Set the share, if one is given, and answer what counts now. Every setting is kept with its time.
+def control_rate(url: str, rate: float | None = None) -> ControlGroup:
+    """Set the control rate if one is given, and return the current control group.
+
+    Args:
+        url: Address of the database.
+        rate: From 0 to 1; every change is stored with its time.
+
+    Returns:
+        The current rate, and what it did.
 
     Raises:
-        SettingsError: it is not between 0 and 1.
+        SettingsError: The rate is not between 0 and 1.
     """
-    if share is not None and not 0 <= share <= 1:
-        raise SettingsError(f"the share of alerts that are let through lies between 0 and 1, not {share:g}")
+    if rate is not None and not 0 <= rate <= 1:
+        raise SettingsError(f"the control rate must lie between 0 and 1, not {rate:g}")
     with connect(url) as connection:
-        if share is not None:
-            connection.execute(QUERIES["set_let_through"], {"share": share})
-        row = connection.execute(QUERIES["let_through"]).fetchone()
+        if rate is not None:
+            connection.execute(QUERIES["set_control_rate"], {"rate": rate})
+        row = connection.execute(QUERIES["control_group"]).fetchone()
+        held_by = registry.outdated_challenger(connection)
     assert row is not None
-    return LetThrough(*row)
+    return replace(ControlGroup(*row), inactive_reason=str(held_by) if held_by else None)

@@ -1,7 +1,7 @@
 -- Named queries of this room, read by rowguard.queries.
 
 -- name: advance_ids
--- Ids that came with the file are used up: the sequence goes past them, and never back.
+-- Move the sequence past the ids of the file, never back.
 SELECT setval('public.transactions_transaction_id_seq', %(highest)s)
 FROM public.transactions_transaction_id_seq AS s
 WHERE s.last_value < %(highest)s;
@@ -12,18 +12,20 @@ FROM features.monitoring_alarms AS a
 ORDER BY a.is_alarm DESC, a.measure, a.value DESC, a.subject;
 
 -- name: allocate_ids
--- Fresh transaction ids, none of which a concurrent INSERT can get.
+-- New transaction ids, none of which a concurrent INSERT can get.
 SELECT nextval('public.transactions_transaction_id_seq')
 FROM generate_series(1, %(count)s);
 
--- name: analyze_doomed
-ANALYZE doomed;
+-- name: analyze_expired
+-- Statistics for the batches that follow.
+ANALYZE expired_transactions;
 
 -- name: analyze_history
+-- Fresh statistics after a load.
 VACUUM (ANALYZE) public.transactions, public.fraud_labels;
 
 -- name: begin_history_load
--- For this transaction only: rows that are loaded are not scored. The owner alone may do so.
+-- For this transaction only: loaded rows are not scored. Only the owner may do so.
 SELECT set_config('rowguard.load_history', 'on', true);
 
 -- name: challenger_days
@@ -35,35 +37,39 @@ FROM features.challenger_days AS c
 ORDER BY c.event_day, c.first_version, c.second_version;
 
 -- name: copy_labels
+-- Store labels.
 COPY public.fraud_labels (user_id, transaction_id, is_fraud, labelled_at, source)
 FROM STDIN (FORMAT csv);
 
 -- name: copy_transactions
+-- Stage transactions.
 COPY history_stage (user_id, transaction_id, occurred_at, amount, merchant_id, location)
 FROM STDIN (FORMAT csv);
 
 -- name: copy_users_stage
+-- Stage profiles.
 COPY users_stage (user_id, home_location) FROM STDIN (FORMAT csv);
 
--- name: count_doomed
+-- name: count_expired
+-- How many transactions and labels are archived.
 SELECT
-    (SELECT count(*) FROM doomed),
+    (SELECT count(*) FROM expired_transactions),
     (
         SELECT count(*)
         FROM public.fraud_labels AS l
-        INNER JOIN doomed AS d ON l.user_id = d.user_id AND l.transaction_id = d.transaction_id
+        INNER JOIN expired_transactions AS e ON l.user_id = e.user_id AND l.transaction_id = e.transaction_id
     );
 
--- name: create_doomed
--- Numbered, so that a batch is one range of it and the big table is read once.
-CREATE TEMP TABLE doomed (
+-- name: create_expired
+-- Numbered, so that a batch is one range and the large table is read once.
+CREATE TEMP TABLE expired_transactions (
     number bigint PRIMARY KEY,
     user_id bigint NOT NULL,
     transaction_id bigint NOT NULL
 );
 
 -- name: create_history_stage
--- Where the rows of a file wait until all of them are known, as running totals need a user's rows together.
+-- The rows of a file until all of them are known: running totals need a user's rows together.
 CREATE TEMP TABLE history_stage (
     user_id bigint NOT NULL,
     transaction_id bigint NOT NULL,
@@ -75,18 +81,21 @@ CREATE TEMP TABLE history_stage (
 ON COMMIT DROP;
 
 -- name: create_users_stage
+-- The profiles of a load.
 CREATE TEMP TABLE users_stage (user_id bigint, home_location text) ON COMMIT DROP;
 
 -- name: delete_batch
+-- Delete one range of the expired transactions.
 DELETE FROM public.transactions AS t
-USING doomed AS d
+USING expired_transactions AS e
 WHERE
-    d.number BETWEEN %(first)s AND %(last)s
-    AND t.user_id = d.user_id
-    AND t.transaction_id = d.transaction_id;
+    e.number BETWEEN %(first)s AND %(last)s
+    AND t.user_id = e.user_id
+    AND t.transaction_id = e.transaction_id;
 
 -- name: delete_training
-DELETE FROM {table} WHERE occurred_at < %(cut)s;
+-- Delete the same rows from a training table.
+DELETE FROM {table} WHERE occurred_at < %(cutoff)s;
 
 -- name: distribution_days
 SELECT d.event_day, d.name, d.row_count, d.missing_share, d.mean, d.psi
@@ -334,43 +343,44 @@ FROM features.monitoring_drift AS d
 WHERE d.model_version = %(version)s
 ORDER BY d.psi DESC;
 
--- name: fill_doomed
--- Oldest first: as a user's oldest rows go, the running totals of what stays remain right.
-INSERT INTO doomed (number, user_id, transaction_id)
+-- name: fill_expired
+-- Oldest first: without a user's oldest rows the running totals of the others remain right.
+INSERT INTO expired_transactions (number, user_id, transaction_id)
 SELECT row_number() OVER (ORDER BY t.occurred_at, t.user_id, t.transaction_id), t.user_id, t.transaction_id
 FROM public.transactions AS t
-WHERE t.occurred_at < %(cut)s;
+WHERE t.occurred_at < %(cutoff)s;
 
--- name: finish_run
+-- name: finish_retention_run
+-- Record the end of a run.
 UPDATE scoring.retention_runs
 SET finished_at = clock_timestamp()
 WHERE run_id = %(run_id)s;
 
--- name: insert_run
--- Before the first row goes: from now on the training set begins at complete_from.
-INSERT INTO scoring.retention_runs (cutoff, complete_from, transactions, labels, archives)
-VALUES (%(cut)s, %(complete_from)s, %(transactions)s, %(labels)s, %(archives)s)
+-- name: insert_retention_run
+-- Recorded before the first row is deleted: from now on the training set starts at complete_from.
+INSERT INTO scoring.retention_runs (cut, complete_from, transactions, labels, archives)
+VALUES (%(cutoff)s, %(complete_from)s, %(transactions)s, %(labels)s, %(archives)s)
 RETURNING run_id;
 
--- name: let_through
--- The share that counts now, and what it did in the last 30 days.
+-- name: control_group
+-- The current control rate, and its effect in the last 30 days.
 SELECT
     coalesce(
-        (SELECT s.rate FROM scoring.control_rates AS s ORDER BY s.valid_from DESC LIMIT 1), 0
-    ) AS share,
-    count(*) FILTER (WHERE t.fraud_flag = 'FRAUD' OR t.is_control) AS alerts,
-    count(*) FILTER (WHERE t.is_control) AS let_through
+        (SELECT s.share FROM scoring.let_through_shares AS s ORDER BY s.valid_from DESC LIMIT 1), 0
+    ) AS rate,
+    count(*) FILTER (WHERE t.fraud_flag = 'FRAUD' OR t.is_let_through) AS alerts,
+    count(*) FILTER (WHERE t.is_let_through) AS controls
 FROM public.transactions AS t
 WHERE t.received_at >= now() - interval '30 days' AND NOT t.is_history;
 
 -- name: lock_archive
--- For the session, which is a direct one and ends with the run.
-SELECT pg_try_advisory_lock(scoring.job_lock_key('archive'));
+-- For the session, which is a direct connection and ends with the run.
+SELECT pg_try_advisory_lock(7266, 1);
 
 -- name: lock_staged_users
--- The locks of the users that are loaded: nobody inserts for them until the commit, so that what live rows saw and
--- what the running totals say agree. In order, so that two loads wait for each other and do not deadlock.
-SELECT count(pg_advisory_xact_lock(b.lock_key)), clock_timestamp()
+-- Lock the users of the file until the commit: no other backend inserts for them, so live rows and running totals
+-- agree. In order, so that two loads do not deadlock.
+SELECT count(pg_advisory_xact_lock(7265, b.bucket)), clock_timestamp()
 FROM (
     SELECT DISTINCT scoring.user_lock_key(s.user_id) AS lock_key
     FROM history_stage AS s
@@ -378,11 +388,12 @@ FROM (
 ) AS b;
 
 -- name: longest_window
--- Hours that any feature of the built list looks back, delay included.
+-- The longest lookback of the built list in hours, delay included.
 SELECT max(coalesce(d.window_hours, 0) + 24 * coalesce(d.delay_days, 0))
 FROM features.feature_definitions AS d;
 
 -- name: merge_users
+-- Insert or update profiles.
 INSERT INTO public.users AS u (user_id, home_location)
 SELECT s.user_id, s.home_location
 FROM users_stage AS s
@@ -397,38 +408,24 @@ FROM features.monitoring_outcome_days AS o
 ORDER BY o.event_day, o.model_version;
 
 -- name: rescore_compare
--- Some rows that the bulk form scored and the deployed function scores otherwise, in any bit.
+-- Rows that the bulk form and the deployed function score differently, in any bit.
 SELECT count(*)
 FROM ({bulk} LIMIT {rows}) AS b
 INNER JOIN features.training_set AS f ON b.user_id = f.user_id AND b.transaction_id = f.transaction_id
 WHERE {function}(f.feature_values) IS DISTINCT FROM b.fraud_probability;
 
--- name: rescore_count_everything
--- How many rows the span has, and how many of them have their features.
+-- name: rescore_count
+-- How many rows are selected, and how many of them have their features.
 SELECT
     count(*),
     count(f.user_id)
 FROM public.transactions AS t
 LEFT JOIN features.training_set AS f ON t.user_id = f.user_id AND t.transaction_id = f.transaction_id
-WHERE t.occurred_at >= %(start)s AND t.occurred_at < %(past)s;
-
--- name: rescore_count_undecided
--- How many rows of the span wait for a decision, and how many of them have their features.
-SELECT
-    count(*),
-    count(f.user_id)
-FROM public.transactions AS t
-LEFT JOIN features.training_set AS f ON t.user_id = f.user_id AND t.transaction_id = f.transaction_id
-WHERE
-    t.model_version IS NULL
-    AND (NOT t.is_history OR %(history)s)
-    AND t.occurred_at >= %(start)s
-    AND t.occurred_at < %(past)s;
+WHERE {condition} AND t.occurred_at >= {start} AND t.occurred_at < {end};
 
 -- name: rescore_decide
--- Puts the decisions on their rows and keeps what the rows said before. A row that was decided in the meantime is
--- left alone: what was decided stays decided.
-WITH waiting AS (
+-- Store the decisions on their rows, and the former reason. A row that was decided in the meantime is unchanged.
+WITH unscored AS (
     SELECT
         t.user_id,
         t.transaction_id,
@@ -453,13 +450,13 @@ decided AS (
         scored_at = clock_timestamp(),
         feature_values = f.feature_values,
         unscored_reason = NULL
-    FROM waiting AS w
+    FROM unscored AS w
     INNER JOIN features.training_set AS f ON w.user_id = f.user_id AND w.transaction_id = f.transaction_id
     WHERE t.user_id = w.user_id AND t.transaction_id = w.transaction_id
     RETURNING t.user_id, t.transaction_id, w.unscored_reason, t.fraud_flag
 ),
 
-kept AS (
+recorded AS (
     INSERT INTO scoring.rescored_transactions (user_id, transaction_id, unscored_reason, model_version)
     SELECT
         d.user_id,
@@ -474,8 +471,8 @@ SELECT
     count(*) FILTER (WHERE d.fraud_flag = 'FRAUD')
 FROM decided AS d;
 
--- name: rescore_everything
--- Every stored row of a span, whether or not it has a decision, and its features as of its own time.
+-- name: rescore_scores
+-- The selected rows with their score. Where every row is selected, the planner removes the join.
 SELECT
     r.user_id,
     r.transaction_id,
@@ -488,13 +485,15 @@ FROM (
         f.occurred_at,
         {features}
     FROM features.training_set AS f
-    WHERE f.occurred_at >= {start} AND f.occurred_at < {past}
-    -- Keeps the sub-select whole, so that each feature is unpacked once. A bare 0 is of another type, and
-    -- then the planner takes it for a limit, which it does not run in parallel.
+    LEFT JOIN public.transactions AS t ON f.user_id = t.user_id AND f.transaction_id = t.transaction_id
+    WHERE {condition} AND f.occurred_at >= {start} AND f.occurred_at < {end}
+    -- Keeps the subquery, so that each feature is unpacked once. A bare 0 would be taken for a limit, which is
+    -- not planned in parallel.
     OFFSET '0'::bigint
 ) AS r;
 
 -- name: rescore_into
+-- Store the scores in a new table.
 CREATE TABLE {table} AS
 SELECT
     s.user_id,
@@ -509,39 +508,16 @@ FROM (
 ) AS s;
 
 -- name: rescore_into_count
+-- Rows and alerts of that table.
 SELECT
     count(*),
     count(*) FILTER (WHERE b.fraud_flag = 'FRAUD')
 FROM {table} AS b;
 
 -- name: rescore_stage
+-- Stage the scores.
 CREATE TEMP TABLE rescored_now ON COMMIT DROP AS
 {scores};
-
--- name: rescore_undecided
--- Live rows (and if asked, loaded history) that have no decision, and their features as of their own time.
-SELECT
-    r.user_id,
-    r.transaction_id,
-    r.occurred_at,
-    {score} AS fraud_probability
-FROM (
-    SELECT
-        f.user_id,
-        f.transaction_id,
-        f.occurred_at,
-        {features}
-    FROM features.training_set AS f
-    INNER JOIN public.transactions AS t ON f.user_id = t.user_id AND f.transaction_id = t.transaction_id
-    WHERE
-        t.model_version IS NULL
-        AND (NOT t.is_history OR {history})
-        AND f.occurred_at >= {start}
-        AND f.occurred_at < {past}
-    -- Keeps the sub-select whole, so that each feature is unpacked once. A bare 0 is of another type, and
-    -- then the planner takes it for a limit, which it does not run in parallel.
-    OFFSET '0'::bigint
-) AS r;
 
 -- name: score_days
 SELECT
@@ -550,40 +526,54 @@ SELECT
 FROM features.monitoring_score_days AS d
 ORDER BY d.event_day, d.model_version;
 
--- name: select_labels
-SELECT l.user_id, l.transaction_id, l.label_id, l.is_fraud, l.labelled_at, l.source
-FROM public.fraud_labels AS l
-INNER JOIN doomed AS d ON l.user_id = d.user_id AND l.transaction_id = d.transaction_id
-ORDER BY d.number, l.label_id;
-
--- name: select_transactions
+-- name: archived_columns
+-- Columns of a table with their types; generated ones can be computed again.
 SELECT
-    t.user_id, t.transaction_id, t.occurred_at, t.received_at, t.is_history, t.amount::text, t.merchant_id,
-    t.location, t.idempotency_key, t.fraud_flag, t.fraud_probability, t.model_version, t.scored_at,
-    t.feature_values, t.unscored_reason
-FROM public.transactions AS t
-INNER JOIN doomed AS d ON t.user_id = d.user_id AND t.transaction_id = d.transaction_id
-ORDER BY d.number;
+    a.attname,
+    format_type(a.atttypid, a.atttypmod)
+FROM pg_catalog.pg_attribute AS a
+WHERE a.attrelid = %(table)s::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+ORDER BY a.attnum;
 
--- name: set_let_through
-INSERT INTO scoring.control_rates (rate)
-VALUES (%(share)s);
+-- name: archived_rows
+-- The expired rows of a table, oldest first.
+SELECT {columns}
+FROM {table} AS t
+INNER JOIN expired_transactions AS e ON t.user_id = e.user_id AND t.transaction_id = e.transaction_id
+ORDER BY e.number;
+
+-- name: set_control_rate
+-- Every change is stored with its time.
+INSERT INTO scoring.let_through_shares (share)
+VALUES (%(rate)s);
 
 -- name: store_history
--- The staged rows in order of time, with running totals where they go on from the user's last row (or are the user's
--- first). Where they lie between rows that are stored already, they get none: settle_totals reckons those anew.
-WITH staged_users AS (
+-- Store the staged rows in order of event time, with running totals where they follow the user's last row. Rows before
+-- a stored one get none: these totals are recomputed afterwards.
+WITH staged AS (
+    SELECT
+        h.user_id,
+        h.transaction_id,
+        h.occurred_at,
+        -- the importer reads four decimals; shown are two unless there are more
+        round(h.amount, greatest(2, min_scale(h.amount))) AS amount,
+        h.merchant_id,
+        h.location
+    FROM history_stage AS h
+),
+
+staged_users AS (
     SELECT
         s.user_id,
         min(s.occurred_at) AS first_at
-    FROM history_stage AS s
+    FROM staged AS s
     GROUP BY s.user_id
 ),
 
 starts AS (
     SELECT
         u.user_id,
-        last_row.user_id IS NULL OR last_row.occurred_at <= u.first_at AS goes_on,
+        last_row.user_id IS NULL OR last_row.occurred_at <= u.first_at AS is_continued,
         CASE WHEN last_row.user_id IS NULL THEN 0 ELSE last_row.user_txns_before + 1 END AS txns,
         CASE WHEN last_row.user_id IS NULL THEN 0 ELSE last_row.user_amount_before + last_row.amount END AS amount,
         CASE
@@ -606,7 +596,7 @@ totalled AS (
         count(*) OVER before AS txns,
         coalesce(sum(s.amount) OVER before, 0) AS amount_before,
         coalesce(sum(s.amount * s.amount) OVER before, 0) AS squares_before
-    FROM history_stage AS s
+    FROM staged AS s
     WINDOW before AS (
         PARTITION BY s.user_id
         ORDER BY s.occurred_at, s.transaction_id
@@ -627,22 +617,24 @@ SELECT
     n.amount,
     n.merchant_id,
     n.location,
-    CASE WHEN s.goes_on THEN s.txns + n.txns END,
-    CASE WHEN s.goes_on THEN s.amount + n.amount_before END,
-    CASE WHEN s.goes_on THEN s.squares + n.squares_before END
+    CASE WHEN s.is_continued THEN s.txns + n.txns END,
+    CASE WHEN s.is_continued THEN s.amount + n.amount_before END,
+    CASE WHEN s.is_continued THEN s.squares + n.squares_before END
 FROM totalled AS n
 INNER JOIN starts AS s ON n.user_id = s.user_id
 ORDER BY n.occurred_at, n.transaction_id;
 
 -- name: table_exists
+-- Whether a table exists.
 SELECT to_regclass(%(name)s) IS NOT NULL;
 
 -- name: training_tables
--- Every list's training table that is built here.
+-- The training tables of all built feature lists.
 SELECT c.relname
 FROM pg_catalog.pg_class AS c
 WHERE c.relnamespace = to_regnamespace('features') AND c.relname LIKE 'training\_features\_%' AND c.relkind = 'r'
 ORDER BY c.relname;
 
 -- name: vacuum_transactions
+-- Free the deleted rows' space for new ones.
 VACUUM (ANALYZE) public.transactions, public.fraud_labels;

@@ -1,16 +1,12 @@
-"""Scores many stored rows in one statement: decisions made up for later, or a backfill into a table of its own.
+"""Score many stored rows in one statement: backfilled decisions, or scores in a separate table.
 
-The features are those as of each row's own time, which dbt renders (for live rows by arrival: what the trigger
-would have seen). The champion's deployed function scores them; when there are many rows, its form for bulk does,
-after it was compared with the deployed function on some of these very rows, to the last bit. PostgreSQL divides the
-work among its parallel workers.
+Features are point-in-time correct, built by dbt. The champion's deployed function scores; for many rows its bulk form
+does, after the two were compared bit for bit on some of these rows.
 """
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -24,8 +20,8 @@ from rowguard.errors import (
     NoModelError,
     ParityError,
     RegistryError,
-    RowguardError,
 )
+from rowguard.progress import Progress, silent
 from rowguard.queries import load_queries
 from rowguard.settings import Settings
 from sql_scoring import registry
@@ -35,32 +31,32 @@ from trainer.artifact import artifact_path, load_artifact
 from trainer.dataset import read_feature_list
 
 QUERIES = load_queries("rowguard.operations")
-# Below this the deployed function is done before the bulk form is set up.
+# Below this the deployed function is faster than preparing the bulk form.
 BULK_FROM_ROWS = 10_000
 COMPARED_ROWS = 1_000
 _BULK_NAME = "pg_temp.rowguard_bulk"
-_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-_END = datetime(9999, 1, 1, tzinfo=UTC)
+_MIN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Rescoring:
+class RescoreResult:
     """What was scored.
 
     Attributes:
-        rows: rows that have a score now and had none (or all of the span, with `into`).
-        flagged: those of them that the model calls fraud.
-        waiting: rows of the span whose features are not built; they are left as they are.
-        into: the table that was made, None when the rows themselves were decided.
-        form: `deployed`, or `bulk` for the form of the same function for many rows.
-        workers: parallel workers that the plan asks for.
+        rows: Rows that got a decision, or all rows of the time range with `output_table`.
+        flagged: Alerts among them.
+        rows_without_features: Rows of the time range whose features are not built; they are unchanged.
+        output_table: The new table, or None when the rows themselves got decisions.
+        form: `deployed`, or `bulk` for the function's form for many rows.
+        workers: Parallel workers that the plan asks for.
     """
 
     model_version: str
     rows: int
     flagged: int
-    waiting: int
-    into: str | None
+    rows_without_features: int
+    output_table: str | None
     form: str
     workers: int
     seconds: float
@@ -71,94 +67,122 @@ def rescore(
     settings: Settings,
     *,
     start: datetime | None = None,
-    past: datetime | None = None,
-    into: str | None = None,
+    end: datetime | None = None,
+    output_table: str | None = None,
     include_history: bool = False,
     build: bool = True,
     workers: int | None = None,
     bulk_from_rows: int = BULK_FROM_ROWS,
-    progress: Callable[[str], None] = lambda step: None,
-) -> Rescoring:
-    """Decide the rows of [start, past) that have no decision; or score every row of it `into` a new table.
+    progress: Progress = silent,
+) -> RescoreResult:
+    """Backfill decisions of [start, end), or score every row of it into a new table. No decision is ever changed.
 
-    What was decided is never changed. Loaded history is only decided with `include_history`. With `build` the
-    features are built first, which takes up only what is new.
+    Args:
+        url: Address of the database.
+        settings: Folder of the artifacts.
+        start: First event time.
+        end: End of the event times, exclusive.
+        output_table: A new table, such as `audit.backfill`.
+        include_history: Decide loaded history too.
+        build: Build the features of new rows first.
+        workers: Most parallel workers; by default the server's setting.
+        bulk_from_rows: From this number on the bulk form scores.
+        progress: Called with each step.
+
+    Returns:
+        What was scored.
 
     Raises:
-        NoModelError: no model is deployed.
-        FeatureMismatchError: the champion was trained on another feature list than the one that is built.
-        RegistryError: the table of `into` exists already.
-        ParityError: the bulk form and the deployed function disagree; nothing was changed.
+        NoModelError: No model is deployed.
+        FeatureMismatchError: The champion's feature list is not the built one.
+        RegistryError: The output table exists or cannot be created.
+        ParityError: The bulk form and the deployed function differ; nothing was scored.
     """
-    began = time.monotonic()
+    started = time.monotonic()
     if build:
         progress("building features")
         build_features(url, settings, progress=progress)
-    span = {"start": start or _BEGINNING, "past": past or _END, "history": include_history}
     with connect(url) as connection:
         version = registry.champion_version(connection)
         if version is None:
             raise NoModelError
         record = registry.get_model(connection, version)
-        built = read_feature_list(connection)
-        if record.feature_hash != built.hash:
+        built_hash = read_feature_list(connection).hash
+        if record.feature_hash != built_hash:
             raise FeatureMismatchError(
-                f"{version} was trained on feature list {record.feature_hash[:8]}, but {built.hash[:8]} is "
+                f"{version} was trained on feature list {record.feature_hash[:8]}, but {built_hash[:8]} is "
                 "built; run: rowguard retrain"
             )
-        if into is not None and _one(connection, "table_exists", {"name": into})[0]:
-            raise RegistryError(f"the table {into} exists already; name another or drop it")
-        wanted, ready = _one(
-            connection, "rescore_count_undecided" if into is None else "rescore_count_everything", span
+        if output_table and _one_row(connection, QUERIES["table_exists"], {"name": output_table})[0]:
+            raise RegistryError(f"the table {output_table} exists; name another or drop it")
+        selection = _Selection(
+            start or _MIN_TIME, end or _MAX_TIME, output_table is not None, include_history
         )
-        _prepare(connection, workers)
-        scores = None
-        if ready >= bulk_from_rows:
+        total, with_features = _one_row(connection, selection.compose("rescore_count"))
+        _set_planner(connection, workers)
+        bulk = None
+        if with_features >= bulk_from_rows:
             progress("preparing the bulk form")
-            scores = _bulk_scores(connection, settings, record, built.names, span, into, ready)
-        form = "bulk" if scores else "deployed"
-        if scores is None:
-            scores = _scores(record.function_name, None, span, into)
+            bulk = _bulk_scores(connection, settings, record, selection, with_features)
+        scores = bulk or selection.scores(record.function_name)
         planned = _planned_workers(connection, scores)
-        progress(f"scoring {ready:,} rows with {version}, {planned} parallel workers planned")
-        if into is None:
-            connection.execute(_compose("rescore_stage", scores=scores))
-            rows, flagged = _one(
-                connection, "rescore_decide", {"threshold": record.threshold, "version": version}
-            )
-        else:
-            table = sql.Identifier(*into.split("."))
-            values = {"threshold": sql.Literal(record.threshold), "version": sql.Literal(version)}
-            try:
-                connection.execute(_compose("rescore_into", table=table, scores=scores, **values))
-            except (psycopg.errors.InvalidSchemaName, psycopg.errors.DuplicateTable) as error:
-                raise RegistryError(
-                    f"the table {into} cannot be made: {error.diag.message_primary}"
-                ) from None
-            found = connection.execute(_compose("rescore_into_count", table=table)).fetchone()
-            assert found is not None
-            rows, flagged = found
-    return Rescoring(
-        version, rows, flagged, wanted - ready, into, form, planned, round(time.monotonic() - began, 3)
+        progress(f"scoring {with_features:,} rows with {version}, {planned} parallel workers planned")
+        store = _insert_into_table if output_table else _store_decisions
+        rows, flagged = store(connection, scores, record, output_table or "")
+    return RescoreResult(
+        model_version=version,
+        rows=rows,
+        flagged=flagged,
+        rows_without_features=total - with_features,
+        output_table=output_table,
+        form="bulk" if bulk else "deployed",
+        workers=planned,
+        seconds=round(time.monotonic() - started, 3),
     )
 
 
-def plan_of(connection: psycopg.Connection, scores: sql.Composable) -> dict[str, Any]:
-    """The plan of a scoring query, as PostgreSQL's EXPLAIN tells it."""
-    row = connection.execute(sql.SQL("EXPLAIN (FORMAT JSON) {}").format(scores)).fetchone()
-    assert row is not None
-    document = json.loads(row[0]) if isinstance(row[0], str) else row[0]
-    plan: dict[str, Any] = document[0]["Plan"]
-    return plan
+@dataclass(frozen=True)
+class _Selection:
+    """The rows to score."""
+
+    start: datetime
+    end: datetime
+    is_everything: bool
+    include_history: bool
+
+    def compose(self, query: str, **parts: sql.Composable) -> sql.Composed:
+        """Return a named query restricted to these rows."""
+        condition = sql.SQL("true")
+        if not self.is_everything:
+            condition = sql.SQL("t.model_version IS NULL")
+            if not self.include_history:
+                condition = sql.SQL("t.model_version IS NULL AND NOT t.is_history")
+        return sql.SQL(QUERIES[query]).format(
+            condition=condition, start=sql.Literal(self.start), end=sql.Literal(self.end), **parts
+        )
+
+    def scores(self, function_name: str, columns: int | None = None) -> sql.Composed:
+        """Return the scoring query; with `columns` the function takes that many arguments instead of an array."""
+        function = sql.Identifier(*function_name.split("."))
+        if columns is None:
+            score = sql.SQL("{}(r.feature_values)").format(function)
+            return self.compose("rescore_scores", score=score, features=sql.SQL("f.feature_values"))
+        names = [sql.Identifier(f"f{number}") for number in range(1, columns + 1)]
+        features = sql.SQL(", ").join(
+            sql.SQL("f.feature_values[{}]::double precision AS {}").format(sql.Literal(number), name)
+            for number, name in enumerate(names, start=1)
+        )
+        arguments = sql.SQL(", ").join(sql.SQL("r.{}").format(name) for name in names)
+        score = sql.SQL("{}({})").format(function, arguments)
+        return self.compose("rescore_scores", score=score, features=features)
 
 
-def _prepare(connection: psycopg.Connection, workers: int | None) -> None:
-    """For this transaction: compiling a forest takes longer than running it, and the scan is worth workers long
-    before its size alone would say so, or the planner's guess of a join over two columns, which is far too low."""
-    settings = {"jit": "off", "min_parallel_table_scan_size": "256kB", "parallel_setup_cost": "0"}
+def _set_planner(connection: psycopg.Connection, workers: int | None) -> None:
+    """For this transaction: compiling a forest costs more than it saves, and the planner underestimates the join."""
+    values = {"jit": "off", "min_parallel_table_scan_size": "256kB", "parallel_setup_cost": "0"}
     if workers is not None:
-        settings["max_parallel_workers_per_gather"] = str(workers)
-    for name, value in settings.items():
+        values["max_parallel_workers_per_gather"] = str(workers)
+    for name, value in values.items():
         connection.execute("SELECT set_config(%s, %s, true)", (name, value))
 
 
@@ -166,70 +190,66 @@ def _bulk_scores(
     connection: psycopg.Connection,
     settings: Settings,
     record: registry.ModelRecord,
-    names: Sequence[str],
-    span: dict[str, Any],
-    into: str | None,
+    selection: _Selection,
     rows: int,
-) -> sql.Composable | None:
-    """The query by the bulk form, or None when the artifact is not here or the forest has no such form."""
+) -> sql.Composed | None:
+    """Return the scoring query by the bulk form, or None without the artifact or such a form."""
+    names = record.feature_names
     try:
         forest = load_artifact(artifact_path(settings.state_dir, record.version), record.artifact_sha256)
         text = transpile_for_bulk(forest, feature_names=names, function_name=_BULK_NAME, expected_rows=rows)
     except (RegistryError, UnsupportedModelError):
         return None
     connection.execute(text.encode())
-    scores = _scores(_BULK_NAME, len(names), span, into)
-    check = _compose(
-        "rescore_compare",
+    scores = selection.scores(_BULK_NAME, len(names))
+    comparison = sql.SQL(QUERIES["rescore_compare"]).format(
         bulk=scores,
         rows=sql.Literal(COMPARED_ROWS),
         function=sql.Identifier(*record.function_name.split(".")),
     )
-    differing = connection.execute(check).fetchone()
-    if differing and differing[0]:
+    (differences,) = _one_row(connection, comparison)
+    if differences:
         raise ParityError(
-            f"the bulk form of {record.version} and the deployed function differ on {differing[0]} of "
+            f"the bulk form of {record.version} and the deployed function differ on {differences} of "
             f"{COMPARED_ROWS} rows; nothing was scored"
         )
     return scores
 
 
-def _scores(
-    function_name: str, columns: int | None, span: dict[str, Any], into: str | None
-) -> sql.Composable:
-    """The query that scores; with `columns` the features are unpacked into that many columns."""
-    function = sql.Identifier(*function_name.split("."))
-    if columns is None:
-        features: sql.Composable = sql.SQL("f.feature_values")
-        score = sql.SQL("{}(r.feature_values)").format(function)
-    else:
-        names = [sql.Identifier(f"f{number}") for number in range(1, columns + 1)]
-        features = sql.SQL(", ").join(
-            sql.SQL("f.feature_values[{}]::double precision AS {}").format(sql.Literal(number), name)
-            for number, name in enumerate(names, start=1)
-        )
-        score = sql.SQL("{}({})").format(
-            function, sql.SQL(", ").join(sql.SQL("r.{}").format(name) for name in names)
-        )
-    return _compose(
-        "rescore_undecided" if into is None else "rescore_everything",
-        score=score,
-        features=features,
-        **{name: sql.Literal(value) for name, value in span.items()},
-    )
-
-
 def _planned_workers(connection: psycopg.Connection, scores: sql.Composable) -> int:
-    """Workers that score: those below a Gather at the top. One further down would only fetch the rows."""
-    return int(plan_of(connection, scores).get("Workers Planned", 0))
+    """Return the workers that score: those of a Gather at the top. A lower one would only read rows."""
+    (plans,) = _one_row(connection, sql.SQL("EXPLAIN (FORMAT JSON) {}").format(scores))
+    return int(plans[0]["Plan"].get("Workers Planned", 0))
 
 
-def _compose(name: str, **parts: sql.Composable) -> sql.Composed:
-    return sql.SQL(QUERIES[name]).format(**parts)
+def _store_decisions(
+    connection: psycopg.Connection, scores: sql.Composed, record: registry.ModelRecord, table: str
+) -> tuple[Any, ...]:
+    connection.execute(sql.SQL(QUERIES["rescore_stage"]).format(scores=scores))
+    values = {"threshold": record.threshold, "version": record.version}
+    return _one_row(connection, QUERIES["rescore_decide"], values)
 
 
-def _one(connection: psycopg.Connection, name: str, values: dict[str, Any]) -> tuple[Any, ...]:
-    row = connection.execute(QUERIES[name], values).fetchone()
-    if row is None:
-        raise RowguardError(f"{name} gave no row")
+def _insert_into_table(
+    connection: psycopg.Connection, scores: sql.Composed, record: registry.ModelRecord, table: str
+) -> tuple[Any, ...]:
+    name = sql.Identifier(*table.split("."))
+    query = sql.SQL(QUERIES["rescore_into"]).format(
+        table=name,
+        scores=scores,
+        threshold=sql.Literal(record.threshold),
+        version=sql.Literal(record.version),
+    )
+    try:
+        connection.execute(query)
+    except (psycopg.errors.InvalidSchemaName, psycopg.errors.DuplicateTable) as error:
+        raise RegistryError(f"the table {table} cannot be created: {error.diag.message_primary}") from None
+    return _one_row(connection, sql.SQL(QUERIES["rescore_into_count"]).format(table=name))
+
+
+def _one_row(
+    connection: psycopg.Connection, query: Any, values: dict[str, Any] | None = None
+) -> tuple[Any, ...]:
+    row: tuple[Any, ...] | None = connection.execute(query, values).fetchone()
+    assert row is not None
     return row

@@ -18,7 +18,7 @@ Case = dict[str, Any]
 
 
 class _Loader(yaml.CSafeLoader):
-    """Dates stay text: they are input to be judged elsewhere."""
+    """Dates remain text: they are the tested input."""
 
 
 _Loader.yaml_implicit_resolvers = {

@@ -1,4 +1,4 @@
-"""Reading and validating files of past transactions and of labels."""
+"""Import of history and labels from Parquet and CSV."""
 
 from rowguard.operations.importer._errors import HistoryFileError, RowProblem
 from rowguard.operations.importer._load import LoadResult, load_history, load_labels, load_users

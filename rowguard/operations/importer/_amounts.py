@@ -1,113 +1,97 @@
-"""Amounts: to exact decimals with two places, without losing a cent in silence."""
+"""Columns of amounts: well-formed values at once, every other value by the rule of `rowguard.amounts`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from rowguard.operations.importer._arrow import Mask, cast_what_fits, masked, null_mask, true_mask
-from rowguard.operations.importer._schema import MAX_CENTS, Kind
+from rowguard.amounts import LIMIT, MAX_DECIMALS, REASONS, AmountError, parse_amount, parse_float_amount
+from rowguard.operations.importer._arrow import Mask, masked, null_mask, true_mask
+from rowguard.operations.importer._schema import Kind
 
-_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?$"
-_NOT_FINITE = r"^[+-]?([nN][aA][nN]|[iI][nN][fF]([iI][nN][iI][tT][yY])?)$"
-_PLAIN = r"^\d{1,15}(\.\d{0,2}0*)?$"
-_NOISE = 1e-9
-_MOST_DECIMALS = 38
-_ZERO = pa.scalar(Decimal(0))
-_LARGEST = pa.scalar(Decimal(MAX_CENTS).scaleb(-2))
-
-MALFORMED = "is not a number"
-NOT_FINITE = "is not finite"
-NEGATIVE = "is negative"
-TOO_LARGE = "is larger than 999,999,999,999.99"
-TOO_FINE = "has more than two decimals"
-
-Faults = list[tuple[Mask, str]]
+_PLAIN = r"^\d{1,12}(\.\d{1,4})?$"
+_UNITS_PER_ONE = 10**MAX_DECIMALS
+_MAX_SCALE = 38  # of a decimal that a wider one can compare
 
 
-def amounts(values: pa.Array) -> tuple[pa.Array, Faults] | None:
-    """Amounts as decimals, with masks of what is wrong; `None` for a type that holds no amounts.
+def parse_amounts(values: pa.Array) -> tuple[pa.Array, list[tuple[Mask, str]]] | None:
+    """Return amounts as decimals of four places.
 
-    A float counts as having two decimals if it is the nearest float to such a number, or off by a billionth
-    at most: that is noise of binary arithmetic. Anything finer is refused rather than rounded.
+    Args:
+        values: A column as the file holds it.
+
+    Returns:
+        The amounts, null where a value is missing or rejected, and a mask per reason; None for a type that holds
+        no amounts.
     """
     kind = values.type
+    parse: Callable[[Any], Decimal] = parse_amount
     if pa.types.is_string(kind):
-        return _from_text(values)
-    if pa.types.is_floating(kind):
-        return _from_floats(values)
-    if pa.types.is_decimal(kind) and kind.scale <= _MOST_DECIMALS:
-        return _from_decimals(values)
-    if pa.types.is_integer(kind):
-        faults = _range_faults(pc.less(values, 0), pc.greater(values, MAX_CENTS // 100))
-        good = pc.cast(masked(values, faults[0][0] | faults[1][0]), pa.int64())
-        cents = pc.multiply(pc.fill_null(good, 0), 100).to_numpy()
-        return _decimals(cents, null_mask(good)), faults
-    return None
+        is_plain = true_mask(pc.match_substring_regex(values, _PLAIN))
+        amounts = pc.cast(masked(values, ~is_plain), Kind.AMOUNT.value)
+    elif pa.types.is_floating(kind):
+        is_plain, amounts = _plain_floats(values)
+        narrow = kind.to_pandas_dtype()
+
+        def parse(value: float) -> Decimal:
+            return parse_float_amount(str(narrow(value)))
+    elif pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and kind.scale <= _MAX_SCALE):
+        is_plain, amounts = _plain_decimals(values)
+    else:
+        return None
+    return _parse_others(values, amounts, np.flatnonzero(~is_plain & ~null_mask(values)), parse)
 
 
-def _range_faults(negative: pa.Array, too_large: pa.Array) -> Faults:
-    return [(true_mask(negative), NEGATIVE), (true_mask(too_large), TOO_LARGE)]
+def _plain_decimals(values: pa.Array) -> tuple[Mask, pa.Array]:
+    """Return where an exact number is an amount, and these amounts."""
+    if pa.types.is_integer(values.type):
+        values = pc.cast(values, pa.decimal128(20, 0))
+    # In a wide type comparing with the limits cannot overflow.
+    wide = pc.cast(values, pa.decimal256(76, max(values.type.scale, MAX_DECIMALS)))
+    is_in_range = pc.and_(pc.greater_equal(wide, pa.scalar(Decimal(0))), pc.less(wide, pa.scalar(LIMIT)))
+    is_plain = true_mask(pc.and_(is_in_range, pc.equal(pc.round(wide, ndigits=MAX_DECIMALS), wide)))
+    return is_plain, pc.cast(masked(wide, ~is_plain), Kind.AMOUNT.value)
 
 
-def _from_floats(values: pa.Array) -> tuple[pa.Array, Faults]:
+def _plain_floats(values: pa.Array) -> tuple[Mask, pa.Array]:
+    """Return where a float is the nearest one to an amount, and these amounts."""
     narrow = values.type.to_pandas_dtype()
-    missing = null_mask(values)
-    numbers = pc.fill_null(pc.cast(values, pa.float64()), 0.0).to_numpy()
-    not_finite = ~np.isfinite(numbers)
-    numbers = np.where(not_finite, 0.0, numbers)
-    negative = numbers < 0
-    too_large = numbers > MAX_CENTS / 100
-    numbers = np.where(negative | too_large, 0.0, numbers)
-    cents = np.rint(numbers * 100.0)
-    nearest = cents / 100.0
-    is_nearest = nearest.astype(narrow) == numbers.astype(narrow)
-    too_fine = ~is_nearest & (np.abs(numbers - nearest) > _NOISE * np.maximum(1.0, numbers))
-    bad = not_finite | negative | too_large | too_fine
-    faults = [(not_finite, NOT_FINITE), (negative, NEGATIVE), (too_large, TOO_LARGE), (too_fine, TOO_FINE)]
-    # A number just below the limit may be rounded beyond it.
-    return _decimals(np.minimum(cents, MAX_CENTS).astype(np.int64), missing | bad), faults
+    numbers = pc.fill_null(pc.cast(values, pa.float64()), -1.0).to_numpy(zero_copy_only=False)
+    # Where floats are spaced by less than a unit, 2**-14, the nearest amount is the only one.
+    limit = 2.0 ** (np.finfo(narrow).nmant + 1 - 14)
+    in_range = (numbers >= 0) & (numbers < limit)  # false for NaN
+    numbers = np.where(in_range, numbers, 0.0)
+    units = np.rint(numbers * _UNITS_PER_ONE)
+    is_plain: Mask = in_range & ((units / _UNITS_PER_ONE).astype(narrow) == numbers.astype(narrow))
+    # The 128-bit decimals are written directly: amounts are not negative, so the upper half is 0.
+    halves = np.zeros((len(units), 2), dtype="<i8")
+    halves[:, 0] = units
+    amounts = pa.Decimal128Array.from_buffers(Kind.AMOUNT.value, len(units), [None, pa.py_buffer(halves)])
+    return is_plain, masked(amounts, ~is_plain)
 
 
-def _from_decimals(values: pa.Array) -> tuple[pa.Array, Faults]:
-    # In a wide type, so that comparing with the limits cannot overflow a narrow one.
-    wide = pc.cast(values, pa.decimal256(76, max(values.type.scale, 2)))
-    faults = _range_faults(pc.less(wide, _ZERO), pc.greater(wide, _LARGEST))
-    wide = masked(wide, faults[0][0] | faults[1][0])
-    too_fine = true_mask(pc.not_equal(pc.round(wide, ndigits=2), wide))
-    return pc.cast(masked(wide, too_fine), Kind.AMOUNT.value), [*faults, (too_fine, TOO_FINE)]
-
-
-def _from_text(values: pa.Array) -> tuple[pa.Array, Faults]:
-    plain = true_mask(pc.match_substring_regex(values, _PLAIN))
-    if plain.all():
-        return _from_plain_text(values)
-    # What is not digits with two decimals is rare: it goes through floats, which know how to judge it.
-    not_finite = true_mask(pc.match_substring_regex(values, _NOT_FINITE))
-    other = ~plain & ~null_mask(values) & ~not_finite
-    malformed = other & ~true_mask(pc.match_substring_regex(values, _NUMBER))
-    simple, faults = _from_plain_text(masked(values, ~plain))
-    odd = masked(values, plain | not_finite | malformed)
-    without_plus = pc.replace_substring_regex(odd, r"^\+", "")
-    floats, unreadable = cast_what_fits(without_plus, pa.float64())
-    rest, more = _from_floats(floats)
-    merged = pc.coalesce(simple, rest)
-    return merged, [(malformed | unreadable, MALFORMED), (not_finite, NOT_FINITE), *faults, *more]
-
-
-def _from_plain_text(values: pa.Array) -> tuple[pa.Array, Faults]:
-    if true_mask(pc.match_substring_regex(values, r"\.\d{2}0|\.$")).any():
-        values = pc.replace_substring_regex(values, r"(\.\d{2})0+$|\.$", r"\1")
-    return _from_decimals(pc.cast(values, pa.decimal128(20, 2)))
-
-
-def _decimals(cents: NDArray[np.int64], missing: Mask) -> pa.Array:
-    """Decimals from whole cents: the 128-bit numbers are written out directly."""
-    halves = np.zeros((len(cents), 2), dtype="<i8")  # amounts are not negative, so the upper half is 0
-    halves[:, 0] = cents
-    found = pa.Decimal128Array.from_buffers(Kind.AMOUNT.value, len(cents), [None, pa.py_buffer(halves)])
-    return masked(found, missing)
+def _parse_others(
+    values: pa.Array, amounts: pa.Array, positions: Any, parse: Callable[[Any], Decimal]
+) -> tuple[pa.Array, list[tuple[Mask, str]]]:
+    """Parse the values at `positions` one by one; they are few in a well-formed file."""
+    masks = {reason: np.zeros(len(values), np.bool_) for reason in REASONS}
+    if not len(positions):
+        return amounts, [(mask, reason) for reason, mask in masks.items()]
+    parsed: list[Decimal] = []
+    is_parsed = np.zeros(len(values), np.bool_)
+    for position, value in zip(positions.tolist(), values.take(pa.array(positions)).to_pylist(), strict=True):
+        try:
+            parsed.append(parse(value))
+            is_parsed[position] = True
+        except AmountError as error:
+            masks[str(error)][position] = True
+    replacements = pa.array(
+        [number.quantize(Decimal(1).scaleb(-MAX_DECIMALS)) for number in parsed], Kind.AMOUNT.value
+    )
+    amounts = pc.replace_with_mask(amounts, pa.array(is_parsed), replacements)
+    return amounts, [(mask, reason) for reason, mask in masks.items()]

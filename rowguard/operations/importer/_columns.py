@@ -1,4 +1,4 @@
-"""Which column of the file is which canonical one."""
+"""Mapping of a file's columns to the canonical ones."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import NamedTuple
 from rowguard.operations.importer._errors import HistoryFileError, shown
 from rowguard.operations.importer._schema import FileSchema
 
-_MOST_NAMED = 12
+_MAX_NAMED = 12
 
 
 class Resolved(NamedTuple):
-    """Canonical name → name in the file, in canonical order, and the file's columns that are left over."""
+    """Canonical name → name in the file, in canonical order, and the unused columns of the file."""
 
     sources: dict[str, str]
     ignored: tuple[str, ...]
@@ -26,16 +26,25 @@ def resolve(
     *,
     ignore_unknown: bool,
 ) -> Resolved:
-    """Finds every canonical column in the file.
+    """Find every canonical column in the file.
+
+    Args:
+        file_name: For messages.
+        names: Columns of the file.
+        schema: The canonical columns.
+        column_mapping: Canonical name → name in the file, where they differ.
+        ignore_unknown: Skip other columns instead of rejecting the file.
+
+    Returns:
+        The mapping.
 
     Raises:
-        HistoryFileError: a mapping names something that is not there, a required column is missing, a name
-            stands twice, or there are columns that nobody asked for.
+        HistoryFileError: A mapped or required column is missing, a name is repeated, or columns are unknown.
     """
     present = f"the file's columns are {listed(names)}"
-    twice = [name for index, name in enumerate(names) if name in names[:index]]
-    if twice:
-        raise HistoryFileError(f"{file_name}: the column {listed(twice)} stands there twice")
+    repeated = [name for index, name in enumerate(names) if name in names[:index]]
+    if repeated:
+        raise HistoryFileError(f"{file_name}: the column {listed(repeated)} is repeated")
     canonical = [column.name for column in schema.columns]
     for target, source in column_mapping.items():
         if target not in canonical:
@@ -70,7 +79,7 @@ def resolve(
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names on one line, not too many of them."""
-    some = ", ".join(shown(name) or "''" for name in names[:_MOST_NAMED])
-    more = len(names) - _MOST_NAMED
+    """Return names as one line, shortened."""
+    some = ", ".join(shown(name) or "''" for name in names[:_MAX_NAMED])
+    more = len(names) - _MAX_NAMED
     return f"{some} and {more} more" if more > 0 else some

@@ -1,7 +1,6 @@
-"""From whatever a file holds to the canonical types, a column at a time.
+"""Conversion of a file's columns to the canonical types.
 
-Nothing here looks at single values in Python as long as they are well-formed. A value that is not becomes
-null and is reported through a mask.
+Well-formed values are converted in Arrow, never in Python. A bad value becomes null and is reported by a mask.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from rowguard.operations.importer._amounts import amounts
+from rowguard.operations.importer._amounts import parse_amounts
 from rowguard.operations.importer._arrow import (
     Mask,
-    cast_what_fits,
+    cast_or_null,
     is_binary,
     is_text,
     masked,
@@ -42,7 +41,7 @@ _FALSE = pa.array(["false", "f", "no", "n", "0", "0.0"])
 
 
 class Fault(NamedTuple):
-    """Which values are wrong, and why."""
+    """Which values are bad, and the reason."""
 
     mask: Mask
     reason: str
@@ -56,26 +55,35 @@ class Converted(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What counts as too far in the future."""
+class TimeLimits:
+    """The latest time that is accepted, and the reason for later ones."""
 
     latest: datetime
     latest_reason: str
 
     @property
     def latest_us(self) -> int:
+        """Microseconds since 1970."""
         return int(pa.scalar(self.latest, pa.timestamp("us", tz="UTC")).value)
 
 
 class UnreadableColumnError(Exception):
-    """A column has a type from which the values cannot be taken."""
+    """The type of a column cannot be converted."""
 
 
-def convert(column: Column, raw: pa.Array, limits: Limits) -> Converted:
-    """Converts and checks one column of one batch.
+def convert(column: Column, raw: pa.Array, limits: TimeLimits) -> Converted:
+    """Convert and check one column of one batch.
+
+    Args:
+        column: The canonical column.
+        raw: Values as the file holds them.
+        limits: The latest time.
+
+    Returns:
+        The values, null where they are bad, and the faults.
 
     Raises:
-        UnreadableColumnError: the type of the column as a whole does not fit.
+        UnreadableColumnError: The type of the column does not fit.
     """
     values, faults = _plain(raw)
     if pa.types.is_null(values.type):
@@ -93,12 +101,12 @@ def convert(column: Column, raw: pa.Array, limits: Limits) -> Converted:
 
 
 def _plain(raw: pa.Array) -> tuple[pa.Array, list[Fault]]:
-    """Undoes dictionary encoding; makes every kind of text `string`, trimmed, with null for nothing."""
+    """Undo dictionary encoding; make every kind of text `string`, trimmed, with null for empty."""
     values = raw.dictionary_decode() if pa.types.is_dictionary(raw.type) else raw
     if not (is_binary(values.type) or is_text(values.type)):
         return values, []
-    # Through binary, since only this cast checks the encoding: a file's own word for it is not enough.
-    values, broken = cast_what_fits(pc.cast(values, pa.binary()), pa.string(), _is_utf8)
+    # Only the cast through binary checks the encoding.
+    values, broken = cast_or_null(pc.cast(values, pa.binary()), pa.string(), _is_utf8)
     values = pc.utf8_trim_whitespace(values)
     empty = true_mask(pc.equal(values, ""))
     if empty.any():
@@ -115,12 +123,12 @@ def _is_utf8(value: bytes) -> bool:
 
 
 def _fits_integer(value: str | Decimal) -> bool:
-    # Python refuses to read very long numbers; those of 20 digits and more do not fit anyhow.
+    # Python rejects very long numbers; those of 20 digits and more do not fit.
     return len(str(value).lstrip("-0")) < 20 and -_LARGEST_INTEGER - 1 <= int(value) <= _LARGEST_INTEGER
 
 
 def _is_date(value: str) -> bool:
-    """Whether the date of a well-formed time exists."""
+    """Return whether the date of a well-formed time exists."""
     try:
         date.fromisoformat(value[:10])
     except ValueError:
@@ -128,7 +136,7 @@ def _is_date(value: str) -> bool:
     return True
 
 
-def _integers(values: pa.Array, limits: Limits) -> Converted:
+def _integers(values: pa.Array, limits: TimeLimits) -> Converted:
     kind = values.type
     not_whole = "is not a whole number"
     too_large = "does not fit into 64 bits"
@@ -138,7 +146,7 @@ def _integers(values: pa.Array, limits: Limits) -> Converted:
             bad = true_mask(pc.greater(values, pa.scalar(_LARGEST_INTEGER, pa.uint64())))
         return Converted(pc.cast(masked(values, bad), pa.int64()), [Fault(bad, too_large)])
     if pa.types.is_floating(kind):
-        # Tools without nullable integers write whole numbers as floats and missing ones as NaN.
+        # Tools without nullable integers write floats, with NaN for missing.
         missing = true_mask(pc.is_nan(values))
         values = masked(pc.cast(values, pa.float64()), missing)
         exact = true_mask(pc.less(pc.abs(values), 2.0**53)) & true_mask(pc.equal(pc.trunc(values), values))
@@ -146,19 +154,19 @@ def _integers(values: pa.Array, limits: Limits) -> Converted:
         return Converted(pc.cast(masked(values, bad), pa.int64()), [Fault(bad, not_whole)])
     if pa.types.is_decimal(kind):
         bad = true_mask(pc.not_equal(pc.round(values), values))
-        whole, large = cast_what_fits(masked(values, bad), pa.int64(), _fits_integer)
+        whole, large = cast_or_null(masked(values, bad), pa.int64(), _fits_integer)
         return Converted(whole, [Fault(bad, not_whole), Fault(large, too_large)])
     if pa.types.is_string(kind):
         malformed = true_mask(pc.invert(pc.match_substring_regex(values, _WHOLE)))
         values = masked(values, malformed)
         if true_mask(pc.match_substring(values, ".")).any():
             values = pc.replace_substring_regex(values, r"\..*$", "")
-        whole, bad = cast_what_fits(values, pa.int64(), _fits_integer)
+        whole, bad = cast_or_null(values, pa.int64(), _fits_integer)
         return Converted(whole, [Fault(malformed, not_whole), Fault(bad, too_large)])
     raise UnreadableColumnError(f"holds {kind}, not whole numbers")
 
 
-def _times(values: pa.Array, limits: Limits) -> Converted:
+def _times(values: pa.Array, limits: TimeLimits) -> Converted:
     faults: list[Fault] = []
     kind = values.type
     if pa.types.is_string(kind):
@@ -167,15 +175,15 @@ def _times(values: pa.Array, limits: Limits) -> Converted:
     elif pa.types.is_date(kind):
         values = pc.cast(pc.cast(values, pa.timestamp("s")), Kind.TIME.value)
     elif pa.types.is_timestamp(kind):
-        # Nanoseconds are cut off. Without a zone it is UTC; with one, the instant is the same in UTC.
+        # Nanoseconds are truncated. A time without a zone is UTC.
         if kind.unit == "ns":
             values = pc.cast(values, pa.timestamp("us", tz=kind.tz), safe=False)
         else:
-            values, bad = cast_what_fits(values, pa.timestamp("us", tz=kind.tz))
+            values, bad = cast_or_null(values, pa.timestamp("us", tz=kind.tz))
             faults.append(Fault(bad, "is out of range"))
         values = pc.cast(values, Kind.TIME.value)
     else:
-        raise UnreadableColumnError(f"holds {kind}, not times (numbers do not tell their unit)")
+        raise UnreadableColumnError(f"holds {kind}, not times (numbers have no unit)")
     instants = values.view(pa.int64())
     early = true_mask(pc.less(instants, _EARLIEST_US))
     late = true_mask(pc.greater(instants, limits.latest_us))
@@ -186,22 +194,22 @@ def _times(values: pa.Array, limits: Limits) -> Converted:
 def _times_from_text(values: pa.Array) -> tuple[pa.Array, Mask]:
     malformed = true_mask(pc.invert(pc.match_substring_regex(values, _ISO_TIME)))
     values = masked(values, malformed)
-    # Arrow refuses more digits than the unit holds, and a blank before the zone.
+    # Arrow rejects more digits than the unit holds, and a blank before the zone.
     if true_mask(pc.match_substring_regex(values, r"\.\d{7,}")).any():
         values = pc.replace_substring_regex(values, r"(\.\d{6})\d+", r"\1")
     has_zone = true_mask(pc.match_substring_regex(values, _ZONE))
     if not has_zone.any():
-        naive, bad = cast_what_fits(values, pa.timestamp("us"), _is_date)
+        naive, bad = cast_or_null(values, pa.timestamp("us"), _is_date)
         return pc.cast(naive, Kind.TIME.value), malformed | bad
     zoned = pc.replace_substring(masked(values, ~has_zone), " Z", "Z")
     zoned = pc.replace_substring_regex(zoned, r" ([+-])", r"\1")
-    aware, bad_aware = cast_what_fits(zoned, Kind.TIME.value, _is_date)
-    naive, bad_naive = cast_what_fits(masked(values, has_zone), pa.timestamp("us"), _is_date)
+    aware, bad_aware = cast_or_null(zoned, Kind.TIME.value, _is_date)
+    naive, bad_naive = cast_or_null(masked(values, has_zone), pa.timestamp("us"), _is_date)
     merged = pc.coalesce(aware, pc.cast(naive, Kind.TIME.value))
     return merged, malformed | bad_aware | bad_naive
 
 
-def _texts(values: pa.Array, limits: Limits) -> Converted:
+def _texts(values: pa.Array, limits: TimeLimits) -> Converted:
     if pa.types.is_integer(values.type):
         values = pc.cast(values, pa.string())
     if not pa.types.is_string(values.type):
@@ -217,7 +225,7 @@ def _texts(values: pa.Array, limits: Limits) -> Converted:
     )
 
 
-def _booleans(values: pa.Array, limits: Limits) -> Converted:
+def _booleans(values: pa.Array, limits: TimeLimits) -> Converted:
     kind = values.type
     if pa.types.is_boolean(kind):
         return Converted(values, [])
@@ -237,14 +245,15 @@ def _booleans(values: pa.Array, limits: Limits) -> Converted:
     return Converted(masked(pa.array(yes), neither), [Fault(bad, "is neither true nor false")])
 
 
-def _amounts(values: pa.Array, limits: Limits) -> Converted:
-    found = amounts(values)
-    if found is None:
+def _amounts(values: pa.Array, limits: TimeLimits) -> Converted:
+    parsed = parse_amounts(values)
+    if parsed is None:
         raise UnreadableColumnError(f"holds {values.type}, not amounts")
-    return Converted(found[0], [Fault(mask, reason) for mask, reason in found[1]])
+    amounts, faults = parsed
+    return Converted(amounts, [Fault(mask, reason) for mask, reason in faults])
 
 
-_CONVERTERS: dict[Kind, Callable[[pa.Array, Limits], Converted]] = {
+_CONVERTERS: dict[Kind, Callable[[pa.Array, TimeLimits], Converted]] = {
     Kind.INTEGER: _integers,
     Kind.TIME: _times,
     Kind.AMOUNT: _amounts,

@@ -1,4 +1,4 @@
-"""Reading CSV: every field as raw bytes first, so that a bad one can be shown with its line."""
+"""The CSV format: every field as raw bytes first, so that a bad one can be shown with its line."""
 
 from __future__ import annotations
 
@@ -19,26 +19,23 @@ from rowguard.operations.importer._errors import HistoryFileError
 from rowguard.operations.importer._source import MalformedRow, RawBatch
 
 _BLOCK_BYTES = 4 * 1024 * 1024
-_LONGEST_HEADER = 64 * 1024
+_MAX_HEADER = 64 * 1024
 _SHOWN = 200
 _DELIMITERS = ",;\t|"
 
 
 class CsvSource:
-    """A CSV file with a header line; lines are counted from 1, as an editor does.
+    """A CSV file with a header line; lines are counted from 1.
 
-    Comma, semicolon, tab or bar separates the fields, whichever the header has most of. Lines without
-    any value are skipped.
+    The separator is comma, semicolon, tab or bar: the most frequent one of the header. Empty lines are skipped.
     """
 
     unit = "line"
     rows: int | None = None
+    is_archive = False
 
     def __init__(self, path: Path) -> None:
-        """
-        Raises:
-            HistoryFileError: there is no header, or the file is not text in UTF-8.
-        """
+        """Read the header; HistoryFileError when it is missing or not UTF-8 text."""
         self.path = path
         self.size = path.stat().st_size
         header = self._header()
@@ -54,13 +51,13 @@ class CsvSource:
 
     def _header(self) -> str:
         with self.path.open("rb") as file:
-            start = file.read(_LONGEST_HEADER)
+            start = file.read(_MAX_HEADER)
         start = start.removeprefix(b"\xef\xbb\xbf")
         line = start.splitlines()[0] if start else b""
         if line.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in line:
             raise HistoryFileError(f"{self.path.name}: not text in UTF-8 (UTF-16, or no text at all)")
         self._is_header_only = len(line) == len(start)
-        if len(line) >= _LONGEST_HEADER - 3:
+        if len(line) >= _MAX_HEADER - 3:
             raise HistoryFileError(f"{self.path.name}: the first line is longer than 64 KiB; is this CSV?")
         if line.count(b'"') % 2:
             raise HistoryFileError(f"{self.path.name}: line 1: a quote is opened and not closed")
@@ -70,10 +67,7 @@ class CsvSource:
             raise HistoryFileError(f"{self.path.name}: line 1 is not UTF-8 text") from None
 
     def batches(self, columns: list[str]) -> Iterator[RawBatch]:
-        """
-        Raises:
-            HistoryFileError: a line is too long to be one, or the file cannot be read.
-        """
+        """Yield batches; HistoryFileError when a line is too long or the file cannot be read."""
         if self._is_header_only:
             return  # Arrow cannot skip a line that does not end
         lines = _Lines(len(self.column_names))
@@ -112,7 +106,7 @@ class CsvSource:
                 return  # a header and nothing else
             raise
         for batch in reader:
-            numbers, malformed = lines.place(batch)
+            numbers, malformed = lines.locate(batch)
             empty = _empty_rows(batch)
             if empty.any():
                 batch = batch.filter(pa.array(~empty))
@@ -121,16 +115,14 @@ class CsvSource:
         yield RawBatch({name: pa.nulls(0) for name in self.column_names}, np.empty(0, np.int64), lines.rest())
 
     def fraction_read(self) -> float:
+        """Return the fraction of bytes that was read."""
         if self._file is None or not self.size:
             return 0.0
         return min(1.0, self._file.bytes_read / self.size)
 
 
 class _Utf8File:
-    """A file for Arrow to read from that checks the encoding on the way.
-
-    Arrow checks single fields only, and cannot show a malformed row that is not UTF-8.
-    """
+    """A file that checks its encoding while Arrow reads it; Arrow checks single fields only."""
 
     def __init__(self, path: Path) -> None:
         self._name = path.name
@@ -153,10 +145,7 @@ class _Utf8File:
         self._file.close()
 
     def read(self, size: int = -1) -> bytes:
-        """
-        Raises:
-            HistoryFileError: what is read is not UTF-8; names the line.
-        """
+        """Read bytes; HistoryFileError names the line that is not UTF-8."""
         held, _ = self._decoder.getstate()
         data = self._file.read(size)
         try:
@@ -194,10 +183,10 @@ def _fields(count: int) -> str:
 
 
 class _Lines:
-    """Keeps track of where in the file each row stands.
+    """The line of each row.
 
-    Arrow numbers records, not lines: a record spans as many more lines as its fields hold line breaks.
-    Records that Arrow cannot split are reported through `skip`, some of them ahead of their batch.
+    Arrow numbers records: a record spans one more line per line break in its fields. Records that Arrow cannot split
+    are reported through `skip`, some of them ahead of their batch.
     """
 
     def __init__(self, fields: int) -> None:
@@ -208,13 +197,13 @@ class _Lines:
         self.last = 1
 
     def skip(self, row: Any) -> str:
-        """Takes a record with too many or too few fields."""
+        """Receive a record with too many or too few fields."""
         breaks = row.text.count("\n")
         self._skipped.append(_Skipped(row.number, row.actual_columns, breaks, row.text[:_SHOWN]))
         return "skip"
 
-    def place(self, batch: pa.RecordBatch) -> tuple[NDArray[np.int64], list[MalformedRow]]:
-        """The lines of a batch's rows, and the malformed rows that stand among them."""
+    def locate(self, batch: pa.RecordBatch) -> tuple[NDArray[np.int64], list[MalformedRow]]:
+        """Return the lines of a batch's rows, and the malformed rows among them."""
         records = np.asarray([row.record for row in self._skipped], dtype=np.int64)
         rows_before = records - self._next_record - np.arange(len(records))
         among = int(np.count_nonzero(rows_before < batch.num_rows))
@@ -233,12 +222,12 @@ class _Lines:
         return lines[is_row], malformed
 
     def rest(self) -> list[MalformedRow]:
-        """The malformed rows after the last good one."""
+        """Return the malformed rows after the last good one."""
         breaks = np.asarray([row.breaks for row in self._skipped], dtype=np.int64)
         records = np.asarray([row.record for row in self._skipped], dtype=np.int64)
-        found = self._report(records + self._extra + np.cumsum(breaks) - breaks, self._skipped)
+        malformed = self._report(records + self._extra + np.cumsum(breaks) - breaks, self._skipped)
         self._skipped = []
-        return found
+        return malformed
 
     def _report(self, lines: NDArray[np.int64], skipped: list[_Skipped]) -> list[MalformedRow]:
         return [

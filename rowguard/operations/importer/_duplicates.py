@@ -1,4 +1,4 @@
-"""Finding rows of a file that have the same key."""
+"""Rows of a file with the same key."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MISSING = np.iinfo(np.int64).min
 
 
 class Duplicate(NamedTuple):
-    """A row whose key an earlier row has."""
+    """A row that repeats the key of an earlier row."""
 
     line: int
     first_line: int
@@ -25,17 +25,14 @@ class Duplicate(NamedTuple):
 
 
 class Keys:
-    """Remembers the keys of a file: 8 bytes per key column and 8 per row.
-
-    That is the one thing that grows with the file; 24 MB for a million transactions with ids.
-    """
+    """The keys of a file, the only state that grows with it: 24 MB for a million transactions with ids."""
 
     def __init__(self, schema: FileSchema) -> None:
         self._schema = schema
         self._parts: list[list[Ints]] = []
 
     def add(self, batch: pa.RecordBatch, lines: Ints, is_bad: Mask) -> None:
-        """Remembers the good rows of a batch in canonical types; the bad ones are reported anyway."""
+        """Add the good rows of a batch; bad ones are reported anyway."""
         has_key = ~null_mask(batch.column(self._schema.key_if)) & ~is_bad
         if not has_key.any():
             return
@@ -43,12 +40,12 @@ class Keys:
         self._parts.append([column[has_key] for column in [*columns, lines]])
 
     def duplicates(self, limit: int) -> tuple[int, list[Duplicate]]:
-        """How many rows repeat a key, and the first of them by line."""
+        """Return how many rows repeat a key, and the first of them by line."""
         if not self._parts:
             return 0, []
         *columns, lines = (np.concatenate(column) for column in zip(*self._parts, strict=True))
         self._parts = []
-        # Most files are sorted by their ids: then nothing can repeat, and nothing needs sorting.
+        # Most files are sorted by their ids: then nothing repeats.
         ids = columns[self._schema.key.index(self._schema.key_if)]
         if bool(np.all(ids[1:] > ids[:-1])):
             return 0, []

@@ -1,4 +1,4 @@
-"""What is wrong with a file, row by row."""
+"""Problems of a file, by row."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class HistoryFileError(ImportFileError):
     """The file holds rows that cannot be loaded; nothing was loaded.
 
     Attributes:
-        problems: the first problems in the order of the file, at most as many as were asked for.
-        bad_rows: how many rows cannot be loaded.
-        reasons: how often each reason was met, as "column reason".
-        unit: what the problems' lines count: "line" (CSV) or "row" (Parquet).
+        problems: The first problems in the order of the file.
+        bad_rows: Number of rows that cannot be loaded.
+        reasons: Count per "column reason".
+        unit: "line" (CSV) or "row" (Parquet).
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class HistoryFileError(ImportFileError):
 
 
 class Problems:
-    """Collects problems while a file is read: all are counted, the first `limit` kept."""
+    """Problems of a file while it is read: all are counted, the first `limit` are stored."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -68,22 +68,16 @@ class Problems:
         return self.bad_rows > 0
 
     def add_examples(self, examples: list[RowProblem]) -> None:
-        """Keeps the earliest lines; to be called with `count` for the numbers."""
+        """Keep the earliest examples."""
         merged = sorted([*self._examples, *examples], key=lambda problem: problem.line)
         self._examples = merged[: self.limit]
 
     def count(self, column: str | None, reason: str, times: int) -> None:
-        """Counts how often a reason was met."""
+        """Count rows of one reason."""
         self._reasons[f"{column} {reason}" if column else reason] += times
 
     def error(self, name: str, unit: str, rows: int) -> HistoryFileError:
-        """The error to raise at the end, in one line.
-
-        Parameters:
-            name: of the file.
-            unit: "line" or "row": what the problems' numbers count.
-            rows: how many rows the file holds.
-        """
+        """Return the error to raise at the end, a message of one line."""
         first = self._examples[0]
         more = f" (and {self.bad_rows - 1:,} more)" if self.bad_rows > 1 else ""
         message = (
@@ -96,7 +90,7 @@ class Problems:
 
 
 def shown(value: object) -> str | None:
-    """A value of the file for people: on one line, shortened, control characters escaped."""
+    """Return a value of the file for a message: one line, shortened, control characters escaped."""
     if value is None:
         return None
     if isinstance(value, bytes):

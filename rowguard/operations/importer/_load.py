@@ -1,4 +1,4 @@
-"""Loads validated batches into PostgreSQL: by COPY, in one transaction, without firing the scoring trigger."""
+"""Load validated batches by COPY, in one transaction, without firing the scoring trigger."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from rowguard.queries import load_queries
 from sql_scoring.features.totals import settle_totals
 
 QUERIES = load_queries("rowguard.operations")
-MAX_TRANSACTION_ID = 2**62  # the sequence goes on from the highest id; half of its range stays free
+MAX_TRANSACTION_ID = 2**62  # the sequence continues from the highest id
 _SCRIPT_OPTIONS = pa.csv.WriteOptions(include_header=False)
 
 
 @dataclass(frozen=True)
 class LoadResult:
-    """Rows written."""
+    """Number of stored rows."""
 
     transactions: int
     labels: int
@@ -42,26 +42,29 @@ def load_history(
     on_rows: Callable[[int], None] | None = None,
     on_storing: Callable[[], None] | None = None,
 ) -> LoadResult:
-    """Load transactions and the labels that stand beside them, all or nothing.
+    """Load transactions and their labels atomically.
 
     Args:
-        batches: columns occurred_at, user_id, amount and, where known, transaction_id, merchant_id, location,
-            is_fraud and labelled_at. Missing ids are given; a label without a time counts as known
-            `label_delay` after its transaction.
-        source: written on every label.
-        on_rows: hears the number of rows of each batch once it is sent.
-        on_storing: hears when all rows are sent and are stored next; from then to the end, inserts for the users of
-            the file wait.
+        url: Address of the database.
+        batches: Columns occurred_at, user_id, amount and, where known, transaction_id, merchant_id, location,
+            is_fraud and labelled_at. Missing ids are assigned.
+        label_delay: A label without a time counts as known this long after its transaction.
+        source: Stored with every label.
+        on_rows: Called with the number of rows of each batch once it is sent.
+        on_storing: Called when all rows are sent. From then to the end, inserts for users of the file wait.
+
+    Returns:
+        Number of stored rows.
 
     Raises:
-        ImportFileError: a transaction with that id is stored already; nothing was loaded.
-        SchemaError: the database has no rowguard schema.
+        ImportFileError: A transaction with that id is already stored; nothing was loaded.
+        SchemaError: The database has no rowguard schema.
     """
     transactions = frauds = labels = highest = 0
-    # Labels refer to transactions, so they follow them; what is kept meanwhile is small: ids, flag, time.
-    kept: list[pa.RecordBatch] = []
+    # Labels refer to transactions, so they are stored after them.
+    label_batches: list[pa.RecordBatch] = []
     with connect(url) as connection:
-        # Totals go on from what is stored once the users' locks are held; an old snapshot would not show it.
+        # Running totals continue from rows that a snapshot from before the users' locks may not contain.
         connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
         try:
             connection.execute(QUERIES["begin_history_load"])
@@ -76,13 +79,13 @@ def load_history(
                     )
                 _copy(connection, "copy_transactions", _transaction_rows(batch, ids))
                 transactions += batch.num_rows
-                kept.append(_label_rows(batch, ids, label_delay, source))
+                label_batches.append(_label_rows(batch, ids, label_delay, source))
                 if on_rows:
                     on_rows(batch.num_rows)
             if on_storing:
                 on_storing()
             _store(connection)
-            for rows in kept:
+            for rows in label_batches:
                 _copy(connection, "copy_labels", rows)
                 labels += rows.num_rows
                 frauds += pc.sum(rows.column("is_fraud")).as_py() or 0
@@ -101,10 +104,18 @@ def load_history(
 
 
 def load_labels(url: str, batches: Iterable[pa.RecordBatch], *, source: str) -> int:
-    """Load findings about stored transactions, all or nothing; answers their number.
+    """Load labels of stored transactions atomically.
+
+    Args:
+        url: Address of the database.
+        batches: Columns user_id, transaction_id, is_fraud; optional labelled_at, source.
+        source: Stored with labels that have none.
+
+    Returns:
+        Number of stored labels.
 
     Raises:
-        ImportFileError: a transaction is not stored; nothing was loaded.
+        ImportFileError: A transaction is not stored; nothing was loaded.
     """
     count = 0
     with connect(url) as connection:
@@ -132,7 +143,7 @@ def load_users(url: str, users: pa.Table) -> None:
 
 
 def _store(connection: psycopg.Connection) -> None:
-    """From the stage into the table. Arrival is stamped once no live row of these users can come in between."""
+    """Store the staged rows; they arrive once no live row of their users can be inserted in between."""
     row = connection.execute(QUERIES["lock_staged_users"]).fetchone()
     assert row is not None
     connection.execute(QUERIES["store_history"], {"received_at": row[1]})
@@ -149,7 +160,7 @@ def _ids(connection: psycopg.Connection, batch: pa.RecordBatch) -> pa.Array:
 
 
 def _highest_given(batch: pa.RecordBatch) -> int:
-    """The highest id that came with the file; those of the sequence are its own affair."""
+    """Return the highest id of the file."""
     if "transaction_id" not in batch.schema.names:
         return 0
     return pc.max(batch.column("transaction_id")).as_py() or 0
@@ -209,7 +220,7 @@ def _copy(connection: psycopg.Connection[Any], script: str, rows: pa.RecordBatch
 
 
 def _analyze(url: str) -> None:
-    """Fresh statistics at once: the features are usually built next, before autovacuum comes round."""
-    # What was loaded is committed: a failure here must not look like one of the import.
+    """Refresh statistics: the features are usually built next, before autovacuum runs."""
+    # The rows are committed: a failure here is not one of the import.
     with suppress(psycopg.Error), connect(url, autocommit=True) as connection:
         connection.execute(QUERIES["analyze_history"])

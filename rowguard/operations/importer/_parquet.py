@@ -1,4 +1,4 @@
-"""Reading Parquet."""
+"""The Parquet format."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rowguard.operations.archive import ARCHIVE_KEY
 from rowguard.operations.importer._errors import HistoryFileError
 from rowguard.operations.importer._source import BATCH_ROWS, RawBatch
 
@@ -19,24 +20,19 @@ class ParquetSource:
     unit = "row"
 
     def __init__(self, path: Path) -> None:
-        """
-        Raises:
-            HistoryFileError: it is not a Parquet file, or not all of one.
-        """
+        """Open the file; HistoryFileError when it is no complete Parquet file."""
         self.path = path
         try:
             with pq.ParquetFile(path) as file:
                 self.column_names: list[str] = list(file.schema_arrow.names)
                 self.rows: int | None = file.metadata.num_rows
+                self.is_archive = ARCHIVE_KEY in (file.schema_arrow.metadata or {})
         except (pa.ArrowException, OSError, ValueError) as error:
             raise HistoryFileError(f"{path.name}: not a Parquet file, or cut short") from error
         self._read = 0
 
     def batches(self, columns: list[str]) -> Iterator[RawBatch]:
-        """
-        Raises:
-            HistoryFileError: the file is damaged.
-        """
+        """Yield batches; HistoryFileError when the file is damaged."""
         self._read = 0
         try:
             with pq.ParquetFile(self.path) as file:
@@ -50,4 +46,5 @@ class ParquetSource:
             ) from error
 
     def fraction_read(self) -> float:
+        """Return the fraction of rows that was read."""
         return self._read / self.rows if self.rows else 0.0

@@ -1,4 +1,4 @@
-"""Reading a file from its first byte to validated batches."""
+"""Reading a file to validated batches."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
 from rowguard.operations.importer._arrow import Mask, value_at
 from rowguard.operations.importer._columns import resolve
-from rowguard.operations.importer._convert import Fault, Limits, UnreadableColumnError, convert
+from rowguard.operations.importer._convert import Fault, TimeLimits, UnreadableColumnError, convert
 from rowguard.operations.importer._csv import CsvSource
 from rowguard.operations.importer._duplicates import Keys
 from rowguard.operations.importer._errors import HistoryFileError, Problems, RowProblem, shown
@@ -42,19 +42,18 @@ DEFAULT_PROBLEM_LIMIT = 20
 
 
 class HistoryFile:
-    """An opened file of transactions or labels: iterate it for validated batches.
+    """An open file of transactions or labels; iterate it for validated batches, as often as needed.
 
-    Its header was checked when it was opened; its rows are while they are read. From the first bad row on
-    no more batches come, but the rest of the file is still checked, and then the error is raised. So a
-    loader must put all of it into one database transaction. It can be iterated again, from the beginning.
+    After the first bad row no batch follows, but the rest of the file is checked, and then the error is raised. So
+    a loader must load the whole file in one database transaction.
 
     Attributes:
-        path: of the file.
-        schema: the canonical Arrow schema of every batch; optional columns that the file lacks are null.
-        rows: how many rows it holds if that is known beforehand (Parquet), else `None`.
-        column_mapping: canonical column → column of the file.
-        ignored_columns: columns of the file that are not loaded.
-        rows_read: rows read so far, bad ones included.
+        path: The file.
+        schema: Arrow schema of every batch; optional columns that the file lacks are null.
+        rows: Number of rows if known beforehand (Parquet), else None.
+        column_mapping: Canonical column → column of the file.
+        ignored_columns: Columns of the file that are not loaded.
+        rows_read: Rows read so far, bad ones included.
     """
 
     def __init__(
@@ -64,7 +63,7 @@ class HistoryFile:
         *,
         column_mapping: Mapping[str, str],
         ignore_unknown: bool,
-        limits: Limits,
+        limits: TimeLimits,
         problem_limit: int,
     ) -> None:
         self._source = source
@@ -84,14 +83,14 @@ class HistoryFile:
 
     @property
     def fraction_read(self) -> float:
-        """How much of the file was read, 0 to 1, for a progress bar where `rows` is not known."""
+        """The fraction of the file that was read, where `rows` is unknown."""
         return self._source.fraction_read()
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        """
+        """Yield validated batches.
+
         Raises:
-            HistoryFileError: at the end, if any row is bad or there are none; at once, if the file is
-                damaged or a column as a whole has a wrong type.
+            HistoryFileError: A row is bad (raised at the end), the file is damaged, or a column has a wrong type.
         """
         self.rows_read = 0
         problems = Problems(self._problem_limit)
@@ -109,7 +108,7 @@ class HistoryFile:
             raise HistoryFileError(f"{self.path.name}: there are no rows in it, only names of columns")
 
     def _validated(self, raw: RawBatch, problems: Problems) -> tuple[pa.RecordBatch, Mask]:
-        """The batch in canonical types, null where it is bad, and which rows are; they go to `problems`."""
+        """Return the batch in canonical types and a mask of its bad rows; report these."""
         examples = [RowProblem(bad.line, None, bad.reason, shown(bad.text)) for bad in raw.malformed]
         for bad in raw.malformed:
             problems.count(None, bad.reason, 1)
@@ -178,71 +177,52 @@ def read_history(
     max_future: timedelta = DEFAULT_MAX_FUTURE,
     now: datetime | None = None,
     problem_limit: int = DEFAULT_PROBLEM_LIMIT,
+    schema: FileSchema = TRANSACTIONS,
 ) -> HistoryFile:
-    """Opens a file of transactions.
+    """Open a file of transactions, or of another schema.
 
-    Parameters:
-        column_mapping: canonical column → column of the file, where the names differ.
-        format: "parquet" or "csv"; by the file's name and first bytes if not given.
-        ignore_unknown: skip columns that are not loaded instead of refusing the file.
-        max_future: how far ahead of `now` a time may be; clocks differ.
-        now: the present; the clock's if not given.
-        problem_limit: how many bad rows the error lists; all are counted.
+    Args:
+        path: The file.
+        column_mapping: Canonical column → column of the file, where they differ.
+        format: "parquet" or "csv"; by default from the first bytes and the name.
+        ignore_unknown: Skip columns that are not loaded instead of rejecting the file. An archive needs no such flag.
+        max_future: How far a time may be ahead of `now`.
+        now: Current time, by default the clock's.
+        problem_limit: How many bad rows the error lists; all are counted.
+        schema: The canonical columns; those of labels for `read_labels`.
+
+    Returns:
+        The open file; its header is checked, its rows are not.
 
     Raises:
-        HistoryFileError: the file cannot be read, or its columns are not the right ones; one line.
+        HistoryFileError: The file cannot be read, or has the wrong columns.
     """
-    return _open(TRANSACTIONS, path, column_mapping, format, ignore_unknown, max_future, now, problem_limit)
-
-
-def read_labels(
-    path: str | os.PathLike[str],
-    *,
-    column_mapping: Mapping[str, str] | None = None,
-    format: FileFormat | None = None,
-    ignore_unknown: bool = False,
-    max_future: timedelta = DEFAULT_MAX_FUTURE,
-    now: datetime | None = None,
-    problem_limit: int = DEFAULT_PROBLEM_LIMIT,
-) -> HistoryFile:
-    """Opens a file of labels: user_id, transaction_id, is_fraud; optional labelled_at, source.
-
-    Parameters and errors are those of `read_history`.
-    """
-    return _open(LABELS, path, column_mapping, format, ignore_unknown, max_future, now, problem_limit)
-
-
-def _open(
-    schema: FileSchema,
-    path: str | os.PathLike[str],
-    column_mapping: Mapping[str, str] | None,
-    file_format: FileFormat | None,
-    ignore_unknown: bool,
-    max_future: timedelta,
-    now: datetime | None,
-    problem_limit: int,
-) -> HistoryFile:
     file = Path(path)
-    found = _format_of(file, file_format)
-    moment = datetime.now(UTC) if now is None else now
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    source = (ParquetSource if _format_of(file, format) == "parquet" else CsvSource)(file)
+    current = datetime.now(UTC) if now is None else now
+    current = current.replace(tzinfo=UTC) if current.tzinfo is None else current
     days = max_future / timedelta(days=1)
     too_late = f"is more than {days:g} {'day' if days == 1 else 'days'} in the future"
     return HistoryFile(
-        ParquetSource(file) if found == "parquet" else CsvSource(file),
+        source,
         schema,
         column_mapping=column_mapping or {},
-        ignore_unknown=ignore_unknown,
-        limits=Limits(moment + max_future, too_late),
+        ignore_unknown=ignore_unknown or source.is_archive,
+        limits=TimeLimits(current + max_future, too_late),
         problem_limit=max(1, problem_limit),
     )
 
 
-def _format_of(path: Path, wanted: FileFormat | None) -> FileFormat:
-    """The format by what was asked for, the suffix, or the first bytes; in this order."""
+def read_labels(path: str | os.PathLike[str], **options: Any) -> HistoryFile:
+    """Open a file of labels: user_id, transaction_id, is_fraud; optional labelled_at, source. See `read_history`."""
+    return read_history(path, schema=LABELS, **options)
+
+
+def _format_of(path: Path, file_format: FileFormat | None) -> FileFormat:
+    """Return the given format, or that of the first bytes, or of the suffix."""
     name = path.name or str(path)
-    if wanted not in (None, "parquet", "csv"):
-        raise HistoryFileError(f"unknown format {shown(wanted)}; known are parquet and csv")
+    if file_format not in (None, "parquet", "csv"):
+        raise HistoryFileError(f"unknown format {shown(file_format)}; known are parquet and csv")
     try:
         with path.open("rb") as file:
             start = file.read(8)
@@ -254,8 +234,8 @@ def _format_of(path: Path, wanted: FileFormat | None) -> FileFormat:
         raise HistoryFileError(f"{path}: cannot be read ({error.strerror or error})") from None
     if not start:
         raise HistoryFileError(f"{name}: the file is empty")
-    if wanted:
-        return wanted
+    if file_format:
+        return file_format
     for magic, kind in _COMPRESSED.items():
         if start.startswith(magic):
             raise HistoryFileError(f"{name}: is compressed with {kind}; unpack it first")

@@ -1,4 +1,4 @@
-"""What a history file and a labels file hold once they are read: the canonical columns."""
+"""The canonical columns of a history file and of a labels file."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from rowguard.amounts import MAX_DECIMALS
+
 MAX_TEXT_LENGTH = 64
-MAX_CENTS = 10**14 - 1
-"""The largest amount, 999,999,999,999.99, as cents."""
 
 
 class Kind(Enum):
-    """The kinds of columns, by the Arrow type that they are read into."""
+    """Kinds of columns, by the Arrow type that they are read into."""
 
     INTEGER = pa.int64()
     TIME = pa.timestamp("us", tz="UTC")
-    AMOUNT = pa.decimal128(20, 2)
+    AMOUNT = pa.decimal128(16, MAX_DECIMALS)
     TEXT = pa.string()
     BOOLEAN = pa.bool_()
 
@@ -33,10 +33,7 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FileSchema:
-    """What a kind of file holds.
-
-    `key` names columns that together are unique in a file; rows where `key_if` is null are not compared.
-    """
+    """Columns of a kind of file; `key` is unique among its rows, except where `key_if` is null."""
 
     columns: tuple[Column, ...]
     key: tuple[str, ...]
@@ -44,6 +41,7 @@ class FileSchema:
 
     @property
     def arrow(self) -> pa.Schema:
+        """The Arrow schema of every batch."""
         return pa.schema(
             [
                 pa.field(column.name, column.kind.value, nullable=not column.required)
@@ -74,7 +72,7 @@ LABELS = FileSchema(
         Column("labelled_at", Kind.TIME),
         Column("source", Kind.TEXT),
     ),
-    # Several labels of one transaction are its history, so only the same instant twice is a mistake.
+    # Several labels of one transaction are its history; only the same time twice is a mistake.
     key=("user_id", "transaction_id", "labelled_at"),
     key_if="transaction_id",
 )

@@ -1,4 +1,4 @@
-"""What the reader needs of a file, whatever its format."""
+"""The interface of a file format."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BATCH_ROWS = 65_536
 
 
 class MalformedRow(NamedTuple):
-    """A row that could not even be split into its fields."""
+    """A row that could not be split into its fields."""
 
     line: int
     reason: str
@@ -34,13 +34,15 @@ class Source(Protocol):
 
     path: Path
     unit: str
-    """What positions count: "line" or "row"."""
+    """Unit of positions: "line" or "row"."""
     column_names: list[str]
     rows: int | None
-    """How many rows there are, if the file says so."""
+    """Number of rows, if known beforehand."""
+    is_archive: bool
+    """Whether `rowguard archive` wrote it."""
 
     def batches(self, columns: list[str]) -> Iterator[RawBatch]:
-        """The file from its beginning; at least the given columns."""
+        """Read the file from its start, at least the given columns."""
 
     def fraction_read(self) -> float:
-        """How much of the file was read, 0 to 1."""
+        """Return the fraction of the file that was read."""

@@ -1,4 +1,4 @@
-"""policy and unscored, the two commands around the failure policy."""
+"""failure-policy and unscored, the two commands around the failure policy."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from tests.stack.cli.conftest import Run, run  # noqa: F401
 
 def test_policy_shows_and_changes(run: Run, migrated: Workspace) -> None:  # noqa: F811
     def policy(*words: str) -> dict[str, object]:
-        document = run("policy", *words, "--json", DATABASE_URL=migrated.url).document()
+        document = run("failure-policy", *words, "--json", DATABASE_URL=migrated.url).document()
         assert isinstance(document, dict)
         return document
 
     shown = policy()
-    assert (shown["failure_mode"], shown["lock_timeout_ms"]) == ("fail_open", 5000)
-    changed = policy("fail_closed", "--lock-timeout", "250")
-    assert (changed["failure_mode"], changed["lock_timeout_ms"]) == ("fail_closed", 250)
-    assert policy("fail_open")["lock_timeout_ms"] == 250
+    assert (shown["failure_mode"], shown["lock_timeout_ms"]) == ("fail-open", 5000)
+    changed = policy("fail-closed", "--lock-timeout-ms", "250")
+    assert (changed["failure_mode"], changed["lock_timeout_ms"]) == ("fail-closed", 250)
+    assert policy("fail-open")["lock_timeout_ms"] == 250
     with migrated.connect() as connection:
         row = connection.execute(
             "SELECT proconfig FROM pg_proc WHERE oid = 'scoring.score_on_insert'::regproc"

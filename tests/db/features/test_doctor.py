@@ -6,8 +6,8 @@ from datetime import date, timedelta
 
 import psycopg
 
-from rowguard import operations as pipeline
-from rowguard.operations import Check, Diagnosis, Limits
+from rowguard.operations.doctor import Check, Diagnosis, Limits, diagnose
+from rowguard.operations.rescore import rescore
 from sql_scoring.features.build import build_features
 from tests.fix_database import Workspace
 from tests.stack.cli.conftest import runner
@@ -29,7 +29,7 @@ def test_a_database_that_is_well(scored: Workspace) -> None:
     with scored.connect() as connection:
         connection.execute(INSERT)
     build_features(scored.url, scored.settings)
-    found = pipeline.diagnose(scored.url)
+    found = diagnose(scored.url)
     assert {one.name: one.status for one in found.checks} == dict.fromkeys(
         ["champion", "skew", "day skew", "running totals", "unscored rows", "merchant risk", "user risk"],
         "ok",
@@ -43,7 +43,7 @@ def test_a_database_that_is_well(scored: Workspace) -> None:
 def test_rows_that_are_not_built_yet_are_counted_and_not_compared(scored: Workspace) -> None:
     with scored.connect() as connection:
         connection.execute(INSERT)
-    skew = check(pipeline.diagnose(scored.url), "skew")
+    skew = check(diagnose(scored.url), "skew")
     assert skew.status == "ok"
     assert (skew.figures["rows_compared"], skew.figures["rows_not_built"]) == (0, 40)
 
@@ -60,7 +60,7 @@ def test_skew_is_told_apart_by_how_the_features_are_read(scored: Workspace) -> N
                 " WHERE model_version IS NOT NULL AND user_id <= %s",
                 [users],
             )
-    found = pipeline.diagnose(scored.url, Limits(day_skew=0.05))
+    found = diagnose(scored.url, Limits(day_skew=0.05))
     assert alarms(found) == ["skew", "day skew"]
     assert check(found, "skew").figures["values_differing"] == 2
     assert check(found, "skew").figures["features_differing"] == [
@@ -68,7 +68,7 @@ def test_skew_is_told_apart_by_how_the_features_are_read(scored: Workspace) -> N
         "user_txn_count_7d",
     ]
     assert check(found, "day skew").figures["rows_differing"] == 3
-    allowed = pipeline.diagnose(scored.url, Limits(skewed_rows=2))
+    allowed = diagnose(scored.url, Limits(skewed_rows=2))
     assert [check(allowed, name).status for name in ("skew", "day skew")] == ["warning", "warning"]
 
 
@@ -90,38 +90,38 @@ def test_skew_beside_a_row_that_was_stored_without_its_lock(scored: Workspace) -
         for user, amount in ((901, 13), (902, 10)):
             later.execute(one, [user, amount])
     build_features(scored.url, scored.settings)
-    found = check(pipeline.diagnose(scored.url), "skew")
+    found = check(diagnose(scored.url), "skew")
     assert (found.status, found.figures["rows_compared"]) == ("alarm", 4)
     assert (found.figures["rows_differing"], found.figures["rows_beside_unlocked"]) == (1, 1)
     assert "1 of these rows may have missed one that was stored without its user's lock" in found.summary
-    allowed = pipeline.diagnose(scored.url, Limits(skewed_rows=1))
+    allowed = diagnose(scored.url, Limits(skewed_rows=1))
     assert check(allowed, "skew").status == "warning"
     # Decided later, it no longer says so itself; another user's row and an earlier one of this user are none of it.
-    pipeline.rescore(scored.url, scored.settings)
+    rescore(scored.url, scored.settings)
     with scored.connect() as connection:
         assert connection.execute("SELECT count(*) FROM unscored_transactions").fetchone() == (0,)
         connection.execute(
             "UPDATE transactions SET feature_values[1] = 99"
             " WHERE (user_id = 902 AND amount = 10) OR (user_id = 901 AND amount = 5)"
         )
-    found = check(pipeline.diagnose(scored.url), "skew")
+    found = check(diagnose(scored.url), "skew")
     assert (found.figures["rows_differing"], found.figures["rows_beside_unlocked"]) == (3, 1)
 
 
 def test_totals_that_do_not_go_on_are_an_alarm_and_open_ones_a_warning(scored: Workspace) -> None:
     with scored.connect() as connection:
         connection.execute("DELETE FROM transactions WHERE user_id = 3 AND user_txns_before < 2")
-        assert check(pipeline.diagnose(scored.url), "running totals").status == "ok"
+        assert check(diagnose(scored.url), "running totals").status == "ok"
         connection.execute(
             "UPDATE transactions SET amount = amount + 1 WHERE user_id = 5 AND user_txns_before = 0"
         )
-        open_ones = check(pipeline.diagnose(scored.url), "running totals")
+        open_ones = check(diagnose(scored.url), "running totals")
         assert open_ones.status == "warning" and open_ones.figures["users_without_totals"] == 1
         connection.execute(
             "UPDATE transactions SET user_amount_before = user_amount_before + 0.01"
             " WHERE user_id = 6 AND user_txns_before = 1"
         )
-    broken = check(pipeline.diagnose(scored.url), "running totals")
+    broken = check(diagnose(scored.url), "running totals")
     assert broken.status == "alarm"
     # Against the row before, and of the row after it.
     assert (broken.figures["rows_broken"], broken.figures["broken_users"]) == (2, [6])
@@ -135,7 +135,7 @@ def test_a_champion_of_another_list(scored: Workspace) -> None:
                 f"CREATE TABLE features.{entity}_risk_00000000 AS SELECT r.* FROM"
                 f" features.{entity}_risk_{_hash8(scored)} AS r"
             )
-    found = pipeline.diagnose(scored.url)
+    found = diagnose(scored.url)
     assert alarms(found) == ["champion"]
     assert "run: rowguard retrain" in check(found, "champion").summary
 
@@ -153,7 +153,7 @@ def test_rows_without_a_decision(scored: Workspace) -> None:
         connection.execute(f"ALTER TABLE features.merchant_risk_{_hash8(scored)} RENAME TO gone")
         connection.execute("INSERT INTO transactions (user_id, amount, merchant_id) VALUES (1, 10, 7)")
         connection.execute(f"ALTER TABLE features.gone RENAME TO merchant_risk_{_hash8(scored)}")
-    found = pipeline.diagnose(scored.url)
+    found = diagnose(scored.url)
     assert alarms(found) == ["unscored rows"]
     unscored = check(found, "unscored rows")
     assert (unscored.figures["live_rows"], unscored.figures["rows_unscored"]) == (41, 1)
@@ -172,17 +172,17 @@ def test_days_that_no_build_has_summed_up(scored: Workspace) -> None:
             " WHERE t.occurred_at BETWEEN now() - interval '15 days' AND now() - interval '12 days'"
         )
     for later, status in ((0, "ok"), (1, "warning"), (2, "alarm")):
-        found = pipeline.diagnose(scored.url, today=today + timedelta(days=later))
+        found = diagnose(scored.url, today=today + timedelta(days=later))
         assert check(found, "merchant risk").status == status
     assert "run: rowguard features" in check(found, "merchant risk").summary
     build_features(scored.url, scored.settings)
-    assert alarms(pipeline.diagnose(scored.url, today=today + timedelta(days=2))) == []
+    assert alarms(diagnose(scored.url, today=today + timedelta(days=2))) == []
 
 
 def test_without_a_model_the_doctor_says_so(migrated: Workspace) -> None:
     with migrated.connect() as connection:
         connection.execute(INSERT)
-    found = pipeline.diagnose(migrated.url)
+    found = diagnose(migrated.url)
     assert check(found, "champion").status == "warning" and alarms(found) == []
 
 

@@ -14,13 +14,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from rowguard import operations as pipeline
 from rowguard.errors import FeatureBuildError
 from rowguard.operations.importer import load_history
 from simulator import SimulationConfig, live_transactions, simulate
 from simulator.live import insert_live
 from sql_scoring.features.build import PROJECT_DIR, build_features, profile_variables, run_dbt
 from tests.fix_database import Workspace
+from trainer.retrain import retrain
 
 COMPARE = """
 SELECT count(*), count(*) FILTER (WHERE t.feature_values IS DISTINCT FROM f.feature_values)
@@ -287,6 +287,6 @@ def test_a_feature_can_be_added_in_the_middle_of_the_list(
         view = connection.execute("SELECT user_txn_count_6h FROM features.user_velocity LIMIT 1").fetchone()
     assert before is not None
     assert view is not None
-    pipeline.retrain(scored.url, scored.settings)
+    retrain(scored.url, scored.settings)
     with scored.connect() as connection:
         assert connection.execute(insert).fetchone() == (before[0] + 1,)

@@ -11,7 +11,7 @@ from trainer.evaluation import AlertBudget
 from trainer.forest import ForestParameters
 from trainer.training import train
 
-SMALL = ForestParameters(trees=5, max_leaves=8)
+SMALL = ForestParameters(n_estimators=5, max_leaf_nodes=8)
 
 
 def train_small(workspace: Workspace, seed: int, parameters: ForestParameters = SMALL) -> str:
@@ -21,7 +21,7 @@ def train_small(workspace: Workspace, seed: int, parameters: ForestParameters = 
         state_dir=workspace.settings.state_dir,
         label_delay=timedelta(days=7),
         rule=AlertBudget(0.01),
-        parameters=replace(parameters, seed=seed),
+        parameters=replace(parameters, random_state=seed),
     ).version
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from rowguard import operations as pipeline
 from rowguard.errors import RegistryError
 from sql_scoring import registry
 from sql_scoring.deployment import migrations
 from sql_scoring.deployment.migrate import migrate_models
 from tests.db.lifecycle.models import champion_of, insert_rows, train_small
 from tests.fix_database import Workspace
+from trainer.retrain import deploy, promote, retire_challenger, rollback, verify
 
 SPLIT = """
     SELECT model_version, shadow_version, count(*), count(shadow_probability), count(shadow_error),
@@ -21,7 +21,7 @@ SPLIT = """
 
 
 def challenge(workspace: Workspace, version: str, canary: float = 0.0) -> None:
-    pipeline.deploy(
+    deploy(
         workspace.url,
         workspace.settings,
         version,
@@ -41,7 +41,7 @@ def test_a_challenger_scores_every_row_and_decides_none(scored: Workspace) -> No
             "SELECT count(*) FROM transactions WHERE shadow_probability <> fraud_probability"
         ).fetchone()
     assert differ != (0,)
-    report = pipeline.verify(scored.url, scored.settings)
+    report = verify(scored.url, scored.settings)
     assert report.is_ok
     assert report.checks["replayed_shadow_scores"] == 400
     assert report.checks["shadow_score_differences"] == 0
@@ -108,25 +108,25 @@ def test_promotion_ends_the_shadow_deployment_and_a_rollback_returns_to_the_prev
 ) -> None:
     champion, second = champion_of(scored), train_small(scored, 1)
     with pytest.raises(RegistryError, match="there is no challenger to promote"):
-        pipeline.promote(scored.url, scored.settings)
+        promote(scored.url, scored.settings)
     challenge(scored, second, canary=10)
-    done = pipeline.promote(scored.url, scored.settings)
+    done = promote(scored.url, scored.settings)
     assert (done.version, done.previous, done.challenger) == (second, champion, None)
     insert_rows(scored, 100)
     with scored.connect() as connection:
         assert connection.execute(SPLIT).fetchall() == [(second, None, 100, 0, 0, 100)]
         states = {model.version: model.state for model in registry.list_models(connection)}
     assert states == {champion: "retired", second: "champion"}
-    assert pipeline.rollback(scored.url, scored.settings).version == champion
+    assert rollback(scored.url, scored.settings).version == champion
 
 
 def test_retiring_the_challenger_keeps_its_shadow_scores(scored: Workspace) -> None:
     champion, second = champion_of(scored), train_small(scored, 1)
     with pytest.raises(RegistryError, match="there is no challenger"):
-        pipeline.withdraw(scored.url, scored.settings)
+        retire_challenger(scored.url, scored.settings)
     challenge(scored, second)
     insert_rows(scored, 20)
-    pipeline.withdraw(scored.url, scored.settings)
+    retire_challenger(scored.url, scored.settings)
     insert_rows(scored, 30)
     with scored.connect() as connection:
         assert connection.execute(SPLIT).fetchall() == [
@@ -138,7 +138,7 @@ def test_retiring_the_challenger_keeps_its_shadow_scores(scored: Workspace) -> N
 def test_a_new_champion_leaves_the_challenger_where_it_is(scored: Workspace) -> None:
     second, third = train_small(scored, 1), train_small(scored, 2)
     challenge(scored, second)
-    done = pipeline.deploy(scored.url, scored.settings, third, force=True)
+    done = deploy(scored.url, scored.settings, third, force=True)
     assert (done.version, done.challenger) == (third, second)
     insert_rows(scored, 20)
     with scored.connect() as connection:
@@ -149,7 +149,7 @@ def test_the_revisions_of_a_shadow_deployment_go_down_and_up_again(scored: Works
     champion, second = champion_of(scored), train_small(scored, 1)
     challenge(scored, second)
     challenge(scored, second, canary=100)
-    pipeline.promote(scored.url, scored.settings)
+    promote(scored.url, scored.settings)
     seen = []
     for _ in range(3):
         with migrations.transaction(scored.url) as connection:

@@ -12,7 +12,6 @@ import psycopg
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
-from rowguard import operations as pipeline
 from rowguard.errors import FeatureMismatchError, ParityError, RegistryError, RowguardError
 from sql_scoring import deployment as deploy
 from sql_scoring import registry
@@ -22,33 +21,35 @@ from sql_scoring.engine import boundary_rows
 from tests.fix_database import Workspace
 from trainer.artifact import artifact_path, load_artifact
 from trainer.forest import ForestParameters
+from trainer.gates import evaluate_gates
+from trainer.retrain import deploy, retrain, rollback, verify
 from trainer.training import train
 
-SMALL = ForestParameters(trees=5, max_leaves=8)
+SMALL = ForestParameters(n_estimators=5, max_leaf_nodes=8)
 
 
 def test_rollback_returns_to_the_model_before_and_keeps_going_back(scored: Workspace) -> None:
     first = _champion(scored)
     second, third = (_train(scored, seed) for seed in (1, 2))
     for version in (second, third):
-        assert pipeline.deploy(scored.url, scored.settings, version, force=True).version == version
+        assert deploy(scored.url, scored.settings, version, force=True).version == version
         assert _decided_by(scored) == version
-    assert pipeline.rollback(scored.url, scored.settings).version == second
+    assert rollback(scored.url, scored.settings).version == second
     assert _decided_by(scored) == second
-    assert pipeline.rollback(scored.url, scored.settings).version == first
+    assert rollback(scored.url, scored.settings).version == first
     assert _decided_by(scored) == first
     with pytest.raises(RegistryError, match="is the first champion; there is none before it"):
-        pipeline.rollback(scored.url, scored.settings)
+        rollback(scored.url, scored.settings)
     # Forward again from here: what was rolled back is not what comes before the next one.
-    pipeline.deploy(scored.url, scored.settings, third, force=True)
-    assert pipeline.rollback(scored.url, scored.settings).version == first
+    deploy(scored.url, scored.settings, third, force=True)
+    assert rollback(scored.url, scored.settings).version == first
 
 
 def test_a_fresh_database_comes_to_the_same_champion_by_the_files(
     scored: Workspace, migrated: Workspace
 ) -> None:
     second = _train(scored, 1)
-    pipeline.deploy(scored.url, scored.settings, second, force=True)
+    deploy(scored.url, scored.settings, second, force=True)
     shutil.copytree(scored.settings.models_dir, migrated.settings.models_dir, dirs_exist_ok=True)
     assert migrate_models(migrated.url, migrated.settings.models_dir) == 2
     assert _champion(migrated) == second
@@ -88,7 +89,7 @@ def test_downgrading_a_deployment_restores_what_was_before(scored: Workspace) ->
 
 
 def test_the_same_data_give_the_same_version(scored: Workspace) -> None:
-    done = pipeline.retrain(scored.url, scored.settings)
+    done = retrain(scored.url, scored.settings)
     assert done.training.is_new is False
     assert done.training.version == _champion(scored)
     assert done.deployment is None
@@ -102,7 +103,7 @@ def test_a_function_that_differs_from_its_model_is_never_deployed(scored: Worksp
         wrong = load_artifact(artifact_path(scored.settings.state_dir, champion), record.artifact_sha256)
     before = _contents(scored.settings.models_dir)
     with pytest.raises(ParityError, match="differs from scikit-learn on"):
-        deploy.deploy_champion(
+        deployment.deploy_champion(
             scored.url,
             scored.settings.models_dir,
             candidate,
@@ -117,7 +118,7 @@ def test_a_function_that_differs_from_its_model_is_never_deployed(scored: Worksp
 def test_a_model_of_another_feature_list_is_rejected(scored: Workspace) -> None:
     candidate = _train(scored, 1)
     with pytest.raises(FeatureMismatchError, match="retrain"):
-        deploy.deploy_champion(
+        deployment.deploy_champion(
             scored.url,
             scored.settings.models_dir,
             candidate,
@@ -131,11 +132,11 @@ def test_refusals_name_what_is_wrong(scored: Workspace, migrated: Workspace) -> 
     champion = _champion(scored)
     assert champion is not None
     with pytest.raises(RegistryError, match="is the champion already"):
-        pipeline.deploy(scored.url, scored.settings, champion)
+        deploy(scored.url, scored.settings, champion)
     with pytest.raises(RegistryError, match="there is no model 'rf_nope'; registered: rf_"):
-        pipeline.deploy(scored.url, scored.settings, "rf_nope")
+        deploy(scored.url, scored.settings, "rf_nope")
     with pytest.raises(RegistryError, match="no model was ever deployed"):
-        pipeline.rollback(migrated.url, migrated.settings)
+        rollback(migrated.url, migrated.settings)
 
 
 def test_files_of_another_database_are_refused(scored: Workspace) -> None:
@@ -143,7 +144,7 @@ def test_files_of_another_database_are_refused(scored: Workspace) -> None:
     stranger = scored.settings.models_dir / "m0009_deploy_rf_other.py"
     stranger.write_text("revision = 'm0009'\ndown_revision = None\n")
     with pytest.raises(RegistryError, match=r"m0009_deploy_rf_other\.py is not applied to this database"):
-        pipeline.deploy(scored.url, scored.settings, candidate, force=True)
+        deploy(scored.url, scored.settings, candidate, force=True)
 
 
 def test_two_deployments_at_once_both_end_in_a_line_of_revisions(scored: Workspace) -> None:
@@ -152,7 +153,7 @@ def test_two_deployments_at_once_both_end_in_a_line_of_revisions(scored: Workspa
 
     def go(version: str) -> None:
         try:
-            pipeline.deploy(scored.url, scored.settings, version, force=True)
+            deploy(scored.url, scored.settings, version, force=True)
         except RowguardError as error:
             errors.append(error)
 
@@ -178,8 +179,8 @@ def test_the_deployed_function_equals_scikit_learn_on_100_000_rows(scored: Works
         forest = load_artifact(artifact_path(scored.settings.state_dir, champion), record.artifact_sha256)
         rows = boundary_rows(forest, 100_000, seed=7)
         assert np.isnan(rows).any()
-        parity = deploy.check_parity(connection, record.function_name, forest, rows)
-    assert parity == deploy.Parity(100_000, 0)
+        parity = deployment.check_parity(connection, record.function_name, forest, rows)
+    assert parity == deployment.Parity(100_000, 0)
 
 
 def test_every_decision_replays_from_what_the_model_saw(scored: Workspace) -> None:
@@ -188,7 +189,7 @@ def test_every_decision_replays_from_what_the_model_saw(scored: Workspace) -> No
             "INSERT INTO transactions (user_id, amount, merchant_id, location)"
             " SELECT 1 + g %% 300, 5 + g, g %% 50, 'DE' FROM generate_series(1, 500) AS g".replace("%%", "%")
         )
-    report = pipeline.verify(scored.url, scored.settings)
+    report = verify(scored.url, scored.settings)
     assert report.is_ok
     assert report.checks["replayed_rows"] == 500 and report.checks["replay_differences"] == 0
 
@@ -201,7 +202,7 @@ def test_a_worse_candidate_is_rejected_and_the_champion_stays(scored: Workspace)
             " WHERE version = %s",
             [candidate],
         )
-    report = pipeline.gate(scored.url, scored.settings, candidate)
+    report = evaluate_gates(scored.url, scored.settings, candidate)
     assert not report.passed and "under 3 times guessing" in report.reasons[0]
     with scored.connect() as connection:
         rejected = registry.get_model(connection, candidate)
@@ -210,18 +211,18 @@ def test_a_worse_candidate_is_rejected_and_the_champion_stays(scored: Workspace)
 
 def test_the_nightly_run_does_not_bring_back_what_was_taken_back(scored: Workspace) -> None:
     second = _train(scored, 1)
-    pipeline.deploy(scored.url, scored.settings, second, force=True)
-    pipeline.rollback(scored.url, scored.settings)
-    report = pipeline.gate(scored.url, scored.settings, second)
+    deploy(scored.url, scored.settings, second, force=True)
+    rollback(scored.url, scored.settings)
+    report = evaluate_gates(scored.url, scored.settings, second)
     assert not report.passed
     assert "it was taken back" in report.reasons[0]
-    assert pipeline.deploy(scored.url, scored.settings, second, force=True).version == second
+    assert deploy(scored.url, scored.settings, second, force=True).version == second
 
 
 def test_every_change_of_state_is_kept(scored: Workspace) -> None:
     first, second = _champion(scored), _train(scored, 1)
     strict = scored.settings.model_copy(update={"gate_max_nodes": 10})
-    pipeline.deploy(scored.url, strict, second, force=True)
+    deploy(scored.url, strict, second, force=True)
     with scored.connect() as connection:
         rows = connection.execute(
             "SELECT version, from_state, to_state FROM scoring.model_state_changes ORDER BY change_id"
@@ -240,8 +241,8 @@ def test_a_changed_artifact_is_not_loaded(scored: Workspace) -> None:
     candidate = _train(scored, 1)
     path = artifact_path(scored.settings.state_dir, candidate)
     path.write_bytes(path.read_bytes()[:-1] + b"x")
-    with pytest.raises(RegistryError, match="is not the one that was registered"):
-        pipeline.deploy(scored.url, scored.settings, candidate, force=True)
+    with pytest.raises(RegistryError, match="is not the registered one"):
+        deploy(scored.url, scored.settings, candidate, force=True)
 
 
 def _train(workspace: Workspace, seed: int) -> str:
@@ -254,7 +255,7 @@ def _train(workspace: Workspace, seed: int) -> str:
         state_dir=workspace.settings.state_dir,
         label_delay=timedelta(days=7),
         rule=AlertBudget(0.01),
-        parameters=replace(SMALL, seed=seed),
+        parameters=replace(SMALL, random_state=seed),
     ).version
 
 
@@ -285,6 +286,6 @@ def test_a_connection_sees_the_new_champion_without_reconnecting(scored: Workspa
     with psycopg.connect(scored.url, autocommit=True) as connection:
         insert = "INSERT INTO transactions (user_id, amount) VALUES (1, 1) RETURNING model_version"
         before = connection.execute(insert).fetchone()
-        pipeline.deploy(scored.url, scored.settings, second, force=True)
+        deploy(scored.url, scored.settings, second, force=True)
         after = connection.execute(insert).fetchone()
     assert before != after and after == (second,)

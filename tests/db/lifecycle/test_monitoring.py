@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from rowguard import operations as pipeline
 from rowguard.errors import SchemaError
+from rowguard.operations.monitor import monitor
 from tests.db.lifecycle.models import insert_rows, train_small
 from tests.fix_database import Workspace
+from trainer.retrain import deploy
 
 ALIKE = """
     INSERT INTO transactions (user_id, amount, merchant_id, location, occurred_at)
@@ -21,11 +22,11 @@ ALIKE = """
 
 
 def measures(workspace: Workspace) -> dict[tuple[str, str], Any]:
-    return {(row["measure"], row["subject"]): row for row in pipeline.monitor(workspace.url).measures}
+    return {(row["measure"], row["subject"]): row for row in monitor(workspace.url).measures}
 
 
 def test_before_any_live_row_nothing_is_an_alarm(scored: Workspace) -> None:
-    found = pipeline.monitor(scored.url)
+    found = monitor(scored.url)
     assert found.alarms == []
     assert [row["measure"] for row in found.measures] == ["champion_age_days"]
 
@@ -39,7 +40,7 @@ def test_drifted_amounts_and_undecided_rows_are_alarms(scored: Workspace, tmp_pa
         connection.execute(
             "UPDATE transactions SET unscored_reason = 'x' WHERE NOT is_history AND user_id < 20"
         )
-    found = pipeline.monitor(scored.url, report=tmp_path / "report.html")
+    found = monitor(scored.url, report=tmp_path / "report.html")
     alarms = {(row["measure"], row["subject"]) for row in found.alarms}
     assert {("feature_psi", "transaction_amount"), ("unscored_share", "all rows")} <= alarms
     assert ("feature_psi", "is_night") not in alarms, "it has no threshold"
@@ -119,7 +120,7 @@ def test_outcomes_wait_for_the_label_delay(scored: Workspace) -> None:
 
 def test_the_challengers_view_compares_both_on_the_same_rows(scored: Workspace) -> None:
     small = train_small(scored, 1)
-    pipeline.deploy(scored.url, scored.settings, small, role="challenger", canary_percent=20, force=True)
+    deploy(scored.url, scored.settings, small, role="challenger", canary_percent=20, force=True)
     insert_rows(scored, 300)
     with scored.connect() as connection:
         rows = connection.execute(
@@ -137,4 +138,4 @@ def test_without_the_views_it_says_what_to_run(scored: Workspace) -> None:
     with scored.connect() as connection:
         connection.execute("DROP VIEW features.monitoring_alarms")
     with pytest.raises(SchemaError, match="the monitoring views are not built; run: rowguard features"):
-        pipeline.monitor(scored.url)
+        monitor(scored.url)

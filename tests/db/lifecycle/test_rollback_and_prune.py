@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from rowguard import operations as pipeline
 from rowguard.errors import RegistryError
 from rowguard.settings import PROJECT_ROOT
 from sql_scoring import deployment as deploy
@@ -21,6 +20,7 @@ from sql_scoring.deployment.migrate import migrate_models
 from tests.db.lifecycle.models import champion_of, insert_rows, train_small
 from tests.fix_database import Workspace
 from tests.waiting import wait_until
+from trainer.retrain import deploy, roll_forward, rollback, verify
 
 OTHERS = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -33,24 +33,24 @@ def test_back_by_three_forward_by_two_and_to_a_name(scored: Workspace) -> None:
     first = champion_of(scored)
     others = [train_small(scored, seed) for seed in (1, 2, 3)]
     for version in others:
-        pipeline.deploy(url, settings, version, force=True)
-    assert pipeline.rollback(url, settings, steps=3).version == first
+        deploy(url, settings, version, force=True)
+    assert rollback(url, settings, steps=3).version == first
     with pytest.raises(RegistryError, match="is the first champion; there is none before it"):
-        pipeline.rollback(url, settings)
-    assert pipeline.forward(url, settings, steps=2).version == others[1]
-    assert pipeline.forward(url, settings).version == others[2]
+        rollback(url, settings)
+    assert roll_forward(url, settings, steps=2).version == others[1]
+    assert roll_forward(url, settings).version == others[2]
     with pytest.raises(RegistryError, match="cannot go forward 1 champions .* none was rolled back"):
-        pipeline.forward(url, settings)
-    assert pipeline.rollback(url, settings, to=others[0]).version == others[0]
+        roll_forward(url, settings)
+    assert rollback(url, settings, to=others[0]).version == others[0]
     with pytest.raises(RegistryError, match="cannot go back 2 champions .* there is one before it"):
-        pipeline.rollback(url, settings, steps=2)
-    assert pipeline.rollback(url, settings, to=others[2]).version == others[2]
+        rollback(url, settings, steps=2)
+    assert rollback(url, settings, to=others[2]).version == others[2]
     with pytest.raises(RegistryError, match="is the champion already"):
         pipeline.rollback(url, settings, to=others[2])
     with pytest.raises(RegistryError, match="is not in the history of champions"):
         pipeline.rollback(url, settings, to=train_small(scored, 4))
     with pytest.raises(RegistryError, match="there is no model 'rf_nope'"):
-        pipeline.rollback(url, settings, to="rf_nope")
+        rollback(url, settings, to="rf_nope")
     insert_rows(scored, 5)
     with scored.connect() as connection:
         decided = connection.execute(
@@ -63,12 +63,12 @@ def test_a_new_champion_takes_the_place_of_those_that_were_rolled_back(scored: W
     url, settings = scored.url, scored.settings
     first = champion_of(scored)
     second, third = train_small(scored, 1), train_small(scored, 2)
-    pipeline.deploy(url, settings, second, force=True)
-    pipeline.rollback(url, settings)
-    pipeline.deploy(url, settings, third, force=True)
+    deploy(url, settings, second, force=True)
+    rollback(url, settings)
+    deploy(url, settings, third, force=True)
     with pytest.raises(RegistryError, match="cannot go forward"):
-        pipeline.forward(url, settings)
-    assert pipeline.rollback(url, settings).version == first
+        roll_forward(url, settings)
+    assert rollback(url, settings).version == first
 
 
 def test_pruned_versions_leave_their_history_and_a_fresh_database_still_comes_to_the_champion(
@@ -79,7 +79,7 @@ def test_pruned_versions_leave_their_history_and_a_fresh_database_still_comes_to
     first = champion_of(scored)
     second, third = train_small(scored, 1), train_small(scored, 2)
     for version in (second, third):
-        pipeline.deploy(url, settings, version, force=True)
+        deploy(url, settings, version, force=True)
     assert first is not None
     with scored.connect() as connection:
         assert not registry.function_exists(connection, f"scoring.{first}")
@@ -93,7 +93,7 @@ def test_pruned_versions_leave_their_history_and_a_fresh_database_still_comes_to
     assert not list(settings.models_dir.glob(f"*_deploy_{first}/function.sql"))
     assert list(settings.models_dir.glob(f"*_deploy_{first}/upgrade.sql"))
     with pytest.raises(RegistryError, match=f"was pruned; use: rowguard deploy {first}"):
-        pipeline.rollback(url, settings, steps=2)
+        rollback(url, settings, steps=2)
     # Nothing else to prune, no file to restore.
     assert deploy.prune(url, settings.models_dir, 1) == []
     assert deploy.restore_missing_files(url, settings.models_dir) == []
@@ -106,9 +106,9 @@ def test_pruned_versions_leave_their_history_and_a_fresh_database_still_comes_to
         assert connection.execute("SELECT DISTINCT model_version FROM transactions").fetchall() == [(third,)]
 
     # It can be brought back: its text is in the registry.
-    assert pipeline.deploy(url, settings, first).version == first
+    assert deploy(url, settings, first).version == first
     insert_rows(scored, 5)
-    assert pipeline.verify(url, settings).is_ok
+    assert verify(url, settings).is_ok
 
 
 def test_a_killed_deploy_leaves_the_champion_and_the_next_one_works(scored: Workspace) -> None:
@@ -116,7 +116,6 @@ def test_a_killed_deploy_leaves_the_champion_and_the_next_one_works(scored: Work
     first, second = champion_of(scored), train_small(scored, 1)
     program = f"""
 import time
-from rowguard import operations as pipeline
 from rowguard.settings import Settings
 from sql_scoring.deployment import _champion, revision_files
 
@@ -155,7 +154,7 @@ pipeline.deploy({scored.url!r}, Settings(), {second!r}, force=True)
             "SELECT DISTINCT model_version FROM transactions WHERE NOT is_history"
         ).fetchall()
     assert champion_of(scored) == first and decided == [(first,)]
-    assert pipeline.deploy(scored.url, scored.settings, second, force=True).version == second
+    assert deploy(scored.url, scored.settings, second, force=True).version == second
 
 
 def test_files_lost_between_commit_and_writing_come_back(
@@ -174,9 +173,9 @@ def test_files_lost_between_commit_and_writing_come_back(
 
     monkeypatch.setattr(_champion, "write_files", write)
     with pytest.raises(KeyboardInterrupt):
-        pipeline.deploy(scored.url, scored.settings, second, force=True)
+        deploy(scored.url, scored.settings, second, force=True)
     monkeypatch.undo()
     assert champion_of(scored) == second
     assert not list(scored.settings.models_dir.glob(f"*{second}.py"))
-    pipeline.rollback(scored.url, scored.settings)
+    rollback(scored.url, scored.settings)
     assert list(scored.settings.models_dir.glob(f"*deploy_{second}.py"))

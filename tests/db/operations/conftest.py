@@ -1,4 +1,4 @@
-"""Durable servers beside the test server: one to back up and move from, others to move to."""
+"""Durable servers next to the test server: one to back up and move from, others to move to."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def program(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[by
 
 @contextmanager
 def durable_server(wal_level: str = "replica") -> Iterator[PostgresServer]:
-    """A server of its own, as `rowguard up` makes it, gone afterwards."""
+    """A separate server, as `rowguard up` makes it, deleted afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="rowguard-operations-"))
     folder.chmod(0o711)
     server = PostgresServer(folder / "postgres")

@@ -8,7 +8,6 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from rowguard import operations as pipeline
 from rowguard.local import PostgresServer
 from rowguard.local.account import give_to_server
 from rowguard.local.state import save_state
@@ -23,6 +22,8 @@ from tests.db.operations.conftest import (
     settings_with_artifacts,
 )
 from tests.fix_database import Workspace
+from trainer.lifecycle import migrate
+from trainer.retrain import verify
 
 INSERT = (
     "INSERT INTO transactions (user_id, amount) VALUES (7, 12.5) RETURNING model_version, unscored_reason"
@@ -40,8 +41,8 @@ def test_a_restored_dump_decides_alike(
     assert rows(primary.url, DECISIONS) == rows_before[dump]
     assert rows(primary.url, QUESTIONS) == rows(scored_template.url, QUESTIONS)
     settings = settings_with_artifacts(primary.url, tmp_path, scored_template)
-    assert pipeline.migrate(primary.url, settings).model_revisions == 0
-    report = pipeline.verify(primary.url, settings)
+    assert migrate(primary.url, settings).model_revisions == 0
+    report = verify(primary.url, settings)
     assert report.is_ok and report.checks["replayed_rows"] == 200
     (row,) = rows(scored_template.url, "SELECT version, NULL FROM model_versions WHERE state = 'champion'")
     with psycopg.connect(primary.url, autocommit=True) as connection:
@@ -73,8 +74,8 @@ def test_a_base_backup_is_a_server_with_the_same_decisions(
         assert rows(copy.url, DECISIONS) == rows(primary.url, DECISIONS)
         assert rows(copy.url, QUESTIONS) == rows(primary.url, QUESTIONS)
         settings = settings_with_artifacts(copy.url, tmp_path_factory.mktemp("copy"), scored_template)
-        assert pipeline.migrate(copy.url, settings).model_revisions == 0
-        assert pipeline.verify(copy.url, settings).is_ok
+        assert migrate(copy.url, settings).model_revisions == 0
+        assert verify(copy.url, settings).is_ok
         with copy.connect() as connection:
             assert connection.execute(INSERT.encode()).fetchone()[1] is None  # type: ignore[index]
     finally:
@@ -128,8 +129,8 @@ def test_a_logical_replica_takes_decisions_over_and_makes_none(
                 there.execute("SELECT setval(%s, %s, %s)", [name, last, called])
             _remember_the_model(here, there)
         settings = settings_with_artifacts(replica.url, tmp_path, scored_template)
-        assert pipeline.migrate(replica.url, settings).model_revisions == 0
-        assert pipeline.verify(replica.url, settings).is_ok
+        assert migrate(replica.url, settings).model_revisions == 0
+        assert verify(replica.url, settings).is_ok
         assert rows(replica.url, QUESTIONS) == rows(primary.url, QUESTIONS)
         with replica.connect() as there:
             assert there.execute(INSERT.encode()).fetchone()[1] is None  # type: ignore[index]
@@ -153,7 +154,7 @@ def _remember_the_model(here: psycopg.Connection, there: psycopg.Connection) -> 
 
 
 def _keywords(server: PostgresServer) -> str:
-    """The primary's address in a form that stands inside a literal."""
+    """The primary's address in a form that fits into a literal."""
     from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
     options = {name: value for name, value in conninfo_to_dict(server.url).items() if value is not None}

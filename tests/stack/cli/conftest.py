@@ -1,4 +1,4 @@
-"""The command line as people run it: a process of its own, its output and its exit code."""
+"""The command line in a separate process or in this one: output and exit code."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from rowguard.settings import settings
 from tests.fix_database import PATIENT_GATES
 
 PROGRAM = Path(sys.executable).with_name("rowguard")
-OURS = ("DATABASE_URL", "POOLED_DATABASE_URL")
+VARIABLES = ("DATABASE_URL", "POOLED_DATABASE_URL")
 
 
 @dataclass(frozen=True)
-class Done:
+class CliResult:
     """What a command printed and how it ended."""
 
     code: int
@@ -30,7 +30,7 @@ class Done:
     err: str
 
     def document(self) -> Any:
-        """The one JSON document on standard output, where nothing else may stand."""
+        """The one JSON document on standard output."""
         assert self.code == 0, self.err
         return json.loads(self.out)
 
@@ -43,20 +43,20 @@ class Done:
         return lines[0].removeprefix("rowguard: ")
 
 
-Run = Callable[..., Done]
+Run = Callable[..., CliResult]
 
 
 def runner(folder: Path, **variables: str) -> Run:
-    """Runs commands with a state of their own in `folder`."""
-    kept = {name: value for name, value in os.environ.items() if name not in OURS}
-    environment = kept | {
+    """Run commands with their state in `folder`."""
+    inherited = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    environment = inherited | {
         "ROWGUARD_STATE_DIR": str(folder / ".rowguard"),
         "ROWGUARD_MODELS_DIR": str(folder / "models"),
         **PATIENT_GATES,
         **variables,
     }
 
-    def run(*arguments: str, **more: str) -> Done:
+    def run(*arguments: str, **more: str) -> CliResult:
         done = subprocess.run(
             [str(PROGRAM), *arguments],
             cwd=folder,
@@ -66,20 +66,20 @@ def runner(folder: Path, **variables: str) -> Run:
             text=True,
             timeout=900,
         )
-        return Done(done.returncode, done.stdout, done.stderr)
+        return CliResult(done.returncode, done.stdout, done.stderr)
 
     return run
 
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
-    """The same in this process, which spares the imports; unless told otherwise the database is down."""
+    """Run commands in this process, which saves the imports; by default the database is down."""
     monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name in OURS or name.startswith("ROWGUARD_")]:
+    for name in [name for name in os.environ if name in VARIABLES or name.startswith("ROWGUARD_")]:
         if name != "ROWGUARD_POSTGRES_BIN":
             monkeypatch.delenv(name)
 
-    def in_process(*arguments: str, **variables: str) -> Done:
+    def in_process(*arguments: str, **variables: str) -> CliResult:
         given = {
             "DATABASE_URL": "postgresql://nobody:hidden@127.0.0.1:1/nothing",
             "ROWGUARD_STATE_DIR": str(tmp_path / ".rowguard"),
@@ -100,7 +100,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
                 code = end.code or 0
         shown = capfd.readouterr()
         assert isinstance(code, int)
-        return Done(code, shown.out, shown.err)
+        return CliResult(code, shown.out, shown.err)
 
     yield in_process
     settings.cache_clear()

@@ -27,65 +27,65 @@ SCORE = (
 )
 
 
-class Story:
-    """What each step reported, and what was seen of the database after it."""
+class CliScenario:
+    """The report of each step, and rows read from the database after it."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
         self.reports: dict[str, Any] = {}
-        self.seen: dict[str, Any] = {}
+        self.rows: dict[str, Any] = {}
 
-    def tell(self, name: str, *arguments: str) -> Any:
+    def run_step(self, name: str, *arguments: str) -> Any:
         self.reports[name] = self.run(*arguments, "--json").document()
         return self.reports[name]
 
 
 @pytest.fixture(scope="module")
-def story() -> Iterator[Story]:
+def scenario() -> Iterator[CliScenario]:
     # Unlike pytest's own, this folder can be reached by the account that the server runs as.
     folder = Path(tempfile.mkdtemp(prefix="rowguard-test-"))
     folder.chmod(0o755)
     port = free_port()
     state = folder / ".rowguard"
     try:
-        told = Story(runner(folder, ROWGUARD_API_PORT=str(port)))
-        _tell_all(told, folder)
-        yield told
+        scenario = CliScenario(runner(folder, ROWGUARD_API_PORT=str(port)))
+        _run_all(scenario, folder)
+        yield scenario
     finally:
         destroy(Settings(database_url=None, pooled_url=None, state_dir=state, api_port=port, _env_file=None))
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _tell_all(story: Story, folder: Path) -> None:
-    urls = story.tell("up", "up")
-    story.tell("migrate", "migrate")
+def _run_all(scenario: CliScenario, folder: Path) -> None:
+    urls = scenario.run_step("up", "up")
+    scenario.run_step("migrate", "migrate")
     # The same seed gives another history on every day. Of 300 users a week has 13 to 33 frauds, and the gates want 10.
-    story.tell("simulate", "simulate", "--users", "600", "--days", "45")
-    story.tell("retrain", "retrain")
+    scenario.run_step("simulate", "simulate", "--users", "600", "--days", "45")
+    scenario.run_step("retrain", "retrain")
     for name in ("database_url", "pooled_url"):
         if urls[name]:
-            story.seen[name] = _insert(urls[name])
-    story.seen["asked"] = _ask(urls)
-    story.tell("live", "simulate", "--live", "--count", "60", "--fraud-share", "0.5")
+            scenario.rows[name] = _insert(urls[name])
+    scenario.rows["asked"] = _ask(urls)
+    scenario.run_step("live", "simulate", "--live", "--count", "60", "--fraud-rate", "0.5")
     (folder / "late.csv").write_text(
         "occurred_at,user_id,amount,is_fraud\n2026-01-01,1,5.00,0\n2026-01-02,1,6,1\n"
     )
-    story.tell("import", "import", "late.csv")
-    story.tell("features", "features")
-    second = story.tell("train", "train", "--alert-budget", "0.02")["version"]
-    story.tell("deploy", "deploy", second, "--force")
-    story.seen["second"] = _insert(urls["database_url"])
-    story.tell("rollback", "rollback")
-    story.seen["rolled back"] = _insert(urls["pooled_url"] or urls["database_url"])
-    story.tell("challenger", "deploy", second, "--as", "challenger", "--canary", "100", "--force")
-    story.seen["canary"] = _insert(urls["database_url"])
-    story.tell("withdraw", "withdraw")
-    story.tell("let through", "let-through", "0.5")
-    story.tell("monitor", "monitor", "--report", "report.html")
-    story.tell("models", "models")
-    story.tell("status", "status")
-    story.tell("down", "down")
-    story.tell("after", "status")
+    scenario.run_step("import", "import", "late.csv")
+    scenario.run_step("features", "features")
+    second = scenario.run_step("train", "train", "--alert-budget", "0.02")["version"]
+    scenario.run_step("deploy", "deploy", second, "--force")
+    scenario.rows["second"] = _insert(urls["database_url"])
+    scenario.run_step("rollback", "rollback")
+    scenario.rows["rolled back"] = _insert(urls["pooled_url"] or urls["database_url"])
+    scenario.run_step("challenger", "deploy", second, "--as", "challenger", "--canary", "100", "--force")
+    scenario.rows["canary"] = _insert(urls["database_url"])
+    scenario.run_step("retired", "retire-challenger")
+    scenario.run_step("control rate", "control-rate", "0.5")
+    scenario.run_step("monitor", "monitor", "--report", "report.html")
+    scenario.run_step("models", "models")
+    scenario.run_step("status", "status")
+    scenario.run_step("down", "down")
+    scenario.run_step("after", "status")
 
 
 def _insert(url: str) -> Any:
@@ -106,25 +106,25 @@ def _ask(urls: dict[str, str]) -> tuple[Any, Any]:
     return tuple(over_http[name] for name in ("fraud_probability", "flag", "model_version")), in_sql
 
 
-def test_up_says_where_everything_is(story: Story) -> None:
-    up = story.reports["up"]
+def test_up_reports_all_addresses(scenario: CliScenario) -> None:
+    up = scenario.reports["up"]
     assert up["database_url"].startswith("postgresql://") and up["api_url"].startswith("http://127.0.0.1:")
     assert (up["pooled_url"] is not None) == (find_pgbouncer() is not None)
     assert up["champion"] is None
 
 
-def test_migrate_reports_the_features_and_revisions(story: Story) -> None:
-    assert story.reports["migrate"]["dbt_nodes"] > 0
-    assert story.reports["migrate"]["model_revisions_applied"] == 0
+def test_migrate_reports_the_features_and_revisions(scenario: CliScenario) -> None:
+    assert scenario.reports["migrate"]["dbt_nodes"] > 0
+    assert scenario.reports["migrate"]["model_revisions_applied"] == 0
 
 
-def test_simulate_reports_what_it_loaded(story: Story) -> None:
-    report = story.reports["simulate"]
+def test_simulate_reports_what_it_loaded(scenario: CliScenario) -> None:
+    report = scenario.reports["simulate"]
     assert report["users"] == 600 and 0 < report["frauds"] < report["transactions"]
 
 
-def test_retrain_trains_compares_and_deploys(story: Story) -> None:
-    report = story.reports["retrain"]
+def test_retrain_trains_compares_and_deploys(scenario: CliScenario) -> None:
+    report = scenario.reports["retrain"]
     assert report["is_new"] and report["rows"] > report["frauds"] > 0 and report["nodes"] > 0
     assert {"auc", "average_precision", "precision", "recall"} <= set(report["metrics"])
     assert Path(report["model_card"]).name == "model_card.md"
@@ -133,69 +133,69 @@ def test_retrain_trains_compares_and_deploys(story: Story) -> None:
     assert deployment["parity_rows"] > 0 and deployment["parity_differences"] == 0
 
 
-def test_inserts_are_decided_directly_and_through_the_pooler(story: Story) -> None:
-    version = story.reports["retrain"]["version"]
+def test_inserts_are_decided_directly_and_through_the_pooler(scenario: CliScenario) -> None:
+    version = scenario.reports["retrain"]["version"]
     for name in ("database_url", "pooled_url"):
-        if story.reports["up"][name]:
-            flag, model = story.seen[name]
+        if scenario.reports["up"][name]:
+            flag, model = scenario.rows[name]
             assert flag in ("FRAUD", "LEGITIMATE") and model == version
 
 
-def test_predict_and_score_transaction_agree_to_the_last_bit(story: Story) -> None:
-    over_http, in_sql = story.seen["asked"]
-    assert over_http == in_sql and in_sql[2] == story.reports["retrain"]["version"]
+def test_predict_and_score_transaction_agree_bit_for_bit(scenario: CliScenario) -> None:
+    over_http, in_sql = scenario.rows["asked"]
+    assert over_http == in_sql and in_sql[2] == scenario.reports["retrain"]["version"]
 
 
-def test_a_live_stream_is_counted_against_the_truth(story: Story) -> None:
-    live = story.reports["live"]
-    assert live["rows"] == 60 and live["undecided"] == 0
+def test_a_live_stream_is_compared_with_the_labels(scenario: CliScenario) -> None:
+    live = scenario.reports["live"]
+    assert live["rows"] == 60 and live["unscored"] == 0
     assert live["true_positives"] + live["false_negatives"] > 0
 
 
-def test_import_and_features_report_counts(story: Story) -> None:
-    report = story.reports["import"]
+def test_import_and_features_report_counts(scenario: CliScenario) -> None:
+    report = scenario.reports["import"]
     assert (report["transactions"], report["labels"], report["frauds"]) == (2, 2, 1)
-    assert story.reports["features"]["passed"] > 0 and story.reports["features"]["skipped"] == 0
+    assert scenario.reports["features"]["passed"] > 0 and scenario.reports["features"]["skipped"] == 0
 
 
-def test_a_second_model_decides_until_it_is_rolled_back(story: Story) -> None:
-    first, second = story.reports["retrain"]["version"], story.reports["train"]["version"]
-    assert story.reports["train"]["threshold_rule"] == "alert budget: 2.00% of transactions"
-    deployed, back = story.reports["deploy"], story.reports["rollback"]
+def test_a_second_model_decides_until_it_is_rolled_back(scenario: CliScenario) -> None:
+    first, second = scenario.reports["retrain"]["version"], scenario.reports["train"]["version"]
+    assert scenario.reports["train"]["threshold_rule"] == "alert budget: 2.00% of transactions"
+    deployed, back = scenario.reports["deploy"], scenario.reports["rollback"]
     assert (deployed["champion"], deployed["previous"]) == (second, first) and first != second
-    assert story.seen["second"][1] == second
+    assert scenario.rows["second"][1] == second
     assert (back["champion"], back["previous"]) == (first, second)
-    assert story.seen["rolled back"][1] == first
+    assert scenario.rows["rolled back"][1] == first
 
 
-def test_a_challenger_is_tried_and_withdrawn(story: Story) -> None:
-    first, second = story.reports["retrain"]["version"], story.reports["train"]["version"]
-    tried, ended = story.reports["challenger"], story.reports["withdraw"]
-    assert (tried["champion"], tried["challenger"], tried["canary_percent"]) == (first, second, 100)
-    assert story.seen["canary"][1] == second
+def test_a_challenger_is_deployed_and_retired(scenario: CliScenario) -> None:
+    first, second = scenario.reports["retrain"]["version"], scenario.reports["train"]["version"]
+    deployed, ended = scenario.reports["challenger"], scenario.reports["retired"]
+    assert (deployed["champion"], deployed["challenger"], deployed["canary_percent"]) == (first, second, 100)
+    assert scenario.rows["canary"][1] == second
     assert (ended["champion"], ended["challenger"]) == (first, None)
-    assert story.reports["let through"]["share"] == 0.5
+    assert scenario.reports["control rate"]["rate"] == 0.5
 
 
-def test_monitor_reports_measures_and_no_alarm(story: Story) -> None:
-    report = story.reports["monitor"]
-    assert report["champion"] == story.reports["retrain"]["version"] and report["alarms"] == 0
+def test_monitor_reports_measures_and_no_alarm(scenario: CliScenario) -> None:
+    report = scenario.reports["monitor"]
+    assert report["champion"] == scenario.reports["retrain"]["version"] and report["alarms"] == 0
     assert {"alert_rate_ratio", "unscored_share"} <= {row["measure"] for row in report["measures"]}
 
 
-def test_models_lists_both_versions_newest_first(story: Story) -> None:
-    found = [(model["version"], model["state"]) for model in story.reports["models"]]
-    first, second = story.reports["retrain"]["version"], story.reports["train"]["version"]
+def test_models_lists_both_versions_newest_first(scenario: CliScenario) -> None:
+    found = [(model["version"], model["state"]) for model in scenario.reports["models"]]
+    first, second = scenario.reports["retrain"]["version"], scenario.reports["train"]["version"]
     assert found == [(second, "retired"), (first, "champion")]
-    assert all(model["threshold"] and model["metrics"]["auc"] for model in story.reports["models"])
+    assert all(model["threshold"] and model["metrics"]["auc"] for model in scenario.reports["models"])
 
 
-def test_status_names_the_champion_and_down_stops_everything(story: Story) -> None:
-    status, up = story.reports["status"], story.reports["up"]
+def test_status_names_the_champion_and_down_stops_everything(scenario: CliScenario) -> None:
+    status, up = scenario.reports["status"], scenario.reports["up"]
     assert {name: status[name] for name in ("database_url", "pooled_url", "api_url")} == {
         name: up[name] for name in ("database_url", "pooled_url", "api_url")
     }
-    assert status["champion"] == story.reports["retrain"]["version"]
-    assert {"API", "PostgreSQL"} <= set(story.reports["down"]["stopped"])
-    after = story.reports["after"]
+    assert status["champion"] == scenario.reports["retrain"]["version"]
+    assert {"API", "PostgreSQL"} <= set(scenario.reports["down"]["stopped"])
+    after = scenario.reports["after"]
     assert [after[name] for name in ("database_url", "pooled_url", "api_url", "champion")] == [None] * 4

@@ -1,4 +1,4 @@
-"""Commands that cannot be carried out: one line, exit code 1, nothing half-done."""
+"""Commands that fail: one line, exit code 1, nothing half-done."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.fix_database import Workspace
-from tests.stack.cli.conftest import Done, Run
+from tests.stack.cli.conftest import CliResult, Run
 
 HEADER = "transaction_id,occurred_at,user_id,amount\n"
 FIRST = "1,2026-01-01,1,5.00\n"
@@ -16,7 +16,7 @@ FIRST = "1,2026-01-01,1,5.00\n"
 def run_on(run: Run, workspace: Workspace) -> Run:
     """The same, on this database and its folders."""
 
-    def on(*arguments: str, **more: str) -> Done:
+    def on(*arguments: str, **more: str) -> CliResult:
         return run(
             *arguments,
             DATABASE_URL=workspace.url,
@@ -80,11 +80,11 @@ def test_import_loads_a_good_file_once(run: Run, migrated: Workspace, tmp_path: 
         (HEADER + FIRST + "2,yesterday,1,5.00\n", "line 3: occurred_at is not an ISO 8601 time: yesterday"),
         (HEADER + FIRST + "2,2099-01-01,1,5.00\n", "line 3: occurred_at is more than 1 day in the future"),
         (HEADER + FIRST + "2,2026-01-02,1\n", "line 3: "),
-        ("occurred_at,user_id,amount,colour\n2026-01-01,1,5.00,red\n", "colour"),
+        ("occurred_at,user_id,amount,color\n2026-01-01,1,5.00,red\n", "color"),
         ("user_id,amount\n1,5.00\n", "occurred_at"),
     ],
 )  # fmt: skip
-def test_import_refuses_a_bad_file_whole(
+def test_import_rejects_a_bad_file_as_a_whole(
     run: Run, migrated_template: Workspace, tmp_path: Path, content: str | None, message: str
 ) -> None:
     if content is not None:
@@ -93,9 +93,7 @@ def test_import_refuses_a_bad_file_whole(
     assert count(migrated_template) == 0
 
 
-def test_import_shows_every_bad_line_to_people(
-    run: Run, migrated_template: Workspace, tmp_path: Path
-) -> None:
+def test_import_shows_every_bad_line(run: Run, migrated_template: Workspace, tmp_path: Path) -> None:
     (tmp_path / "file.csv").write_text(HEADER + "1,2026-01-01,1,-1\n2,2026-01-01,x,1\n")
     done = run_on(run, migrated_template)("import", "file.csv")
     assert done.code == 1 and done.out == ""
@@ -126,10 +124,10 @@ def test_without_data_and_without_a_model_commands_say_what_to_do(run: Run, migr
     assert on("models", "--json").document() == []
     assert on("status", "--json").document()["champion"] is None
     live = on("simulate", "--live", "--count", "3", "--json").document()
-    assert (live["rows"], live["undecided"]) == (3, 3)
+    assert (live["rows"], live["unscored"]) == (3, 3)
 
 
-def test_a_history_too_short_is_refused_in_one_line(run: Run, migrated: Workspace) -> None:
+def test_a_history_too_short_is_one_line(run: Run, migrated: Workspace) -> None:
     on = run_on(run, migrated)
     assert on("simulate", "--users", "50", "--days", "10", "--json").document()["transactions"] > 0
     assert (

@@ -18,6 +18,7 @@ from rowguard import operations as pipeline
 from rowguard.settings import PROJECT_ROOT
 from tests.db.lifecycle.models import train_small
 from tests.fix_database import PATIENT_GATES, Workspace
+from trainer.retrain import deploy
 
 BIN = PROJECT_ROOT / ".venv-airflow" / "bin"
 RETRAIN = "fraud_model_retrain_pipeline"
@@ -147,7 +148,7 @@ def test_three_nights(airflow: Airflow, scored: Workspace) -> None:
     """A new champion; the same data once more; a candidate that a gate refuses. Each night ends with the monitor."""
     # A weak champion, so that the first night's candidate is better beyond doubt.
     before = train_small(scored, 1)
-    pipeline.deploy(scored.url, scored.settings, before, force=True)
+    deploy(scored.url, scored.settings, before, force=True)
 
     first = airflow.test(RETRAIN, scored, {"from": _days_of_history(scored, skip=1)})
     assert first.tasks == dict.fromkeys(
@@ -181,7 +182,7 @@ def test_three_nights(airflow: Airflow, scored: Workspace) -> None:
     assert third.tasks["deploy"] == "skipped"
     assert "deploy" not in third.results
     assert third.state == "success"
-    assert "was refused: " in third.log
+    assert "was rejected: " in third.log
     assert champion(scored) == new
 
 
@@ -207,7 +208,7 @@ def test_live_transactions(airflow: Airflow, scored: Workspace) -> None:
     run = airflow.test(SIMULATE, scored, {"count": 10, "users": 300, "merchants": 120, "seed": 5})
     assert run.state == "success"
     assert run.results["insert"]["rows"] == 10
-    assert run.results["insert"]["undecided"] == 0
+    assert run.results["insert"]["unscored"] == 0
     with scored.connect() as connection:
         rows = connection.execute("SELECT count(*) FROM transactions WHERE NOT is_history").fetchone()
     assert rows == (10,)

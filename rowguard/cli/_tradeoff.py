@@ -1,0 +1,83 @@
+"""tradeoff."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rowguard.cli._output import From, Json, To, next_steps, out, parse_time, print_json, print_table, steps
+from rowguard.cli._target import database_url
+
+
+def tradeoff(
+    max_us: Annotated[
+        float | None, typer.Option("--max-us", help="Most microseconds per call in a separate transaction.")
+    ] = None,
+    max_mb: Annotated[
+        float | None, typer.Option("--max-mb", help="Most megabytes that the function holds per connection.")
+    ] = None,
+    start: From = None,
+    cutoff: To = None,
+    train: Annotated[
+        bool, typer.Option("--train", help="Fit the best forest and register it as a candidate.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Find the forest with the best average precision within a cost limit, and show what other sizes give.
+
+    Fits forests of many sizes on the earlier rows, evaluates them on the later ones, and predicts their cost.
+
+    Example: rowguard tradeoff --max-us 30 --max-mb 10 --train
+    """
+    from datetime import timedelta
+
+    from rowguard.settings import settings
+    from trainer.evaluation import AlertBudget
+    from trainer.plots import plot_tradeoff
+    from trainer.tradeoff import CostLimit, search_tradeoff
+    from trainer.training import train as run
+
+    if max_us is None and max_mb is None:
+        raise typer.BadParameter("give --max-us, --max-mb or both")
+    limit = CostLimit(max_us, max_mb)
+    begin, end = parse_time(start, "--from"), parse_time(cutoff, "--to")
+    url, config = database_url(), settings()
+    delay = timedelta(days=config.label_delay_days)
+    plot = config.state_dir / "tradeoff" / "tradeoff.png"
+    version = None
+    with steps(quiet=as_json) as step:
+        result = search_tradeoff(url, limit, label_delay=delay, start=begin, cutoff=end, progress=step)
+        plot_tradeoff(result, limit, plot)
+        if train:
+            version = run(
+                url,
+                state_dir=config.state_dir,
+                label_delay=delay,
+                rule=AlertBudget(config.alert_budget),
+                start=begin,
+                cutoff=end,
+                parameters=result.parameters,
+                progress=step,
+            ).version
+    if as_json:
+        print_json({**vars(result), "plot": plot, "version": version})
+        return
+    rows = [
+        (
+            point.n_estimators,
+            point.max_leaf_nodes,
+            point.average_precision,
+            round(point.microseconds, 1),
+            round(point.megabytes, 1),
+            "★" if point == result.best else "yes" if point.is_within_limit else "no",
+        )
+        for point in result.grid
+    ]
+    columns = ["trees", "leaves", "average precision", "µs per call", "MB per connection", "within limit"]
+    title = f"Evaluated on {result.rows:,} later rows, {result.frauds:,} frauds; cost is predicted"
+    print_table(columns, rows, title)
+    out.print(f"plot: {plot}")
+    next_steps(
+        f"rowguard deploy {version}" if version else "the same with --train      fit the ★ and register it"
+    )

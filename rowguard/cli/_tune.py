@@ -1,0 +1,115 @@
+"""tune."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rowguard.cli._backtest import MEASURES, means
+from rowguard.cli._output import Json, bar, next_steps, out, parse_day, print_json, print_table
+from rowguard.cli._target import database_url
+
+if TYPE_CHECKING:
+    from trainer.tuning import SearchResult
+
+
+def tune(
+    train_start: Annotated[
+        str, typer.Option(help="First training day of the first outer fold.", show_default=False)
+    ],
+    folds: Annotated[int, typer.Option(help="Number of outer folds, a week later each.", min=1)] = 4,
+    inner_folds: Annotated[int, typer.Option(help="Earlier weeks that select for each of them.", min=1)] = 4,
+    trials: Annotated[int, typer.Option(help="Number of forests.", min=1)] = 24,
+    seed: Annotated[int, typer.Option(help="Seed of the random forests.")] = 0,
+    plot: Annotated[
+        Path | None, typer.Option(help="Write an SVG plot of the folds.", show_default=False)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Tune the forest's parameters and feature groups by nested validation, at most 8,000 nodes per forest.
+
+    A week's trial is selected by average precision on weeks whose labels were known before it, so the line "selected"
+    shows metrics of unseen weeks. Nothing is deployed; the defaults are in trainer/forest.py.
+
+    Example: rowguard tune --train-start 2018-06-06 --folds 5 --trials 30 --plot tuning.svg
+    """
+    from rowguard.database import connect
+    from trainer.backtest.protocol import BacktestPlan
+    from trainer.dataset import read_feature_groups
+    from trainer.plots import plot_tuning
+    from trainer.tuning import draw_trials, search, weeks_between
+
+    plan = BacktestPlan(parse_day(train_start, "--train-start"))
+    url = database_url()
+    with connect(url) as connection:
+        groups = read_feature_groups(connection)
+    drawn = draw_trials(groups, trials, seed=seed)
+    weeks = folds + inner_folds + weeks_between(plan) - 1
+    with bar("trials x folds", weeks * len(drawn), quiet=as_json) as advance:
+        result = search(
+            url,
+            plan,
+            drawn,
+            list(groups),
+            outer_folds=folds,
+            inner_folds=inner_folds,
+            on_trial=lambda done, total: advance(1),
+        )
+    if plot is not None:
+        plot_tuning(result, plot)
+    if as_json:
+        print_json(_document(result))
+        return
+    _print(result)
+    if plot is not None:
+        out.print(f"plot: {plot}")
+    next_steps("rowguard tradeoff --max-us 30      what a smaller forest would cost in precision")
+
+
+def _document(result: SearchResult) -> dict[str, Any]:
+    return {
+        "selected": {
+            **means([selection.result for selection in result.selections]),
+            "folds": [
+                {
+                    "trial": selection.trial.name,
+                    "inner_average_precision": selection.inner_average_precision,
+                    **vars(selection.result),
+                }
+                for selection in result.selections
+            ],
+        },
+        "trials": [
+            {
+                **vars(trial.trial),
+                "inner": trial.results[: result.outer],
+                "outer": trial.results[result.outer :],
+            }
+            for trial in result.trials
+        ],
+    }
+
+
+def _print(result: SearchResult) -> None:
+    selected = means([selection.result for selection in result.selections])
+    rows: list[tuple[Any, ...]] = [("selected", *selected.values(), None, None)]
+    outer = {trial.trial.name: means(trial.results[result.outer :]) for trial in result.trials}
+    default, *others = result.trials
+    others.sort(key=lambda trial: -outer[trial.trial.name]["average_precision"])
+    for trial in (default, *others):
+        times = sum(selection.trial == trial.trial for selection in result.selections)
+        nodes = max(fold.nodes for fold in trial.results)
+        rows.append((trial.trial.name, *outer[trial.trial.name].values(), nodes, times))
+    columns = ["trial", "AUC", "AP", "CP@100", "nodes", "times selected"]
+    print_table(columns, rows, "Means over the outer folds")
+    folds = [
+        (
+            f"{selection.result.start:%Y-%m-%d}",
+            selection.trial.name,
+            *(getattr(selection.result, name) for name in MEASURES),
+        )
+        for selection in result.selections
+    ]
+    print_table(["train from", "selected", "AUC", "AP", "CP@100"], folds, "Selections")

@@ -1,0 +1,1 @@
+"""Backtests: the protocol of the fraud-detection handbook, run through the SQL function."""

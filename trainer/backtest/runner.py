@@ -1,0 +1,226 @@
+"""The backtest: each fold's forest is deployed into a scratch schema, and its SQL function scores the test days."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+from psycopg import sql
+
+from rowguard.database import connect
+from rowguard.errors import SettingsError, TrainingDataError
+from rowguard.progress import Progress, prefixed, silent
+from rowguard.queries import load_queries
+from rowguard.settings import Settings
+from sql_scoring.engine import forest_shape, transpile
+from sql_scoring.features.build import build_features
+from trainer.backtest.baselines import BASELINES, HANDBOOK, evaluate_baseline
+from trainer.backtest.handbook import read_handbook_features
+from trainer.backtest.protocol import BacktestPlan, BacktestResult, evaluate_fold, test_mask
+from trainer.dataset import Dataset, has_transactions, read_dataset, read_feature_groups, read_time_range
+from trainer.forest import ForestParameters, fit_forest
+
+QUERIES = load_queries("trainer")
+
+
+@dataclass(frozen=True)
+class BacktestedModel:
+    """A model and its result of each fold."""
+
+    name: str
+    results: list[BacktestResult]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A plan, its training rows with the labels known at the test start, and all its rows with all labels."""
+
+    plan: BacktestPlan
+    train: Dataset
+    rows: Dataset
+
+
+def compare_models(
+    url: str,
+    plan: BacktestPlan,
+    *,
+    folds: int = 1,
+    parameters: ForestParameters = ForestParameters(),
+    without: Sequence[str] = (),
+    baselines: bool = False,
+    ablation: bool = False,
+    progress: Progress = silent,
+) -> list[BacktestedModel]:
+    """Backtest one or several models on the same rows.
+
+    Args:
+        url: Address of the database.
+        plan: The first fold; the others start a week later each.
+        folds: Number of folds.
+        parameters: Size and randomness of the forest.
+        without: Feature groups that the first forest does not get; see `feature_groups`.
+        baselines: Also evaluate BASELINES, scored by scikit-learn.
+        ablation: Also evaluate the forest without each group in turn.
+        progress: Called with each step.
+
+    Returns:
+        The forest first, then the ablations, then the baselines.
+
+    Raises:
+        SettingsError: There is no such feature group.
+        TrainingDataError: The features are not built, or the stored transactions do not cover the folds.
+    """
+    with connect(url) as connection:
+        groups = read_feature_groups(connection)
+    left_out = [tuple(without)]
+    if ablation:
+        left_out += [(*without, group) for group in feature_groups(groups) if group not in without]
+    forests = {_name(names): _columns(groups, names) for names in left_out}
+    results: dict[str, list[BacktestResult]] = {
+        name: [] for name in (*forests, *(BASELINES if baselines else ()))
+    }
+    plans = [plan.shifted(week) for week in range(folds)]
+    _require_covered(url, plans)
+    for number, fold in enumerate(read_folds(url, plans), start=1):
+        for name in results:
+            step = prefixed(progress, f"fold {number} of {folds}, {name}: ")
+            if name in forests:
+                results[name].append(_evaluate_forest(url, fold, forests[name], parameters, step))
+                continue
+            step("scikit-learn")
+            handbook = None
+            if name == HANDBOOK:
+                handbook = read_handbook_features(
+                    url, fold.plan.start, fold.plan.test_end, delay_days=fold.plan.delay_days
+                )
+            results[name].append(evaluate_baseline(name, fold.plan, fold.train, fold.rows, handbook))
+    return [BacktestedModel(name, of_folds) for name, of_folds in results.items()]
+
+
+def build_missing_features(
+    url: str, settings: Settings, end: datetime, *, progress: Progress = silent
+) -> bool:
+    """Build the features if a transaction before `end` has none, as after an import.
+
+    Args:
+        url: Address of the database.
+        settings: Passed to dbt.
+        end: Later transactions do not matter.
+        progress: Called with each step.
+
+    Returns:
+        Whether they were built.
+
+    Raises:
+        TrainingDataError: There are no transactions; names the next command.
+        FeatureBuildError: dbt failed.
+    """
+    with connect(url) as connection:
+        if not has_transactions(connection):
+            raise TrainingDataError(
+                "there are no transactions; run: rowguard import FILE, or rowguard simulate"
+            )
+        try:
+            row = connection.execute(QUERIES["lacks_features"], {"end": end}).fetchone()
+        except psycopg.errors.UndefinedTable:
+            row = (True,)
+    if not (row and row[0]):
+        return False
+    progress("building the features of new transactions")
+    build_features(url, settings, progress=progress)
+    return True
+
+
+def feature_groups(groups: dict[str, str]) -> list[str]:
+    """Return the groups that can be left out, in the order of the list."""
+    return [group for group in dict.fromkeys(groups.values()) if group != "transaction"]
+
+
+def read_folds(url: str, plans: Sequence[BacktestPlan]) -> Iterator[Fold]:
+    """Read the rows of each fold. Rows with all labels are read once; a fold is a slice of them.
+
+    Raises:
+        TrainingDataError: No fraud of a fold's training days was known in time.
+    """
+    everything = read_dataset(url, plans[0].start, plans[-1].test_end)
+    for plan in plans:
+        train = read_dataset(url, plan.start, plan.train_end, plan.test_start)
+        if not train.frauds:
+            raise TrainingDataError(
+                f"no frauds of {plan.start:%Y-%m-%d} to {plan.train_end:%Y-%m-%d} were known "
+                f"by {plan.test_start:%Y-%m-%d}"
+            )
+        yield Fold(plan, train, everything.between(plan.start, plan.test_end))
+
+
+def _columns(groups: dict[str, str], without: Sequence[str]) -> list[int]:
+    known = feature_groups(groups)
+    for group in without:
+        if group not in known:
+            raise SettingsError(f"there is no feature group {group!r}; there are: {', '.join(known)}")
+    return [position for position, group in enumerate(groups.values()) if group not in without]
+
+
+def _name(without: Sequence[str]) -> str:
+    return "rowguard" + (f" without {', '.join(without)}" if without else "")
+
+
+def _require_covered(url: str, plans: Sequence[BacktestPlan]) -> None:
+    with connect(url) as connection:
+        first, last, _ = read_time_range(connection)
+    start, end = plans[0].start, plans[-1].test_end
+    midnight = first.replace(hour=0, minute=0, second=0, microsecond=0)
+    if start < midnight or end - timedelta(days=1) > last:
+        raise TrainingDataError(
+            f"the folds run from {start:%Y-%m-%d} to {end:%Y-%m-%d}, "
+            f"the transactions from {first:%Y-%m-%d} to {last:%Y-%m-%d}"
+        )
+
+
+def _evaluate_forest(
+    url: str, fold: Fold, columns: Sequence[int], parameters: ForestParameters, progress: Progress
+) -> BacktestResult:
+    """Fit on the columns, deploy, and evaluate the scores of the SQL function."""
+    plan = fold.plan
+    progress(f"fitting on {plan.start:%Y-%m-%d} … {plan.train_end:%Y-%m-%d}")
+    forest = fit_forest(fold.train.features[:, columns], fold.train.is_fraud, parameters)
+    progress(f"SQL scores {plan.test_start:%Y-%m-%d} … {plan.test_end:%Y-%m-%d}")
+    with connect(url) as connection, _scratch_schema(connection) as schema:
+        text = transpile(
+            forest,
+            feature_names=[f"f{column}" for column in columns],
+            function_name=f"{schema}.model",
+            arguments="real_array",
+        )
+        connection.execute(text.encode())
+        scores = _score(connection, schema, columns, plan)
+    tested = test_mask(plan, fold.rows)
+    return evaluate_fold(plan, scores[tested], fold.rows, tested, forest_shape(forest).nodes)
+
+
+@contextmanager
+def _scratch_schema(connection: psycopg.Connection) -> Iterator[str]:
+    """Create a schema that is never committed."""
+    name = f"backtest_{uuid.uuid4().hex[:8]}"
+    with connection.transaction(force_rollback=True):
+        connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
+        yield name
+
+
+def _score(
+    connection: psycopg.Connection, schema: str, columns: Sequence[int], plan: BacktestPlan
+) -> NDArray[np.float64]:
+    """Return the scores of the fold's rows in the order of `read_dataset`."""
+    query = sql.SQL(QUERIES["backtest_scores"]).format(
+        function=sql.Identifier(schema, "model"),
+        values=sql.SQL(", ").join(sql.SQL("f.feature_values[{}]").format(column + 1) for column in columns),
+    )
+    with connection.cursor(binary=True) as cursor:
+        cursor.execute(query, {"start": plan.start, "end": plan.test_end})
+        return np.fromiter((score for (score,) in cursor), np.float64, count=cursor.rowcount)

@@ -1,0 +1,229 @@
+"""A model's life: train, deploy after the gates, promote, roll back, and the nightly retrain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from rowguard.database import connect
+from rowguard.errors import GateError, RegistryError
+from rowguard.progress import Progress, silent
+from rowguard.settings import Settings
+from sql_scoring import deployment as deployments
+from sql_scoring import registry
+from sql_scoring.deployment import verify as verification
+from sql_scoring.deployment.temporary_function import parity_rows
+from sql_scoring.deployment.warm_up import renew_pooled_connections
+from sql_scoring.features.build import FeatureBuild, build_features
+from trainer.artifact import artifact_path, load_artifact
+from trainer.dataset import read_feature_list
+from trainer.evaluation import AlertBudget, ThresholdRule
+from trainer.gates import DETAILS, REJECTED, evaluate_gates
+from trainer.training import TrainingResult
+from trainer.training import train as train_model
+
+PARITY_ROWS = 10_000
+
+Role = Literal["champion", "challenger"]
+
+
+@dataclass(frozen=True)
+class RetrainResult:
+    """What a retrain did; `deployment` is None when the champion is that very model already."""
+
+    features: FeatureBuild
+    training: TrainingResult
+    deployment: deployments.Deployment | None
+
+
+def train(
+    url: str,
+    settings: Settings,
+    *,
+    start: datetime | None = None,
+    cutoff: datetime | None = None,
+    rule: ThresholdRule | None = None,
+    progress: Progress = silent,
+) -> TrainingResult:
+    """Fit, evaluate and register a candidate with the defaults of the settings; see `trainer.training.train`."""
+    return train_model(
+        url,
+        state_dir=settings.state_dir,
+        label_delay=timedelta(days=settings.label_delay_days),
+        rule=rule or AlertBudget(settings.alert_budget),
+        start=start,
+        cutoff=cutoff,
+        progress=progress,
+    )
+
+
+def deploy(
+    url: str,
+    settings: Settings,
+    version: str,
+    *,
+    role: Role = "champion",
+    canary_percent: float = 0.0,
+    force: bool = False,
+    progress: Progress = silent,
+) -> deployments.Deployment:
+    """Deploy a registered model after the gates and the parity check.
+
+    Only candidates pass the gates: a retired model or a challenger is deployed on request. A candidate that passed
+    against the current champion does not pass them again.
+
+    Args:
+        url: Address of the database.
+        settings: Thresholds of the gates, and the folders.
+        version: A registered version.
+        role: Deploy as champion or as challenger.
+        canary_percent: Percent of users whom a challenger decides.
+        force: Deploy despite the gates; recorded. The parity check always holds.
+        progress: Called with each step.
+
+    Returns:
+        What changed.
+
+    Raises:
+        GateError: A gate rejected the candidate; nothing changed.
+        ParityError: The SQL function and the artifact differ; nothing changed.
+    """
+    with connect(url) as connection:
+        record = registry.get_model(connection, version)
+        features = read_feature_list(connection)
+    note = _pass_gates(url, settings, record, role, force, progress)
+    progress("loading the artifact")
+    forest = load_artifact(artifact_path(settings.state_dir, version), record.artifact_sha256)
+    rows = parity_rows(url, record, forest, PARITY_ROWS)
+    progress(f"comparing {len(rows):,} rows in the database and switching")
+    arguments = (url, settings.models_dir, version, forest, rows)
+    if role == "challenger":
+        result = deployments.deploy_challenger(
+            *arguments, built_feature_hash=features.hash, canary_percent=canary_percent, note=note
+        )
+    else:
+        result = deployments.deploy_champion(*arguments, built_feature_hash=features.hash, note=note)
+    renew_pooled_connections(settings)
+    deployments.prune(url, settings.models_dir, settings.keep_versions)
+    return result
+
+
+def promote(
+    url: str, settings: Settings, *, force: bool = False, progress: Progress = silent
+) -> deployments.Deployment:
+    """Make the challenger the champion.
+
+    Raises:
+        RegistryError: There is no challenger.
+    """
+    with connect(url) as connection:
+        challenger = registry.challenger_version(connection)
+    if challenger is None:
+        raise RegistryError("there is no challenger to promote; see: rowguard deploy VERSION --as challenger")
+    return deploy(url, settings, challenger, force=force, progress=progress)
+
+
+def retire_challenger(url: str, settings: Settings) -> deployments.Deployment:
+    """End the challenger's shadow deployment."""
+    return _reconnected(settings, deployments.withdraw_challenger(url, settings.models_dir))
+
+
+def rollback(
+    url: str, settings: Settings, *, steps: int = 1, to: str | None = None
+) -> deployments.Deployment:
+    """Go back by `steps` champions, or to a former champion by name.
+
+    Raises:
+        RegistryError: There are not as many, or the version was pruned.
+    """
+    if to is not None:
+        return _reconnected(settings, deployments.go_to(url, settings.models_dir, to))
+    return _reconnected(settings, deployments.roll_back(url, settings.models_dir, steps))
+
+
+def roll_forward(url: str, settings: Settings, *, steps: int = 1) -> deployments.Deployment:
+    """Go forward again by `steps` champions that were rolled back.
+
+    Raises:
+        RegistryError: Not as many were rolled back.
+    """
+    return _reconnected(settings, deployments.go_forward(url, settings.models_dir, steps))
+
+
+def verify(url: str, settings: Settings) -> verification.VerifyReport:
+    """Check the deployed models against the artifacts of the state folder; see `sql_scoring.deployment.verify`."""
+    return verification.verify(url, settings)
+
+
+def retrain(
+    url: str,
+    settings: Settings,
+    *,
+    start: datetime | None = None,
+    cutoff: datetime | None = None,
+    progress: Progress = silent,
+) -> RetrainResult:
+    """Build features, train, pass the gates, deploy: the nightly run.
+
+    Args:
+        url: Address of the database.
+        settings: Thresholds of the gates, and the folders.
+        start: First event time of the training window.
+        cutoff: Label cutoff.
+        progress: Called with each step.
+
+    Returns:
+        What each step did.
+
+    Raises:
+        GateError: A gate rejected the candidate; the champion is unchanged.
+    """
+    progress("building features")
+    features = build_features(url, settings, progress=progress)
+    training = train(url, settings, start=start, cutoff=cutoff, progress=progress)
+    with connect(url) as connection:
+        champion = registry.champion_version(connection)
+    if champion == training.version:
+        return RetrainResult(features, training, None)
+    progress("evaluating the gates")
+    report = evaluate_gates(url, settings, training.version)
+    if not report.passed:
+        raise GateError(
+            f"{training.version} was rejected, the champion is unchanged: {'; '.join(report.reasons)}"
+        )
+    return RetrainResult(features, training, deploy(url, settings, training.version, progress=progress))
+
+
+def _reconnected(settings: Settings, deployment: deployments.Deployment) -> deployments.Deployment:
+    """Replace the pooled connections, so that no client meets a cold call."""
+    renew_pooled_connections(settings)
+    return deployment
+
+
+def _pass_gates(
+    url: str, settings: Settings, record: registry.ModelRecord, role: Role, force: bool, progress: Progress
+) -> str:
+    """Return a note for the deployment's reason, or raise GateError."""
+    if record.state not in ("candidate", REJECTED):
+        return ""
+    with connect(url) as connection:
+        champion = registry.champion_version(connection)
+        last = registry.last_gate_report(connection, record.version)
+    if (
+        last is not None
+        and last["is_passed"]
+        and last["champion"] == champion
+        and last[DETAILS].get("as") == role
+    ):
+        return ""
+    progress("evaluating the gates")
+    report = evaluate_gates(url, settings, record.version, as_challenger=role == "challenger")
+    if report.passed:
+        return ""
+    reasons = "; ".join(report.reasons)
+    if not force:
+        raise GateError(f"{record.version} was rejected, nothing changed: {reasons} (--force overrules)")
+    with connect(url) as connection:
+        registry.insert_gate_report(connection, report.as_row(is_forced=True))
+    return f"by force, against: {reasons}"

@@ -1,0 +1,109 @@
+"""How the time of a training window is divided, and its rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rowguard.database import connect
+from rowguard.errors import TrainingDataError
+from trainer.dataset import Dataset, read_dataset, read_time_range
+
+DEFAULT_WINDOW = timedelta(days=60)
+MIN_FRAUDS_TO_FIT = 20
+MIN_FRAUDS_TO_EVALUATE = 5
+VALIDATION_FRACTION = 0.2
+
+
+@dataclass(frozen=True)
+class TrainingWindow:
+    """Fit on [start, fit_end), evaluate on [validation_start, end), with labels known at `label_cutoff`.
+
+    Between fit_end and validation_start lies the label delay: at validation_start the labels of those days were
+    unknown, so a model of that day could not learn from them. `end` is a label delay before `label_cutoff`.
+    """
+
+    start: datetime
+    fit_end: datetime
+    validation_start: datetime
+    end: datetime
+    label_cutoff: datetime
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """The rows of a window.
+
+    Attributes:
+        window: How the time is divided.
+        earlier: Rows before fit_end, with the labels known at validation_start.
+        later: Rows from validation_start on, with the labels known at the label cutoff.
+        everything: All rows, with the labels known at the label cutoff.
+    """
+
+    window: TrainingWindow
+    earlier: Dataset
+    later: Dataset
+    everything: Dataset
+
+
+def plan_window(
+    first: datetime, last: datetime, label_delay: timedelta, start: datetime | None, cutoff: datetime | None
+) -> TrainingWindow:
+    """Divide the time between `start` and `cutoff`.
+
+    Args:
+        first: Event time of the first row.
+        last: Event time of the last row.
+        label_delay: Time until most frauds are reported.
+        start: First event time of the window; by default 60 days before its end.
+        cutoff: Label cutoff; by default just after the last row.
+
+    Returns:
+        The window.
+
+    Raises:
+        TrainingDataError: The history is too short for the label delay.
+    """
+    label_cutoff = cutoff or last + timedelta(microseconds=1)
+    end = label_cutoff - label_delay
+    begin = start or max(first, end - DEFAULT_WINDOW)
+    validation_start = end - (end - begin) * VALIDATION_FRACTION
+    fit_end = validation_start - label_delay
+    if begin >= fit_end:
+        needed = label_delay / (1 - VALIDATION_FRACTION) + label_delay
+        raise TrainingDataError(
+            f"the window from {begin:%Y-%m-%d} to {label_cutoff:%Y-%m-%d} is too short: with labels that are "
+            f"known after {label_delay.days} days it takes more than {needed.total_seconds() / 86400:.0f} days "
+            "(the training set holds transactions up to the last build of the features; run: rowguard features)"
+        )
+    return TrainingWindow(begin, fit_end, validation_start, end, label_cutoff)
+
+
+def read_window(
+    url: str, label_delay: timedelta, start: datetime | None, cutoff: datetime | None
+) -> TrainingRows:
+    """Plan the window and read its rows; arguments as in `plan_window`.
+
+    Raises:
+        TrainingDataError: The features are not built, or there is too little labeled data.
+    """
+    with connect(url) as connection:
+        first, last, _ = read_time_range(connection)
+    window = plan_window(first, last, label_delay, start, cutoff)
+    earlier = read_dataset(url, window.start, window.fit_end, window.validation_start)
+    everything = read_dataset(url, window.start, window.end, window.label_cutoff)
+    rows = TrainingRows(window, earlier, everything.between(window.validation_start, window.end), everything)
+    _require_frauds(rows)
+    return rows
+
+
+def _require_frauds(rows: TrainingRows) -> None:
+    window = rows.window
+    if rows.earlier.frauds < MIN_FRAUDS_TO_FIT or rows.later.frauds < MIN_FRAUDS_TO_EVALUATE:
+        raise TrainingDataError(
+            f"too few labeled frauds: {rows.earlier.frauds} from {window.start:%Y-%m-%d} to "
+            f"{window.fit_end:%Y-%m-%d} to fit on (at least {MIN_FRAUDS_TO_FIT}), {rows.later.frauds} from "
+            f"{window.validation_start:%Y-%m-%d} to {window.end:%Y-%m-%d} to evaluate on "
+            f"(at least {MIN_FRAUDS_TO_EVALUATE})"
+        )
