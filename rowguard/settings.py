@@ -49,11 +49,11 @@ class Settings(BaseSettings):
     api_pool_size: int = Field(default=10, ge=1, le=200)
     """Database connections of each worker."""
 
-    api_insert_batch: int = Field(default=32, ge=1, le=256)
+    api_max_insert_batch: int = Field(default=32, ge=1, le=256)
     """Transactions of several callers that one statement may store. 1: each by itself, as a distributed database asks
     (docs/distribution.md)."""
 
-    api_max_requests: int = Field(default=100, ge=1)
+    api_max_concurrent_requests: int = Field(default=100, ge=1)
     """Requests under way in each worker; more are turned away at once with 503."""
 
     api_max_body_bytes: int = Field(default=1_048_576, ge=1_024)
