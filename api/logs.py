@@ -35,15 +35,17 @@ class JsonFormatter(logging.Formatter):
 
 
 class BufferedJsonLog:
-    """The same documents for one frequent message: without a log record, and with one write per event loop iteration.
+    """The same documents for one frequent message: without a log record, and with one write for many lines.
 
     Args:
         log: The logger whose level applies.
         message: The message of every line.
+        flush_interval_s: Longest time that a line is buffered.
     """
 
-    def __init__(self, log: logging.Logger, message: str) -> None:
+    def __init__(self, log: logging.Logger, message: str, flush_interval_s: float = 0.05) -> None:
         self._log, self._tail = log, f'"logger": {json.dumps(log.name)}, "message": {json.dumps(message)}'
+        self._flush_interval_s = flush_interval_s
         self._lines: list[str] = []
 
     def write(self, level: int, fields: dict[str, Any]) -> None:
@@ -51,11 +53,12 @@ class BufferedJsonLog:
         if not self._log.isEnabledFor(level):
             return
         if not self._lines:
-            asyncio.get_running_loop().call_soon(self._flush)
+            asyncio.get_running_loop().call_later(self._flush_interval_s, self.flush)
         head = f'{{"time": "{_iso_time(time.time())}", "level": "{_level(level)}", {self._tail}, '
         self._lines.append(head + ENCODE(fields)[1:] + "\n")
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write the buffered lines."""
         lines = "".join(self._lines)
         self._lines.clear()
         sys.stderr.write(lines)

@@ -89,6 +89,7 @@ class AccessLogMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
+            self._access_log.flush()  # the lifespan has ended
             return
         started = time.perf_counter()
         state = scope.setdefault("state", {})
