@@ -23,6 +23,9 @@ from rowguard.settings import Settings
 
 # A batch of inserts ends within 2 s.
 DRAIN_TIMEOUT_S = 3.0
+# Of the connection pool. More waiting requests are rejected with 503; after RECONNECT_TIMEOUT_S the pool gives up, and
+# the next request starts the attempts again.
+MIN_CONNECTIONS, MAX_WAITING, CONNECTION_TIMEOUT_S, RECONNECT_TIMEOUT_S = 2, 200, 3.0, 5.0
 
 
 @dataclass(frozen=True)
@@ -33,19 +36,11 @@ class ApiConfig:
         database_url: Through PgBouncer where there is one.
         is_pooled: It is a PgBouncer in transaction pooling, so statements are not prepared.
         settings: Limits, keys and the rest.
-        min_connections: Connections that the pool keeps open.
-        max_waiting: Requests that wait for a connection; more are rejected with 503.
-        connection_timeout_s: Longest wait for a connection.
-        reconnect_timeout_s: After it the pool gives up, and the next request starts the attempts again.
     """
 
     database_url: str = field(repr=False)
     is_pooled: bool
     settings: Settings
-    min_connections: int = 2
-    max_waiting: int = 200
-    connection_timeout_s: float = 3.0
-    reconnect_timeout_s: float = 5.0
 
 
 def create_app(config: ApiConfig) -> FastAPI:
@@ -116,11 +111,11 @@ def _pool(config: ApiConfig) -> AsyncConnectionPool:
     return AsyncConnectionPool(
         config.database_url,
         open=False,
-        min_size=min(config.min_connections, max_size),
+        min_size=min(MIN_CONNECTIONS, max_size),
         max_size=max_size,
-        max_waiting=config.max_waiting,
-        timeout=config.connection_timeout_s,
-        reconnect_timeout=config.reconnect_timeout_s,
+        max_waiting=MAX_WAITING,
+        timeout=CONNECTION_TIMEOUT_S,
+        reconnect_timeout=RECONNECT_TIMEOUT_S,
         check=check_connection,
         configure=None if config.is_pooled else warm.configure,
         kwargs={"autocommit": True, **({"prepare_threshold": None} if config.is_pooled else {})},

@@ -100,7 +100,11 @@ Amount = Annotated[
     Field(ge=0, lt=10**12, decimal_places=4, allow_inf_nan=False),
     WithJsonSchema(AMOUNT_SCHEMA),
 ]
-Text = Annotated[str, Field(max_length=64), AfterValidator(_reject_nul)]
+Text = Annotated[
+    str,
+    Field(max_length=64, json_schema_extra={"pattern": r"^[^\u0000]*$"}),
+    AfterValidator(_reject_nul),
+]
 Time = Annotated[datetime, BeforeValidator(_reject_number), AfterValidator(_require_valid_time)]
 
 

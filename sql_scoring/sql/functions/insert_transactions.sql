@@ -44,25 +44,23 @@ BEGIN
                 occurred_at timestamptz,
                 idempotency_key text
             )
-        WHERE p_waits_for_locks OR pg_try_advisory_xact_lock(7265, hashint8(q.user_id) & 4095)
+        WHERE p_waits_for_locks OR pg_try_advisory_xact_lock(scoring.user_lock_key(q.user_id))
         ON CONFLICT (user_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
         RETURNING
-            array_position(v_ids, t.transaction_id) - 1, false, t.transaction_id, t.user_id, t.amount, t.merchant_id,
-            t.location, t.occurred_at, t.fraud_flag, t.fraud_probability, t.model_version, t.unscored_reason;
+            array_position(v_ids, t.transaction_id) - 1, false, t.transaction_id, t.user_id, t.amount::numeric,
+            t.merchant_id, t.location::text, t.occurred_at, t.fraud_flag, t.fraud_probability, t.model_version, t.unscored_reason;
     GET DIAGNOSTICS v_stored = ROW_COUNT;
     IF v_stored < cardinality(v_ids) THEN
         RETURN QUERY
             SELECT
-                q.ordinal, true, t.transaction_id, t.user_id, t.amount, t.merchant_id,
-                t.location, t.occurred_at, t.fraud_flag, t.fraud_probability, t.model_version, t.unscored_reason
+                q.ordinal, true, t.transaction_id, t.user_id, t.amount::numeric, t.merchant_id,
+                t.location::text, t.occurred_at, t.fraud_flag, t.fraud_probability, t.model_version, t.unscored_reason
             FROM jsonb_to_recordset(p_rows) AS q (ordinal integer, user_id bigint, idempotency_key text)
             INNER JOIN public.transactions AS t ON q.user_id = t.user_id AND q.idempotency_key = t.idempotency_key
             WHERE t.transaction_id <> v_ids[q.ordinal + 1];
     END IF;
 END
 $$;
-
-GRANT USAGE ON SCHEMA scoring TO rowguard_api;
 
 GRANT INSERT (transaction_id) ON public.transactions TO rowguard_api;
 

@@ -25,7 +25,7 @@ from tests.ports import free_port
 
 # For a busy machine: the imports are seconds of processor time.
 START_S = 180.0
-LOCK_USER = "SELECT pg_advisory_xact_lock(7265, hashint8(%s) & 4095)"
+LOCK_USER = "SELECT pg_advisory_xact_lock(scoring.user_lock_key(%s))"
 STOP_S = 60.0
 
 

@@ -34,7 +34,7 @@ def batch_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
 def migrated(migrated: Workspace) -> Workspace:
     """No row is stored without the user lock because the machine is busy."""
     with migrated.connect() as connection:
-        connection.execute("SELECT scoring.set_policy(p_lock_timeout_ms => 300000)")
+        connection.execute("SELECT scoring.set_failure_policy(p_lock_timeout_ms => 300000)")
     return migrated
 
 
@@ -168,7 +168,7 @@ def test_one_bad_row_fails_alone(migrated: Workspace) -> None:
 
 def test_rows_that_the_failure_policy_rejects_are_rejected_individually(migrated: Workspace) -> None:
     with migrated.connect() as connection:
-        connection.execute("SELECT scoring.set_policy('refuse', NULL)")
+        connection.execute("SELECT scoring.set_failure_policy('fail_closed', NULL)")
     requests = [request(number, "1") for number in range(4)]
     results = with_writer(migrated.url, lambda writer: insert_all(writer, requests))
     assert {type(error) for error in results} == {psycopg.errors.ObjectNotInPrerequisiteState}
@@ -284,7 +284,7 @@ def test_scores_of_one_statement_include_the_rows_before_them(scored: Workspace)
     user = 987_654
     requests = [request(user, "12.5", location="DE") for _ in range(30)]
     with scored.connect() as connection:
-        connection.execute("SELECT scoring.set_policy(p_lock_timeout_ms => 300000)")
+        connection.execute("SELECT scoring.set_failure_policy(p_lock_timeout_ms => 300000)")
 
     def over_sql() -> None:
         with scored.connect() as connection:
