@@ -23,8 +23,8 @@ from rowguard.settings import Settings
 
 # A batch of inserts ends within 2 s.
 DRAIN_TIMEOUT_S = 3.0
-# Of the connection pool. More waiting requests are rejected with 503; after RECONNECT_TIMEOUT_S the pool gives up, and
-# the next request starts the attempts again.
+# Of the connection pool. More waiting requests are rejected with 503; after the reconnect timeout the pool gives up,
+# and the next request starts the attempts again.
 MIN_CONNECTIONS, MAX_WAITING, CONNECTION_TIMEOUT_S, RECONNECT_TIMEOUT_S = 2, 200, 3.0, 5.0
 
 
