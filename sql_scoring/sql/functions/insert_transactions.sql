@@ -48,7 +48,8 @@ BEGIN
         ON CONFLICT (user_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
         RETURNING
             array_position(v_ids, t.transaction_id) - 1, false, t.transaction_id, t.user_id, t.amount::numeric,
-            t.merchant_id, t.location::text, t.occurred_at, t.fraud_flag, t.fraud_probability, t.model_version, t.unscored_reason;
+            t.merchant_id, t.location::text, t.occurred_at, t.fraud_flag, t.fraud_probability, t.model_version,
+            t.unscored_reason;
     GET DIAGNOSTICS v_stored = ROW_COUNT;
     IF v_stored < cardinality(v_ids) THEN
         RETURN QUERY
