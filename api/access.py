@@ -1,139 +1,121 @@
-"""Who may call what: scopes of each path, rate limits of each client, hosts of an open loopback."""
+"""Access policy: scopes of each path, rate limit of each client, host names of an open loopback."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from fastapi.routing import APIRoute
-from limits import RateLimitItem, parse
-from starlette.datastructures import Headers
 from starlette.routing import BaseRoute
 from starlette.types import Scope
 
 from api.problems import ApiProblem
-from api.rates import Windows
+from api.rate_limit import FixedWindowLimiter
 from api.tokens import Authenticator, TokenError
-from rowguard.errors import SettingsError
 
 BEARER = "bearer"
-# Open to everybody: what a load balancer or a person without a token needs, and nothing about anybody.
-PUBLIC = frozenset({"/", "/livez", "/readyz", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"})
+# For load balancers and readers of the documentation; none of these shows data.
+PUBLIC = frozenset({"/", "/livez", "/readyz", "/docs", "/openapi.json"})
 DEFAULT_RATE = "1000/second"
-REFUSED_RATE = "20/second"
+INVALID_TOKEN_RATE = "20/second"  # noqa: S105
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def requires(*scopes: str) -> dict[str, object]:
-    """What a route gives as `openapi_extra`: any one of the scopes opens it.
+def require_scope(*scopes: str) -> dict[str, object]:
+    """Build the `openapi_extra` of a route that any one of the scopes opens.
 
-    The document and the check read the same thing.
+    The OpenAPI document and the check both read it.
     """
     return {"security": [{BEARER: [scope]} for scope in scopes]}
 
 
 def scopes_by_path(routes: Iterable[BaseRoute]) -> dict[str, frozenset[str]]:
-    """Path to the scopes that open it.
+    """Collect the scopes that open each path.
 
     Raises:
-        RuntimeError: a route is neither public nor names a scope; a mistake in the code.
+        RuntimeError: A route is neither public nor names a scope, which is a defect.
     """
-    found: dict[str, frozenset[str]] = {}
+    scopes: dict[str, frozenset[str]] = {}
     for route in routes:
         if not isinstance(route, APIRoute) or route.path in PUBLIC:
             continue
         security = (route.openapi_extra or {}).get("security", [])
-        scopes = frozenset(scope for one in security for scope in one[BEARER])
-        if not scopes or "{" in route.path:
-            raise RuntimeError(f"the route {route.path} says nothing about who may call it")
-        found[route.path] = scopes
-    return found
+        scopes[route.path] = frozenset(scope for entry in security for scope in entry[BEARER])
+        if not scopes[route.path] or "{" in route.path:
+            raise RuntimeError(f"the route {route.path} names no scope")
+    return scopes
 
 
-def parse_rate(text: str) -> RateLimitItem:
-    """A limit such as `500/second`.
+class AccessPolicy:
+    """Admits a request, or raises the problem to send.
 
-    Raises:
-        SettingsError: it is none.
+    Args:
+        scopes: Path to the scopes that open it.
+        authenticator: Checks tokens; without one only names of this machine are served.
+        rate: Rate limit of a client; None is the default with tokens, and no limit without.
     """
-    try:
-        return parse(text)
-    except ValueError:
-        raise SettingsError(
-            f"ROWGUARD_API_RATE_LIMIT {text!r} is no limit; write it as 500/second or 10000/minute"
-        ) from None
-
-
-class Access:
-    """Lets a request pass or raises the problem that says why not."""
 
     def __init__(
-        self, scopes: dict[str, frozenset[str]], authenticator: Authenticator | None, rate: str | None
+        self, scopes: Mapping[str, frozenset[str]], authenticator: Authenticator | None, rate: str | None
     ) -> None:
-        self._scopes = scopes
-        self._authenticator = authenticator
+        self._scopes, self._authenticator = scopes, authenticator
         if rate is None and authenticator is not None:
             rate = DEFAULT_RATE
-        self._served = Windows(parse_rate(rate)) if rate is not None else None
-        self._refused = Windows(parse_rate(REFUSED_RATE))
+        self._clients = FixedWindowLimiter(rate) if rate is not None else None
+        self._invalid_tokens = FixedWindowLimiter(INVALID_TOKEN_RATE)
 
-    def check(self, scope: Scope, headers: Headers) -> None:
-        """Raises ApiProblem when the request may not pass."""
-        path = scope["path"]
+    def check(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
+        """Check host, token, rate limit and scope.
+
+        Raises:
+            ApiProblem: The request is not admitted.
+        """
         address = scope["client"][0] if scope.get("client") else "unknown"
         if self._authenticator is None:
             _require_local_host(headers)
-            _count(self._served, address)
+            _count(self._clients, address)
             return
-        needed = self._scopes.get(path)
-        if needed is None:  # public, or not there at all
-            _count(self._served, address)
+        required = self._scopes.get(scope["path"])
+        if required is None:  # public or unknown
+            _count(self._clients, address)
             return
         try:
             client = self._authenticator.client(_token(headers))
         except TokenError as error:
-            # Guessing is slowed down by address; whoever holds a token is not hurt by it.
-            _count(self._refused, address)
-            raise ApiProblem(
-                401,
-                str(error),
-                headers={"WWW-Authenticate": 'Bearer realm="rowguard", error="invalid_token"'},
-            ) from None
-        _count(self._served, f"client {client.subject}")
+            # By address: guessing tokens is slowed down without cost to clients with a token.
+            _count(self._invalid_tokens, address)
+            challenge = {"WWW-Authenticate": 'Bearer realm="rowguard", error="invalid_token"'}
+            raise ApiProblem(401, str(error), headers=challenge) from None
+        _count(self._clients, client.subject)
         scope["state"]["client"] = client.subject
-        if not needed & client.scopes:
-            wanted = " or ".join(sorted(needed))
-            raise ApiProblem(
-                403,
-                f"the token lacks the scope {wanted}",
-                headers={
-                    "WWW-Authenticate": f'Bearer realm="rowguard", error="insufficient_scope", scope="{wanted}"'
-                },
-            )
+        if not required & client.scopes:
+            names = " or ".join(sorted(required))
+            challenge = {
+                "WWW-Authenticate": f'Bearer realm="rowguard", error="insufficient_scope", scope="{names}"'
+            }
+            raise ApiProblem(403, f"the token lacks the scope {names}", headers=challenge)
 
 
-def _count(windows: Windows | None, key: str) -> None:
-    if windows is None or windows.hit(key):
-        return
-    wait = max(1, round(windows.rate.get_expiry()))
-    raise ApiProblem(429, f"more than {windows.rate} requests; wait", headers={"Retry-After": str(wait)})
+def _count(limiter: FixedWindowLimiter | None, key: str) -> None:
+    if limiter is not None and not limiter.hit(key):
+        raise ApiProblem(
+            429, f"more than {limiter.rate} requests; wait", headers={"Retry-After": str(limiter.window_s)}
+        )
 
 
-def _token(headers: Headers) -> str:
-    kind, _, token = headers.get("authorization", "").partition(" ")
+def _token(headers: Mapping[bytes, bytes]) -> str:
+    kind, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
     if kind.lower() != BEARER or not token.strip():
         raise TokenError("a bearer token is required")
     return token.strip()
 
 
-def _require_local_host(headers: Headers) -> None:
-    """Without tokens only names of this machine are served: a page in a browser here could otherwise have a name
-    of its own resolve to loopback and call us (DNS rebinding)."""
-    host = headers.get("host", "")
+def _require_local_host(headers: Mapping[bytes, bytes]) -> None:
+    """Reject other host names: a web page could have its name resolve to loopback (DNS rebinding)."""
+    host = headers.get(b"host", b"").decode("latin-1")
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    if name.lower() in LOCAL_NAMES or _is_loopback(name):
-        return
-    raise ApiProblem(421, "without configured authentication only requests to localhost are served")
+    if name.lower() not in LOCAL_NAMES and not _is_loopback(name):
+        raise ApiProblem(421, "without configured authentication only requests to localhost are served")
 
 
 def _is_loopback(name: str) -> bool:

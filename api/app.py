@@ -1,4 +1,4 @@
-"""The application: pool, endpoints, errors, and the layers around every request."""
+"""The application: connection pool, routes, errors, middleware."""
 
 from __future__ import annotations
 
@@ -12,75 +12,63 @@ from fastapi import FastAPI
 from psycopg_pool import AsyncConnectionPool
 
 from api import problems, warm
-from api.access import BEARER, Access, scopes_by_path
-from api.endpoints import labels, scoring, service
-from api.gate import Gate
-from api.guard import Guard, Record
-from api.lean import Lean
+from api.access import BEARER, AccessPolicy, scopes_by_path
 from api.metrics import Metrics
-from api.repository import Repository, require_silent
-from api.schemas import BIGINT_MAX
+from api.middleware import AccessLogMiddleware, AdmissionMiddleware, LoadSheddingMiddleware
+from api.repository import Repository, check_connection
+from api.routes import bodies, labels, scoring, service, transactions
 from api.tokens import SCOPES, Authenticator
 from rowguard import __version__
 from rowguard.settings import Settings
 
-# How long statements for several callers may still take at the end: those of inserts end within 2 s by themselves.
-LANDING_S = 3.0
-EXACT = {float(bound): bound for bound in (-BIGINT_MAX - 1, BIGINT_MAX)}
+# A batch of inserts ends within 2 s.
+DRAIN_TIMEOUT_S = 3.0
+# Of the connection pool. More waiting requests are rejected with 503; after the reconnect timeout the pool gives up,
+# and the next request starts the attempts again.
+MIN_CONNECTIONS, MAX_WAITING, CONNECTION_TIMEOUT_S, RECONNECT_TIMEOUT_S = 2, 200, 3.0, 5.0
 
 
 @dataclass(frozen=True)
 class ApiConfig:
-    """What the application needs to know.
+    """Configuration of the application.
 
     Attributes:
-        database_url: through PgBouncer where there is one.
-        is_pooled: it goes through PgBouncer in transaction pooling, where server-side prepared statements of
-            one client would be looked for in another's connection.
-        settings: limits, keys and the rest of what can be set.
-        max_waiting: requests that may wait for a connection; more are turned away at once with 503.
+        database_url: Through PgBouncer where there is one.
+        is_pooled: It is a PgBouncer in transaction pooling, so statements are not prepared.
+        settings: Limits, keys and the rest.
     """
 
     database_url: str = field(repr=False)
     is_pooled: bool
     settings: Settings
-    min_connections: int = 2
-    max_waiting: int = 200
-    connection_timeout_s: float = 3.0
-    reconnect_timeout_s: float = 5.0
 
 
 def create_app(config: ApiConfig) -> FastAPI:
-    """The FastAPI application; connections open when it starts and need not succeed then.
+    """Build the FastAPI application; its connections open when it starts, and need not succeed then.
+
+    Args:
+        config: Database, limits and keys.
+
+    Returns:
+        The application.
 
     Raises:
-        SettingsError: a key or a limit is of no use.
+        SettingsError: A key or a limit is invalid.
     """
-    chosen = config.settings
-    pool = AsyncConnectionPool(
-        config.database_url,
-        open=False,
-        min_size=min(config.min_connections, chosen.api_pool_size),
-        max_size=chosen.api_pool_size,
-        max_waiting=config.max_waiting,
-        timeout=config.connection_timeout_s,
-        # Pauses between attempts double; giving up soon lets the next request begin anew after an outage.
-        reconnect_timeout=config.reconnect_timeout_s,
-        check=require_silent,
-        configure=None if config.is_pooled else warm.configure,
-        kwargs={"autocommit": True, **({"prepare_threshold": None} if config.is_pooled else {})},
-    )
-
-    repository = Repository(pool, insert_batch=chosen.api_max_insert_batch)
+    settings = config.settings
+    authenticator = Authenticator(settings)
+    metrics = Metrics()
+    pool = _pool(config)
+    repository = Repository(pool, max_insert_batch=settings.api_max_insert_batch)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await pool.open()
-        async with nullcontext() if config.is_pooled else warm.kept_warm(pool):
+        async with nullcontext() if config.is_pooled else warm.keep_warm(pool):
             yield
         with suppress(TimeoutError):
-            async with asyncio.timeout(LANDING_S):
-                await repository.landed()
+            async with asyncio.timeout(DRAIN_TIMEOUT_S):
+                await repository.drain()
         await pool.close()
 
     app = FastAPI(
@@ -89,61 +77,67 @@ def create_app(config: ApiConfig) -> FastAPI:
         version=__version__,
         lifespan=lifespan,
         redirect_slashes=False,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
     )
-    metrics = Metrics()
-    app.state.repository = repository
-    app.state.metrics = metrics
-    for endpoints in (service, scoring, labels):
-        app.include_router(endpoints.router)
+    app.state.repository, app.state.metrics = repository, metrics
+    for routes in (transactions, scoring, labels, service):  # matched in this order
+        app.include_router(routes.router)
     problems.register(app)
-    authenticator = Authenticator(chosen)
-    access = Access(
+    policy = AccessPolicy(
         scopes_by_path(app.routes),
         authenticator if authenticator.is_configured else None,
-        chosen.api_rate_limit,
+        settings.api_rate_limit,
     )
     # The last one added is the outermost.
-    app.add_middleware(Lean, routes=app.routes, repository=repository, metrics=metrics)
     app.add_middleware(
-        Guard,
-        access=access,
-        max_body_bytes=chosen.api_max_body_bytes,
-        timeout_s=chosen.api_request_timeout_s,
+        AdmissionMiddleware,
+        policy=policy,
+        max_body_bytes=settings.api_max_body_bytes,
+        timeout_s=settings.api_request_timeout_s,
     )
-    app.add_middleware(Record, metrics=metrics, log_all=chosen.api_access_log == "all")
-    app.add_middleware(Gate, metrics=metrics, max_requests=chosen.api_max_concurrent_requests)
-    _describe(app)
+    app.add_middleware(AccessLogMiddleware, metrics=metrics, log_all=settings.api_access_log == "all")
+    app.add_middleware(
+        LoadSheddingMiddleware,
+        metrics=metrics,
+        max_concurrent_requests=settings.api_max_concurrent_requests,
+    )
+    _extend_openapi(app)
     return app
 
 
-def _describe(app: FastAPI) -> None:
-    """Adds the scheme that the routes' `security` names to the OpenAPI document, and makes its bounds exact."""
+def _pool(config: ApiConfig) -> AsyncConnectionPool:
+    max_size = config.settings.api_pool_size
+    return AsyncConnectionPool(
+        config.database_url,
+        open=False,
+        min_size=min(MIN_CONNECTIONS, max_size),
+        max_size=max_size,
+        max_waiting=MAX_WAITING,
+        timeout=CONNECTION_TIMEOUT_S,
+        reconnect_timeout=RECONNECT_TIMEOUT_S,
+        check=check_connection,
+        configure=None if config.is_pooled else warm.configure,
+        kwargs={"autocommit": True, **({"prepare_threshold": None} if config.is_pooled else {})},
+    )
+
+
+def _extend_openapi(app: FastAPI) -> None:
+    """Add the security scheme that the routes name, and the bodies that they read themselves."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
-        document: dict[str, Any] = _with_exact_bounds(generate())
-        document.setdefault("components", {})["securitySchemes"] = {
+        document = generate()
+        components = document.setdefault("components", {})
+        components.setdefault("schemas", {}).update(bodies.SCHEMAS)
+        components["securitySchemes"] = {
             BEARER: {
                 "type": "http",
                 "scheme": "bearer",
                 "bearerFormat": "JWT",
-                "description": f"Scopes: {', '.join(SCOPES)}. Not asked for on an open loopback.",
+                "description": f"Scopes: {', '.join(SCOPES)}. Not required on an open loopback.",
             }
         }
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
-
-
-def _with_exact_bounds(part: Any) -> Any:
-    """FastAPI keeps bounds as floating-point numbers, which round those of a bigint up, beyond it."""
-    if isinstance(part, dict):
-        return {
-            name: EXACT.get(value, value)
-            if name in ("minimum", "maximum") and isinstance(value, float)
-            else _with_exact_bounds(value)
-            for name, value in part.items()
-        }
-    if isinstance(part, list):
-        return [_with_exact_bounds(one) for one in part]
-    return part

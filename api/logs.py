@@ -1,4 +1,4 @@
-"""Log lines as JSON documents: when, what, which request; never a value that a caller sent."""
+"""Log lines as JSON documents: time, event, request; never a value that a client sent."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ ENCODE = json.JSONEncoder(ensure_ascii=True).encode
 
 
 class JsonFormatter(logging.Formatter):
-    """One document a line. Of an exception its type and place are shown and not its text: what a database or a
-    validator says of a row holds the row."""
+    """One document per line. An exception is logged by type and location: its text may hold a row."""
 
     def format(self, record: logging.LogRecord) -> str:
         document: dict[str, Any] = {
-            "time": _written(record.created),
+            "time": _iso_time(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -35,43 +34,46 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(document, ensure_ascii=True)
 
 
-class LineLog:
-    """The same documents for one message that comes often, such as one a request: no record is made of it, and the
-    lines of one turn of the event loop are written together.
+class BufferedJsonLog:
+    """The same documents for one frequent message: without a log record, and with one write for many lines.
 
-    Whether they are written at all stays a matter of the logger's level.
+    Args:
+        log: The logger whose level applies.
+        message: The message of every line.
+        flush_interval_s: Longest time that a line is buffered.
     """
 
-    def __init__(self, log: logging.Logger, message: str) -> None:
+    def __init__(self, log: logging.Logger, message: str, flush_interval_s: float = 0.05) -> None:
         self._log, self._tail = log, f'"logger": {json.dumps(log.name)}, "message": {json.dumps(message)}'
-        self._waiting: list[str] = []
+        self._flush_interval_s = flush_interval_s
+        self._lines: list[str] = []
 
     def write(self, level: int, fields: dict[str, Any]) -> None:
-        """Within a running event loop only."""
+        """Buffer one line; call it within a running event loop."""
         if not self._log.isEnabledFor(level):
             return
-        if not self._waiting:
-            asyncio.get_running_loop().call_soon(self._flush)
-        # The end of one document and the beginning of another make one.
-        head = f'{{"time": "{_written(time.time())}", "level": "{_level(level)}", {self._tail}, '
-        self._waiting.append(head + ENCODE(fields)[1:] + "\n")
+        if not self._lines:
+            asyncio.get_running_loop().call_later(self._flush_interval_s, self.flush)
+        head = f'{{"time": "{_iso_time(time.time())}", "level": "{_level(level)}", {self._tail}, '
+        self._lines.append(head + ENCODE(fields)[1:] + "\n")
 
-    def _flush(self) -> None:
-        lines = "".join(self._waiting)
-        self._waiting.clear()
+    def flush(self) -> None:
+        """Write the buffered lines."""
+        lines = "".join(self._lines)
+        self._lines.clear()
         sys.stderr.write(lines)
         sys.stderr.flush()
 
 
-def _written(moment: float) -> str:
+def _iso_time(timestamp: float) -> str:
     """Seconds since 1970 as ISO 8601 in UTC, with milliseconds."""
-    milliseconds = int(moment * 1000)
+    milliseconds = int(timestamp * 1000)
     return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03d}+00:00"
 
 
 @lru_cache(maxsize=4)
-def _second(moment: int) -> str:
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+def _second(timestamp: int) -> str:
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 @lru_cache(maxsize=16)
@@ -80,18 +82,18 @@ def _level(level: int) -> str:
 
 
 def describe(error: BaseException) -> dict[str, Any]:
-    """Type and place of an error."""
-    place = [
+    """Return type and location of an error, without its text."""
+    frames = [
         f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
     ]
-    found: dict[str, Any] = {"error": type(error).__name__, "where": place[-FRAMES:]}
+    fields: dict[str, Any] = {"error": type(error).__name__, "where": frames[-FRAMES:]}
     if isinstance(error, psycopg.Error) and error.sqlstate:
-        found["sqlstate"] = error.sqlstate
-    return found
+        fields["sqlstate"] = error.sqlstate
+    return fields
 
 
 def log_config() -> dict[str, Any]:
-    """For `logging.config.dictConfig`; uvicorn applies it in every worker."""
+    """Return the `logging.config.dictConfig` that uvicorn applies in every worker."""
     return {
         "version": 1,
         "disable_existing_loggers": False,

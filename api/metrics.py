@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
 
@@ -11,45 +12,42 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class Metrics:
-    """The counters of one application; a registry of its own, so that two applications do not collide."""
+    """The metrics of one application, in a separate registry."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.requests = Counter(
+        requests = Counter(
             "rowguard_http_requests", "Requests.", ["method", "route", "status"], registry=self.registry
         )
-        self.seconds = Histogram(
-            "rowguard_http_request_seconds", "Duration.", ["route"], buckets=BUCKETS_S, registry=self.registry
+        duration = Histogram(
+            "rowguard_http_request_duration_seconds",
+            "Duration of requests.",
+            ["route"],
+            buckets=BUCKETS_S,
+            registry=self.registry,
         )
-        self.turned_away = Counter(
-            "rowguard_http_turned_away", "Requests beyond what may be under way.", registry=self.registry
-        )
-        self.decisions = Counter(
+        decisions = Counter(
             "rowguard_decisions", "Decisions by flag.", ["endpoint", "flag"], registry=self.registry
         )
-        # labels() takes a lock and builds its key anew each time; these names have bounds.
-        self._of_request: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
-        self._of_decision: dict[tuple[str, str], Counter] = {}
+        self.requests_shed = Counter(
+            "rowguard_http_requests_shed", "Requests above the concurrency limit.", registry=self.registry
+        )
+        # labels() takes a lock and builds its key each time. The sets of these names are small.
+        self._requests = cache(requests.labels)
+        self._duration = cache(duration.labels)
+        self._decisions = cache(decisions.labels)
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
-        """One request; by its route, never by its path, which has no bound."""
-        method = method if method in METHODS else "other"
-        found = self._of_request.get((method, route, status))
-        if found is None:
-            found = self.requests.labels(method, route, str(status)), self.seconds.labels(route)
-            self._of_request[method, route, status] = found
-        found[0].inc()
-        found[1].observe(seconds)
+        """Count and time one request, by its route: paths are not bounded."""
+        self._requests(method if method in METHODS else "other", route, status).inc()
+        self._duration(route).observe(seconds)
 
-    def decided(self, endpoint: str, flag: str) -> None:
-        """One decision."""
-        found = self._of_decision.get((endpoint, flag))
-        if found is None:
-            found = self._of_decision[endpoint, flag] = self.decisions.labels(endpoint, flag)
-        found.inc()
+    def count_decision(self, endpoint: str, flag: str) -> None:
+        """Count one decision."""
+        self._decisions(endpoint, flag).inc()
 
     def text(self) -> bytes:
-        """What a scrape reads: the sum over all workers."""
+        """Return the exposition text: the sum over all workers."""
         registry = self.registry
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             registry = CollectorRegistry()

@@ -1,4 +1,4 @@
-"""The API's queries, one method each; nothing else in the API speaks SQL."""
+"""The API's statements, one method each. It knows no HTTP."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import psycopg
 from psycopg.rows import dict_row, tuple_row
 from psycopg_pool import AsyncConnectionPool
 
-from api.batcher import Batcher
-from api.inserts import Inserts
-from api.problems import ApiProblem
-from api.rows import Row, document
+from api.errors import InvalidValueError, UnknownTransactionError, translated_errors
+from api.micro_batcher import MicroBatcher
+from api.rows import Row, rows_parameter
+from api.transaction_writer import TransactionWriter
 from rowguard.queries import load_queries
 
 QUERIES = load_queries("api")
@@ -30,99 +30,112 @@ class Score(NamedTuple):
 
 
 class Repository:
-    """Queries over a pool; every statement is its own transaction.
+    """Statements over a pool; each is its own transaction. Concurrent scores and inserts are micro-batched.
 
-    Scores of several callers are asked for in one statement; they read and lock nothing. Inserts of several callers
-    are stored in one where nobody has to wait for another's user.
+    Every method raises the errors of `api.errors`.
+
+    Args:
+        pool: Connections in autocommit mode.
+        max_insert_batch: Largest number of transactions that one statement stores.
     """
 
-    def __init__(self, pool: AsyncConnectionPool, *, insert_batch: int = 1) -> None:
+    def __init__(self, pool: AsyncConnectionPool, *, max_insert_batch: int = 1) -> None:
         self._pool = pool
-        self._inserts = Inserts(pool, insert_batch)
-        values = (psycopg.DataError, psycopg.IntegrityError)
-        self._features: Batcher[Row, Score] = Batcher(self.score_features_batch, is_of_one=values)
-        self._transactions: Batcher[Row, Score] = Batcher(self.score_transactions_batch, is_of_one=values)
+        self._writer = TransactionWriter(pool, max_insert_batch)
+        per_item = (InvalidValueError,)
+        self._features: MicroBatcher[Row, Score] = MicroBatcher(
+            self.score_features_batch, per_item_errors=per_item
+        )
+        self._transactions: MicroBatcher[Row, Score] = MicroBatcher(
+            self.score_transactions_batch, per_item_errors=per_item
+        )
 
     async def score_features(self, features: Row) -> Score:
-        """The score of four features."""
+        """Return the score of four features."""
         return await self._features(features)
 
     async def score_transaction(self, transaction: Row) -> Score:
-        """The score of a raw transaction."""
+        """Return the score of a transaction."""
         return await self._transactions(transaction)
 
     async def score_features_batch(self, rows: Sequence[Row]) -> list[Score]:
-        """Scores in the order of the rows."""
+        """Return the scores in the order of the rows."""
         return await self._scores("score_features", rows)
 
     async def score_transactions_batch(self, rows: Sequence[Row]) -> list[Score]:
-        """Scores in the order of the rows."""
+        """Return the scores in the order of the rows."""
         return await self._scores("score_transactions", rows)
 
-    async def insert_transaction(self, transaction: Row) -> tuple[Row, bool]:
-        """Insert, or find the row that the key gave before; the flag says whether it is new."""
-        return await self._inserts.insert(transaction)
-
-    async def landed(self) -> None:
-        """Returns when no statement for several callers is under way any more."""
-        for batcher in (self._features, self._transactions, self._inserts):
-            await batcher.landed()
-
-    async def insert_label(self, label: Row) -> Row:
-        """Store a finding.
+    async def insert_transaction(self, transaction: Row) -> Row:
+        """Store a transaction, or find the one that its idempotency key stored before (`is_replayed`).
 
         Raises:
-            ApiProblem: 404, there is no such transaction.
+            IdempotencyKeyConflictError: The key was used for another transaction of the user.
         """
-        try:
-            return await self._one("insert_label", label)
-        except psycopg.errors.ForeignKeyViolation:
-            raise ApiProblem(
-                404, f"user {label['user_id']} has no transaction {label['transaction_id']}"
-            ) from None
+        with translated_errors():
+            return await self._writer.insert(transaction)
 
-    async def champion(self) -> Row | None:
-        """The deployed model, if there is one."""
-        rows = await self._all("select_champion", {})
+    async def drain(self) -> None:
+        """Return when no micro-batch is in flight."""
+        for batcher in (self._features, self._transactions, self._writer):
+            await batcher.drain()
+
+    async def insert_label(self, label: Row) -> Row:
+        """Store a label.
+
+        Raises:
+            UnknownTransactionError: The user has no such transaction.
+        """
+        with translated_errors():
+            try:
+                return (await self._fetch("insert_label", label))[0]
+            except psycopg.errors.ForeignKeyViolation:
+                raise UnknownTransactionError(
+                    f"user {label['user_id']} has no transaction {label['transaction_id']}"
+                ) from None
+
+    async def get_champion(self) -> Row | None:
+        """Return the registry row of the champion, None without one."""
+        rows = await self._rows("select_champion")
         return rows[0] if rows else None
 
     async def count_unscored(self) -> int:
-        """Live transactions without a decision, up to 100,000."""
-        return int((await self._one("count_unscored", {}))["unscored"])
+        """Return the number of unscored live transactions, at most 100,000."""
+        return int((await self._rows("count_unscored"))[0]["unscored"])
 
-    async def readiness(self) -> Row:
-        """Flags `has_schema` and `takes_writes`."""
-        return await self._one("is_ready", {})
+    async def get_readiness(self) -> Row:
+        """Return the flags `has_schema` and `is_writable`."""
+        return (await self._rows("is_ready"))[0]
 
     async def _scores(self, query: str, rows: Sequence[Row]) -> list[Score]:
         if not rows:
             return []
-        async with (
-            self._pool.connection() as connection,
-            connection.cursor(row_factory=tuple_row, binary=True) as cursor,
-        ):
-            await cursor.execute(QUERIES[query], document(rows))
-            return [Score(*row) for row in await cursor.fetchall()]
+        with translated_errors():
+            async with (
+                self._pool.connection() as connection,
+                connection.cursor(row_factory=tuple_row, binary=True) as cursor,
+            ):
+                await cursor.execute(QUERIES[query], rows_parameter(rows))
+                return [Score(*row) for row in await cursor.fetchall()]
 
-    async def _one(self, query: str, values: Row) -> Row:
-        return (await self._all(query, values))[0]
+    async def _rows(self, query: str) -> list[Row]:
+        with translated_errors():
+            return await self._fetch(query, {})
 
-    async def _all(self, query: str, values: Row) -> list[Row]:
+    async def _fetch(self, query: str, values: Row) -> list[Row]:
         async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(QUERIES[query], values)
             return await cursor.fetchall()
 
 
-async def require_silent(connection: psycopg.AsyncConnection[Any]) -> None:
-    """The pool's check of a connection before it is used, without asking the server.
-
-    An idle server says nothing; when there is something to read, it has said good-bye or gone.
+async def check_connection(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Check a pooled connection without a round trip: an idle server sends nothing, a closed one is readable.
 
     Raises:
-        psycopg.OperationalError: the connection is of no use any more.
+        psycopg.OperationalError: The server has ended the connection.
     """
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
     if poll.poll(0):
-        await connection.close()  # the pool would take it back: libpq itself has not noticed yet
+        await connection.close()  # libpq has not noticed yet, so the pool would take it back
         raise psycopg.OperationalError("the server has ended the connection")

@@ -1,7 +1,6 @@
-"""Rows on their way to the database: one JSON document holds those of a statement.
+"""Rows on their way to the database: one JSON document holds all rows of a statement.
 
-One parameter costs less than an array for each column, here and in the server. Every value stays exact: numbers are
-written with all their digits, and json_to_recordset() hands their text to the type of the column.
+One parameter is cheaper than an array for each column. Numbers keep all their digits.
 """
 
 from __future__ import annotations
@@ -12,12 +11,19 @@ from typing import Any
 
 Row = dict[str, Any]
 
-# Decimals and instants as text, which PostgreSQL reads as it would a parameter of theirs.
+# Decimals and times as text, which PostgreSQL reads as it would read a parameter of their type.
 _encode = json.JSONEncoder(
     ensure_ascii=False, check_circular=False, separators=(",", ":"), default=str
 ).encode
 
 
-def document(rows: Sequence[Row]) -> Row:
-    """The parameter `rows` of a statement: a list of objects with the columns' names, and `place` in the list."""
-    return {"rows": _encode([row | {"place": place} for place, row in enumerate(rows)])}
+def rows_parameter(rows: Sequence[Row]) -> Row:
+    """Build the parameter `rows` of a statement.
+
+    Args:
+        rows: One dictionary of column values per row.
+
+    Returns:
+        The rows as a JSON list; each carries its position in the list as `ordinal`.
+    """
+    return {"rows": _encode([row | {"ordinal": ordinal} for ordinal, row in enumerate(rows)])}

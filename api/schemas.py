@@ -1,4 +1,4 @@
-"""What goes in and out over HTTP."""
+"""Bodies of requests and responses."""
 
 from __future__ import annotations
 
@@ -20,27 +20,65 @@ from pydantic import (
 
 BIGINT_MAX = 2**63 - 1
 INTEGER_MAX = 2**31 - 1
+EXACT_FLOAT_MAX = 2**53
 SINGLE_ROUNDS_TO_ZERO = 2.0**-150
 MAX_ITEMS = 1_000
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-CLOCKS_MAY_DIFFER = timedelta(days=1)
+CLOCK_SKEW = timedelta(days=1)
 
 
-def _whole(value: Any) -> Any:
-    """JSON knows one kind of number: 5.0 is the whole number 5."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+def _parse_integer(value: Any) -> Any:
+    """JSON has one kind of number, so 5.0 is 5; above 2^53 a float may stand for another integer."""
+    if isinstance(value, float) and value.is_integer():
+        if abs(value) >= EXACT_FLOAT_MAX:
+            raise ValueError(
+                "is too large for a floating-point number; send an integer, or its digits as a string"
+            )
+        return int(value)
+    return value
 
 
-def _not_below_single(value: float) -> float:
-    """The model sees single precision; what is too small for it is 0, where the database would refuse the cast."""
+def _parse_id(value: Any) -> Any:
+    """JavaScript cannot write every 64-bit integer as a number, so digits in a string count too."""
+    if isinstance(value, str) and len(value) <= 20 and value.isascii() and value.removeprefix("-").isdigit():
+        return int(value)
+    return _parse_integer(value)
+
+
+def _round_to_single(value: float) -> float:
+    """The model reads single precision: smaller values are 0, where the database would reject the cast."""
     return 0.0 if abs(value) <= SINGLE_ROUNDS_TO_ZERO else value
 
 
-Id = Annotated[int, Field(ge=-BIGINT_MAX - 1, le=BIGINT_MAX, strict=True), BeforeValidator(_whole)]
-Count = Annotated[int, Field(ge=0, le=INTEGER_MAX, strict=True), BeforeValidator(_whole)]
-FeatureAmount = Annotated[float, Field(ge=0, lt=1e12, allow_inf_nan=False), AfterValidator(_not_below_single)]
-Minutes = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False), AfterValidator(_not_below_single)]
-# Text keeps every digit where the caller's JSON library would not.
+def _reject_nul(value: str) -> str:
+    if "\x00" in value:
+        raise ValueError("must not contain the NUL character")
+    return value
+
+
+def _reject_number(value: Any) -> Any:
+    """Pydantic would read a number as a time, in a unit that it guesses."""
+    if isinstance(value, str) and "-" in value.strip()[1:]:
+        return value
+    raise ValueError("is not an ISO 8601 time, such as 2026-11-23T12:00:00Z")
+
+
+def _require_valid_time(value: datetime) -> datetime:
+    """The table stores any time, but Python cannot read all of them back."""
+    if value.tzinfo is None:
+        raise ValueError("needs a time zone, such as 2026-11-23T12:00:00Z")
+    if EARLIEST <= value <= datetime.now(UTC) + CLOCK_SKEW:
+        return value
+    raise ValueError("is before 1970 or more than a day in the future")
+
+
+ID_SCHEMA = {
+    "anyOf": [
+        {"type": "integer", "minimum": -BIGINT_MAX - 1, "maximum": BIGINT_MAX},
+        {"type": "string", "pattern": "^-?[0-9]{1,18}$", "description": "Its digits."},
+    ],
+}
+# A string keeps every digit where the client's JSON library would not.
 AMOUNT_SCHEMA = {
     "description": "At most 4 decimals.",
     "anyOf": [
@@ -48,49 +86,38 @@ AMOUNT_SCHEMA = {
         {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,4})?$"},
     ],
 }
+Id = Annotated[
+    int,
+    Field(ge=-BIGINT_MAX - 1, le=BIGINT_MAX, strict=True),
+    BeforeValidator(_parse_id),
+    WithJsonSchema(ID_SCHEMA),
+]
+Count = Annotated[int, Field(ge=0, le=INTEGER_MAX, strict=True), BeforeValidator(_parse_integer)]
+FeatureAmount = Annotated[float, Field(ge=0, lt=1e12, allow_inf_nan=False), AfterValidator(_round_to_single)]
+Minutes = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False), AfterValidator(_round_to_single)]
 Amount = Annotated[
     Decimal,
     Field(ge=0, lt=10**12, decimal_places=4, allow_inf_nan=False),
     WithJsonSchema(AMOUNT_SCHEMA),
 ]
-
-
-def _refuse_nul(value: str) -> str:
-    if "\x00" in value:
-        raise ValueError("must not contain the NUL character")
-    return value
-
-
-def _refuse_number(value: Any) -> Any:
-    """Pydantic takes numbers for instants, in a unit that it guesses: seconds or milliseconds."""
-    if isinstance(value, str) and "-" in value.strip()[1:]:
-        return value
-    raise ValueError("is not an ISO 8601 time, such as 2026-11-23T12:00:00Z")
-
-
-def _require_possible(value: datetime) -> datetime:
-    """The table takes any instant, but one that Python cannot read back would be stored and then fail."""
-    if value.tzinfo is None:
-        raise ValueError("needs a time zone, such as 2026-11-23T12:00:00Z")
-    if EARLIEST <= value <= datetime.now(UTC) + CLOCKS_MAY_DIFFER:
-        return value
-    raise ValueError("is before 1970 or more than a day in the future")
-
-
-Text = Annotated[str, Field(max_length=64), AfterValidator(_refuse_nul)]
-Instant = Annotated[datetime, BeforeValidator(_refuse_number), AfterValidator(_require_possible)]
+Text = Annotated[
+    str,
+    Field(max_length=64, json_schema_extra={"pattern": r"^[^\u0000]*$"}),
+    AfterValidator(_reject_nul),
+]
+Time = Annotated[datetime, BeforeValidator(_reject_number), AfterValidator(_require_valid_time)]
 
 
 class _Body(BaseModel):
-    """Unknown fields are refused: a misspelt one would silently be missing to the model."""
+    """Unknown fields are rejected: a misspelled one would be missing to the model without notice."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class Features(_Body):
-    """Four features that the caller has worked out; what is left out is missing to the model.
+    """Four features that the client has computed; one that is left out is missing to the model.
 
-    Strict: `true` is not the amount 1, and `"12"` is no count.
+    Strict: `true` is not the amount 1, and `"12"` is not a count.
     """
 
     model_config = ConfigDict(strict=True)
@@ -104,22 +131,22 @@ class Features(_Body):
 
 
 class RawTransaction(_Body):
-    """A transaction as the application knows it; the database works out its velocity."""
+    """A transaction; the database computes its velocity features."""
 
-    user_id: Id = Field(description="Whose transaction it is.")
+    user_id: Id = Field(description="The user of the transaction.")
     amount: Amount
     merchant_id: Id | None = None
     location: Text | None = None
-    occurred_at: Instant | None = Field(None, description="Now, if it is left out. A zone is required.")
+    occurred_at: Time | None = Field(None, description="Default: now. A time zone is required.")
 
 
 class Label(_Body):
-    """What was found out about a stored transaction."""
+    """A label of a stored transaction."""
 
-    user_id: Id = Field(description="Whose transaction it is.")
+    user_id: Id = Field(description="The user of the transaction.")
     transaction_id: Id
     is_fraud: bool = Field(strict=True)
-    labelled_at: Instant | None = Field(None, description="When it became known; now, if it is left out.")
+    labelled_at: Time | None = Field(None, description="When it became known. Default: now.")
     source: Text = Field("api", min_length=1)
 
 
@@ -138,13 +165,13 @@ PredictRequest = Annotated[
 
 
 class PredictBatch(_Body):
-    """Several questions at once, of both forms if need be."""
+    """Several features or transactions, in any mix."""
 
     items: Annotated[list[PredictRequest], Field(min_length=1, max_length=MAX_ITEMS)]
 
 
-class Scored(BaseModel):
-    """The model's answer. `probability` is the confidence in `prediction`."""
+class ScoreResult(BaseModel):
+    """The score of the model. `probability` is the confidence in `prediction`."""
 
     prediction: int
     probability: float
@@ -153,21 +180,21 @@ class Scored(BaseModel):
     model_version: str
 
 
-class Prediction(Scored):
-    """The model's answer. `probability` is the confidence in `prediction`."""
+class Prediction(ScoreResult):
+    """The score of the model. `probability` is the confidence in `prediction`."""
 
     message: str
 
 
 class Predictions(BaseModel):
-    """Answers in the order of the questions."""
+    """Scores in the order of the items."""
 
-    predictions: list[Scored]
+    predictions: list[ScoreResult]
     message: str
 
 
 class Decision(BaseModel):
-    """A stored transaction and what was decided about it; null when no model was deployed or it failed."""
+    """A stored transaction and its decision; null when no model was deployed or it failed."""
 
     transaction_id: int
     user_id: int
@@ -182,7 +209,7 @@ class Decision(BaseModel):
 
 
 class StoredLabel(BaseModel):
-    """A finding as stored; several for one transaction are its history."""
+    """A stored label; several for one transaction are its history."""
 
     label_id: int
     user_id: int
@@ -193,7 +220,7 @@ class StoredLabel(BaseModel):
 
 
 class ModelInfo(BaseModel):
-    """The champion as the registry has it."""
+    """The registry row of the champion."""
 
     model_config = ConfigDict(protected_namespaces=())
 
@@ -227,7 +254,7 @@ class FieldProblem(BaseModel):
 
 
 class Problem(BaseModel):
-    """An error as RFC 9457 describes it."""
+    """An error as in RFC 9457."""
 
     type: str = "about:blank"
     title: str

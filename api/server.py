@@ -6,94 +6,96 @@ import ipaddress
 import os
 import socket
 import tempfile
-from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp
-from uvicorn.supervisors import Multiprocess
+from fastapi import FastAPI
 
 from api.app import ApiConfig, create_app
 from api.logs import log_config
 from api.tokens import Authenticator
-from api.wire import Protocol
 from rowguard.errors import LocalStackError, SettingsError
 from rowguard.settings import Settings
+from rowguard.settings import settings as process_settings
 
 SHUTDOWN_S = 10
 BACKLOG = 2_048
+# Workers inherit the environment; arguments of a process would be visible to other users of the machine.
+URL_VARIABLE, IS_POOLED_VARIABLE = "ROWGUARD_API_WORKER_URL", "ROWGUARD_API_WORKER_IS_POOLED"
 
 
-@dataclass(frozen=True)
-class AppFactory:
-    """Makes the application in each worker; sent there through a pipe, never in arguments that others can list."""
-
-    config: ApiConfig
-
-    def __call__(self) -> ASGIApp:
-        return create_app(self.config)
+def create_worker_app() -> FastAPI:
+    """Build the application of a worker from its environment; `serve` sets it."""
+    is_pooled = os.environ[IS_POOLED_VARIABLE] == "1"
+    return create_app(ApiConfig(os.environ[URL_VARIABLE], is_pooled, process_settings()))
 
 
 def serve(settings: Settings, config: ApiConfig, *, host: str | None = None, port: int | None = None) -> None:
-    """Serve in the foreground until a signal comes; requests under way are answered first.
+    """Serve in the foreground until a signal comes; requests in flight are finished first.
+
+    Args:
+        settings: Address, TLS and number of workers.
+        config: Database and limits.
+        host: Address to listen on, instead of the configured one.
+        port: Port to listen on, instead of the configured one.
 
     Raises:
-        LocalStackError: the address cannot be listened on.
-        SettingsError: the address can be reached from elsewhere and no authentication is configured, or a key,
-            certificate or limit is of no use.
+        LocalStackError: The address cannot be listened on.
+        SettingsError: The address is reachable from elsewhere without authentication, or a key, certificate or limit
+            is invalid.
     """
     address = (host or settings.api_host, port or settings.api_port)
     require_authentication_beyond_loopback(settings, address[0])
     tls = _tls_options(settings)
-    create_app(config)  # what is wrong with the settings shows here and not in a worker's log
+    create_app(config)  # invalid settings are one line here, and not a traceback in the log of a worker
     _require_free(address)
-    options: dict[str, Any] = {
-        "host": address[0],
-        "port": address[1],
-        "loop": "uvloop",
-        "http": Protocol,
-        "access_log": False,
-        "log_config": log_config(),
-        "timeout_graceful_shutdown": SHUTDOWN_S,
-        "server_header": False,
-        "backlog": BACKLOG,
-        "ws": "none",
-        "proxy_headers": settings.api_trusted_proxies is not None,
-        "forwarded_allow_ips": settings.api_trusted_proxies or "",
-        **tls,
-    }
-    if settings.api_workers == 1:
-        uvicorn.run(AppFactory(config), factory=True, **options)
-        return
+    os.environ[URL_VARIABLE] = config.database_url
+    os.environ[IS_POOLED_VARIABLE] = "1" if config.is_pooled else "0"
     with tempfile.TemporaryDirectory(prefix="rowguard-metrics-") as folder:
-        # Where workers share their counters; read by prometheus_client when a worker imports it.
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        # What uvicorn.run() does, which insists on the application's name where a factory does as well.
-        chosen = uvicorn.Config(AppFactory(config), factory=True, workers=settings.api_workers, **options)
-        Multiprocess(chosen, sockets=[chosen.bind_socket()]).run()
+        if settings.api_workers > 1:
+            # Workers share their counters in this folder; prometheus_client reads the variable when it is imported.
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        uvicorn.run(
+            "api.server:create_worker_app",
+            factory=True,
+            workers=settings.api_workers,
+            host=address[0],
+            port=address[1],
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            access_log=False,
+            log_config=log_config(),
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=SHUTDOWN_S,
+            proxy_headers=settings.api_trusted_proxies is not None,
+            forwarded_allow_ips=settings.api_trusted_proxies or "",
+            **tls,
+        )
 
 
 def require_authentication_beyond_loopback(settings: Settings, host: str) -> None:
-    """Without keys to check tokens with, only this machine may call.
+    """Require a key to check tokens with, unless only this machine can call.
 
     Raises:
-        SettingsError: the address can be reached from elsewhere.
+        SettingsError: The address is reachable from elsewhere.
     """
     if Authenticator(settings).is_configured or is_loopback(host):
         return
     raise SettingsError(
-        f"refusing to listen on {host} without authentication: set ROWGUARD_JWT_JWKS_FILE or "
+        f"will not listen on {host} without authentication: set ROWGUARD_JWT_JWKS_FILE or "
         "ROWGUARD_JWT_SECRET, or listen on 127.0.0.1"
     )
 
 
 def is_loopback(host: str) -> bool:
-    """Whether every address that the name stands for is this machine's own."""
+    """Return whether every address of the host is a loopback address."""
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        addresses = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError:
         return False
-    return all(ipaddress.ip_address(str(one[4][0]).partition("%")[0]).is_loopback for one in found)
+    return all(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]).is_loopback for entry in addresses)
 
 
 def _tls_options(settings: Settings) -> dict[str, Any]:

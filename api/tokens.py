@@ -1,4 +1,4 @@
-"""Bearer tokens (JWT): who may call what. Minted for local use here, usually by an identity provider."""
+"""Bearer tokens (JWT). Usually an identity provider mints them; `mint` is for local use."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ SCOPES = ("predict", "write", "label", "admin")
 SECRET_BYTES = 32
 CACHED_TOKENS = 1_024
 RELOAD_S = 1.0
-CLOCKS_MAY_DIFFER_S = 30
+LEEWAY_S = 30
 
 
 class TokenError(Exception):
-    """The token is not accepted; the text says why and repeats nothing of the token."""
+    """The token is not accepted; the message has the reason and no part of the token."""
 
 
 @dataclass(frozen=True)
 class Client:
-    """Whom a valid token speaks for."""
+    """The subject and scopes of a valid token."""
 
     subject: str
     scopes: frozenset[str]
@@ -34,10 +34,19 @@ class Client:
 
 
 def mint(settings: Settings, subject: str, scopes: Iterable[str], lifetime_s: float) -> str:
-    """An HS256 token signed with the configured secret.
+    """Sign an HS256 token with the configured secret.
+
+    Args:
+        settings: Secret, audience and issuer.
+        subject: The client; rate limits use it.
+        scopes: Some of `SCOPES`.
+        lifetime_s: Seconds until the token expires.
+
+    Returns:
+        The encoded token.
 
     Raises:
-        SettingsError: no secret is configured, or it is too short.
+        SettingsError: No secret is configured, or it is too short.
     """
     secret = read_secret(settings)
     if secret is None:
@@ -59,10 +68,10 @@ def mint(settings: Settings, subject: str, scopes: Iterable[str], lifetime_s: fl
 
 
 def read_secret(settings: Settings) -> str | None:
-    """The shared secret, from the environment or its file.
+    """Read the shared secret from the environment or its file; None without one.
 
     Raises:
-        SettingsError: the file cannot be read, or the secret is too short to be safe.
+        SettingsError: The file cannot be read, or the secret is too short to be safe.
     """
     if settings.jwt_secret is not None:
         secret, name = settings.jwt_secret.get_secret_value(), "ROWGUARD_JWT_SECRET"
@@ -89,7 +98,14 @@ def _read(path: Path, setting: str) -> str:
 
 
 class Authenticator:
-    """Checks tokens. Which algorithm a token may use follows from the key, never from the token."""
+    """Checks tokens. The algorithm follows from the key, never from the token.
+
+    Args:
+        settings: Keys, audience and issuer.
+
+    Raises:
+        SettingsError: A key is invalid.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._secret = read_secret(settings)
@@ -97,31 +113,31 @@ class Authenticator:
         self._options = {"audience": settings.jwt_audience, "issuer": settings.jwt_issuer}
         self._keys: dict[str | None, jwt.PyJWK] = {}
         self._keys_stamp: tuple[int, int] | None = None
-        self._looked_at = 0.0
+        self._checked_at = 0.0
         self._known: dict[str, Client] = {}
         if self._jwks_file is not None:
             self._keys, self._keys_stamp = load_keys(self._jwks_file)
 
     @property
     def is_configured(self) -> bool:
-        """Whether there is anything to check tokens with; without it nobody is asked for one."""
+        """Whether there is a key; without one no token is required."""
         return self._secret is not None or self._jwks_file is not None
 
     def client(self, token: str) -> Client:
-        """Whom the token speaks for.
+        """Return the client of a token.
 
         Raises:
-            TokenError: it is malformed, expired, meant for others, or signed by nobody we know.
+            TokenError: It is malformed, expired, for another audience, or signed with an unknown key.
         """
         now = time.time()
-        self._follow_rotation(now)
+        self._reload_keys_if_changed(now)
         known = self._known.get(token)
         if known is None:
             known = self._check(token)
             if len(self._known) >= CACHED_TOKENS:
                 self._known.clear()
             self._known[token] = known
-        if known.expires_at + CLOCKS_MAY_DIFFER_S <= now:
+        if known.expires_at + LEEWAY_S <= now:
             self._known.pop(token, None)
             raise TokenError("the token has expired")
         return known
@@ -133,14 +149,14 @@ class Authenticator:
                 token,
                 key,
                 algorithms=[algorithm],
-                leeway=CLOCKS_MAY_DIFFER_S,
+                leeway=LEEWAY_S,
                 options={"require": ["exp", "sub", "aud"]},
                 **self._options,  # type: ignore[arg-type]
             )
         except jwt.ExpiredSignatureError:
             raise TokenError("the token has expired") from None
         except jwt.InvalidAudienceError:
-            raise TokenError("the token is meant for another audience") from None
+            raise TokenError("the token is for another audience") from None
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
             raise TokenError("the token is not valid") from None
         return Client(str(claims["sub"]), _scopes(claims), float(claims["exp"]))
@@ -154,13 +170,13 @@ class Authenticator:
                 return self._keys[kid].key, "RS256"
             if kid is None and len(self._keys) == 1:
                 return next(iter(self._keys.values())).key, "RS256"
-        raise TokenError("the token is signed by nobody we know")
+        raise TokenError("the token is signed with an unknown key")
 
-    def _follow_rotation(self, now: float) -> None:
-        """Keys that were taken out of the file stop to count within a second; a broken file changes nothing."""
-        if self._jwks_file is None or now - self._looked_at < RELOAD_S:
+    def _reload_keys_if_changed(self, now: float) -> None:
+        """Keys removed from the file are rejected within a second; a malformed file changes nothing."""
+        if self._jwks_file is None or now - self._checked_at < RELOAD_S:
             return
-        self._looked_at = now
+        self._checked_at = now
         try:
             if _stamp(self._jwks_file) == self._keys_stamp:
                 return
@@ -171,36 +187,42 @@ class Authenticator:
 
 
 def _scopes(claims: dict[str, Any]) -> frozenset[str]:
-    """`scope` as RFC 8693 writes it, words in one text; or the list `scp` of some providers."""
-    given = claims.get("scope", claims.get("scp", ""))
-    words = given.split() if isinstance(given, str) else given if isinstance(given, list) else []
+    """`scope` as in RFC 8693, separated by spaces; or the list `scp` of some providers."""
+    claim = claims.get("scope", claims.get("scp", ""))
+    words = claim.split() if isinstance(claim, str) else claim if isinstance(claim, list) else []
     return frozenset(word for word in words if isinstance(word, str)) & frozenset(SCOPES)
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_mtime_ns, found.st_size
+    stat = path.stat()
+    return stat.st_mtime_ns, stat.st_size
 
 
 def load_keys(path: Path) -> tuple[dict[str | None, jwt.PyJWK], tuple[int, int]]:
-    """The RSA keys of a JWKS file by their id, and the file's stamp.
+    """Read the RSA keys of a JWKS file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The keys by their id, and the file's modification time and size.
 
     Raises:
-        SettingsError: the file cannot be read or holds no RSA signing key.
+        SettingsError: The file cannot be read or holds no RSA signing key.
     """
-    # Before it is read: what is written meanwhile differs from the stamp, and is read the next time.
+    # Taken before the file is read: a concurrent change then differs from it, and is read the next time.
     try:
         stamp = _stamp(path)
     except OSError:
         stamp = (0, 0)
     text = _read(path, "ROWGUARD_JWT_JWKS_FILE")
     try:
-        found = jwt.PyJWKSet.from_json(text).keys
+        jwks = jwt.PyJWKSet.from_json(text).keys
     except (jwt.PyJWTError, ValueError, TypeError, AttributeError, KeyError):
         raise SettingsError("ROWGUARD_JWT_JWKS_FILE is not a JWKS document") from None
     keys = {
         key.key_id: key
-        for key in found
+        for key in jwks
         if key.key_type == "RSA" and key.public_key_use in (None, "sig") and key.algorithm_name == "RS256"
     }
     if not keys:

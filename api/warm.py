@@ -1,8 +1,7 @@
-"""Warm connections: no request pays for PostgreSQL's reading and planning of a model's function.
+"""Warm-up: no request is the first call of a model's function in its connection.
 
-A new connection runs the champion once before it is given out. After a deploy a connection's next call would be a
-first call again, so a watcher looks for a new champion and goes round the pool. Behind PgBouncer neither is needed:
-PgBouncer warms its own connections and replaces them after a deploy.
+A new connection runs the champion once before it is used. After a deployment a watcher warms the pooled connections
+again. Behind PgBouncer neither is needed: PgBouncer warms its connections and replaces them after a deployment.
 """
 
 from __future__ import annotations
@@ -17,11 +16,15 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRe
 from rowguard.queries import load_queries
 
 QUERIES = load_queries("api")
-WATCH_EVERY_S = 5.0
+WATCH_INTERVAL_S = 5.0
 
 
 async def warm(connection: psycopg.AsyncConnection) -> str | None:
-    """Run the champion once; its version, None when there is none or the schema is not there yet."""
+    """Run the champion once.
+
+    Returns:
+        Its version; None without a champion or without the schema.
+    """
     try:
         cursor = await connection.execute(QUERIES["warm_scoring"])
         row = await cursor.fetchone()
@@ -31,14 +34,16 @@ async def warm(connection: psycopg.AsyncConnection) -> str | None:
 
 
 async def configure(connection: psycopg.AsyncConnection) -> None:
-    """What the pool does with a new connection."""
+    """Warm a new connection of the pool."""
     await warm(connection)
 
 
 @asynccontextmanager
-async def kept_warm(pool: AsyncConnectionPool, *, every_s: float = WATCH_EVERY_S) -> AsyncIterator[None]:
-    """While the block lasts, a new champion is made known to every connection of the pool."""
-    task = asyncio.create_task(_watch(pool, every_s))
+async def keep_warm(
+    pool: AsyncConnectionPool, *, interval_s: float = WATCH_INTERVAL_S
+) -> AsyncIterator[None]:
+    """While the block lasts, warm every connection of the pool after a deployment."""
+    task = asyncio.create_task(_watch(pool, interval_s))
     try:
         yield
     finally:
@@ -47,17 +52,17 @@ async def kept_warm(pool: AsyncConnectionPool, *, every_s: float = WATCH_EVERY_S
             await task
 
 
-async def _watch(pool: AsyncConnectionPool, every_s: float) -> None:
+async def _watch(pool: AsyncConnectionPool, interval_s: float) -> None:
     known: str | None = None
     while True:
-        await asyncio.sleep(every_s)
-        # A pool that is busy or cut off has other things to do; the next turn will see.
+        await asyncio.sleep(interval_s)
+        # A pool that is busy or disconnected is checked again next time.
         with suppress(psycopg.Error, PoolTimeout, PoolClosed, TooManyRequests):
             async with pool.connection() as connection:
-                present = await warm(connection)
-            if present != known:
-                # Connections are given out in turn: so many calls go once round those that are idle.
+                current = await warm(connection)
+            if current != known:
+                # The pool rotates idle connections, so this reaches each of them once.
                 for _ in range(pool.get_stats()["pool_size"]):
                     async with pool.connection() as connection:
                         await warm(connection)
-                known = present
+                known = current

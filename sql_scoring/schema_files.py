@@ -54,6 +54,7 @@ BUILD_ORDER = (
     "functions/record_home_change.sql",
     "functions/record_model_state.sql",
     "functions/warm_scoring.sql",
+    "functions/insert_transactions.sql",
     "triggers/transactions.sql",
     "triggers/users.sql",
     "triggers/models.sql",

@@ -1,4 +1,4 @@
-"""A small load generator: closed loop, one request under way on each connection, every latency kept.
+"""A small load generator: closed loop, one request in flight on each connection, every latency kept.
 
 `load.py HOST PORT CONNECTIONS SECONDS` reads requests as JSON lines (path, body, headers) from standard input, which
 connections send in turn, and prints one JSON document.
@@ -33,7 +33,7 @@ class Tally:
     without_retry_after: int = 0
 
     def report(self, duration: float) -> dict[str, Any]:
-        """Latencies are those of the answers that served."""
+        """Summarize; latencies are those of successful responses."""
         ordered = sorted(self.seconds)
         served = len(ordered)
 

@@ -1,7 +1,7 @@
 """rowguard's API against the classic service: requests a second, latency, errors, memory; and under overload.
 
-Both services stand on one durable private PostgreSQL with the same forest, each with a database of its own of the
-same content. They are loaded in turn, round after round; what is reported are medians over the rounds. The load
+Both services use one durable private PostgreSQL with the same forest, each with a separate database of the same
+content. They are loaded in turn, round after round; what is reported are medians over the rounds. The load
 generator, the services and the database share the machine's cores, so compare ratios and not times.
 """
 
@@ -82,7 +82,7 @@ def services(folder: Path, workers: int, *, keep: bool = False) -> Iterator[tupl
             running(
                 "classic",
                 [
-                    sys.executable, "-m", "uvicorn", "benchmarks.api.classic:app", "--port", str(port),
+                    sys.executable, "-m", "uvicorn", "benchmarks.api.baseline_service:app", "--port", str(port),
                     "--loop=uvloop", "--http=httptools", "--no-access-log", "--log-level=warning",
                     f"--workers={workers}",
                 ],
@@ -148,7 +148,7 @@ def export_model(connection: psycopg.Connection, folder: Path) -> None:
 
 
 def compare(classic: Service, ours: Service) -> int:
-    """Questions to which the two give different probabilities; both have the same forest."""
+    """Count the requests with different probabilities; both services have the same forest."""
     from benchmarks.api.services import requests
 
     asked = requests("predict", USERS)[:CHECKED]
@@ -185,7 +185,7 @@ def measure(both: tuple[Service, ...], seconds: float, rounds: int) -> list[dict
 
 
 def overload(service: Service, seconds: float) -> list[dict[str, Any]]:
-    """Ten times as many connections as there may be requests under way, none of which waits before it tries again."""
+    """Ten times as many connections as requests in flight; none of them waits before it retries."""
     found = []
     for kind in KINDS:
         before = service.memory_mb()
@@ -237,7 +237,7 @@ def markdown(document: dict[str, Any]) -> str:
         f"| {one['p50_ms_afterwards'] or 0:.2f} |"
         for one in document["overload"]
     ]
-    lines += ["", f"Answers that differ between the two services: {document['wrong_answers']} of {CHECKED}."]
+    lines += ["", f"Scores that differ between the two services: {document['wrong_answers']} of {CHECKED}."]
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Starts the two services as processes of their own, loads them, and measures their memory."""
+"""Starts the two services as separate processes, loads them, and measures their memory."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Service:
         return round(sum(_pss_kb(pid) for pid in _family(self.process.pid)) / 1024, 1)
 
     def load(self, kind: str, connections: int, seconds: float, users: int) -> dict[str, Any]:
-        """Requests of one kind from that many connections; the generator is a process of its own."""
+        """Load with requests of one kind; the generator is a separate process."""
         lines = "\n".join(json.dumps([*one, self.headers]) for one in requests(kind, users))
         done = subprocess.run(
             [
@@ -129,7 +129,7 @@ def running(
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Return an unused port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

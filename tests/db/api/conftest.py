@@ -1,4 +1,4 @@
-"""A real server process before a database of its own, asked over HTTP."""
+"""A server process with a separate database, called over HTTP."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -22,14 +23,15 @@ from tests.db.api.tokens import SECRET, write_jwks
 from tests.fix_database import Workspace, _database, _settings
 from tests.ports import free_port
 
-# What a busy machine may take: imports alone are seconds of processor time.
+# For a busy machine: the imports are seconds of processor time.
 START_S = 180.0
+LOCK_USER = "SELECT pg_advisory_xact_lock(scoring.user_lock_key(%s))"
 STOP_S = 60.0
 
 
 @dataclass
 class Api:
-    """A running server and what it may have said."""
+    """A running server and its log."""
 
     client: httpx.Client
     process: subprocess.Popen[bytes]
@@ -64,9 +66,9 @@ def serve_environment(database_url: str, folder: Path, **settings: str) -> dict[
 
 @contextmanager
 def serving(database_url: str, folder: Path, *, until: str = "/readyz", **settings: str) -> Iterator[Api]:
-    """`rowguard serve` before this database until the block ends; it must end quietly on SIGTERM.
+    """`rowguard serve` for this database until the block ends; it must stop without an error on SIGTERM.
 
-    The block begins when the path `until` is answered with 200: with `/readyz` connections to the database are there.
+    The block starts when the path `until` returns 200.
     """
     port, log = free_port(), folder / "serve.log"
     with log.open("wb") as output:
@@ -103,7 +105,7 @@ def _wait_for(path: str, client: httpx.Client, process: subprocess.Popen[bytes],
 
 @contextmanager
 def _api_login(workspace: Workspace) -> Iterator[str]:
-    """The address of the database for a login with the rights of the API and no more."""
+    """The address of the database for a login with only the rights of the API."""
     name, password = f"test_api_{uuid.uuid4().hex[:8]}", uuid.uuid4().hex
     create = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE rowguard_api")
     with workspace.connect() as connection:
@@ -120,31 +122,31 @@ def _api_login(workspace: Workspace) -> Iterator[str]:
 def api(
     server_url: str, scored_template: Workspace, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Api]:
-    """The API before a clone with a history and a deployed model."""
-    yield from _api_before(server_url, scored_template, tmp_path_factory.mktemp("api"))
+    """The API of a clone with a history and a deployed model."""
+    yield from _api_of(server_url, scored_template, tmp_path_factory.mktemp("api"))
 
 
 @pytest.fixture(scope="module")
 def api_without_model(
     server_url: str, migrated_template: Workspace, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Api]:
-    """The API before a clone with the schema, and no model."""
-    yield from _api_before(server_url, migrated_template, tmp_path_factory.mktemp("api"))
+    """The API of a clone with the schema, and no model."""
+    yield from _api_of(server_url, migrated_template, tmp_path_factory.mktemp("api"))
 
 
 @pytest.fixture(scope="module")
 def guarded_api(
     server_url: str, scored_template: Workspace, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Api]:
-    """The API that asks for tokens, signed with the shared secret or by a key of its JWKS file."""
+    """The API that requires tokens, signed with the shared secret or by a key of its JWKS file."""
     folder = tmp_path_factory.mktemp("guarded")
     jwks = write_jwks(folder / "jwks.json", "one", "two")
-    yield from _api_before(
+    yield from _api_of(
         server_url, scored_template, folder, jwt_secret=SECRET, jwt_jwks_file=str(jwks), api_access_log="all"
     )
 
 
-def _api_before(server_url: str, template: Workspace, folder: Path, **settings: str) -> Iterator[Api]:
+def _api_of(server_url: str, template: Workspace, folder: Path, **settings: str) -> Iterator[Api]:
     with _database(server_url, template.url) as url:
         workspace = Workspace(url, _settings(url, folder))
         with _api_login(workspace) as login_url, serving(login_url, folder, **settings) as running:
@@ -157,21 +159,20 @@ Count = Callable[[str], int]
 
 @pytest.fixture
 def rows_of(api: Api) -> Count:
-    """How many rows a table holds now."""
+    """Count the rows of a table."""
+    return partial(count_rows, api)
 
-    def count(table: str) -> int:
-        with api.database.connect() as connection:
-            row = connection.execute(
-                sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))
-            ).fetchone()
-        assert row is not None
-        return int(row[0])
 
-    return count
+def count_rows(api: Api, table: str) -> int:
+    """Count the rows of a table in the database of an API."""
+    with api.database.connect() as connection:
+        row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def problem(answer: httpx.Response, status: int) -> dict[str, object]:
-    """The problem document of an answer, after its form was checked."""
+    """Return the problem document of a response, after its form was checked."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     document: dict[str, object] = answer.json()

@@ -1,4 +1,4 @@
-"""Who may call what: every scope on every endpoint, and every way to have no valid token."""
+"""Access: every scope on every endpoint, and every way to have no valid token."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from tests.db.api.conftest import Api, Count, problem, serving
+from api import tokens
+from api.tokens import Authenticator, TokenError
+from rowguard.settings import Settings
+from tests.db.api.conftest import Api, count_rows, problem, serving
 from tests.db.api.tokens import (
     SCOPES,
     SECRET,
@@ -31,7 +34,7 @@ from tests.waiting import wait_until
 
 RAW = {"user_id": 42, "amount": 4.5}
 LABEL = {"user_id": 987_654_321, "transaction_id": 9_000_000_000, "is_fraud": True}
-# Endpoint, body, what a caller who may gets, and the scopes that open it; None: everybody.
+# Endpoint, body, status for a client with access, and the scopes that open it; None: public.
 ENDPOINTS: list[tuple[str, str, Any, int, frozenset[str] | None]] = [
     ("GET", "/", None, 200, None),
     ("GET", "/livez", None, 200, None),
@@ -123,33 +126,22 @@ def bad_tokens() -> dict[str, str]:
     }
 
 
-# Refusals of one address are limited to 20 a second; the matrix before may have used some of them up.
-REFUSALS_APART_S = 0.15
+# Invalid tokens of one address are limited to 20 per second, and the matrix uses some of them.
+REJECTIONS_APART_S = 0.15
 
 
 @pytest.mark.parametrize("name", bad_tokens())
-def test_bad_tokens_open_nothing(guarded_api: Api, rows_of_guarded: Count, name: str) -> None:
-    before = rows_of_guarded("transactions")
-    time.sleep(1.1 if name == "not a token" else REFUSALS_APART_S)  # the first lets the matrix pass
+def test_bad_tokens_open_nothing(guarded_api: Api, name: str) -> None:
+    before = count_rows(guarded_api, "transactions")
+    time.sleep(1.1 if name == "not a token" else REJECTIONS_APART_S)  # the first lets the matrix pass
     answer = call(guarded_api, "POST", "/transactions", RAW, bad_tokens()[name])
     problem(answer, 401)
-    assert rows_of_guarded("transactions") == before
-
-
-@pytest.fixture
-def rows_of_guarded(guarded_api: Api) -> Count:
-    def count(table: str) -> int:
-        with guarded_api.database.connect() as connection:
-            row = connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchone()
-        assert row is not None
-        return int(row[0])
-
-    return count
+    assert count_rows(guarded_api, "transactions") == before
 
 
 @pytest.mark.parametrize("given", ["Basic dXNlcjpwYXNz", "Bearer", "Token abc", "Bearer a b"])
 def test_other_headers_are_no_token(guarded_api: Api, given: str) -> None:
-    time.sleep(REFUSALS_APART_S)
+    time.sleep(REJECTIONS_APART_S)
     problem(guarded_api.client.get("/model", headers={"Authorization": given}), 401)
 
 
@@ -160,7 +152,7 @@ def test_a_list_of_scopes_counts_too(guarded_api: Api) -> None:
 
 
 def test_an_unauthorised_body_is_not_even_read(guarded_api: Api) -> None:
-    time.sleep(REFUSALS_APART_S)
+    time.sleep(REJECTIONS_APART_S)
     answer = guarded_api.client.post("/predict", content=b"{", headers={"content-type": "application/json"})
     problem(answer, 401)
 
@@ -190,3 +182,22 @@ def test_the_issuer_counts_where_one_is_set(scored_template: Workspace, tmp_path
         problem(call(api, "GET", "/model", None, token("predict")), 401)
         good = token("predict", iss="https://id.example.com")
         assert call(api, "GET", "/model", None, good).status_code == 200
+
+
+def test_a_change_while_the_file_is_read_is_read_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jwks = write_jwks(tmp_path / "jwks.json", "one")
+    read = tokens._read
+
+    def read_and_lose_the_race(path: Path, setting: str) -> str:
+        text = read(path, setting)
+        write_jwks(jwks, "two", "three")
+        return text
+
+    monkeypatch.setattr(tokens, "_read", read_and_lose_the_race)
+    authenticator = Authenticator(Settings(jwt_jwks_file=jwks, _env_file=None))
+    monkeypatch.undo()
+    assert authenticator.client(rsa_token("predict", key="two")).scopes == {"predict"}
+    with pytest.raises(TokenError, match="unknown key"):
+        authenticator.client(rsa_token("predict", key="one"))

@@ -1,4 +1,4 @@
-"""POST /predict and POST /transactions."""
+"""POST /predict, /predict/batch and /transactions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DECISION = {
     "unscored_reason",
 }
 SCORE_FEATURES = (
-    "SELECT prediction, probability, flag, fraud_probability, model_version FROM score_transaction("
+    "SELECT prediction, probability, flag, fraud_probability, model_version FROM score_features("
     "%(transaction_amount)s::float8, %(time_since_last_txn)s::float8, %(num_txns_last_hour)s::int,"
     " %(user_location_match)s::boolean)"
 )
@@ -49,7 +49,7 @@ INSERT = (
 )
 
 
-def test_four_features_get_the_answer_of_the_sql_function(api: Api) -> None:
+def test_four_features_get_the_score_of_the_sql_function(api: Api) -> None:
     for left_out in (None, *FEATURES):
         if left_out == "transaction_amount":
             continue
@@ -83,7 +83,7 @@ def test_probability_is_the_confidence_in_the_prediction(api: Api) -> None:
 
 
 @pytest.mark.parametrize("user_id", [1, 7, 42, 300, 987_654_321])
-def test_the_three_ways_to_ask_agree_to_the_last_bit(api: Api, user_id: int) -> None:
+def test_sql_function_api_and_insert_agree_bit_for_bit(api: Api, user_id: int) -> None:
     for amount, location in ((450.75, "DE"), (0.01, None), (12_345.6789, "FR")):
         raw: dict[str, Any] = {
             "user_id": user_id,
@@ -110,7 +110,7 @@ def test_predict_stores_nothing(api: Api, rows_of: Count) -> None:
     assert rows_of("transactions") == before
 
 
-def test_a_stored_transaction_is_answered_with_its_row(api: Api) -> None:
+def test_a_stored_transaction_returns_its_row(api: Api) -> None:
     moment = datetime.now(UTC) - timedelta(minutes=1)
     body = {
         "user_id": 42,
@@ -141,7 +141,7 @@ def test_two_required_fields_are_enough(api: Api) -> None:
     assert abs(datetime.fromisoformat(got["occurred_at"]) - datetime.now(UTC)) < timedelta(minutes=1)
 
 
-def test_a_retry_returns_the_first_answer(api: Api, rows_of: Count) -> None:
+def test_a_retry_returns_the_first_row(api: Api, rows_of: Count) -> None:
     key = {"Idempotency-Key": uuid.uuid4().hex}
     body = {"user_id": 42, "amount": 450.75, "merchant_id": 7, "location": "DE"}
     first = api.client.post("/transactions", json=body, headers=key)
@@ -196,7 +196,47 @@ def test_sixteen_retries_at_once_store_one_row(api: Api) -> None:
     assert row == (1,)
 
 
-def test_a_row_whose_score_failed_is_stored_and_says_why(api: Api) -> None:
+RAW = {"user_id": 42, "amount": 450.75, "location": "DE", "occurred_at": "2026-11-01T12:00:00Z"}
+ONE_FEATURE = {"transaction_amount": 450.75}
+
+
+def test_a_batch_returns_in_order_what_single_calls_return(api: Api, rows_of: Count) -> None:
+    items = [{"transaction_amount": 10.0 * n} if n % 3 else RAW | {"user_id": n} for n in range(30)]
+    before = rows_of("transactions")
+    response = api.client.post("/predict/batch", json={"items": items})
+    assert response.status_code == 200, response.text
+    singles = [api.client.post("/predict", json=item).json() for item in items]
+    for single in singles:
+        del single["message"]
+    assert response.json()["predictions"] == singles
+    assert response.json()["message"].startswith("30 predictions served successfully in ")
+    assert rows_of("transactions") == before
+
+
+@pytest.mark.parametrize(
+    ("items", "field"),
+    [([], "items"), ([ONE_FEATURE] * 1_001, "items"), ([ONE_FEATURE, {"transaction_amount": -1}], "items.1.transaction_amount"),
+     ([RAW | {"occurred_at": "2100-01-01T00:00:00Z"}], "items.0.occurred_at"), ("x", "items")],
+)  # fmt: skip
+def test_a_bad_batch_names_the_field(api: Api, items: object, field: str) -> None:
+    errors = problem(api.client.post("/predict/batch", json={"items": items}), 422)["errors"]
+    assert isinstance(errors, list) and [error["field"] for error in errors] == [field]
+
+
+def test_concurrent_callers_get_their_own_scores(api: Api) -> None:
+    items = [{"transaction_amount": float(n)} for n in range(1, 1_001)]
+    batch = api.client.post("/predict/batch", json={"items": items}).json()["predictions"]
+
+    def predict(item: dict[str, float]) -> float:
+        return float(api.client.post("/predict", json=item).json()["fraud_probability"])
+
+    with ThreadPoolExecutor(16) as threads:
+        singles = list(threads.map(predict, items[:400]))
+    assert singles == [score["fraud_probability"] for score in batch[:400]]
+    assert len(batch) == 1_000 and len(set(singles)) > 5
+
+
+def test_a_row_whose_score_failed_is_stored_with_the_reason(api: Api) -> None:
     with api.database.connect() as connection, connection.transaction(force_rollback=False):
         version = _champion(connection)
         connection.execute(f"ALTER FUNCTION scoring.{version} RENAME TO set_aside".encode())

@@ -1,4 +1,4 @@
-"""GET /, /livez, /readyz, /docs, /model, /metrics, POST /labels, and what is not there."""
+"""GET /, /livez, /readyz, /docs, /model, /metrics, POST /labels, and unknown paths and methods."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ def test_root_greets(api: Api) -> None:
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
-def test_probes_say_ok(api: Api, path: str) -> None:
+def test_probes_return_ok(api: Api, path: str) -> None:
     answer = api.client.get(path)
     assert answer.status_code == 200 and answer.json()["status"] == "ok"
+    head = api.client.head(path)
+    assert head.status_code == 200 and head.content == b""
+    assert api.client.head("/predict").status_code == 405
 
 
 def test_docs_and_their_document_name_every_endpoint(api: Api) -> None:
@@ -50,7 +53,7 @@ def test_metrics_count_requests_by_route_and_decisions_by_flag(api: Api) -> None
     served = 'rowguard_http_requests_total{method="POST",route="/predict",status="200"}'
     refused = 'rowguard_http_requests_total{method="POST",route="/predict",status="422"}'
     unknown = 'rowguard_http_requests_total{method="GET",route="unknown",status="404"}'
-    timed = 'rowguard_http_request_seconds_count{route="/predict"}'
+    timed = 'rowguard_http_request_duration_seconds_count{route="/predict"}'
     before = {line: value(line) for line in (served, refused, unknown, timed)}
     flag = api.client.post("/predict", json={"transaction_amount": 5}).json()["flag"]
     decided = f'rowguard_decisions_total{{endpoint="predict",flag="{flag}"}}'

@@ -1,4 +1,4 @@
-"""No model, no schema, no database, no port: one clear answer each, and recovery."""
+"""No model, no schema, no database, no port: one clear error each, and recovery."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_without_a_model_there_is_none_to_show(api_without_model: Api) -> None:
     )
 
 
-def test_without_a_model_transactions_are_stored_undecided(api_without_model: Api) -> None:
+def test_without_a_model_transactions_are_stored_unscored(api_without_model: Api) -> None:
     answer = api_without_model.client.post("/transactions", json=RAW)
     assert answer.status_code == 201
     got = answer.json()
@@ -53,7 +53,7 @@ def test_without_a_model_the_api_is_ready(api_without_model: Api) -> None:
     assert api_without_model.client.get("/readyz").status_code == 200
 
 
-def test_without_the_schema_every_call_says_what_to_run(empty_workspace: Workspace, tmp_path: Path) -> None:
+def test_without_the_schema_every_call_names_the_command(empty_workspace: Workspace, tmp_path: Path) -> None:
     with serving(empty_workspace.url, tmp_path, until="/livez") as api:
         answers = [
             api.client.get("/readyz"),
@@ -83,9 +83,9 @@ def test_a_database_that_goes_away_is_503_until_it_is_back(tmp_path: Path) -> No
 
 
 def test_a_database_that_is_down_from_the_start_is_503(tmp_path: Path) -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        address = f"postgresql://u:hidden@127.0.0.1:{nobody.getsockname()[1]}/db"
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"postgresql://u:hidden@127.0.0.1:{closed.getsockname()[1]}/db"
         with serving(address, tmp_path, until="/livez") as api:
             assert api.client.get("/").status_code == 200
             assert "try again" in unavailable(api.client.post("/predict", json=FEATURES))

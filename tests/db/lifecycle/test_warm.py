@@ -97,12 +97,12 @@ def test_the_pool_of_the_api_warms_new_connections_and_all_after_a_deploy(scored
             await pool.wait(timeout=LONG_S)
             async with pool.connection() as connection:
                 assert await _pids(connection, "one") == 3
-                async with warm.kept_warm(pool, every_s=0.05):
+                async with warm.keep_warm(pool, interval_s=0.05):
                     await connection.execute("UPDATE champion SET version = 'two'")
                     await _until(connection, "two", 2)  # this one is in use
-            async with warm.kept_warm(pool, every_s=0.05), pool.connection() as connection:
+            async with warm.keep_warm(pool, interval_s=0.05), pool.connection() as connection:
                 await connection.execute("UPDATE champion SET version = 'three'")
-            async with warm.kept_warm(pool, every_s=0.05):
+            async with warm.keep_warm(pool, interval_s=0.05):
                 while await _heard(scored, "three") < 3:
                     await asyncio.sleep(0.05)
 

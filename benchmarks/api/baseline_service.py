@@ -1,4 +1,4 @@
-"""The classic service: FastAPI with a pickled scikit-learn forest; PostgreSQL only stores.
+"""The baseline service: FastAPI with a pickled scikit-learn forest; PostgreSQL only stores.
 
 Written to be quick: the forest predicts with one job inside the event loop (a thread pool is slower, as every call
 holds the interpreter's lock), connections are pooled and direct, statements are prepared. Velocity is read by the

@@ -1,4 +1,4 @@
-"""Inserts under way together when the server stops, the connection goes, or the table is locked."""
+"""Inserts in flight when the server stops, the connection is lost, or the table is locked."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from tests.fix_database import Workspace
 from tests.waiting import wait_until
 
 CALLERS = 12
-# Nobody is given up for because the machine is busy, and nobody waits for a connection.
+# No request times out because the machine is busy, and none waits for a connection.
 PATIENT = {"api_request_timeout_s": "100", "api_pool_size": "20"}
 
 
 @contextmanager
-def under_way(
+def in_flight(
     api: Api, workspace: Workspace
 ) -> Iterator[tuple[list[Future[httpx.Response]], psycopg.Connection]]:
-    """So many callers with a key each, who all wait for a table that the connection has locked."""
+    """Callers with a key each, which all wait for a table that the connection has locked."""
     with ThreadPoolExecutor(CALLERS) as threads, workspace.connect() as holder, holder.transaction():
         holder.execute("LOCK TABLE transactions IN EXCLUSIVE MODE")
         yield [threads.submit(send, api, number) for number in range(CALLERS)], holder
 
 
 def send(api: Api, number: int) -> httpx.Response:
-    """Tries again when it was turned away: whoever asks whether all are there takes a place for a moment."""
+    """Retry when the request was shed: `wait_for_arrivals` takes a place for a moment."""
     key = {"Idempotency-Key": f"key {number}"}
     while True:
         answer = api.client.post("/transactions", json={"user_id": number % 5, "amount": number}, headers=key)
@@ -41,7 +41,7 @@ def send(api: Api, number: int) -> httpx.Response:
 
 
 def wait_for_statements(holder: psycopg.Connection, least: int) -> None:
-    """Until so many inserts wait for the table."""
+    """Wait until so many inserts wait for the table."""
     query = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'transactions'::regclass"
 
     def are_waiting() -> bool:
@@ -52,8 +52,8 @@ def wait_for_statements(holder: psycopg.Connection, least: int) -> None:
 
 
 def wait_for_arrivals(api: Api) -> None:
-    """Until the server has the requests of all callers: it turns away what is one more than its bound allows."""
-    wait_until(lambda: api.client.get("/").status_code == 503, f"{CALLERS} requests are under way")
+    """Wait until the server has the requests of all callers: it sheds one more."""
+    wait_until(lambda: api.client.get("/").status_code == 503, f"{CALLERS} requests are in flight")
 
 
 def stored(workspace: Workspace) -> dict[str, int]:
@@ -63,9 +63,9 @@ def stored(workspace: Workspace) -> dict[str, int]:
     return dict(rows)
 
 
-def test_what_is_under_way_at_the_end_is_stored_and_answered(migrated: Workspace, tmp_path: Path) -> None:
+def test_inserts_in_flight_at_shutdown_are_stored_and_returned(migrated: Workspace, tmp_path: Path) -> None:
     with serving(migrated.url, tmp_path, api_max_concurrent_requests=str(CALLERS), **PATIENT) as api:
-        with under_way(api, migrated) as (waiting, holder):
+        with in_flight(api, migrated) as (waiting, holder):
             wait_for_arrivals(api)
             wait_for_statements(holder, 2)
             api.process.send_signal(signal.SIGTERM)
@@ -79,11 +79,11 @@ def test_what_is_under_way_at_the_end_is_stored_and_answered(migrated: Workspace
         }
 
 
-def test_a_lost_connection_is_503_for_all_of_its_callers_and_their_keys_find_the_rest(
+def test_a_lost_connection_is_503_and_retries_with_the_key_find_stored_rows(
     migrated: Workspace, tmp_path: Path
 ) -> None:
     with serving(migrated.url, tmp_path, **PATIENT) as api:
-        with under_way(api, migrated) as (waiting, holder):
+        with in_flight(api, migrated) as (waiting, holder):
             wait_for_statements(holder, 2)
             holder.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_locks"
@@ -101,12 +101,10 @@ def test_a_lost_connection_is_503_for_all_of_its_callers_and_their_keys_find_the
         }
 
 
-def test_a_statement_that_gets_nowhere_is_given_up_for_one_by_one(
-    migrated: Workspace, tmp_path: Path
-) -> None:
+def test_rows_of_a_stuck_batch_are_stored_individually(migrated: Workspace, tmp_path: Path) -> None:
     with serving(migrated.url, tmp_path, **PATIENT) as api:
-        with under_way(api, migrated) as (waiting, holder):
+        with in_flight(api, migrated) as (waiting, holder):
             wait_for_statements(holder, 2)
-            wait_for_statements(holder, 5)  # more than may be under way together
+            wait_for_statements(holder, 5)  # more than the batches in flight
         assert {one.result().status_code for one in waiting} == {201}
         assert len(stored(migrated)) == CALLERS

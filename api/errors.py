@@ -1,0 +1,65 @@
+"""Errors of the data layer. It knows no HTTP; `api.problems` gives each class its status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg_pool import PoolTimeout, TooManyRequests
+
+from rowguard.errors import DatabaseUnavailableError, RowguardError, SchemaError
+
+
+class InvalidValueError(RowguardError):
+    """The database rejected the values."""
+
+    def __init__(self, message: str | None = None, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class UnknownTransactionError(RowguardError):
+    """The transaction does not exist."""
+
+
+class IdempotencyKeyConflictError(RowguardError):
+    """this Idempotency-Key was used for another transaction of the user"""
+
+
+class NotServingError(RowguardError):
+    """The database rejects the request for now: no model, a failure policy, a standby."""
+
+
+class DatabaseBusyError(RowguardError):
+    """no database connection is free; try again"""
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Raise errors of the driver and of the pool as those of the data layer.
+
+    Raises:
+        InvalidValueError: A value broke a rule of the database; names the field where the database does.
+        NotServingError: The database rejects the request on purpose; its hint is part of the message.
+        SchemaError: The database has no rowguard schema.
+        DatabaseBusyError: No connection became free in time.
+        DatabaseUnavailableError: The connection failed.
+    """
+    try:
+        yield
+    except (PoolTimeout, TooManyRequests):
+        raise DatabaseBusyError from None
+    except psycopg.errors.ObjectNotInPrerequisiteState as error:
+        hint = error.diag.message_hint or "try again"
+        raise NotServingError(f"{error.diag.message_primary}; {hint[0].lower()}{hint[1:]}") from None
+    except (
+        psycopg.errors.UndefinedTable,
+        psycopg.errors.UndefinedFunction,
+        psycopg.errors.InvalidSchemaName,
+    ):
+        raise SchemaError("the database has no rowguard schema yet; run: rowguard migrate") from None
+    except (psycopg.DataError, psycopg.IntegrityError) as error:
+        raise InvalidValueError(error.diag.message_primary, error.diag.column_name) from None
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise DatabaseUnavailableError("the database does not answer; try again") from error

@@ -1,0 +1,107 @@
+"""JSON bodies as bytes: pydantic validates what came in, and the same type describes it in the OpenAPI document."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, TypeVar
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from pydantic import TypeAdapter, ValidationError
+from starlette.requests import ClientDisconnect
+
+from api.problems import invalid_body, invalid_field
+from api.schemas import Label, PredictBatch, PredictRequest, RawTransaction
+
+Body = TypeVar("Body")
+SCHEMAS: dict[str, Any] = {}
+_REF = "#/components/schemas/{model}"
+
+
+class RequestRoute(APIRoute):
+    """A route whose endpoint takes the request and returns the response: there are no parameters to resolve."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the endpoint itself."""
+        return self.endpoint
+
+
+class JsonBody(Generic[Body]):
+    """The body of an endpoint that takes the request itself.
+
+    Args:
+        type: What the body is validated as.
+        name: Its name in the OpenAPI document.
+        examples: Examples of it by name.
+    """
+
+    def __init__(self, type: Any, name: str, **examples: Any) -> None:
+        self._adapter: TypeAdapter[Body] = TypeAdapter(type)
+        schema = self._adapter.json_schema(ref_template=_REF)
+        SCHEMAS.update(schema.pop("$defs", {}))
+        SCHEMAS[name] = schema
+        content = {
+            "schema": {"$ref": _REF.format(model=name)},
+            "examples": {key: {"value": value} for key, value in examples.items()},
+        }
+        self.openapi = {"requestBody": {"required": True, "content": {"application/json": content}}}
+
+    async def read(self, request: Request) -> Body:
+        """Validate the body.
+
+        Raises:
+            ApiProblem: 422; names every malformed field.
+        """
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+            raise invalid_field("body", "is not application/json")
+        content = await _receive_body(request)
+        try:
+            return self._adapter.validate_json(content)
+        except ValidationError as error:
+            raise invalid_body(self._with_fields(content, error)) from None
+
+    def _with_fields(self, content: bytes, error: ValidationError) -> ValidationError:
+        """Name the field where only pydantic rejects the text as JSON, as with a lone surrogate."""
+        if error.errors(include_url=False, include_input=False)[0]["type"] == "json_invalid":
+            try:
+                self._adapter.validate_python(json.loads(content))
+            except ValidationError as named:
+                return named
+            except (ValueError, RecursionError):
+                pass
+        return error
+
+
+async def _receive_body(request: Request) -> bytes:
+    """Receive the body by ASGI messages; `request.body()` would create an asynchronous generator for it."""
+    parts: list[bytes] = []
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+FEATURES_EXAMPLE = {
+    "transaction_amount": 450.75,
+    "time_since_last_txn": 1.5,
+    "num_txns_last_hour": 12,
+    "user_location_match": True,
+}
+TRANSACTION_EXAMPLE = {"user_id": 42, "amount": 450.75, "merchant_id": 7, "location": "DE"}
+LABEL_EXAMPLE = {"user_id": 42, "transaction_id": 991, "is_fraud": True, "source": "chargeback"}
+
+PREDICT: JsonBody[Any] = JsonBody(
+    PredictRequest, "PredictRequest", features=FEATURES_EXAMPLE, transaction=TRANSACTION_EXAMPLE
+)
+PREDICT_BATCH: JsonBody[PredictBatch] = JsonBody(
+    PredictBatch, "PredictBatch", batch={"items": [FEATURES_EXAMPLE, TRANSACTION_EXAMPLE]}
+)
+TRANSACTION: JsonBody[RawTransaction] = JsonBody(
+    RawTransaction, "RawTransaction", transaction=TRANSACTION_EXAMPLE
+)
+LABEL: JsonBody[Label] = JsonBody(Label, "Label", label=LABEL_EXAMPLE)

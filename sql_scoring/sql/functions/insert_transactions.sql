@@ -1,0 +1,68 @@
+-- Stores a batch of transactions for the API with one INSERT, and returns each row with the ordinal of its request.
+--
+-- Unless p_waits_for_locks, a row whose user is locked by another transaction is skipped and not returned, so that no
+-- request waits for another's user. A key that was used before returns the row of its first use, with is_replayed.
+-- An error of one row rolls all of them back; the caller then stores them individually.
+-- Ids are assigned first: they show whose row is whose, and which request of a key stored it.
+CREATE OR REPLACE FUNCTION scoring.insert_transactions(p_rows jsonb, p_waits_for_locks boolean)
+RETURNS TABLE (
+    ordinal integer,
+    is_replayed boolean,
+    transaction_id bigint,
+    user_id bigint,
+    amount numeric,
+    merchant_id bigint,
+    location text,
+    occurred_at timestamptz,
+    fraud_flag text,
+    fraud_probability double precision,
+    model_version text,
+    unscored_reason text
+)
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    v_ids bigint[] := ARRAY(
+        SELECT nextval('public.transactions_transaction_id_seq'::regclass)
+        FROM generate_series(1, jsonb_array_length(p_rows))
+    );
+    v_stored integer;
+BEGIN
+    RETURN QUERY
+        INSERT INTO public.transactions AS t
+            (transaction_id, user_id, amount, merchant_id, location, occurred_at, idempotency_key)
+        SELECT v_ids[q.ordinal + 1], q.user_id, q.amount, q.merchant_id, q.location, q.occurred_at, q.idempotency_key
+        FROM
+            jsonb_to_recordset(p_rows) AS q (
+                ordinal integer,
+                user_id bigint,
+                amount numeric,
+                merchant_id bigint,
+                location text,
+                occurred_at timestamptz,
+                idempotency_key text
+            )
+        WHERE p_waits_for_locks OR pg_try_advisory_xact_lock(scoring.user_lock_key(q.user_id))
+        ON CONFLICT (user_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
+        RETURNING
+            array_position(v_ids, t.transaction_id) - 1, false, t.transaction_id, t.user_id, t.amount::numeric,
+            t.merchant_id, t.location::text, t.occurred_at, t.fraud_flag, t.fraud_probability, t.model_version,
+            t.unscored_reason;
+    GET DIAGNOSTICS v_stored = ROW_COUNT;
+    IF v_stored < cardinality(v_ids) THEN
+        RETURN QUERY
+            SELECT
+                q.ordinal, true, t.transaction_id, t.user_id, t.amount::numeric, t.merchant_id,
+                t.location::text, t.occurred_at, t.fraud_flag, t.fraud_probability, t.model_version, t.unscored_reason
+            FROM jsonb_to_recordset(p_rows) AS q (ordinal integer, user_id bigint, idempotency_key text)
+            INNER JOIN public.transactions AS t ON q.user_id = t.user_id AND q.idempotency_key = t.idempotency_key
+            WHERE t.transaction_id <> v_ids[q.ordinal + 1];
+    END IF;
+END
+$$;
+
+GRANT INSERT (transaction_id) ON public.transactions TO rowguard_api;
+
+GRANT EXECUTE ON FUNCTION scoring.insert_transactions(jsonb, boolean) TO rowguard_api;
