@@ -8,7 +8,7 @@
 {% macro generate_alias_name(custom_alias_name=none, node=none) %}
     {% set name = custom_alias_name or node.name %}
     {% if node.name in [
-        'live_feature_values', 'insert_feature_values', 'scanned_feature_values', 'basic_feature_values',
+        'live_feature_values', 'insert_feature_values', 'row_scan_feature_values', 'supplied_feature_values',
         'user_location_minutes_since', 'user_merchant_minutes_since', 'training_features', 'merchant_risk', 'user_risk',
     ] %}
         {{ return(name ~ '_' ~ feature_hash()[:8]) }}

@@ -33,7 +33,7 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v real[] := features.basic_feature_values_{feature_hash8}(
+    v real[] := features.supplied_feature_values_{feature_hash8}(
         p_transaction_amount, p_time_since_last_txn, p_num_txns_last_hour, p_user_location_match
     );
     v_probability double precision := {function_name}(v);

@@ -11,13 +11,13 @@
     {{ return(feature_list() | selectattr('window_hours', 'defined') | rejectattr('delay_days', 'defined') | list) }}
 {% endmacro %}
 
-{% macro is_totalled(feature) %}
+{% macro uses_running_totals(feature) %}
     {{ return(feature.entity == 'user' and feature.aggregate in ['count', 'sum', 'mean', 'stddev']) }}
 {% endmacro %}
 
-{% macro totalled_features() %}
+{% macro running_total_features() %}
     {% set found = [] %}
-    {% for feature in windowed_features() if is_totalled(feature) %}{% do found.append(feature) %}{% endfor %}
+    {% for feature in windowed_features() if uses_running_totals(feature) %}{% do found.append(feature) %}{% endfor %}
     {{ return(found) }}
 {% endmacro %}
 
@@ -45,15 +45,15 @@
     {{ return(found | length > 0) }}
 {% endmacro %}
 
-{% macro scanned_features() %}
+{% macro row_scan_features() %}
     {% set found = [] %}
-    {% for feature in windowed_features() if not is_totalled(feature) and feature.aggregate != 'minutes_since' %}
+    {% for feature in windowed_features() if not uses_running_totals(feature) and feature.aggregate != 'minutes_since' %}
         {% do found.append(feature) %}
     {% endfor %}
     {{ return(found) }}
 {% endmacro %}
 
-{% macro rolled_features(entity=none) %}
+{% macro rollup_features(entity=none) %}
     {% set found = feature_list() | selectattr('delay_days', 'defined') | list %}
     {% if entity %}
         {% set found = found | selectattr('entity', 'equalto', entity) | list %}

@@ -44,7 +44,7 @@
 {%- endmacro %}
 
 {# One aggregate over `e`, the rows of the longest window. #}
-{% macro scanned_expression(feature, has_starts=false) -%}
+{% macro row_scan_expression(feature, has_starts=false) -%}
     {%- set start = window_start_column(feature.window_hours) if has_starts else window_start(feature.window_hours) -%}
     {%- set conditions = ['e.occurred_at > ' ~ start] -%}
     {%- set key = pair_key(feature) -%}
@@ -69,10 +69,10 @@
 
 {# The sub-select that reads the rows of the longest window one by one, to stand in a lateral join beside `c`.
    `visible` narrows it to what the candidate could see; `has_starts` when `c` brings window_starts. #}
-{% macro scan_of_window(features, transactions, visible=none, has_starts=false) -%}
+{% macro window_scan(features, transactions, visible=none, has_starts=false) -%}
     SELECT
     {%- for feature in features %}
-        {{ scanned_expression(feature, has_starts) }} AS {{ feature.name }}{{ ',' if not loop.last }}
+        {{ row_scan_expression(feature, has_starts) }} AS {{ feature.name }}{{ ',' if not loop.last }}
     {%- endfor %}
     FROM {{ transactions }} AS e
     WHERE e.user_id = c.user_id
@@ -117,7 +117,7 @@
     {% set tables = {'merchant': 'merchant_risk', 'user': 'user_risk'} %}
     {% set text = feature_names() | join(',') ~ live_query('transactions', 'users', tables, 'hash') %}
     {% if windowed_features() %}
-        {% set text = text ~ scan_of_window(windowed_features(), 'transactions') %}
+        {% set text = text ~ window_scan(windowed_features(), 'transactions') %}
     {% endif %}
     {% set found = [text] %}
     {% for key in recency_keys() %}{% do found.append(minutes_since_at(key, 'transactions')) %}{% endfor %}

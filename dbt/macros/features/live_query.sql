@@ -6,12 +6,12 @@
    those of live_feature_values. With `with_last_row` the columns after the values are the instant of the user's last row
    and the totals up to and with it. #}
 {% macro live_query(transactions, users, steps, hash8, with_last_row=false) -%}
-    {%- set totalled = totalled_features() -%}
+    {%- set totalled = running_total_features() -%}
     {%- set hours = totalled | map(attribute='window_hours') | unique | list -%}
     {%- set aggregates = totalled | map(attribute='aggregate') | unique | list -%}
     SELECT
         CASE
-            WHEN {{ 'l.last_at > c.occurred_at OR l.is_untotalled' if totalled else 'false' }} THEN NULL
+            WHEN {{ 'l.last_at > c.occurred_at OR l.totals_pending' if totalled else 'false' }} THEN NULL
             ELSE {{ feature_values() }}
         END{% if with_last_row %},
         l.last_at,
@@ -41,7 +41,7 @@
             {%- if totalled %},
             EXISTS (
                 SELECT FROM {{ transactions }} AS n WHERE n.user_id = p_user_id AND n.user_txns_before IS NULL
-            ) AS is_untotalled
+            ) AS totals_pending
             {%- endif %}
 
         FROM {{ transactions }} AS e
@@ -89,9 +89,9 @@
     {%- endfor %}
     {{- named_values(named, 'p', is_single=are_derived_from(recency_features())) }}
     {{- rollup_joins(steps, is_single=true) }}
-    {%- if scanned_features() %}
+    {%- if row_scan_features() %}
     CROSS JOIN LATERAL (
-        {{ scan_of_window(scanned_features(), transactions) }}
+        {{ window_scan(row_scan_features(), transactions) }}
     ) AS x
     {%- endif %}
 {%- endmacro %}
@@ -102,7 +102,7 @@
    it is called as well: that is how warm_scoring has it planned. #}
 {% macro live_recency(feature, transactions, hash8) -%}
     {%- set key = pair_key(feature) -%}
-    {%- if not totalled_features() -%}
+    {%- if not running_total_features() -%}
     {%- set sql -%}
     (
                 SELECT {{ since_within(feature, 'e.occurred_at') }}

@@ -18,14 +18,14 @@
         'merchant': ['distinct'],
         'location': ['distinct'],
     } %}
-    {% set rolled_aggregates = {
+    {% set rollup_aggregates = {
         'transaction': ['count'],
         'amount': ['sum', 'mean'],
-        'label': ['count', 'fraud_count', 'fraud_share'],
+        'label': ['count', 'fraud_count', 'fraud_rate'],
     } %}
     {% set windowed_keys = ['name', 'entity', 'measure', 'aggregate', 'window', 'delay', 'description'] %}
     {% set derived_keys = ['name', 'expression', 'description'] %}
-    {% set transaction_columns = candidate_columns() %}
+    {% set transaction_columns = transaction_columns() %}
     {% set features = [] %}
     {% set names = [] %}
     {% for line in text.split('\n') %}
@@ -63,7 +63,7 @@
                     {{ refuse_feature(where ~ 'unknown entity `' ~ feature.entity ~ '`') }}
                 {% endif %}
                 {% set is_rolled = 'delay' in feature %}
-                {% set known = rolled_aggregates if is_rolled else aggregates %}
+                {% set known = rollup_aggregates if is_rolled else aggregates %}
                 {% if feature.aggregate not in known.get(feature.measure, []) %}
                     {{ refuse_feature(
                         where ~ 'no aggregate `' ~ feature.aggregate ~ '` of measure `' ~ feature.measure ~ '`'
@@ -96,19 +96,19 @@
     {% if not features %}
         {{ refuse_feature('the feature list is empty') }}
     {% endif %}
-    {% for name in caller_feature_names() if name not in names %}
+    {% for name in supplied_feature_names() if name not in names %}
         {{ refuse_feature('the feature list lacks `' ~ name ~ '`, which callers of score_transaction bring') }}
     {% endfor %}
     {{ return(features) }}
 {% endmacro %}
 
 {# What the four arguments of score_transaction are called in the list. #}
-{% macro caller_feature_names() %}
+{% macro supplied_feature_names() %}
     {{ return(['transaction_amount', 'user_txn_minutes_since_last', 'user_txn_count_1h', 'user_location_match']) }}
 {% endmacro %}
 
 {# The columns that a transaction brings to the features, whether it is stored or only a candidate. #}
-{% macro candidate_columns() %}
+{% macro transaction_columns() %}
     {{ return(['user_id', 'amount', 'merchant_id', 'location', 'occurred_at', 'home_location']) }}
 {% endmacro %}
 

@@ -2,7 +2,7 @@
 SELECT
     t.user_id,
     t.transaction_id,
-    (t.occurred_at AT TIME ZONE 'UTC')::date AS event_day,
+    (t.occurred_at AT TIME ZONE 'UTC')::date AS event_date,
     t.model_version,
     t.fraud_probability,
     coalesce(t.fraud_flag = 'FRAUD' OR t.is_let_through, false) AS is_alert,
