@@ -175,8 +175,8 @@ def fraud_model_retrain_pipeline() -> None:
         result = _result(
             champion=found.champion,
             challenger=found.challenger,
-            measures=len(found.measures),
-            alarms=[f"{row['measure']} of {row['subject']}" for row in found.alarms],
+            metrics=len(found.metrics),
+            alarms=[f"{row['metric']} of {row['subject']}" for row in found.alarms],
             report=str(report),
         )
         if found.alarms:

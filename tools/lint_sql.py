@@ -19,7 +19,7 @@ from rowguard import operations as pipeline
 from rowguard.local import temporary_server
 from rowguard.local._sql import load_sql
 from rowguard.settings import Settings
-from sql_scoring.features.build import profile_variables
+from sql_scoring.features.dbt import profile_variables
 
 ROOT = Path(__file__).resolve().parent.parent
 PLAIN = (

@@ -25,7 +25,7 @@ from benchmarks.soak.sampling import QUERIES, MaintenanceRuns, contexts_mb, samp
 from benchmarks.soak.scaling import measure_scaling
 from benchmarks.soak.world import World, build, users_of
 from rowguard import operations as pipeline
-from sql_scoring.features.totals import settle_totals
+from sql_scoring.features.totals import recompute_totals
 from tests.oracle.velocity_oracle import recompute
 
 # A maintenance run starts after this fraction of the load.
@@ -126,7 +126,7 @@ def measure(
 def _scaling(world: World, sizes: list[int], calls: int) -> list[dict[str, Any]]:
     _say("INSERTs at every size")
     for size in sizes:
-        settle_totals(world.url(size))
+        recompute_totals(world.url(size))
     return measure_scaling(world, sizes, calls)
 
 

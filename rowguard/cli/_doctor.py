@@ -16,19 +16,19 @@ def register(app: typer.Typer) -> None:
 
 def doctor(
     allow_skewed_rows: Annotated[
-        int, typer.Option(help="Live rows whose windowed features may differ from the training set.", min=0)
+        int, typer.Option(help="Live rows whose windowed features may differ when computed again.", min=0)
     ] = 0,
-    allow_day_skew: Annotated[
+    allow_rollup_skew: Annotated[
         float,
-        typer.Option(help="Share of live rows whose day-summed features may differ.", min=0, max=1),
+        typer.Option(help="Fraction of live rows whose rollup features may differ.", min=0, max=1),
     ] = 0.2,
-    rows: Annotated[int, typer.Option(help="Compare so many of the newest live rows.", min=1)] = 100_000,
+    rows: Annotated[int, typer.Option(help="Compare up to N of the newest sampled live rows.", min=1)] = 100_000,
     hours: Annotated[int, typer.Option(help="Look so far back for unscored rows.", min=1)] = 24,
     as_json: Json = False,
 ) -> None:
     """Look for what is wrong in a live database; exit 1 on an alarm. Nothing is changed.
 
-    Champion and built features of one list; what live rows saw against the training set, value for value; every
+    Champion and built features of one list; features of sampled live rows computed again, value for value; every
     user's running totals; rows without a decision; whether merchant and user risk are up to date.
 
     Example: rowguard doctor --json
@@ -38,7 +38,7 @@ def doctor(
     from rowguard import operations as pipeline
     from rowguard.errors import HealthError
 
-    limits = pipeline.Limits(allow_skewed_rows, allow_day_skew, rows, hours)
+    limits = pipeline.DoctorLimits(allow_skewed_rows, allow_rollup_skew, rows, hours)
     found = pipeline.diagnose(database_url(), limits)
     if as_json:
         print_json({"is_ok": not found.alarms, "checks": [asdict(check) for check in found.checks]})

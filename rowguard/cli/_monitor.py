@@ -35,23 +35,23 @@ def monitor(
                 "champion": found.champion,
                 "challenger": found.challenger,
                 "alarms": len(found.alarms),
-                "measures": found.measures,
+                "metrics": found.metrics,
                 "report": str(report) if report else None,
             }
         )
     else:
         rows = [
             (
-                row["measure"],
+                row["metric"],
                 row["subject"],
                 row["value"],
-                row["alarm_at"],
+                row["alarm_threshold"],
                 row["row_count"],
-                "ALARM" if row["is_alarm"] else ("ok" if row["is_judged"] else "too few rows"),
+                "ALARM" if row["is_alarm"] else ("ok" if row["has_enough_rows"] else "too few rows"),
             )
-            for row in found.measures
+            for row in found.metrics
         ]
-        out.print(table(["measure", "of", "value", "alarm at", "rows", ""], rows))
+        out.print(table(["metric", "of", "value", "alarm at", "rows", ""], rows))
         if report:
             err.print(f"report: {report}", markup=False)
     if found.alarms:

@@ -1,8 +1,8 @@
 """What takes several rooms: migrate, train, deploy, retrain. The command line and the nightly DAG call these."""
 
 from rowguard.operations.control_group import LetThrough, let_through
-from rowguard.operations.doctor import Check, Diagnosis, Limits, diagnose
-from rowguard.operations.monitor import Monitoring, monitor
+from rowguard.operations.doctor import Check, DoctorLimits, DoctorReport, diagnose
+from rowguard.operations.monitor import MonitoringResult, monitor
 from rowguard.operations.rescore import Rescoring, rescore
 from sql_scoring.deployment.verify import VerifyReport, verify
 from trainer.gates import GateReport, gate
@@ -23,12 +23,12 @@ from trainer.sql_backtest import Contender, backtest, compare
 __all__ = [
     "Check",
     "Contender",
-    "Diagnosis",
+    "DoctorLimits",
+    "DoctorReport",
     "GateReport",
     "LetThrough",
-    "Limits",
     "Migration",
-    "Monitoring",
+    "MonitoringResult",
     "Rescoring",
     "Retraining",
     "VerifyReport",

@@ -8,17 +8,18 @@
 #}
 {% macro delete_rows_to_rebuild(relation, entity) %}
     {%- if is_incremental() %}
+    DELETE FROM {{ relation }} WHERE valid_from >= '{{ rebuild_from() }}';
     DELETE FROM {{ relation }} AS r
-    WHERE r.valid_from >= '{{ rebuild_from() }}'
-        OR EXISTS (
-            SELECT
-            FROM {{ relation }} AS n
-            WHERE n.{{ entity }}_id = r.{{ entity }}_id
-                AND n.valid_from > r.valid_from
-                AND n.valid_from <= (
-                    SELECT (max(c.complete_from) AT TIME ZONE 'UTC')::date
-                    FROM {{ source('scoring', 'retention_runs') }} AS c
-                )
+    USING (
+        SELECT
+            o.{{ entity }}_id,
+            max(o.valid_from) AS valid_from
+        FROM {{ relation }} AS o
+        WHERE o.valid_from <= (
+            SELECT (max(c.complete_from) AT TIME ZONE 'UTC')::date FROM {{ source('scoring', 'retention_runs') }} AS c
         )
+        GROUP BY o.{{ entity }}_id
+    ) AS first_read
+    WHERE r.{{ entity }}_id = first_read.{{ entity }}_id AND r.valid_from < first_read.valid_from
     {%- endif %}
 {% endmacro %}
