@@ -23,7 +23,7 @@ reachable AS (
         r.*,
         r.is_complete AND NOT r.is_logged
         {%- if is_incremental() %}
-        AND r.is_history AND r.occurred_at >= {{ rebuild_from_at() }}
+        AND r.occurred_at >= {{ rebuild_from_at() }}
         {%- endif %} AS is_computed
     FROM {{ rows }} AS r
     {%- if is_incremental() %}
@@ -31,7 +31,7 @@ reachable AS (
         AND r.user_id IN (
             SELECT h.user_id
             FROM {{ rows }} AS h
-            WHERE h.is_history AND h.occurred_at >= {{ rebuild_from_at() }}
+            WHERE NOT h.is_logged AND h.occurred_at >= {{ rebuild_from_at() }}
         )
     {%- endif %}
 ),
@@ -48,7 +48,7 @@ row_scanned AS (
     UNION ALL
     SELECT {{ columns | join(', ') }}
     FROM {{ rows }} AS r
-    WHERE r.is_complete AND NOT r.is_history AND NOT r.is_logged
+    WHERE r.is_complete AND NOT r.is_history AND NOT r.is_logged AND r.occurred_at < {{ rebuild_from_at() }}
         AND {{ is_unbuilt }}
     {%- endif %}
 ),
