@@ -14,7 +14,7 @@ BEGIN
     INTO v.feature_values, v.last_at, v.txns_with_last, v.amount_with_last, v.amount_squares_with_last;
     v.knows_last_row := true;
     IF v.feature_values IS NULL THEN
-        v.feature_values := features.scanned_feature_values_{{ feature_hash()[:8] }}(
+        v.feature_values := features.row_scan_feature_values_{{ feature_hash()[:8] }}(
             p_user_id, p_amount, p_merchant_id, p_location, p_occurred_at
         );
     END IF;

@@ -11,7 +11,7 @@ BEGIN
     ) }}
     INTO v_feature_values;
     IF v_feature_values IS NULL THEN
-        v_feature_values := features.scanned_feature_values_{{ feature_hash()[:8] }}(
+        v_feature_values := features.row_scan_feature_values_{{ feature_hash()[:8] }}(
             p_user_id, p_amount, p_merchant_id, p_location, p_occurred_at
         );
     END IF;

@@ -68,13 +68,13 @@ BEGIN
     ) AS s
     LEFT JOIN LATERAL (
         SELECT k.* FROM {merchant_risk} AS k
-        WHERE k.merchant_id = p_merchant_id AND k.from_day <= (p_occurred_at AT TIME ZONE 'UTC')::date
-        ORDER BY k.from_day DESC LIMIT 1
+        WHERE k.merchant_id = p_merchant_id AND k.valid_from <= (p_occurred_at AT TIME ZONE 'UTC')::date
+        ORDER BY k.valid_from DESC LIMIT 1
     ) AS m ON true
     LEFT JOIN LATERAL (
         SELECT k.* FROM {user_risk} AS k
-        WHERE k.user_id = p_user_id AND k.from_day <= (p_occurred_at AT TIME ZONE 'UTC')::date
-        ORDER BY k.from_day DESC LIMIT 1
+        WHERE k.user_id = p_user_id AND k.valid_from <= (p_occurred_at AT TIME ZONE 'UTC')::date
+        ORDER BY k.valid_from DESC LIMIT 1
     ) AS r ON true;
     RETURN v_read;
 END
