@@ -1,6 +1,6 @@
 """Nightly runs on a big table: import of a day, features, archive. Prints seconds per night.
 
-Run it as `python -m benchmarks.features.nights --data FOLDER --copies 10 --nights 5`. Copies of the handbook's data have
+Run it as `python -m benchmarks.features.nights --data FOLDER --copies 10 --nights 5`. Copies of the data have
 their own users and merchants; dates are moved so that the last day is yesterday. The first night archives the oldest
 fifth of the days, each further night one more day.
 """

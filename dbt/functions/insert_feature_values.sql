@@ -1,6 +1,5 @@
 {#- Relations stand without the database's name: the body is text, and must survive a restore elsewhere. -#}
--- For the trigger: the feature values, and beside them the user's last row, from which the new row's running totals go
--- on. Reading both takes one statement where it took two.
+-- For the trigger: the feature values and the user's last row, from which the new row's running totals continue.
 DECLARE
     v scoring.insert_decision;
 BEGIN

@@ -1,5 +1,4 @@
--- The same features from the user's rows of the longest window, one by one: for what running totals cannot give, a
--- late transaction, or a user whose totals are being reckoned anew.
+-- The same features with a row scan of the longest window: for a late transaction, or a user with pending totals.
 DECLARE
     v_feature_values real[];
 BEGIN

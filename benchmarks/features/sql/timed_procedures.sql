@@ -1,4 +1,4 @@
--- Times inside the server, each call in a transaction of its own, as an application's would be: PL/pgSQL keeps the
+-- Times inside the server, each call in its own transaction, as an application's would be: PL/pgSQL keeps the
 -- executable form of its expressions for one transaction only. The commit is not in the times.
 CREATE SCHEMA IF NOT EXISTS bench;
 
@@ -26,7 +26,7 @@ BEGIN
 END
 $$;
 
--- The rows that a feature read touches, read by the same indexes, and nothing reckoned of them.
+-- The rows that a feature read touches, read by the same indexes, and nothing computed of them.
 CREATE OR REPLACE FUNCTION bench.plain_read(p_user_id bigint, p_merchant_id bigint, p_occurred_at timestamptz)
 RETURNS bigint
 LANGUAGE plpgsql STABLE

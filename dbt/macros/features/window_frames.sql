@@ -1,6 +1,13 @@
-{# The windowed features of many rows at once, by window frames: each row passes by once, however long its windows are.
-   A frame goes by event time; that is what a row saw unless it was decided live and something of earlier event time
-   arrived after it, or two rows share an instant. Those rows are `needs_row_scan` and are read one by one instead. #}
+{#
+  The windowed features of many rows by window frames: each row is read once, however long its windows are.
+
+  A frame follows event time. That is what a row saw, unless it was decided live and a row of earlier event time arrived
+  after it, or two rows have the same time. Those rows are marked `needs_row_scan`.
+
+  Arguments:
+    rows (relation): all rows that the windows reach.
+  Returns: a SELECT of its columns, needs_row_scan and one column per feature that frames can give.
+#}
 {% macro window_frame_features(rows) -%}
     {%- set frames = {} -%}
     {%- set named = [] -%}
@@ -50,7 +57,7 @@
         {%- endfor %}
 {%- endmacro %}
 
-{# What no frame gives: its row and every other of the window would be looked at again for each candidate. #}
+{# What frames cannot give: every row of the window would be read again for each row. #}
 {% macro training_row_scan_features() %}
     {{ return(windowed_features() | selectattr('aggregate', 'in', ['max', 'distinct']) | list) }}
 {% endmacro %}

@@ -236,7 +236,7 @@ def test_the_trigger_reads_single_rows_of_indexes(scored: Workspace) -> None:
 
 
 def _reads(node: dict[str, Any], *, under_limit: bool) -> Iterator[tuple[str, bool, float]]:
-    """Index, whether a LIMIT stands above, and rows a loop of each scan of transactions."""
+    """Index, whether it is below a LIMIT, and rows per loop of each scan of transactions."""
     if node.get("Relation Name") == "transactions":
         yield node.get("Index Name", node["Node Type"]), under_limit, node["Actual Rows"]
     for child in node.get("Plans", []):

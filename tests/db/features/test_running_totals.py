@@ -66,7 +66,7 @@ def test_a_row_late_by_very_many_is_left_to_the_nightly_build(migrated: Workspac
         assert _totals_pending_count(connection) == 1
         # It goes on from the row before it, and the read minds the open row.
         connection.execute(INSERT, [1, 1, None, NOW + timedelta(hours=3)])
-        _assert_same_answers(connection, [1])
+        _assert_same_rows(connection, [1])
     assert recompute_totals(migrated.url) == 102
     with migrated.connect() as connection:
         assert (_totals_pending_count(connection), _broken(connection)) == (0, 0)
@@ -102,7 +102,7 @@ def test_changes_by_the_owner_are_noticed(migrated: Workspace, change: str) -> N
             connection.execute(INSERT, [1, minute + 1, "DE", NOW + timedelta(minutes=minute)])
         connection.execute(INSERT, [2, 5, "DE", NOW + timedelta(hours=1)])
         connection.execute(change.encode())
-        _assert_same_answers(connection, [1, 2])
+        _assert_same_rows(connection, [1, 2])
     recompute_totals(migrated.url)
     with migrated.connect() as connection:
         assert (_totals_pending_count(connection), _broken(connection)) == (0, 0)
@@ -115,7 +115,7 @@ def test_deleting_the_oldest_rows_costs_nothing(migrated: Workspace) -> None:
             connection.execute(INSERT, [1, minute + 1, None, NOW + timedelta(minutes=minute)])
         connection.execute("DELETE FROM transactions WHERE user_txns_before < 3")
         assert _totals_pending_count(connection) == 0
-        _assert_same_answers(connection, [1])
+        _assert_same_rows(connection, [1])
 
 
 def test_a_row_inserted_on_an_old_snapshot_gets_no_totals(migrated: Workspace) -> None:
@@ -126,7 +126,7 @@ def test_a_row_inserted_on_an_old_snapshot_gets_no_totals(migrated: Workspace) -
         connection.execute(INSERT, [1, 2, None, NOW + timedelta(minutes=1)])
         connection.commit()
         other.execute(INSERT, [1, 3, None, NOW + timedelta(minutes=2)])
-        _assert_same_answers(other, [1])
+        _assert_same_rows(other, [1])
     recompute_totals(migrated.url)
     with migrated.connect() as connection:
         assert (_totals_pending_count(connection), _broken(connection)) == (0, 0)
@@ -143,7 +143,7 @@ def test_loaded_history_goes_on_from_what_is_there(migrated: Workspace) -> None:
     )
     with migrated.connect() as connection:
         assert (_totals_pending_count(connection), _broken(connection)) == (0, 0)
-        _assert_same_answers(connection, [1, 2, 3])
+        _assert_same_rows(connection, [1, 2, 3])
 
 
 def test_a_mark_that_is_deleted_passes_on(migrated: Workspace) -> None:
@@ -154,11 +154,11 @@ def test_a_mark_that_is_deleted_passes_on(migrated: Workspace) -> None:
         connection.execute("DELETE FROM transactions WHERE user_txns_before = 2")
         connection.execute("DELETE FROM transactions WHERE user_txns_before IS NULL")
         assert _totals_pending_count(connection) == 1
-        _assert_same_answers(connection, [1])
+        _assert_same_rows(connection, [1])
 
 
 @pytest.mark.parametrize("seed", [20, 21, 22])
-def test_whatever_the_order_the_answers_are_those_of_the_rows(migrated: Workspace, seed: int) -> None:
+def test_whatever_the_order_the_rows_are_those_of_the_rows(migrated: Workspace, seed: int) -> None:
     """Inserts in and out of order, several a statement, loads, changes and deletions, drawn at random."""
     chance = random.Random(seed)
     users = [1, 2, 3]
@@ -185,7 +185,7 @@ def test_whatever_the_order_the_answers_are_those_of_the_rows(migrated: Workspac
                     _load(migrated, {user: [timedelta(minutes=chance.randrange(-900, 900))]})
                 case 5:
                     recompute_totals(migrated.url)
-            _assert_same_answers(connection, users)
+            _assert_same_rows(connection, users)
     recompute_totals(migrated.url)
     with migrated.connect() as connection:
         assert (_totals_pending_count(connection), _broken(connection)) == (0, 0)
@@ -217,7 +217,7 @@ def _count(connection: psycopg.Connection, query: str) -> int:
     return int(row[0])
 
 
-def _assert_same_answers(connection: psycopg.Connection, users: list[int]) -> None:
+def _assert_same_rows(connection: psycopg.Connection, users: list[int]) -> None:
     """The live function and the trigger's against the one that scans, for each user at several instants; and the last
     row that the trigger's brings along against the row itself."""
     row = connection.execute(
@@ -236,6 +236,6 @@ def _assert_same_answers(connection: psycopg.Connection, users: list[int]) -> No
         " ORDER BY t.occurred_at DESC, t.user_txns_before DESC LIMIT 1) AS l ON true"
     )
     instants = [NOW + timedelta(minutes=m) for m in (-5000, -1, 0, 3, 61, 1440, 20000)]
-    answers = connection.execute(query.encode(), [users, instants]).fetchall()
-    assert len(answers) == len(users) * len(instants)
-    assert [row for row in answers if not row[2] == row[3] == row[4] or row[5] is not True] == []
+    rows = connection.execute(query.encode(), [users, instants]).fetchall()
+    assert len(rows) == len(users) * len(instants)
+    assert [row for row in rows if not row[2] == row[3] == row[4] or row[5] is not True] == []

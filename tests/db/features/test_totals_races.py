@@ -1,5 +1,5 @@
 """Running totals while several sessions work on one user at once: with and without its lock, with the owner's changes
-in between. What the totals must be is reckoned here, from the rows alone."""
+in between. The expected totals are computed in Python."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def filled(migrated: Workspace) -> Workspace:
 
 @contextmanager
 def waiting(workspace: Workspace, deed: Callable[[Connection], object]) -> Iterator[list[BaseException]]:
-    """The deed in a session of its own; the block runs once it waits for somebody, or is through."""
+    """Run the action in another session; the block starts once it waits for a lock, or has ended."""
     failed: list[BaseException] = []
     with psycopg.connect(workspace.url, autocommit=True) as connection:
 
@@ -78,8 +78,8 @@ def waiting(workspace: Workspace, deed: Callable[[Connection], object]) -> Itera
     ],
 )
 @pytest.mark.parametrize("ending", ["COMMIT", "ROLLBACK"])
-def test_a_late_row_beside_an_open_change_of_the_owner(filled: Workspace, change: str, ending: str) -> None:
-    """It does not wait for the owner either: somebody's open transaction must not hold up a payment."""
+def test_a_late_row_near_an_open_change_of_the_owner(filled: Workspace, change: str, ending: str) -> None:
+    """It does not wait for the owner either: an open transaction must not hold up a payment."""
     with psycopg.connect(filled.url, autocommit=True) as owner:
         owner.execute("BEGIN")
         owner.execute(change.encode())
@@ -103,7 +103,7 @@ def test_a_late_row_does_not_wait_for_locked_rows(filled: Workspace) -> None:
         assert time.monotonic() - began < 30
         assert totals_pending_count(late) == 1
         owner.rollback()
-        # The next late row mends it.
+        # The next late row repairs it.
         late.execute(INSERT, [6, at(6)])
         assert (totals_pending_count(late), wrong_totals(late)) == (0, [])
 
@@ -151,9 +151,9 @@ def test_settling_works_where_old_snapshots_are_the_default(filled: Workspace) -
         assert (totals_pending_count(connection), wrong_totals(connection)) == (0, [])
 
 
-def test_a_row_without_the_lock_beside_the_holder_that_cannot_see_it(migrated: Workspace) -> None:
-    """The holder's next row is counted without it. Nothing goes by that row's totals until they are mended, and they
-    are by the next row that is late, or by the nightly build."""
+def test_a_row_without_the_lock_near_the_holder_that_cannot_see_it(migrated: Workspace) -> None:
+    """The holder's next row is counted without it. No read uses that row's totals until they are
+    recomputed, by the next late row or by the nightly build."""
     with psycopg.connect(migrated.url, autocommit=True) as holder, migrated.connect() as owner:
         owner.execute("SELECT scoring.set_policy(p_lock_timeout_ms => 200)")
         with psycopg.connect(migrated.url) as waiter:
@@ -197,7 +197,7 @@ def test_a_row_without_the_lock_in_a_savepoint(migrated: Workspace, ending: str)
 
 
 def _live_is_scanned(connection: Connection) -> bool:
-    """Whether the live read answers what the rows say one by one."""
+    """Whether the live read returns what a row scan returns."""
     row = connection.execute(
         "SELECT left(feature_hash, 8) FROM features.feature_definitions LIMIT 1"
     ).fetchone()

@@ -1,4 +1,4 @@
-"""What running totals must be, reckoned from the rows alone."""
+"""What running totals must be, computed in Python from the rows."""
 
 from __future__ import annotations
 
