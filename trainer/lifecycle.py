@@ -15,8 +15,7 @@ from sql_scoring import deployment as deployments
 from sql_scoring import registry
 from sql_scoring.deployment.temporary_function import parity_rows
 from sql_scoring.deployment.warm_up import renew_pooled_connections
-from sql_scoring.features.build import build_features
-from sql_scoring.features.dbt import FeatureBuild
+from sql_scoring.features.build import FeatureBuild, build_features
 from trainer.artifact import artifact_path, load_artifact
 from trainer.dataset import read_feature_list
 from trainer.evaluation import AlertBudget, ThresholdRule

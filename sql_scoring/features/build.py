@@ -15,6 +15,8 @@ from rowguard.settings import Settings
 from sql_scoring.features.dbt import FeatureBuild, OnNode, run_dbt
 from sql_scoring.features.totals import recompute_totals
 
+__all__ = ["FeatureBuild", "build_features"]
+
 QUERIES = load_queries("sql_scoring")
 # Unit tests bring their own rows: they belong to changes of the project.
 _NIGHTLY = ("build", "--exclude-resource-type", "unit_test")

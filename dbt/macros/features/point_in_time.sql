@@ -68,8 +68,10 @@ FROM (
 {% macro values_of(features, column) -%}
     {%- set names = feature_names() -%}
     ARRAY[
+    {#- An array of none needs a type. -#}
+    NULL::real
     {%- for feature in features -%}
-        {{ column }}[{{ names.index(feature.name) + 1 }}]{{ ', ' if not loop.last }}
+        , {{ column }}[{{ names.index(feature.name) + 1 }}]
     {%- endfor -%}
-    ]::real[]
+    ]
 {%- endmacro %}

@@ -77,7 +77,8 @@ UNION ALL
 SELECT
     'precision_ratio' AS metric,
     c.version AS subject,
-    (o.true_positives::double precision / o.alerts) / nullif((c.metrics ->> 'precision')::double precision, 0) AS value,
+    (o.true_positives::double precision / o.alerts)
+    / nullif((c.metrics ->> 'precision')::double precision, 0) AS value,
     o.alerts::bigint AS row_count
 FROM champion AS c
 CROSS JOIN outcomes AS o
