@@ -23,7 +23,7 @@ def test_incremental_runs_equal_a_full_refresh(extended: Workspace, extended_sql
     """Live and late rows, labels given and withdrawn, an import into the past; what is older by the variable; and
     retention, after which no old row is written again."""
     draw = random.Random(int(os.environ.get("ROWGUARD_TEST_SEED", "3")))
-    _load(extended, draw, 150)
+    _load(extended, draw, 250)
     build(extended)
     with extended.connect() as connection:
         _insert(connection, draw)
@@ -41,12 +41,12 @@ def test_incremental_runs_equal_a_full_refresh(extended: Workspace, extended_sql
             " SELECT user_id, transaction_id, true, now() - interval '20 days' FROM transactions"
             " WHERE occurred_at < now() - interval '21 days'"
         )
-    build(extended, "--vars", f"rebuild_from: {NOW.date() - timedelta(days=50)}")
+    build(extended, "--vars", f"rebuild_from: {NOW.date() - timedelta(days=85)}")
     assert_matches_full_refresh(extended, extended_sql)
 
     with extended.connect() as connection:
         _insert(connection, draw)
-    archived = retain(extended.url, extended.settings.state_dir / "archive", keep_days=40, label_delay_days=7)
+    archived = retain(extended.url, extended.settings.state_dir / "archive", keep_days=70, label_delay_days=7)
     assert archived.transactions > 0
     before = _written(extended, archived.complete_from)
     build(extended)
@@ -59,16 +59,16 @@ def _written(workspace: Workspace, since: datetime) -> list[tuple[Any, ...]]:
     with workspace.connect() as connection:
         return connection.execute(
             f"SELECT user_id, transaction_id, xmin::text FROM features.training_features_{built_hash8(connection)}"
-            " WHERE occurred_at >= %s AND occurred_at < now() - interval '9 days' ORDER BY 1, 2".encode(),
+            " WHERE occurred_at >= %s AND occurred_at < now() - interval '5 days' ORDER BY 1, 2".encode(),
             [since],
         ).fetchall()
 
 
 def _load(workspace: Workspace, draw: random.Random, count: int) -> None:
-    """As history of the last 45 days, labeled up to three days later."""
+    """As history of the last 80 days, labeled up to three days later."""
     rows = [
         {
-            "occurred_at": NOW - timedelta(minutes=draw.randrange(60, 60 * 24 * 45)),
+            "occurred_at": NOW - timedelta(minutes=draw.randrange(60, 60 * 24 * 80)),
             "user_id": draw.randrange(1, 7),
             "merchant_id": draw.choice([1, 2, 3, None]),
             "location": draw.choice(LOCATIONS),
@@ -86,7 +86,7 @@ def _load(workspace: Workspace, draw: random.Random, count: int) -> None:
 
 
 def _insert(connection: psycopg.Connection, draw: random.Random) -> None:
-    """Live rows, some of them late by up to five days."""
+    """Live rows, some of them late by up to two and a half days."""
     for _ in range(6):
         connection.execute(
             "INSERT INTO transactions (user_id, amount, merchant_id, location, occurred_at) VALUES (%s, %s, %s, %s, %s)",
@@ -95,13 +95,13 @@ def _insert(connection: psycopg.Connection, draw: random.Random) -> None:
                 draw.randrange(1, 100),
                 draw.choice([1, 2, 3, 9]),
                 draw.choice(LOCATIONS),
-                draw.choice([None, datetime.now(UTC) - timedelta(hours=draw.randrange(120))]),
+                draw.choice([None, datetime.now(UTC) - timedelta(hours=draw.randrange(60))]),
             ],
         )
 
 
 def _label(connection: psycopg.Connection, draw: random.Random) -> None:
-    """Labels with a date of the last five days, also of frauds that were labeled before."""
+    """Labels with a date of the last two and a half days, also of frauds that were labeled before."""
     rows = connection.execute(
         "SELECT user_id, transaction_id FROM transactions ORDER BY hashint8extended(transaction_id, %s) LIMIT 8",
         [draw.randrange(1000)],
@@ -113,6 +113,6 @@ def _label(connection: psycopg.Connection, draw: random.Random) -> None:
                 user,
                 transaction,
                 draw.random() < 0.6,
-                datetime.now(UTC) - timedelta(hours=draw.randrange(120)),
+                datetime.now(UTC) - timedelta(hours=draw.randrange(60)),
             ],
         )
