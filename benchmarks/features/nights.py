@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def run_nights(stage: Stage, rows: pa.Table, copies: int, nights: int) -> list[d
     results = [
         {
             "night": "first build",
-            "import": timed(lambda: load(stage, before(rows, first_night), copies)),
+            "import": timed(partial(load, stage, before(rows, first_night), copies)),
             **build(stage),
         }
     ]
@@ -70,15 +71,12 @@ def run_nights(stage: Stage, rows: pa.Table, copies: int, nights: int) -> list[d
     for number in range(nights):
         day = first_night + timedelta(days=number)
         kept_days = int((today - first_day).days * 0.8) - number
-        seconds = timed(
-            lambda day=day: load(stage, before(since(rows, day), day + timedelta(days=1)), copies)
-        )
-        result = {"night": str(number + 1), "import": seconds, **build(stage)}
-        result["archive"] = timed(
-            lambda kept_days=kept_days: retain(
-                stage.url, stage.settings.state_dir / "archive", keep_days=kept_days, label_delay_days=7
-            )
-        )
+        result = {
+            "night": str(number + 1),
+            "import": timed(partial(load, stage, before(since(rows, day), day + timedelta(days=1)), copies)),
+            **build(stage),
+            "archive": timed(partial(archive, stage, kept_days)),
+        }
         results.append(result)
     return results
 
@@ -99,6 +97,10 @@ def build(stage: Stage) -> dict[str, Any]:
         "rows": counts[0],
         "training rows": counts[1],
     }
+
+
+def archive(stage: Stage, keep_days: int) -> None:
+    retain(stage.url, stage.settings.state_dir / "archive", keep_days=keep_days, label_delay_days=7)
 
 
 def load(stage: Stage, rows: pa.Table, copies: int) -> None:
