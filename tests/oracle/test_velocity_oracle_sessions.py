@@ -1,5 +1,5 @@
 """Many sessions at once, some of which hold a user's lock for longer than others wait: every decision is one that the
-second computation allows, and not all of them are so by arrival."""
+second reckoning allows, and not all of them are so by arrival."""
 
 from __future__ import annotations
 
@@ -71,14 +71,14 @@ def test_every_decision_of_many_sessions_is_a_right_one(scored: Workspace) -> No
         with scored.connect() as connection:
 
             def has_shown_enough() -> bool:
-                """Enough rows, and some decisions that fell next to an open one."""
+                """Enough rows, and some decisions that fell beside an open one."""
                 assert [session.failed for session in sessions if session.failed] == []
                 if time.monotonic() < began + LEAST_S:
                     return False
                 found = recompute(connection, open_for=timedelta(0))
                 return found.rows > LEAST_ROWS and found.wrong > 0
 
-            wait_until(has_shown_enough, "a decision fell next to an open row", seconds=600)
+            wait_until(has_shown_enough, "a decision fell beside an open row", seconds=600)
     finally:
         is_over.set()
         for thread in threads:

@@ -1,16 +1,17 @@
-"""Velocity computed a second time, in Python, from the raw rows and by the published meaning of each feature: it shares no SQL
-with the trigger, the totals or dbt.
+"""Velocity recomputed in Python from the raw rows and the published meaning of each feature.
 
-A row saw those of its user that had arrived before it, in the half-open window (t - length, t]. Sums are exact
-decimals; each value is rounded as the features say: once to float64, then to float32.
+It shares no SQL with the trigger, the running totals or dbt.
 
-Arrival is stamped under the user's lock, and so is the order in which rows became visible. Only a row that was
-stored without the lock, because it did not come in time, becomes visible when its transaction commits, which nothing
-records: decisions around that moment saw it or did not. For them there are two right values, with it and without,
-and no third: what one decision saw, later ones see, and a row that is `open_for` old is seen by all.
+A row's window includes the rows of its user that arrived before it, in the half-open interval (t - length, t]. Sums
+are exact decimals; each value is rounded as the features define it: once to float64, then to float32.
 
-What this cannot know: rows inserted in REPEATABLE READ or stricter saw an old snapshot, and a server clock that is
-set back makes arrivals change places. The faults do neither.
+Arrival is stamped under the user's lock, in the order in which rows become visible. A row that was stored without
+the lock (after a timeout) becomes visible at its commit, which nothing records. For decisions near that time two
+values are right, with it and without it. What one decision saw, later ones see, and a row that is `open_for` old is
+visible to all.
+
+Not supported: rows inserted in REPEATABLE READ or stricter (they saw an old snapshot), and a server clock that is
+set back. The faults do neither.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ import psycopg
 
 from sql_scoring.reasons import WITHOUT_LOCK
 
-# A row that was decided afterwards follows arrival; its first reason is stored elsewhere.
+# A backfilled decision follows arrival; its reason for the delay is in rescored_transactions.
 ROWS = """
 SELECT
     t.user_id, t.occurred_at, t.received_at, t.transaction_id, t.amount, t.location,
@@ -47,7 +48,7 @@ SELECT position, name, entity, measure, aggregate, window_hours
 FROM features.feature_definitions
 WHERE entity IN ('user', 'user_location') AND measure IN ('transaction', 'amount') AND delay_days IS NULL
 """
-# Of live rows only: what the last ones saw is what matters most.
+# Users of the newest live rows.
 USERS = """
 SELECT array_agg(DISTINCT t.user_id)
 FROM (
@@ -58,31 +59,31 @@ FROM (
     LIMIT %s
 ) AS t
 """
-KNOWN = {"count", "sum", "mean", "stddev", "minutes_since"}
-# Clients store one statement a transaction: what they stored without the lock is committed within this time.
+SUPPORTED_AGGREGATES = {"count", "sum", "mean", "stddev", "minutes_since"}
+# Clients run one statement per transaction, so a row stored without the lock is committed within this time.
 OPEN_FOR = timedelta(seconds=5)
-# A decision reads a moment after its stamp, and may see what was stamped and committed in between.
+# A decision reads shortly after its stamp, and may see rows stamped and committed in between.
 STALL = timedelta(seconds=1)
-# Of so many at once every combination is tried; older ones are taken to be committed.
-MOST_OPEN = 12
+# Every combination of up to this many open rows is compared; older rows count as committed.
+MAX_OPEN_ROWS = 12
 # Sums of squares of the largest amounts have some 40 digits; Python's own context would round them.
 EXACT = Context(prec=100)
 
 
 @dataclass(frozen=True)
 class Recomputed:
-    """Decided rows and values compared, and what differs: the first few in words.
+    """Scored rows and values compared, and the differing ones: a count and a few examples.
 
     Attributes:
-        beside_open: (user_id, transaction_id) of decisions that are right, but not by arrival: they missed a row
-            stored without the lock that was not committed yet, or saw one stamped after them.
+        near_open_rows: (user_id, transaction_id) of Decisions that are right, but not by arrival: they missed a row stored
+            without the lock that was not committed yet, or saw one stamped after them.
     """
 
     rows: int
     values: int
     wrong: int
     examples: tuple[str, ...]
-    beside_open: frozenset[tuple[int, int]] = frozenset()
+    near_open_rows: frozenset[tuple[int, int]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,9 @@ class _Row:
     location: str | None
     values: Sequence[float | None] | None
     is_decided: bool
-    """Has values that are to be compared."""
+    """Has values to compare."""
     is_live: bool
-    """Decided when it was inserted, not afterwards."""
+    """Scored by its INSERT, not backfilled."""
     is_unlocked: bool
     """Stored without the user's lock."""
 
@@ -117,42 +118,48 @@ def recompute(
     since: datetime | None = None,
     open_for: timedelta = OPEN_FOR,
 ) -> Recomputed:
-    """Compare the decided rows of the users of the last `limit` live rows; those that arrived `since`, or all.
+    """Compare the stored feature values of scored rows with recomputed ones.
 
     Args:
-        open_for: how long a transaction may have been open that stored a row without the user's lock.
+        connection: Any role that reads the tables.
+        limit: Compare the users of the newest `limit` live rows.
+        since: Compare rows that arrived from this time on; None for all.
+        open_for: How long a transaction may be open that stored a row without the user's lock.
+
+    Returns:
+        Counts, a few examples, and the decisions that are right only near an open row.
     """
     users = connection.execute(USERS, [limit]).fetchone()
     features = [
         _Feature(position, name, entity, aggregate, hours)
         for position, name, entity, _, aggregate, hours in connection.execute(FEATURES).fetchall()
     ]
-    unknown = {feature.aggregate for feature in features} - KNOWN
-    assert not unknown, f"no meaning is written down here for {unknown}"
+    unknown = {feature.aggregate for feature in features} - SUPPORTED_AGGREGATES
+    assert not unknown, f"unsupported aggregates: {unknown}"
     rows = wrong = 0
     examples: list[str] = []
-    beside_open: set[tuple[int, int]] = set()
+    near_open_rows: set[tuple[int, int]] = set()
     by_user: dict[int, list[_Row]] = {}
     for user, at, received, *rest in connection.execute(ROWS, [WITHOUT_LOCK, users[0] if users else []]):
-        # Python computes with the clock on the wall of other zones, which jumps twice a year.
+        # Python computes with local wall-clock time, which jumps twice a year.
         by_user.setdefault(user, []).append(_Row(at.astimezone(UTC), received.astimezone(UTC), *rest))
     with localcontext(EXACT):
         for user, own in by_user.items():
             history = _User(own, features, open_for)
-            # In the order of their locks, as what was seen once is seen from then on.
-            for row in sorted(own, key=lambda one: one.received):
+            # In the order of their locks: a row once visible remains visible.
+            for row in sorted(own, key=lambda row: row.received):
                 if not row.is_decided or (since and row.received < since):
                     continue
                 rows += 1
                 differing = history.differing(row)
                 wrong += len(differing)
                 examples += [f"user {user}, {row.transaction_id}, {text}" for text in differing]
-            beside_open |= {(user, number) for number in history.beside_open}
-    return Recomputed(rows, rows * len(features), wrong, tuple(examples[:5]), frozenset(beside_open))
+            near_open_rows |= {(user, number) for number in history.near_open_rows}
+    return Recomputed(rows, rows * len(features), wrong, tuple(examples[:5]), frozenset(near_open_rows))
 
 
 class _User:
-    """A user's rows, and which of those without the lock the decisions so far can have seen."""
+    """A user's rows, and which rows without the lock the decisions so far can have seen."""
 
     def __init__(self, own: list[_Row], features: list[_Feature], open_for: timedelta) -> None:
         self._own = own
@@ -161,17 +168,19 @@ class _User:
         self._features = features
         self._open_for = open_for
         self._can_have_seen: set[frozenset[int]] = {frozenset()}
-        self.beside_open: set[int] = set()
+        self.near_open_rows: set[int] = set()
 
     def differing(self, row: _Row) -> list[str]:
-        """The values that are none of the right ones, in words: none, or what differs by arrival."""
-        by_arrival = frozenset(one.transaction_id for one in self._unlocked if one.received < row.received)
+        """Descriptions of wrong values; empty when some possible order of commits explains all of them."""
+        by_arrival = frozenset(
+            other.transaction_id for other in self._unlocked if other.received < row.received
+        )
         differing = self._compare(row, by_arrival)
         open_rows = [
-            one.transaction_id
-            for one in self._unlocked
-            if row.is_live and one is not row and -STALL < row.received - one.received < self._open_for
-        ][-MOST_OPEN:]
+            other.transaction_id
+            for other in self._unlocked
+            if row.is_live and other is not row and -STALL < row.received - other.received < self._open_for
+        ][-MAX_OPEN_ROWS:]
         if not open_rows:
             return differing
         right = {
@@ -182,12 +191,12 @@ class _User:
         if not right:
             return differing
         if by_arrival not in right:
-            self.beside_open.add(row.transaction_id)
+            self.near_open_rows.add(row.transaction_id)
         self._can_have_seen = right
         return []
 
     def _possible(self, by_arrival: frozenset[int], open_rows: list[int]) -> Iterator[frozenset[int]]:
-        """What the row can have seen of those without the lock."""
+        """The sets of rows without the lock that can have been visible to the row."""
         settled = by_arrival.difference(open_rows)
         for count in range(len(open_rows) + 1):
             for some in combinations(open_rows, count):
@@ -203,21 +212,21 @@ class _User:
             key = feature.entity, feature.hours
             if key not in windows:
                 windows[key] = self._window(row, *key, seen)
-            wanted = _value(windows[key], row, feature.entity, feature.aggregate)
-            told = row.values[feature.position - 1]  # the driver reads the shortest text of a float32
-            stored = None if told is None else _real(told)
-            if wanted != stored:
-                differing.append(f"{feature.name}: {stored}, not {wanted}")
+            expected = _value(windows[key], row, feature.entity, feature.aggregate)
+            value = row.values[feature.position - 1]  # the driver reads the shortest text of a float32
+            stored = None if value is None else _real(value)
+            if expected != stored:
+                differing.append(f"{feature.name}: {stored}, not {expected}")
         return differing
 
     def _window(self, row: _Row, entity: str, hours: int, seen: frozenset[int]) -> list[_Row]:
-        """What the row saw of its user, or of its user at its location."""
+        """The earlier rows of the user, or of the user at this location, that the row's window includes."""
         first = bisect_right(self._times, row.at - timedelta(hours=hours))
         return [
-            one
-            for one in self._own[first : bisect_right(self._times, row.at)]
-            if (one.transaction_id in seen if one.is_unlocked else one.received < row.received)
-            and (entity == "user" or one.location == row.location)
+            other
+            for other in self._own[first : bisect_right(self._times, row.at)]
+            if (other.transaction_id in seen if other.is_unlocked else other.received < row.received)
+            and (entity == "user" or other.location == row.location)
         ]
 
 
@@ -229,11 +238,11 @@ def _value(window: list[_Row], row: _Row, entity: str, aggregate: str) -> float 
     if not window:
         return 0.0 if aggregate == "sum" else None
     if aggregate == "minutes_since":
-        since = row.at - max(one.at for one in window)
+        since = row.at - max(other.at for other in window)
         # float64 in the steps that date_part() takes: the part of a day, then the days
         seconds = (since.seconds * 1_000_000 + since.microseconds) / 1_000_000 + 86_400.0 * since.days
         return _real(seconds / 60)
-    amounts = [one.amount for one in window]
+    amounts = [other.amount for other in window]
     total = sum(amounts, Decimal(0))
     if aggregate == "sum":
         return _real(float(total))
@@ -247,5 +256,5 @@ def _value(window: list[_Row], row: _Row, entity: str, aggregate: str) -> float 
 
 
 def _real(value: float) -> float:
-    """As float32, the way that PostgreSQL casts."""
+    """As float32, the channel that PostgreSQL casts."""
     return float(struct.unpack("f", struct.pack("f", value))[0])

@@ -83,18 +83,18 @@ print("RESULTS" + json.dumps(results))
 def test_live_features_equal_those_computed_again(scored: Workspace, default_sql: CompiledSql) -> None:
     """Ordinary rows, rows with a past event time, ties, bursts, rows that arrive out of order, history loaded later."""
     with scored.connect() as connection:
-        insert_live(connection, live_transactions(CONFIG, count=400, fraud_share=0.2))
+        insert_live(connection, live_transactions(CONFIG, count=400, fraud_rate=0.2))
         late = datetime.now(UTC) - timedelta(days=3)
         insert_live(
             connection,
-            live_transactions(CONFIG, count=400, fraud_share=0.2, start=late),
+            live_transactions(CONFIG, count=400, fraud_rate=0.2, start=late),
             set_occurred_at=True,
         )
         tie = "INSERT INTO transactions (user_id, amount, occurred_at) VALUES (5, %s, now() - interval '9 days')"
         for amount in ("1.10", "2.20", "3.30"):
             connection.execute(tie, [amount])
         connection.execute("UPDATE users SET home_location = 'JP' WHERE user_id <= 100")
-        insert_live(connection, live_transactions(CONFIG, count=200, fraud_share=0.2))
+        insert_live(connection, live_transactions(CONFIG, count=200, fraud_rate=0.2))
         refresh(connection, default_sql, "monitoring_recomputed_features", "training_features")
         assert connection.execute(RECOMPUTED).fetchone() == (1003, 0)
         assert connection.execute(TRAINED).fetchone() == (1003, 0)
