@@ -1,4 +1,4 @@
-"""The second reckoning of velocity agrees with the trigger, and notices when a value is another."""
+"""The second computation of velocity agrees with the trigger, and notices when a value is another."""
 
 from __future__ import annotations
 
