@@ -52,7 +52,8 @@ def extended_template(
     ):
         workspace = Workspace(url, _settings(url, tmp_path_factory.mktemp("extended_state")))
         use_project(extended_project, monkeypatch)
-        run_dbt(["run"], url, workspace.settings)
+        no_tests = ["--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"]
+        run_dbt(["build", *no_tests], url, workspace.settings)
         yield workspace
 
 
