@@ -19,8 +19,7 @@ from pydantic import SecretStr
 from rowguard.local import temporary_server
 from rowguard.queries import load_queries
 from rowguard.settings import Settings
-from sql_scoring.features.build import profile_variables
-from trainer.lifecycle import migrate
+from sql_scoring.features.dbt import profile_variables
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ("sql_scoring/sql", "migrations/schema", "benchmarks")

@@ -112,7 +112,7 @@ def crossed_users(stage: Stage, url: str, sessions: int, each: int, start: int) 
                                 )
                         break
                     except psycopg.errors.DeadlockDetected:
-                        # A pause of its own for each, or the same two meet again.
+                        # A random pause for each, or the same two meet again.
                         time.sleep(random.uniform(0, 0.1))
                         with guard:
                             counted["deadlocks"] += 1

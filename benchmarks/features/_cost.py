@@ -76,11 +76,11 @@ def install(stage: Stage, hash8: str) -> None:
                 [entity],
             ).fetchone()
             # A list may have none: then nothing is read.
-            values[f"{entity}_value"] = sql.Identifier(row[0] if row else "from_day").as_string()
+            values[f"{entity}_value"] = sql.Identifier(row[0] if row else "valid_from").as_string()
             values[f"{entity}_risk"] = (
                 sql.Identifier("features", f"{entity}_risk_{hash8}").as_string()
                 if row
-                else f"(SELECT NULL::bigint AS {entity}_id, NULL::date AS from_day WHERE false)"
+                else f"(SELECT NULL::bigint AS {entity}_id, NULL::date AS valid_from WHERE false)"
             )
         hours = [
             hour

@@ -22,7 +22,7 @@ class Replayed:
     unscored: int = 0
     asked_values: int = 0
     asked_differences: int = 0
-    answers: int = 0
+    calls: int = 0
     answer_differences: int = 0
     training_rows: int = 0
     training_values: int = 0
@@ -56,7 +56,7 @@ def insert_day(stage: Stage, rows: pa.Table, hash8: str) -> Replayed:
             found.asked_differences += sum(
                 one != other for one, other in zip(asked[0], stored[0], strict=True)
             )
-            found.answers += 1
+            found.calls += 1
             found.answer_differences += asked[1] != stored[1]
     return found
 

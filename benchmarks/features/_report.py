@@ -63,9 +63,9 @@ def page(found: Findings) -> str:
             ["compared", "rows", "values", "differences"],
             [
                 ("INSERT and the live function that `score_transaction` and `/predict` call, just before it",
-                 replayed.answers, replayed.asked_values, replayed.asked_differences),
+                 replayed.calls, replayed.asked_values, replayed.asked_differences),
                 ("INSERT and `score_transaction`: fraud_probability, bit for bit",
-                 replayed.answers, replayed.answers, replayed.answer_differences),
+                 replayed.calls, replayed.calls, replayed.answer_differences),
                 ("INSERT and the training set built afterwards",
                  replayed.training_rows, replayed.training_values, replayed.training_differences),
             ],
@@ -87,7 +87,7 @@ def page(found: Findings) -> str:
         "## The feature read",
         "",
         f"{found.reads['features'].calls:,} calls, ordinary users of the data. *Plain*: the same rows by the same "
-        "indexes in one statement of a PL/pgSQL function, nothing reckoned. *Window*: every row of the longest "
+        "indexes in one statement of a PL/pgSQL function, nothing computed. *Window*: every row of the longest "
         "window, "
         "for one count and one sum: quicker for ordinary users, and growing with their rows.",
         "",
@@ -136,7 +136,7 @@ def page(found: Findings) -> str:
         "Seconds, as dbt notes them for its nodes; up to four nodes at a time.",
         "",
         *table(
-            ["node", f"{found.history_rows:,} rows from nothing", f"{found.day_rows:,} rows of one more day"],
+            ["node", f"{found.history_rows:,} rows from scratch", f"{found.day_rows:,} rows of one more day"],
             [
                 *((name, seconds, found.one_day.nodes.get(name)) for name, seconds in sorted(
                     found.whole.nodes.items(), key=lambda item: -item[1]) if seconds >= 0.2),

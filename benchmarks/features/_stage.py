@@ -44,7 +44,7 @@ class Stage:
 
 @contextmanager
 def open_stage() -> Iterator[Stage]:
-    """A server of its own in a temporary directory, gone at the end."""
+    """A private server in a temporary directory, gone at the end."""
     with tempfile.TemporaryDirectory(prefix="rowguard-bench-") as folder:
         path = Path(folder)
         path.chmod(0o711)

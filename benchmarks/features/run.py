@@ -61,7 +61,7 @@ def measure(file: Path, *, quick: bool) -> Findings:
         say(f"loading {len(rows):,} transactions")
         migrate(stage.url, stage.settings)
         stage.load(before(rows, loaded_day))
-        say("building the features from nothing")
+        say("building the features from scratch")
         whole = _build.timed_build(stage)
         stage.load(since(before(rows, replayed_day), loaded_day))
         say("building them for one more day")

@@ -126,7 +126,7 @@ def measure(
 def _scaling(world: World, sizes: list[int], calls: int) -> list[dict[str, Any]]:
     _say("INSERTs at every size")
     for size in sizes:
-        settle_totals(world.url(size))
+        recompute_totals(world.url(size))
     return measure_scaling(world, sizes, calls)
 
 

@@ -20,7 +20,7 @@ BEGIN
     ) AS c
     {%- if windowed_features() %}
     CROSS JOIN LATERAL (
-        {{ scan_of_window(windowed_features(), ref('stg_transactions').include(database=false)) }}
+        {{ window_scan(windowed_features(), ref('stg_transactions').include(database=false)) }}
     ) AS w
     {%- endif %}
     {{- rollup_joins({

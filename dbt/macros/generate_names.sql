@@ -3,8 +3,8 @@
     {{ return(target.schema) }}
 {% endmacro %}
 
-{# What depends on the feature list carries the list's hash in its name: a changed list makes new ones beside
-   those that the deployed model still calls. #}
+{# What depends on the feature list carries the list's hash in its name: a changed list makes new ones next
+   to those that the deployed model still calls. #}
 {% macro generate_alias_name(custom_alias_name=none, node=none) %}
     {% set name = custom_alias_name or node.name %}
     {% if node.name in [

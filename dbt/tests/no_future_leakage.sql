@@ -1,59 +1,29 @@
--- A transaction's count over the longest window must be the number of its user's earlier transactions, reckoned here
--- a second way: its place among them, less those that were out of the window by then. A row that saw the future or
--- itself has more. Loaded history only: what live rows saw depends on arrival. Not of users of whom something arrived
--- since the build began, as it may have been seen or not.
--- Of the training set's own rows, which training_set_is_complete compares with the transactions. In two halves, whose
--- sorts fit into memory.
--- depends_on: {{ ref('training_set') }}
-{%- set names = feature_names() %}
-{%- set counts = totalled_features() | selectattr('aggregate', 'equalto', 'count') | list %}
-{%- set counts = counts | sort(attribute='window_hours') %}
-{%- if counts %}
-{%- set feature = counts[-1] %}
+-- A count over the longest window must be the number of the user's earlier transactions, computed a second way: the rows
+-- up to this one, less those that had left the window. A row that saw itself or the future has more.
+-- Of a sample of users, and of loaded history only: what live rows saw depends on arrival.
+{%- set counts = running_total_features() | selectattr('aggregate', 'equalto', 'count') %}
+{%- set feature = (counts | sort(attribute='window_hours'))[-1] %}
+WITH counted AS (
+    SELECT
+        t.user_id,
+        t.transaction_id,
+        t.is_history,
+        row_number() OVER (PARTITION BY t.user_id ORDER BY t.occurred_at, t.transaction_id) - 1
+        - count(*) OVER (
+            PARTITION BY t.user_id
+            ORDER BY t.occurred_at
+            RANGE BETWEEN UNBOUNDED PRECEDING AND INTERVAL '{{ feature.window_hours }} hours' PRECEDING
+        ) AS earlier_count
+    FROM {{ ref('stg_transactions') }} AS t
+    WHERE t.received_at < '{{ run_started_at }}'::timestamptz AND (hashint8(t.user_id) & 7) = 0
+)
+
 SELECT
     f.user_id,
     f.transaction_id,
-    f.earlier,
-    f.seen
-FROM (
-    {%- for half in [0, 1] %}
-    SELECT h.*
-    FROM (
-        SELECT
-            c.*,
-            row_number() OVER (PARTITION BY c.user_id ORDER BY c.occurred_at, c.transaction_id) - 1
-            - count(*) OVER (
-                PARTITION BY c.user_id
-                ORDER BY c.occurred_at
-                RANGE BETWEEN UNBOUNDED PRECEDING AND INTERVAL '{{ feature.window_hours }} hours' PRECEDING
-            ) AS earlier
-        FROM (
-            SELECT
-                t.user_id,
-                t.transaction_id,
-                t.occurred_at,
-                t.is_history,
-                t.feature_values[{{ names.index(feature.name) + 1 }}] AS seen
-            FROM {{ ref('training_features') }} AS t
-            -- Not "= 0": the planner would expect next to none.
-            WHERE (t.user_id & 1) <> {{ half }}
-            -- Sorts the one value and not all of them.
-            OFFSET 0  -- noqa: AM09
-        ) AS c
-    ) AS h
-    WHERE h.is_history AND h.seen IS DISTINCT FROM h.earlier
-    {%- if not loop.last %}
-    UNION ALL
-    {%- endif %}
-    {%- endfor %}
-) AS f
-CROSS JOIN (SELECT max(r.complete_from) AS complete_from FROM {{ source('scoring', 'retention_runs') }} AS r) AS kept
-WHERE f.occurred_at >= coalesce(kept.complete_from, '-infinity')
-    AND NOT EXISTS (
-        SELECT FROM {{ ref('stg_transactions') }} AS t
-        WHERE t.user_id = f.user_id AND t.received_at >= '{{ run_started_at.isoformat() }}'::timestamptz
-    )
-{%- else %}
-SELECT 1 AS no_count_to_compare
-WHERE false
-{%- endif %}
+    c.earlier_count,
+    f.feature_values[{{ feature_names().index(feature.name) + 1 }}] AS stored_count
+FROM counted AS c
+INNER JOIN {{ ref('training_set') }} AS f ON c.user_id = f.user_id AND c.transaction_id = f.transaction_id
+WHERE c.is_history
+    AND f.feature_values[{{ feature_names().index(feature.name) + 1 }}] IS DISTINCT FROM c.earlier_count

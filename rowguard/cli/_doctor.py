@@ -12,7 +12,7 @@ from rowguard.cli._target import database_url
 
 def doctor(
     allow_skewed_rows: Annotated[
-        int, typer.Option(help="Live rows whose windowed features may differ from the training set.", min=0)
+        int, typer.Option(help="Live rows whose windowed features may differ when computed again.", min=0)
     ] = 0,
     allow_rollup_skew: Annotated[
         float,

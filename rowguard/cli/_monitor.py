@@ -38,12 +38,12 @@ def monitor(
     else:
         rows = [
             (
-                row["measure"],
+                row["metric"],
                 row["subject"],
                 row["value"],
-                row["alarm_at"],
+                row["alarm_threshold"],
                 row["row_count"],
-                "ALARM" if row["is_alarm"] else ("ok" if row["is_judged"] else "too few rows"),
+                "ALARM" if row["is_alarm"] else ("ok" if row["has_enough_rows"] else "too few rows"),
             )
             for row in result.measures
         ]

@@ -16,34 +16,48 @@ from rowguard.queries import load_queries
 from sql_scoring import registry
 
 QUERIES = load_queries("rowguard.operations")
-_REPORTED = ("score_days", "outcome_days", "distribution_days", "drift", "challenger_days")
+_REPORTED = ("scores_daily", "outcomes_daily", "distributions_daily", "drift", "challenger_daily")
 
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Monitoring:
-    """Every measure with its threshold, alarms first, and who decides and is tried."""
+class MonitoringResult:
+    """Every metric with its threshold.
+
+    Attributes:
+        champion: version that is champion, or None.
+        challenger: version that is challenger, or None.
+        metrics: rows of the view monitoring_alarms, alarms first.
+    """
 
     champion: str | None
     challenger: str | None
-    measures: list[Row]
+    metrics: list[Row]
 
     @property
     def alarms(self) -> list[Row]:
-        return [row for row in self.measures if row["is_alarm"]]
+        """The metrics beyond their threshold."""
+        return [row for row in self.metrics if row["is_alarm"]]
 
     def sentence(self) -> str:
-        """The alarms in one line."""
-        shown = [
-            f"{row['measure']} of {row['subject']} is {row['value']:.4g} (alarm at {row['alarm_at']:g})"
+        """The alarms as one line."""
+        texts = [
+            f"{row['metric']} of {row['subject']} is {row['value']:.4g} (alarm at {row['alarm_threshold']:g})"
             for row in self.alarms
         ]
-        return f"{len(shown)} {'alarm' if len(shown) == 1 else 'alarms'}: {'; '.join(shown)}"
+        return f"{len(texts)} {'alarm' if len(texts) == 1 else 'alarms'}: {'; '.join(texts)}"
 
 
-def monitor(url: str, *, report: Path | None = None) -> Monitoring:
-    """Read the monitoring views as they are now; with `report`, write the static page too.
+def monitor(url: str, *, report: Path | None = None) -> MonitoringResult:
+    """Read the monitoring views.
+
+    Args:
+        url: the database.
+        report: where to write the static page, if at all.
+
+    Returns:
+        Every metric with its threshold.
 
     Raises:
         SchemaError: the views are not built, or are those of an older version.
@@ -51,16 +65,16 @@ def monitor(url: str, *, report: Path | None = None) -> Monitoring:
     with connect(url) as connection:
         champion = registry.champion_version(connection)
         challenger = registry.challenger_version(connection)
-        found = Monitoring(champion, challenger, _rows(connection, "alarms", {}))
+        result = MonitoringResult(champion, challenger, _rows(connection, "alarms", {}))
         if report is not None:
             values = {"version": champion}
             write_report(
                 report,
                 registry.list_models(connection),
-                found.measures,
+                result.metrics,
                 {name: _rows(connection, name, values) for name in _REPORTED},
             )
-    return found
+    return result
 
 
 def _rows(connection: psycopg.Connection, query: str, values: Row) -> list[Row]:

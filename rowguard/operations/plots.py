@@ -16,19 +16,19 @@ from matplotlib.figure import Figure
 from sql_scoring.registry import ModelRecord
 
 SHOWN_FEATURES = 28
-PSI_AT_FULL_COLOUR = 0.5
+PSI_AT_FULL_COLOR = 0.5
 
 Row = dict[str, Any]
 
 
 def volume(days: list[Row], champion: ModelRecord | None) -> Markup:
-    """Rows by day and version, and the share that was flagged."""
+    """Rows by day and version, and the alert rate."""
     figure, (rows, rate) = _figure(2)
-    for version, of_version in _by_version(days).items():
-        dates = [row["event_day"] for row in of_version]
-        rows.plot(dates, [row["row_count"] for row in of_version], "o-", label=version or "no decision")
+    for version, version_rows in _by_version(days).items():
+        dates = [row["event_date"] for row in version_rows]
+        rows.plot(dates, [row["row_count"] for row in version_rows], "o-", label=version or "unscored")
         if version:
-            rate.plot(dates, [100 * row["alert_rate"] for row in of_version], "o-", label=version)
+            rate.plot(dates, [100 * row["alert_rate"] for row in version_rows], "o-", label=version)
     if champion is not None:
         rate.axhline(
             100 * champion.metrics["alert_rate"], color="grey", linestyle="--", label="in evaluation"
@@ -42,16 +42,18 @@ def scores(days: list[Row], drift: list[Row], champion: ModelRecord | None) -> M
     """Quantiles of the score by day, and its bins against training."""
     figure, (quantiles, bins) = _figure(2)
     own = [row for row in days if champion is not None and row["model_version"] == champion.version]
-    for at, name in enumerate(("median", "90 %", "99 %")):
-        values = [(row["score_quantiles"] or [None] * 3)[at] for row in own]
-        quantiles.plot([row["event_day"] for row in own], values, "o-", label=name)
+    for index, name in enumerate(("median", "90 %", "99 %")):
+        values = [(row["score_quantiles"] or [None] * 3)[index] for row in own]
+        quantiles.plot([row["event_date"] for row in own], values, "o-", label=name)
     quantiles.set(title="Fraud probability of the champion by day", ylim=(0, 1))
     score = next((row for row in drift if row["name"] == "score"), None)
     if score is not None:
-        place = np.arange(len(score["live_shares"]) - 1)  # a score is never missing
-        bins.bar(place - 0.2, score["reference_shares"][1:], 0.4, label="training")
-        bins.bar(place + 0.2, score["live_shares"][1:], 0.4, label="last 7 days")
-        bins.set(title=f"Score in the bins of training (PSI {score['psi']:.3f})", xlabel="bin", xticks=place)
+        position = np.arange(len(score["live_fractions"]) - 1)  # a score is never missing
+        bins.bar(position - 0.2, score["reference_fractions"][1:], 0.4, label="training")
+        bins.bar(position + 0.2, score["live_fractions"][1:], 0.4, label="last 7 days")
+        bins.set(
+            title=f"Score in the bins of training (PSI {score['psi']:.3f})", xlabel="bin", xticks=position
+        )
     return _svg(figure, quantiles, bins, dates=(quantiles,))
 
 
@@ -59,12 +61,14 @@ def outcomes(days: list[Row], champion: ModelRecord | None) -> Markup:
     """Precision and recall as far as labels are known; hollow while the label delay is not over."""
     figure, axes = _figure(2)
     for axis, name in zip(axes, ("precision", "recall"), strict=True):
-        for number, (version, of_version) in enumerate(_by_version(days).items()):
+        for number, (version, version_rows) in enumerate(_by_version(days).items()):
             for mature, face in ((True, f"C{number}"), (False, "white")):
-                chosen = [row for row in of_version if row["is_mature"] is mature and row[name] is not None]
+                plotted = [
+                    row for row in version_rows if row["is_mature"] is mature and row[name] is not None
+                ]
                 axis.plot(
-                    [row["event_day"] for row in chosen],
-                    [row[name] for row in chosen],
+                    [row["event_date"] for row in plotted],
+                    [row[name] for row in plotted],
                     "o",
                     color=f"C{number}",
                     markerfacecolor=face,
@@ -80,8 +84,8 @@ def drift(days: list[Row]) -> Markup:
     """PSI of score and features by day, as a map."""
     by_name: dict[str, dict[date, float]] = defaultdict(dict)
     for row in days:
-        by_name[row["name"]][row["event_day"]] = row["psi"]
-    dates = sorted({row["event_day"] for row in days})
+        by_name[row["name"]][row["event_date"]] = row["psi"]
+    dates = sorted({row["event_date"] for row in days})
     names = sorted(by_name, key=lambda name: (name != "score", -max(by_name[name].values())))
     names = names[: SHOWN_FEATURES + 1]
     figure = Figure(figsize=(11, 1.2 + 0.24 * max(len(names), 4)), layout="constrained")
@@ -89,7 +93,7 @@ def drift(days: list[Row]) -> Markup:
     axis = figure.subplots()
     if names:
         values = np.array([[by_name[name].get(day, np.nan) for day in dates] for name in names])
-        shown = axis.imshow(values, aspect="auto", cmap="YlOrRd", vmin=0, vmax=PSI_AT_FULL_COLOUR)
+        shown = axis.imshow(values, aspect="auto", cmap="YlOrRd", vmin=0, vmax=PSI_AT_FULL_COLOR)
         figure.colorbar(shown, label="PSI by day")
         step = max(1, len(dates) // 12)
         axis.set_xticks(range(0, len(dates), step), [f"{day:%d %b}" for day in dates[::step]])

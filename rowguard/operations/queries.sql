@@ -7,9 +7,10 @@ FROM public.transactions_transaction_id_seq AS s
 WHERE s.last_value < %(highest)s;
 
 -- name: alarms
-SELECT a.measure, a.subject, a.value, a.row_count, a.alarm_at, a.is_judged, a.is_alarm
+-- Every metric with its threshold, alarms first.
+SELECT a.metric, a.subject, a.value, a.row_count, a.alarm_threshold, a.has_enough_rows, a.is_alarm
 FROM features.monitoring_alarms AS a
-ORDER BY a.is_alarm DESC, a.measure, a.value DESC, a.subject;
+ORDER BY a.is_alarm DESC, a.metric, a.value DESC, a.subject;
 
 -- name: allocate_ids
 -- New transaction ids, none of which a concurrent INSERT can get.
@@ -28,13 +29,14 @@ VACUUM (ANALYZE) public.transactions, public.fraud_labels;
 -- For this transaction only: loaded rows are not scored. Only the owner may do so.
 SELECT set_config('rowguard.load_history', 'on', true);
 
--- name: challenger_days
+-- name: challenger_daily
+-- Champion and challenger on the same rows, by day.
 SELECT
-    c.event_day, c.first_version, c.second_version, c.row_count, c.decided_by_second, c.errors, c.first_alerts,
-    c.second_alerts, c.disagreements, c.mean_difference, c.is_mature, c.labelled, c.frauds, c.first_caught,
-    c.second_caught
-FROM features.challenger_days AS c
-ORDER BY c.event_day, c.first_version, c.second_version;
+    c.event_date, c.first_version, c.second_version, c.row_count, c.decided_by_second, c.error_count, c.first_alerts,
+    c.second_alerts, c.disagreements, c.mean_difference, c.is_mature, c.labeled_count, c.frauds,
+    c.first_true_positives, c.second_true_positives
+FROM features.monitoring_challenger_daily AS c
+ORDER BY c.event_date, c.first_version, c.second_version;
 
 -- name: copy_labels
 -- Store labels.
@@ -97,15 +99,16 @@ WHERE
 -- Delete the same rows from a training table.
 DELETE FROM {table} WHERE occurred_at < %(cutoff)s;
 
--- name: distribution_days
-SELECT d.event_day, d.name, d.row_count, d.missing_share, d.mean, d.psi
-FROM features.monitoring_distribution_days AS d
+-- name: distributions_daily
+-- Score and features of a version against training, by day.
+SELECT d.event_date, d.name, d.row_count, d.missing_rate, d.mean, d.psi
+FROM features.monitoring_distributions_daily AS d
 WHERE d.model_version = %(version)s
-ORDER BY d.event_day, d.name;
+ORDER BY d.event_date, d.name;
 
 -- name: doctor_freshness
--- The values that transactions of one day see in {table}, against what was known when that day began, reckoned from the
--- transactions and labels themselves. Counts and shares; sums of amounts come from the same build.
+-- The values that transactions of one day read in {table}, against what was known when that day began, computed from
+-- the transactions and labels. Counts and rates; sums of amounts come from the same build.
 WITH wanted AS (
     SELECT
         d.name,
@@ -115,13 +118,13 @@ WITH wanted AS (
     FROM features.feature_definitions AS d
     WHERE d.entity = %(entity)s
         AND d.delay_days IS NOT NULL
-        AND d.aggregate IN ('count', 'fraud_count', 'fraud_share')
+        AND d.aggregate IN ('count', 'fraud_count', 'fraud_rate')
 ),
 
 known AS (
     SELECT
         t.{key} AS entity_id,
-        (t.occurred_at AT TIME ZONE 'UTC')::date AS event_day,
+        (t.occurred_at AT TIME ZONE 'UTC')::date AS event_date,
         count(*) AS txns,
         count(*) FILTER (WHERE l.is_fraud) AS frauds
     FROM features.stg_transactions AS t
@@ -154,17 +157,17 @@ expected AS (
         END)::real AS value
     FROM known AS k
     INNER JOIN wanted AS w
-        ON k.event_day BETWEEN %(day)s::date - w.delay_days - w.days AND %(day)s::date - w.delay_days - 1
+        ON k.event_date BETWEEN %(day)s::date - w.delay_days - w.days AND %(day)s::date - w.delay_days - 1
     GROUP BY k.entity_id, w.name, w.aggregate
 ),
 
-present AS (
+current_rows AS (
     SELECT DISTINCT ON (r.{key})
         r.{key} AS entity_id,
         to_jsonb(r) AS sums
     FROM {table} AS r
-    WHERE r.from_day <= %(day)s::date
-    ORDER BY r.{key}, r.from_day DESC
+    WHERE r.valid_from <= %(day)s::date
+    ORDER BY r.{key}, r.valid_from DESC
 ),
 
 stored AS (
@@ -172,7 +175,7 @@ stored AS (
         p.entity_id,
         w.name,
         (p.sums ->> w.name)::real AS value
-    FROM present AS p
+    FROM current_rows AS p
     CROSS JOIN wanted AS w
 ),
 
@@ -191,44 +194,22 @@ SELECT
     count(DISTINCT c.entity_id) AS compared,
     count(DISTINCT c.entity_id) FILTER (
         WHERE CASE
-            -- without a row, counts are 0 and shares are missing
-            WHEN c.aggregate = 'fraud_share' THEN c.expected IS DISTINCT FROM c.stored
+            -- without a row, counts are 0 and rates are missing
+            WHEN c.aggregate = 'fraud_rate' THEN c.expected IS DISTINCT FROM c.stored
             ELSE coalesce(c.expected, 0) <> coalesce(c.stored, 0)
         END
     ) AS stale
 FROM compared AS c;
 
 -- name: doctor_skew
--- What the trigger saw on live rows of the built list against what the training set says they saw: the features that
--- are read by window (and those derived of them), and those that are summed up by day. Of rows that differ by window
--- it is told how many have a row of their user, stored without its lock, in their windows: training takes it for seen
--- when it arrived before them, and it may have been committed after they were decided.
-WITH live AS (
-    SELECT
-        t.user_id,
-        t.transaction_id,
-        t.occurred_at,
-        t.received_at,
-        t.feature_values
-    FROM public.transactions AS t
-    INNER JOIN scoring.models AS m ON t.model_version = m.version
-    WHERE m.feature_hash = %(feature_hash)s
-    ORDER BY t.scored_at DESC
+-- What the model saw of sampled live rows against the same features computed again: those that are read by window (and
+-- those derived of them), and rollups. Of rows that differ by window it counts those with a row of their user, stored
+-- without its lock, in their windows: it arrived before them and may have been committed after they were decided.
+WITH compared AS (
+    SELECT f.user_id, f.transaction_id, f.occurred_at, f.received_at, f.live_values, f.recomputed_values
+    FROM features.monitoring_recomputed_features AS f
+    ORDER BY f.received_at DESC
     LIMIT %(newest)s
-),
-
-compared AS (
-    SELECT
-        l.user_id,
-        l.transaction_id,
-        l.occurred_at,
-        l.received_at,
-        l.feature_values AS at_insert,
-        f.feature_values AS in_training,
-        f.user_id IS NOT NULL AS is_built
-    FROM live AS l
-    LEFT JOIN features.training_set AS f
-        ON l.user_id = f.user_id AND l.transaction_id = f.transaction_id
 ),
 
 differing AS (
@@ -238,17 +219,14 @@ differing AS (
         c.occurred_at,
         c.received_at,
         d.name,
-        d.delay_days IS NOT NULL AS is_rolled
+        d.delay_days IS NOT NULL AS is_rollup
     FROM compared AS c
-    CROSS JOIN LATERAL unnest(c.at_insert, c.in_training) WITH ORDINALITY AS v (at_insert, in_training, position)
+    CROSS JOIN LATERAL unnest(c.live_values, c.recomputed_values) WITH ORDINALITY AS v (live, recomputed, position)
     INNER JOIN features.feature_definitions AS d ON v.position = d.position
-    WHERE
-        c.is_built
-        AND c.at_insert IS DISTINCT FROM c.in_training
-        AND v.at_insert IS DISTINCT FROM v.in_training
+    WHERE c.live_values IS DISTINCT FROM c.recomputed_values AND v.live IS DISTINCT FROM v.recomputed
 ),
 
-beside AS (
+near_unlocked AS (
     SELECT DISTINCT
         d.user_id,
         d.transaction_id
@@ -257,34 +235,32 @@ beside AS (
     LEFT JOIN scoring.rescored_transactions AS r
         ON u.user_id = r.user_id AND u.transaction_id = r.transaction_id
     WHERE
-        NOT d.is_rolled
+        NOT d.is_rollup
         AND u.received_at < d.received_at
         AND u.occurred_at <= d.occurred_at
         AND u.occurred_at > d.occurred_at
         - (SELECT max(w.window_hours) FROM features.feature_definitions AS w WHERE w.delay_days IS NULL)
         * interval '1 hour'
-        -- what a row says when the lock did not come; one that was decided later says it elsewhere
+        -- the reason of a row that waited in vain for the lock; of one that was rescored it is stored elsewhere
         AND coalesce(u.unscored_reason, r.unscored_reason) LIKE %(without_lock)s
 )
 
 SELECT
-    (SELECT count(*) FROM compared AS c WHERE c.is_built) AS rows_compared,
-    (SELECT count(*) FROM compared AS c WHERE NOT c.is_built) AS rows_not_built,
-    (SELECT count(*) FROM features.feature_definitions AS n WHERE n.delay_days IS NULL) AS windowed_features,
-    (SELECT count(*) FROM features.feature_definitions AS n WHERE n.delay_days IS NOT NULL) AS rolled_features,
-    count(*) FILTER (WHERE NOT d.is_rolled) AS windowed_values_differing,
-    count(DISTINCT d.user_id || '/' || d.transaction_id) FILTER (WHERE NOT d.is_rolled) AS windowed_rows_differing,
-    (SELECT count(*) FROM beside) AS rows_beside_unlocked,
-    count(*) FILTER (WHERE d.is_rolled) AS rolled_values_differing,
-    count(DISTINCT d.user_id || '/' || d.transaction_id) FILTER (WHERE d.is_rolled) AS rolled_rows_differing,
+    (SELECT count(*) FROM compared) AS rows_compared,
+    (SELECT count(*) FROM features.feature_definitions AS n WHERE n.delay_days IS NULL) AS window_features,
+    (SELECT count(*) FROM features.feature_definitions AS n WHERE n.delay_days IS NOT NULL) AS rollup_features,
+    count(*) FILTER (WHERE NOT d.is_rollup) AS window_values_differing,
+    count(DISTINCT (d.user_id, d.transaction_id)) FILTER (WHERE NOT d.is_rollup) AS window_rows_differing,
+    (SELECT count(*) FROM near_unlocked) AS rows_near_unlocked,
+    count(*) FILTER (WHERE d.is_rollup) AS rollup_values_differing,
+    count(DISTINCT (d.user_id, d.transaction_id)) FILTER (WHERE d.is_rollup) AS rollup_rows_differing,
     (array_agg(DISTINCT d.name))[:5] AS features_differing
 FROM differing AS d;
 
 -- name: doctor_totals
--- Whether each user's running totals go on from row to row. Users with a row without totals are left out: their
--- features are read row by row until the totals are reckoned anew. The first row may have any: older ones may have
--- been deleted.
-WITH steps AS (
+-- Whether each user's running totals continue from row to row. Users with pending totals are left out: their features
+-- are read with a row scan until the totals are recomputed. The first row may have any: older ones may be archived.
+WITH totals AS (
     SELECT
         t.user_id,
         t.user_txns_before AS txns,
@@ -304,10 +280,10 @@ SELECT
     count(*) FILTER (WHERE s.is_broken) AS rows_broken,
     count(DISTINCT s.user_id) FILTER (WHERE s.is_broken) AS users_broken,
     (array_agg(DISTINCT s.user_id) FILTER (WHERE s.is_broken))[:5] AS broken_users,
-    (SELECT count(*) FROM public.transactions AS t WHERE t.user_txns_before IS NULL) AS rows_without_totals,
+    (SELECT count(*) FROM public.transactions AS t WHERE t.user_txns_before IS NULL) AS rows_pending,
     (
         SELECT count(DISTINCT t.user_id) FROM public.transactions AS t WHERE t.user_txns_before IS NULL
-    ) AS users_without_totals
+    ) AS users_pending
 FROM (
     SELECT
         p.user_id,
@@ -317,7 +293,7 @@ FROM (
             OR p.amount IS DISTINCT FROM p.amount_before + p.last_amount
             OR p.squares IS DISTINCT FROM p.squares_before + p.last_amount * p.last_amount
         ) AS is_broken
-    FROM steps AS p
+    FROM totals AS p
 ) AS s;
 
 -- name: doctor_unscored
@@ -338,7 +314,8 @@ FROM (
 ) AS t;
 
 -- name: drift
-SELECT d.name, d.row_count, d.psi, d.live_shares, d.reference_shares
+-- Score and features of a version over the last 7 days, most drifted first.
+SELECT d.name, d.row_count, d.psi, d.live_fractions, d.reference_fractions
 FROM features.monitoring_drift AS d
 WHERE d.model_version = %(version)s
 ORDER BY d.psi DESC;
@@ -401,11 +378,13 @@ ON CONFLICT (user_id) DO UPDATE
     SET home_location = excluded.home_location, updated_at = now()
     WHERE u.home_location IS DISTINCT FROM excluded.home_location;
 
--- name: outcome_days
+-- name: outcomes_daily
+-- Precision and recall by day and version, as far as labels are known.
 SELECT
-    o.event_day, o.model_version, o.is_mature, o.row_count, o.frauds, o.alerts, o.caught, o.precision, o.recall
-FROM features.monitoring_outcome_days AS o
-ORDER BY o.event_day, o.model_version;
+    o.event_date, o.model_version, o.is_mature, o.row_count, o.frauds, o.alerts, o.true_positives, o.precision,
+    o.recall
+FROM features.monitoring_outcomes_daily AS o
+ORDER BY o.event_date, o.model_version;
 
 -- name: rescore_compare
 -- Rows that the bulk form and the deployed function score differently, in any bit.
@@ -519,12 +498,13 @@ FROM {table} AS b;
 CREATE TEMP TABLE rescored_now ON COMMIT DROP AS
 {scores};
 
--- name: score_days
+-- name: scores_daily
+-- Volume, alerts and scores by day and version.
 SELECT
-    d.event_day, d.model_version, d.row_count, d.alerts, d.alert_rate, d.let_through, d.unscored,
-    d.second_opinions, d.second_opinion_errors, d.score_quantiles
-FROM features.monitoring_score_days AS d
-ORDER BY d.event_day, d.model_version;
+    d.event_date, d.model_version, d.row_count, d.alerts, d.alert_rate, d.control_count, d.unscored,
+    d.shadow_count, d.shadow_error_count, d.score_quantiles
+FROM features.monitoring_scores_daily AS d
+ORDER BY d.event_date, d.model_version;
 
 -- name: archived_columns
 -- Columns of a table with their types; generated ones can be computed again.

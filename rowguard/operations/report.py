@@ -18,13 +18,15 @@ Row = dict[str, Any]
 
 
 def write_report(
-    path: Path, models: Sequence[ModelRecord], measures: Sequence[Row], tables: dict[str, list[Row]]
+    path: Path, models: Sequence[ModelRecord], metrics: Sequence[Row], tables: dict[str, list[Row]]
 ) -> None:
-    """Write the page to `path`.
+    """Write the page.
 
     Args:
-        measures: rows of monitoring_alarms.
-        tables: rows of the other monitoring views by name.
+        path: the page; its folder is made.
+        models: the registry, newest first.
+        metrics: rows of monitoring_alarms.
+        tables: rows of the other monitoring queries by name.
     """
     from rowguard.operations import plots  # matplotlib takes most of a second, and only this draws
 
@@ -43,14 +45,14 @@ def write_report(
             champion=champion,
             challenger=next((model for model in models if model.state == "challenger"), None),
             models=models[:SHOWN_MODELS],
-            measures=measures,
-            alarms=[row for row in measures if row["is_alarm"]],
-            challenger_days=tables["challenger_days"],
+            metrics=metrics,
+            alarms=[row for row in metrics if row["is_alarm"]],
+            challenger_daily=tables["challenger_daily"],
             plots={
-                "Volume and alerts": plots.volume(tables["score_days"], champion),
-                "Scores": plots.scores(tables["score_days"], tables["drift"], champion),
-                "Outcomes": plots.outcomes(tables["outcome_days"], champion),
-                "Drift against training": plots.drift(tables["distribution_days"]),
+                "Volume and alerts": plots.volume(tables["scores_daily"], champion),
+                "Scores": plots.scores(tables["scores_daily"], tables["drift"], champion),
+                "Outcomes": plots.outcomes(tables["outcomes_daily"], champion),
+                "Drift against training": plots.drift(tables["distributions_daily"]),
             },
         )
     )

@@ -1,4 +1,4 @@
-"""The second reckoning of velocity agrees with the trigger, and notices when a value is another."""
+"""The second computation of velocity agrees with the trigger, and notices when a value is another."""
 
 from __future__ import annotations
 
@@ -229,7 +229,7 @@ def _as_if_only(connection: Connection, amount: int, visible: list[int]) -> list
     ).fetchone()
     assert hash8 is not None
     query = (
-        f"SELECT features.scanned_feature_values_{hash8[0]}(user_id, amount, merchant_id, location, %s)"
+        f"SELECT features.row_scan_feature_values_{hash8[0]}(user_id, amount, merchant_id, location, %s)"
         " FROM (VALUES (901::bigint, %s::numeric, NULL::bigint, 'DE')) AS v (user_id, amount, merchant_id, location)"
     )
     with connection.transaction(force_rollback=True):

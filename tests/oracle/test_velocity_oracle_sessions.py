@@ -1,5 +1,5 @@
 """Many sessions at once, some of which hold a user's lock for longer than others wait: every decision is one that the
-second reckoning allows, and not all of them are so by arrival."""
+second computation allows, and not all of them are so by arrival."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
--- Times inside the server, each call in a transaction of its own, as an application's would be: PL/pgSQL keeps the
+-- Times inside the server, each call in its own transaction, as an application's would be: PL/pgSQL keeps the
 -- executable form of its expressions for one transaction only. The commit is not in the times.
 CREATE SCHEMA IF NOT EXISTS bench;
 
@@ -26,7 +26,7 @@ BEGIN
 END
 $$;
 
--- The rows that a feature read touches, read by the same indexes, and nothing reckoned of them.
+-- The rows that a feature read touches, read by the same indexes, and nothing computed of them.
 CREATE OR REPLACE FUNCTION bench.plain_read(p_user_id bigint, p_merchant_id bigint, p_occurred_at timestamptz)
 RETURNS bigint
 LANGUAGE plpgsql STABLE
@@ -68,13 +68,13 @@ BEGIN
     ) AS s
     LEFT JOIN LATERAL (
         SELECT k.* FROM {merchant_risk} AS k
-        WHERE k.merchant_id = p_merchant_id AND k.from_day <= (p_occurred_at AT TIME ZONE 'UTC')::date
-        ORDER BY k.from_day DESC LIMIT 1
+        WHERE k.merchant_id = p_merchant_id AND k.valid_from <= (p_occurred_at AT TIME ZONE 'UTC')::date
+        ORDER BY k.valid_from DESC LIMIT 1
     ) AS m ON true
     LEFT JOIN LATERAL (
         SELECT k.* FROM {user_risk} AS k
-        WHERE k.user_id = p_user_id AND k.from_day <= (p_occurred_at AT TIME ZONE 'UTC')::date
-        ORDER BY k.from_day DESC LIMIT 1
+        WHERE k.user_id = p_user_id AND k.valid_from <= (p_occurred_at AT TIME ZONE 'UTC')::date
+        ORDER BY k.valid_from DESC LIMIT 1
     ) AS r ON true;
     RETURN v_read;
 END

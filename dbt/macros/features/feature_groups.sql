@@ -1,23 +1,23 @@
-{# Which features of the list are read in which way. docs/features.md, "What a feature costs", says the same to people.
+{# Which features of the list are computed in which way.
 
-   windowed   over earlier transactions of the user, up to the candidate itself
-     totalled   from the running totals: two rows of an index, however many the window holds
-     recency    from the last such row
-     scanned    over every row of the window: what neither of the two can give
-   rolled     over whole days of a user or a merchant, from a table that the nightly build makes
-   derived    expressions over the transaction and the features above #}
+   windowed       over earlier transactions of the user, up to the row itself
+     running total  from two rows of an index, however many the window holds
+     recency        from the last such row
+     row scan       over every row of the window: what neither of the two can give
+   rollup         over whole days of a user or a merchant, from a table that the nightly build makes
+   derived        expressions over the transaction and the features above #}
 
 {% macro windowed_features() %}
     {{ return(feature_list() | selectattr('window_hours', 'defined') | rejectattr('delay_days', 'defined') | list) }}
 {% endmacro %}
 
-{% macro is_totalled(feature) %}
+{% macro uses_running_totals(feature) %}
     {{ return(feature.entity == 'user' and feature.aggregate in ['count', 'sum', 'mean', 'stddev']) }}
 {% endmacro %}
 
-{% macro totalled_features() %}
+{% macro running_total_features() %}
     {% set found = [] %}
-    {% for feature in windowed_features() if is_totalled(feature) %}{% do found.append(feature) %}{% endfor %}
+    {% for feature in windowed_features() if uses_running_totals(feature) %}{% do found.append(feature) %}{% endfor %}
     {{ return(found) }}
 {% endmacro %}
 
@@ -25,7 +25,7 @@
     {{ return(windowed_features() | selectattr('aggregate', 'equalto', 'minutes_since') | list) }}
 {% endmacro %}
 
-{# The columns by which the list asks when the user was last there. #}
+{# The columns by which recency features are keyed, besides the user. #}
 {% macro recency_keys() %}
     {% set found = [] %}
     {% for feature in recency_features() if pair_key(feature) and pair_key(feature) not in found %}
@@ -45,15 +45,15 @@
     {{ return(found | length > 0) }}
 {% endmacro %}
 
-{% macro scanned_features() %}
+{% macro row_scan_features() %}
     {% set found = [] %}
-    {% for feature in windowed_features() if not is_totalled(feature) and feature.aggregate != 'minutes_since' %}
+    {% for feature in windowed_features() if not uses_running_totals(feature) and feature.aggregate != 'minutes_since' %}
         {% do found.append(feature) %}
     {% endfor %}
     {{ return(found) }}
 {% endmacro %}
 
-{% macro rolled_features(entity=none) %}
+{% macro rollup_features(entity=none) %}
     {% set found = feature_list() | selectattr('delay_days', 'defined') | list %}
     {% if entity %}
         {% set found = found | selectattr('entity', 'equalto', entity) | list %}
@@ -65,7 +65,7 @@
     {{ return((features or windowed_features()) | map(attribute='window_hours') | max | default(1, true)) }}
 {% endmacro %}
 
-{# The column that parts a user's transactions further, or nothing. #}
+{# The column that partitions a user's transactions further, or none. #}
 {% macro pair_key(feature) %}
     {{ return({'user_merchant': 'merchant_id', 'user_location': 'location'}.get(feature.entity)) }}
 {% endmacro %}

@@ -1,6 +1,6 @@
 {#
   The features, in the order in which the model sees them. This list is the only place to add one:
-  edit it, run `rowguard features`, then `rowguard retrain`. docs/features.md walks through three examples.
+  edit it, run `rowguard features`, then `rowguard retrain`.
 
   One feature a line. A windowed feature names entity, measure, aggregate and window:
     entity     user | user_merchant | user_location     whose earlier transactions count
@@ -10,7 +10,7 @@
   With a delay it is summed up by whole days (UTC), as known when the transaction's day began:
     entity     merchant | user
     measure    label | transaction | amount
-    aggregate  of labels: count (transactions) | fraud_count | fraud_share; otherwise count | sum | mean
+    aggregate  of labels: count (transactions) | fraud_count | fraud_rate; otherwise count | sum | mean
     window     days, ending `delay` days before the day of the transaction
   A derived feature names an expression over the transaction (amount, merchant_id, location, occurred_at,
   home_location) and the features with a window.
@@ -26,12 +26,12 @@
 - {name: user_amount_stddev_7d, entity: user, measure: amount, aggregate: stddev, window: 7d, description: "Sample standard deviation of the user's amounts in the last 7 days."}
 - {name: user_amount_stddev_30d, entity: user, measure: amount, aggregate: stddev, window: 30d, description: "Sample standard deviation of the user's amounts in the last 30 days."}
 - {name: user_location_minutes_since_last, entity: user_location, measure: transaction, aggregate: minutes_since, window: 30d, description: "Minutes since the user was last at this location; missing when not within 30 days."}
-- {name: merchant_fraud_rate_1d, entity: merchant, measure: label, aggregate: fraud_share, window: 1d, delay: 7d, description: "Share of frauds at the merchant in 1 day, ending 7 days ago."}
-- {name: merchant_fraud_rate_3d, entity: merchant, measure: label, aggregate: fraud_share, window: 3d, delay: 7d, description: "Share of frauds at the merchant in 3 days, ending 7 days ago."}
-- {name: merchant_fraud_rate_7d, entity: merchant, measure: label, aggregate: fraud_share, window: 7d, delay: 7d, description: "Share of frauds at the merchant in 7 days, ending 7 days ago."}
-- {name: merchant_fraud_rate_14d, entity: merchant, measure: label, aggregate: fraud_share, window: 14d, delay: 7d, description: "Share of frauds at the merchant in 14 days, ending 7 days ago."}
-- {name: merchant_fraud_rate_21d, entity: merchant, measure: label, aggregate: fraud_share, window: 21d, delay: 7d, description: "Share of frauds at the merchant in 21 days, ending 7 days ago."}
-- {name: merchant_fraud_rate_28d, entity: merchant, measure: label, aggregate: fraud_share, window: 28d, delay: 7d, description: "Share of frauds at the merchant in 28 days, ending 7 days ago."}
+- {name: merchant_fraud_rate_1d, entity: merchant, measure: label, aggregate: fraud_rate, window: 1d, delay: 7d, description: "Fraction of frauds at the merchant in 1 day, ending 7 days ago."}
+- {name: merchant_fraud_rate_3d, entity: merchant, measure: label, aggregate: fraud_rate, window: 3d, delay: 7d, description: "Fraction of frauds at the merchant in 3 days, ending 7 days ago."}
+- {name: merchant_fraud_rate_7d, entity: merchant, measure: label, aggregate: fraud_rate, window: 7d, delay: 7d, description: "Fraction of frauds at the merchant in 7 days, ending 7 days ago."}
+- {name: merchant_fraud_rate_14d, entity: merchant, measure: label, aggregate: fraud_rate, window: 14d, delay: 7d, description: "Fraction of frauds at the merchant in 14 days, ending 7 days ago."}
+- {name: merchant_fraud_rate_21d, entity: merchant, measure: label, aggregate: fraud_rate, window: 21d, delay: 7d, description: "Fraction of frauds at the merchant in 21 days, ending 7 days ago."}
+- {name: merchant_fraud_rate_28d, entity: merchant, measure: label, aggregate: fraud_rate, window: 28d, delay: 7d, description: "Fraction of frauds at the merchant in 28 days, ending 7 days ago."}
 - {name: amount_to_user_mean_30d, expression: "amount::double precision / nullif(user_amount_mean_30d, 0)", description: "Amount as a multiple of the user's 30-day mean."}
 - {name: amount_zscore_user_30d, expression: "(amount::double precision - user_amount_mean_30d) / nullif(user_amount_stddev_30d, 0)", description: "Amount above the user's 30-day mean, in standard deviations."}
 - {name: user_amount_variation_7d, expression: "user_amount_stddev_7d / nullif(user_amount_mean_30d, 0)", description: "Spread of the user's amounts in 7 days, relative to the 30-day mean."}

@@ -1,11 +1,11 @@
 {# What all renderings of a feature share: the same count and exact sums go in, the same expression comes out, so that
-   the bits are the same wherever it is reckoned. `c` is the candidate. #}
+   the bits are the same wherever it is computed. `c` is the row whose features are computed. #}
 
 {% macro window_start(hours) -%}
     c.occurred_at - interval '{{ hours }} hours'
 {%- endmacro %}
 
-{# The beginnings of all windows as columns of the candidate: reckoned once for it, and not for each row of its windows. #}
+{# The starts of all windows as columns of `c`: computed once per row, and not for each row of its windows. #}
 {% macro window_starts() -%}
     {%- for hours in windowed_features() | map(attribute='window_hours') | unique %},
         {{ window_start(hours) }} AS {{ window_start_column(hours).split('.')[1] }}
@@ -16,7 +16,13 @@
     c.start_{{ hours }}h
 {%- endmacro %}
 
-{# count, sum and sum of squares of a window -> the value. Sums are numeric and so exact; each is rounded once. #}
+{#
+  The value of a windowed feature. Sums are numeric and so exact; each is rounded once.
+
+  Arguments:
+    aggregate (string): count, sum, mean or stddev.
+    txns, amount, squares (string): SQL of the window's count, sum and sum of squares.
+#}
 {% macro aggregate_value(aggregate, txns, amount, squares) -%}
     {%- if aggregate == 'count' -%}
         coalesce({{ txns }}, 0)::double precision
@@ -32,7 +38,7 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# In float64: extract() would reckon in decimals, at three times the work. #}
+{# In float64: extract() computes in decimals, at three times the work. #}
 {% macro minutes_since(last_at, occurred_at='c.occurred_at') -%}
     date_part('epoch', {{ occurred_at }} - {{ last_at }}) / 60
 {%- endmacro %}
@@ -44,7 +50,7 @@
 {%- endmacro %}
 
 {# One aggregate over `e`, the rows of the longest window. #}
-{% macro scanned_expression(feature, has_starts=false) -%}
+{% macro row_scan_expression(feature, has_starts=false) -%}
     {%- set start = window_start_column(feature.window_hours) if has_starts else window_start(feature.window_hours) -%}
     {%- set conditions = ['e.occurred_at > ' ~ start] -%}
     {%- set key = pair_key(feature) -%}
@@ -67,12 +73,19 @@
     {{ only_with_key(feature, sql) }}
 {%- endmacro %}
 
-{# The sub-select that reads the rows of the longest window one by one, to stand in a lateral join beside `c`.
-   `visible` narrows it to what the candidate could see; `has_starts` when `c` brings window_starts. #}
-{% macro scan_of_window(features, transactions, visible=none, has_starts=false) -%}
+{#
+  A row scan of the longest window, for a lateral join next to `c`.
+
+  Arguments:
+    features (list): the features that it computes.
+    transactions (relation): what it reads.
+    visible (string): SQL condition on rows `e` that `c` saw, if not all.
+    has_starts (boolean): whether `c` brings the columns of window_starts.
+#}
+{% macro window_scan(features, transactions, visible=none, has_starts=false) -%}
     SELECT
     {%- for feature in features %}
-        {{ scanned_expression(feature, has_starts) }} AS {{ feature.name }}{{ ',' if not loop.last }}
+        {{ row_scan_expression(feature, has_starts) }} AS {{ feature.name }}{{ ',' if not loop.last }}
     {%- endfor %}
     FROM {{ transactions }} AS e
     WHERE e.user_id = c.user_id
@@ -83,8 +96,15 @@
         {%- endif %}
 {%- endmacro %}
 
-{# Expressions under the names of features, joined beside `c`. In a statement of one candidate OFFSET 0 keeps the planner
-   from writing each of them out again in every derived feature: it would pay for building every copy. #}
+{#
+  Expressions under the names of features, joined next to `c`.
+
+  Arguments:
+    named (list): pairs of name and SQL.
+    alias (string): of the join.
+    is_single (boolean): whether `c` is one row. Then OFFSET 0 keeps the planner from copying each expression into every
+      derived feature.
+#}
 {% macro named_values(named, alias, is_single) -%}
     {%- if named %}
     CROSS JOIN LATERAL (
@@ -117,7 +137,7 @@
     {% set tables = {'merchant': 'merchant_risk', 'user': 'user_risk'} %}
     {% set text = feature_names() | join(',') ~ live_query('transactions', 'users', tables, 'hash') %}
     {% if windowed_features() %}
-        {% set text = text ~ scan_of_window(windowed_features(), 'transactions') %}
+        {% set text = text ~ window_scan(windowed_features(), 'transactions') %}
     {% endif %}
     {% set found = [text] %}
     {% for key in recency_keys() %}{% do found.append(minutes_since_at(key, 'transactions')) %}{% endfor %}

@@ -6,7 +6,7 @@
    Arguments: the relations of transactions and users; `rollups` maps an entity to its table of daily sums; `hash8` ends
    the names of the functions that it calls. Columns after the values: time of the user's last row, totals through it. #}
 {% macro live_query(transactions, users, rollups, hash8) -%}
-    {%- set totalled = totalled_features() -%}
+    {%- set totalled = running_total_features() -%}
     {%- set hours = totalled | map(attribute='window_hours') | unique | list -%}
     {%- set aggregates = totalled | map(attribute='aggregate') | unique | list -%}
     SELECT
@@ -82,9 +82,9 @@
     {%- endfor %}
     {{- named_values(named, 'p', is_single=are_derived_from(recency_features())) }}
     {{- rollup_joins(rollups, is_single=true) }}
-    {%- if scanned_features() %}
+    {%- if row_scan_features() %}
     CROSS JOIN LATERAL (
-        {{ scan_of_window(scanned_features(), transactions) }}
+        {{ window_scan(row_scan_features(), transactions) }}
     ) AS x
     {%- endif %}
 {%- endmacro %}
@@ -94,7 +94,7 @@
    separate function, whose statement is set up only when it is called. #}
 {% macro live_recency(feature, transactions, hash8) -%}
     {%- set key = pair_key(feature) -%}
-    {%- if not totalled_features() -%}
+    {%- if not running_total_features() -%}
     {%- set sql -%}
     (
                 SELECT {{ since_within(feature, 'e.occurred_at') }}

@@ -1,11 +1,12 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy='steps',
+    incremental_strategy='append',
     on_schema_change='fail',
-    indexes=[{'columns': ['merchant_id', 'from_day'], 'unique': True}],
-    pre_hook=['{{ begin_build(["merchant"]) }}', '{{ prepare_days("merchant") }}'],
-    post_hook=['{{ comment_rolled_features(this, "merchant") }}', '{{ analyze_if_worth_it(this) }}'],
+    indexes=[{'columns': ['merchant_id', 'valid_from'], 'unique': True}],
+    pre_hook="{{ delete_rows_to_rebuild(this, 'merchant') }}",
+    post_hook=[
+        "{{ comment_rollup_features(this, 'merchant') }}",
+        {'sql': 'VACUUM (ANALYZE) {{ this }}', 'transaction': False},
+    ],
 ) }}
--- depends_on: {{ ref('stg_transactions') }}, {{ ref('stg_labels') }}
--- Steps of features over days; the live read and training take the one of the candidate's day.
-{{ rollup_steps('merchant') }}
+{{ rollup_type_2_rows('merchant', ref('int_merchant_daily_sums'), rebuild_from()) }}

@@ -4,52 +4,52 @@
     unique_key=['user_id', 'transaction_id'],
     on_schema_change='fail',
     indexes=[{'columns': ['transaction_id', 'user_id'], 'unique': True}],
-    pre_hook=['{{ begin_build(["training", "merchant", "user"]) }}', '{{ take_changes() }}'],
-    post_hook=['{{ forget_deleted_rows(this) }}', '{{ analyze_if_worth_it(this, "training_wanted") }}'],
+    post_hook=['{{ delete_incomplete_rows(this) }}', 'ANALYZE {{ this }}'],
 ) }}
-{#- Rows that were scored live saw what had arrived before them; loaded history goes by event time, ties by
-    transaction_id. -#}
-{%- set visible -%}
-CASE
-            WHEN c.is_history THEN (e.occurred_at, e.transaction_id) < (c.occurred_at, c.transaction_id)
-            ELSE e.received_at < c.received_at
-        END
-{%- endset -%}
-{%- set transactions = ref('stg_transactions') -%}
-
+{%- set rows = ref('int_training_rows') %}
+{%- set columns = [
+    'user_id', 'transaction_id', 'occurred_at', 'received_at', 'is_history', 'amount', 'merchant_id', 'location',
+] %}
+{%- set is_unbuilt -%}
+NOT EXISTS (
+            SELECT FROM {{ this }} AS b WHERE b.user_id = r.user_id AND b.transaction_id = r.transaction_id
+        )
+{%- endset %}
+-- Rows that the deployed list decided keep what the model saw ("log and wait"); all others are computed, by window
+-- frames where they can, and with a row scan where they cannot.
 WITH
--- The rows that windows of the candidates can reach.
 reachable AS (
     SELECT
-        t.user_id,
-        t.transaction_id,
-        t.occurred_at,
-        t.received_at,
-        t.is_history,
-        t.amount,
-        t.merchant_id,
-        t.location
-    FROM {{ transactions }} AS t
+        r.*,
+        r.is_complete AND NOT r.is_logged
+        {%- if is_incremental() %}
+        AND r.occurred_at >= {{ rebuild_from_at() }}
+        {%- endif %} AS is_computed
+    FROM {{ rows }} AS r
     {%- if is_incremental() %}
-    WHERE t.user_id IN (SELECT w.user_id FROM training_wanted AS w WHERE w.is_framed)
-        AND t.occurred_at > (
-            SELECT min(w.occurred_at) FROM training_wanted AS w WHERE w.is_framed
-        ) - interval '{{ longest_window_hours() }} hours'
+    WHERE r.occurred_at >= {{ rebuild_from_at() }} - interval '{{ longest_window_hours() }} hours'
+        AND r.user_id IN (
+            SELECT h.user_id
+            FROM {{ rows }} AS h
+            WHERE NOT h.is_logged AND h.occurred_at >= {{ rebuild_from_at() }}
+        )
     {%- endif %}
 ),
 
 framed AS (
-    {{ framed_features('reachable') }}
+    {{ window_frame_features('reachable') }}
 ),
 
-{% set columns = [
-    'user_id', 'transaction_id', 'occurred_at', 'received_at', 'is_history', 'amount', 'merchant_id', 'location',
-] -%}
-framed_candidates AS (
-    SELECT f.*
-    FROM framed AS f
+row_scanned AS (
+    SELECT {{ columns | join(', ') }}
+    FROM framed
+    WHERE is_computed AND needs_row_scan
     {%- if is_incremental() %}
-    WHERE (f.user_id, f.transaction_id) IN (SELECT w.user_id, w.transaction_id FROM training_wanted AS w)
+    UNION ALL
+    SELECT {{ columns | join(', ') }}
+    FROM {{ rows }} AS r
+    WHERE r.is_complete AND NOT r.is_history AND NOT r.is_logged AND r.occurred_at < {{ rebuild_from_at() }}
+        AND {{ is_unbuilt }}
     {%- endif %}
 ),
 
@@ -57,65 +57,30 @@ windowed AS (
     SELECT
         c.{{ columns | join(', c.') }}
         {%- for feature in windowed_features() %},
-        {{ 'x' if feature in scanned_in_training() else 'c' }}.{{ feature.name }}
+        {{ 'x' if feature in training_row_scan_features() else 'c' }}.{{ feature.name }}
         {%- endfor %}
-    FROM framed_candidates AS c
-    {%- if scanned_in_training() %}
+    FROM framed AS c
+    {%- if training_row_scan_features() %}
     CROSS JOIN LATERAL (
-        {{ scan_of_window(scanned_in_training(), transactions, visible) }}
+        {{ window_scan(training_row_scan_features(), ref('stg_transactions'), visible_rows()) }}
     ) AS x
     {%- endif %}
-    {%- if windowed_features() %}
-    WHERE NOT c.is_disorderly
-    {%- endif %}
-    {%- if windowed_features() or is_incremental() %}
+    WHERE c.is_computed AND NOT c.needs_row_scan
     UNION ALL
-    SELECT
-        c.{{ columns | join(', c.') }}
-        {%- for feature in windowed_features() %},
-        x.{{ feature.name }}
-        {%- endfor %}
-    FROM (
-        SELECT
-            {{ columns | join(', ') }}
-            {{- window_starts() }}
-        FROM framed_candidates AS c
-        WHERE {{ 'is_disorderly' if windowed_features() else 'false' }}
-        {%- if is_incremental() %}
-        UNION ALL
-        SELECT
-            c.{{ columns | join(', c.') }}
-            {{- window_starts() }}
-        FROM {{ transactions }} AS c
-        INNER JOIN training_wanted AS w ON c.user_id = w.user_id AND c.transaction_id = w.transaction_id
-        WHERE NOT w.is_framed
-        {%- endif %}
-    ) AS c
-    {%- if windowed_features() %}
-    CROSS JOIN LATERAL (
-        {{ scan_of_window(windowed_features(), transactions, visible, has_starts=true) }}
-    ) AS x
-    {%- endif %}
-    {%- endif %}
-),
-
-candidates AS (
-    SELECT
-        w.*,
-        h.home_location
-    FROM windowed AS w
-    LEFT JOIN {{ ref('int_user_homes') }} AS h
-        ON w.user_id = h.user_id
-        AND CASE WHEN w.is_history THEN h.covers_history_from ELSE h.valid_from END
-        <= CASE WHEN w.is_history THEN w.occurred_at ELSE w.received_at END
-        AND CASE WHEN w.is_history THEN w.occurred_at ELSE w.received_at END < h.valid_to
+    {{ row_scan_query('row_scanned', columns) }}
 )
 
+{{ point_in_time_values('windowed') }}
+UNION ALL
 SELECT
-    c.user_id,
-    c.transaction_id,
-    c.occurred_at,
-    c.is_history,
-    {{ feature_values() }} AS feature_values
-FROM candidates AS c
-{{ rollup_joins({'merchant': ref('merchant_risk'), 'user': ref('user_risk')}, is_single=false) }}
+    r.user_id,
+    r.transaction_id,
+    r.occurred_at,
+    r.is_history,
+    r.feature_values,
+    '{{ built_at() }}'::timestamptz AS built_at
+FROM {{ rows }} AS r
+WHERE r.is_complete AND r.is_logged
+    {%- if is_incremental() %}
+    AND {{ is_unbuilt }}
+    {%- endif %}

@@ -1,11 +1,12 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy='steps',
+    incremental_strategy='append',
     on_schema_change='fail',
-    indexes=[{'columns': ['user_id', 'from_day'], 'unique': True}],
-    pre_hook=['{{ begin_build(["user"]) }}', '{{ prepare_days("user") }}'],
-    post_hook=['{{ comment_rolled_features(this, "user") }}', '{{ analyze_if_worth_it(this) }}'],
+    indexes=[{'columns': ['user_id', 'valid_from'], 'unique': True}],
+    pre_hook="{{ delete_rows_to_rebuild(this, 'user') }}",
+    post_hook=[
+        "{{ comment_rollup_features(this, 'user') }}",
+        {'sql': 'VACUUM (ANALYZE) {{ this }}', 'transaction': False},
+    ],
 ) }}
--- depends_on: {{ ref('stg_transactions') }}, {{ ref('stg_labels') }}
--- Steps of features over days; the live read and training take the one of the candidate's day.
-{{ rollup_steps('user') }}
+{{ rollup_type_2_rows('user', ref('int_user_daily_sums'), rebuild_from()) }}

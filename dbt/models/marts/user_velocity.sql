@@ -25,5 +25,5 @@ FROM (
     ) AS known
 ) AS c
 CROSS JOIN LATERAL (
-    {{ scan_of_window(user_windows, ref('stg_transactions')) }}
+    {{ window_scan(user_windows, ref('stg_transactions')) }}
 ) AS w

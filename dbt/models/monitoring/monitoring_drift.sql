@@ -6,7 +6,7 @@ WITH bins AS MATERIALIZED (
         b.bin,
         b.row_count
     FROM {{ ref('monitoring_bins') }} AS b
-    WHERE b.event_day > (now() AT TIME ZONE 'UTC')::date - 7
+    WHERE b.event_date > (now() AT TIME ZONE 'UTC')::date - 7
 ),
 
 counted AS (
@@ -28,19 +28,19 @@ totals AS (
     GROUP BY c.model_version, c.name
 ),
 
-shares AS (
+fractions AS (
     SELECT
         t.model_version,
         t.name,
         t.row_count,
-        part.place - 1 AS bin,
-        part.share AS reference_share,
-        coalesce(c.row_count, 0)::double precision / t.row_count AS live_share
+        part.position - 1 AS bin,
+        part.fraction AS reference_fraction,
+        coalesce(c.row_count, 0)::double precision / t.row_count AS live_fraction
     FROM totals AS t
     INNER JOIN {{ ref('monitoring_reference') }} AS d ON t.model_version = d.model_version AND t.name = d.name
-    CROSS JOIN LATERAL unnest(d.shares) WITH ORDINALITY AS part (share, place)
+    CROSS JOIN LATERAL unnest(d.fractions) WITH ORDINALITY AS part (fraction, position)
     LEFT JOIN counted AS c
-        ON t.model_version = c.model_version AND t.name = c.name AND part.place - 1 = c.bin
+        ON t.model_version = c.model_version AND t.name = c.name AND part.position - 1 = c.bin
 )
 
 SELECT
@@ -48,10 +48,10 @@ SELECT
     s.name,
     max(s.row_count) AS row_count,
     sum(
-        (greatest(s.live_share, 0.0001) - greatest(s.reference_share, 0.0001))
-        * ln(greatest(s.live_share, 0.0001) / greatest(s.reference_share, 0.0001))
+        (greatest(s.live_fraction, 0.0001) - greatest(s.reference_fraction, 0.0001))
+        * ln(greatest(s.live_fraction, 0.0001) / greatest(s.reference_fraction, 0.0001))
     ) AS psi,
-    array_agg(s.live_share ORDER BY s.bin) AS live_shares,
-    array_agg(s.reference_share ORDER BY s.bin) AS reference_shares
-FROM shares AS s
+    array_agg(s.live_fraction ORDER BY s.bin) AS live_fractions,
+    array_agg(s.reference_fraction ORDER BY s.bin) AS reference_fractions
+FROM fractions AS s
 GROUP BY s.model_version, s.name

@@ -5,17 +5,17 @@ SELECT
     parts.position,
     coalesce(
         (
-            SELECT array_agg(edge.value::double precision ORDER BY edge.place)
-            FROM jsonb_array_elements_text(parts.bins -> 'edges') WITH ORDINALITY AS edge (value, place)
+            SELECT array_agg(edge.value::double precision ORDER BY edge.position)
+            FROM jsonb_array_elements_text(parts.bins -> 'edges') WITH ORDINALITY AS edge (value, position)
         ),
         '{}'::double precision[]
     ) AS edges,
-    -- The first is the share of missing values, then bin by bin.
+    -- The first is the fraction of missing values, then bin by bin.
     ARRAY[(parts.bins ->> 'missing')::double precision]
     || (
-        SELECT array_agg(part.value::double precision ORDER BY part.place)
-        FROM jsonb_array_elements_text(parts.bins -> 'shares') WITH ORDINALITY AS part (value, place)
-    ) AS shares,
+        SELECT array_agg(part.value::double precision ORDER BY part.position)
+        FROM jsonb_array_elements_text(parts.bins -> 'shares') WITH ORDINALITY AS part (value, position)
+    ) AS fractions,
     (parts.bins ->> 'mean')::double precision AS mean
 FROM {{ source('scoring', 'models') }} AS m
 CROSS JOIN LATERAL (

@@ -11,6 +11,9 @@ SELECT
     t.user_txns_before,
     t.user_amount_before,
     t.user_amount_squares_before,
-    -- the transaction that wrote the row as it stands
-    {{ 't.xmin' if var('row_versions') else "'0'::xid" }} AS row_version
+    t.model_version,
+    t.feature_values,
+    (t.occurred_at AT TIME ZONE 'UTC')::date AS event_date,
+    -- Loaded history counts as known when it happened.
+    ((CASE WHEN t.is_history THEN t.occurred_at ELSE t.received_at END) AT TIME ZONE 'UTC')::date AS known_date
 FROM {{ source('public', 'transactions') }} AS t

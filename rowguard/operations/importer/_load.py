@@ -17,7 +17,7 @@ import pyarrow.csv
 from rowguard.database import connect
 from rowguard.errors import ImportFileError, SchemaError
 from rowguard.queries import load_queries
-from sql_scoring.features.totals import settle_totals
+from sql_scoring.features.totals import recompute_totals
 
 QUERIES = load_queries("rowguard.operations")
 MAX_TRANSACTION_ID = 2**62  # the sequence continues from the highest id
@@ -98,7 +98,7 @@ def load_history(
             raise ImportFileError(f"already stored: {detail} Nothing was loaded.") from None
         except psycopg.errors.IntegrityError as error:
             raise ImportFileError(f"{error.diag.message_primary}; nothing was loaded") from None
-    settle_totals(url)
+    recompute_totals(url)
     _analyze(url)
     return LoadResult(transactions, labels, frauds)
 

@@ -1,184 +1,101 @@
-"""Builds of steps and training set, what owners and clients do to rows behind them, and a build from nothing beside them."""
+"""Builds of the feature project in tests: with dbt, and of its compiled SQL over psycopg, which takes no start of dbt."""
 
 from __future__ import annotations
 
-import random
+import os
 import shutil
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import psycopg
-import pyarrow as pa
 import pytest
 
-from rowguard.operations.importer import load_history
-from sql_scoring.features.build import PROJECT_DIR, run_dbt
+from sql_scoring.features.dbt import PROJECT_DIR, profile_variables, run_dbt
 from tests.fix_database import Workspace
 
 MODELS = ["--select", "merchant_risk", "user_risk", "training_features", "training_set"]
-NOW = datetime.now(UTC).replace(microsecond=0)
-PLACES = ["DE", "FR", None]
+TABLES = {
+    "merchant_risk": "to_jsonb(m)",
+    "user_risk": "to_jsonb(m)",
+    "training_features": "user_id, transaction_id, occurred_at, is_history, feature_values",
+}
+
+CompiledSql = Mapping[str, str]
 
 
-def lengthen_feature_list(lines: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Builds go from a copy of the dbt project in the folder, whose feature list ends with these lines."""
+def extend_feature_list(lines: str, folder: Path) -> Path:
+    """A copy of the dbt project whose feature list ends with these lines."""
     project = folder / "dbt"
     shutil.copytree(PROJECT_DIR, project, ignore=shutil.ignore_patterns("target", "logs"))
     path = project / "macros" / "features" / "feature_list.sql"
     text = path.read_text()
     assert text.count("{% endset %}") == 1
     path.write_text(text.replace("{% endset %}", lines + "{% endset %}"))
-    monkeypatch.setattr("sql_scoring.features.build.PROJECT_DIR", project)
+    return project
+
+
+def use_project(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sql_scoring.features.dbt.PROJECT_DIR", project)
 
 
 def build(workspace: Workspace, *arguments: str) -> None:
     run_dbt(["run", *arguments, *MODELS], workspace.url, workspace.settings)
 
 
-def assert_as_from_nothing(workspace: Workspace, *arguments: str) -> None:
-    built = [training(workspace), _keys(workspace), _steps(workspace)]
-    build(workspace, "--full-refresh", *arguments)
-    assert built == [training(workspace), _keys(workspace), _steps(workspace)]
+def call_dbt(url: str, project: Path, target: Path, *arguments: str) -> None:
+    """Run dbt and keep its target folder."""
+    subprocess.run(
+        [
+            str(Path(sys.executable).with_name("dbt")), "--no-version-check", "--log-path", str(target / "logs"),
+            *arguments, "--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(target),
+        ],
+        env={**os.environ, **profile_variables(url)},
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
 
 
-def load(
-    workspace: Workspace, draw: random.Random, count: int, users: Sequence[int] = (1, 2, 3, 4, 5, 6)
-) -> None:
-    rows = [
-        {
-            "occurred_at": NOW - timedelta(minutes=draw.randrange(60, 60 * 24 * 45)),
-            "user_id": draw.choice(users),
-            "merchant_id": draw.choice([1, 2, 3, None]),
-            "location": draw.choice(PLACES),
-            "amount": f"{draw.randrange(1, 5000)}.25",
-            "is_fraud": draw.random() < 0.3,
-        }
-        for _ in range(count)
-    ]
-    load_rows(workspace, draw, rows)
+def compile_sql(workspace: Workspace, project: Path, target: Path) -> CompiledSql:
+    """Every model and data test as a full refresh runs it, for any database with the same feature list."""
+    call_dbt(workspace.url, project, target, "compile", "--full-refresh")
+    with workspace.connect() as connection:
+        database = f'"{connection.info.dbname}".'
+    return {
+        path.stem: path.read_text().replace(database, "")
+        for path in (target / "compiled").rglob("*.sql")
+        if path.is_file()
+    }
 
 
-def load_rows(workspace: Workspace, draw: random.Random, rows: list[dict[str, Any]]) -> None:
-    """As history, labelled up to three days later."""
-    load_history(
-        workspace.url,
-        pa.Table.from_pylist(rows).to_batches(),
-        label_delay=timedelta(days=draw.randrange(0, 4)),
-        source="test",
-    )
+def refresh(connection: psycopg.Connection[Any], compiled: CompiledSql, *models: str) -> None:
+    """What a full refresh does to the tables of these models."""
+    for model in models:
+        table = f"features.{model}" + (f"_{built_hash8(connection)}" if model in TABLES else "")
+        connection.execute(f"DELETE FROM {table}".encode())
+        connection.execute(f"INSERT INTO {table} SELECT * FROM ({compiled[model]}) AS m".encode())
 
 
-def insert_late(connection: psycopg.Connection, draw: random.Random) -> None:
-    for _ in range(5):
-        connection.execute(
-            "INSERT INTO transactions (user_id, amount, merchant_id, location, occurred_at) VALUES (%s, %s, %s, %s, %s)",
-            [
-                draw.randrange(1, 7),
-                draw.randrange(1, 100),
-                draw.choice([1, 2, 9]),
-                draw.choice(PLACES),
-                draw.choice([None, NOW - timedelta(hours=draw.randrange(900))]),
-            ],
-        )
+def assert_matches_full_refresh(workspace: Workspace, compiled: CompiledSql, since: date = date.min) -> None:
+    """Each table holds what its model gives from scratch."""
+    with workspace.connect() as connection:
+        hash8 = built_hash8(connection)
+        for model, columns in TABLES.items():
+            # Retention leaves rollups behind that no transaction of the training set reads.
+            where = f"WHERE m.valid_from > '{since}'" if model.endswith("_risk") else ""
+            table = f"SELECT {columns} FROM features.{model}_{hash8} AS m {where}"
+            expected = f"SELECT {columns} FROM ({compiled[model]}) AS m {where}"
+            for name, left, right in (("extra", table, expected), ("missing", expected, table)):
+                rows = connection.execute(f"{left} EXCEPT {right} LIMIT 5".encode()).fetchall()
+                assert rows == [], f"{model}: {name} rows"
 
 
-def change(columns: str, count: int = 4) -> Any:
-    """An UPDATE of some rows, whichever they are."""
-
-    def act(connection: psycopg.Connection, draw: random.Random) -> None:
-        connection.execute(
-            f"UPDATE transactions SET {columns} WHERE transaction_id IN (SELECT transaction_id FROM transactions"
-            " ORDER BY hashint8extended(transaction_id, %s) LIMIT %s)".encode(),
-            [draw.randrange(1000), count],
-        )
-
-    return act
-
-
-def delete(connection: psycopg.Connection, draw: random.Random) -> None:
-    connection.execute(
-        "DELETE FROM transactions WHERE transaction_id IN (SELECT transaction_id FROM transactions"
-        " ORDER BY hashint8extended(transaction_id, %s) LIMIT 4)",
-        [draw.randrange(1000)],
-    )
-
-
-def _give_away(connection: psycopg.Connection, draw: random.Random) -> None:
-    """Rows of another user: their findings go first, which name the row by its user."""
-    some = "transaction_id IN (SELECT t.transaction_id FROM transactions AS t ORDER BY hashint8extended(t.transaction_id, %s) LIMIT 2)"
-    seed = draw.randrange(1000)
-    connection.execute(f"DELETE FROM fraud_labels WHERE {some}".encode(), [seed])
-    connection.execute(f"UPDATE transactions SET user_id = user_id %% 6 + 1 WHERE {some}".encode(), [seed])
-
-
-def _relabel(connection: psycopg.Connection, draw: random.Random) -> None:
-    """Findings that are changed in place, moved in time, and taken back."""
-    some = "label_id IN (SELECT label_id FROM fraud_labels ORDER BY hashint8extended(label_id, %s) LIMIT 4)"
-    for change in (
-        "UPDATE fraud_labels SET is_fraud = NOT is_fraud",
-        "UPDATE fraud_labels SET labelled_at = labelled_at - interval '3 days'",
-        "DELETE FROM fraud_labels",
-    ):
-        connection.execute(f"{change} WHERE {some}".encode(), [draw.randrange(1000)])
-
-
-def _move_home(connection: psycopg.Connection, draw: random.Random) -> None:
-    connection.execute(
-        "INSERT INTO users (user_id, home_location) VALUES (%s, %s)"
-        " ON CONFLICT (user_id) DO UPDATE SET home_location = excluded.home_location",
-        [draw.randrange(1, 7), draw.choice(PLACES)],
-    )
-
-
-def _rewrite_homes(connection: psycopg.Connection, draw: random.Random) -> None:
-    connection.execute("UPDATE scoring.user_home_history SET valid_from = valid_from - interval '20 days'")
-    connection.execute("DELETE FROM scoring.user_home_history WHERE user_id = %s", [draw.randrange(1, 7)])
-
-
-ACTS = [
-    insert_late,
-    change("amount = amount + 7"),
-    change("occurred_at = occurred_at + interval '40 hours'"),
-    change("occurred_at = occurred_at - interval '9 days'"),
-    _give_away,
-    change("merchant_id = 2"),
-    change("merchant_id = NULL"),
-    change("location = 'FR'"),
-    change("is_history = NOT is_history", 2),
-    delete,
-    _relabel,
-    _move_home,
-    _rewrite_homes,
-]
-
-
-def built_hash8(connection: psycopg.Connection) -> str:
+def built_hash8(connection: psycopg.Connection[Any]) -> str:
     row = connection.execute(
         "SELECT left(feature_hash, 8) FROM features.feature_definitions LIMIT 1"
     ).fetchone()
     assert row is not None
     return str(row[0])
-
-
-def training(workspace: Workspace, which: str = "is_history") -> list[tuple[Any, ...]]:
-    with workspace.connect() as connection:
-        return connection.execute(
-            "SELECT user_id, transaction_id, occurred_at, feature_values FROM features.training_set"
-            f" WHERE {which} ORDER BY 1, 2".encode()
-        ).fetchall()
-
-
-def _keys(workspace: Workspace) -> list[tuple[Any, ...]]:
-    with workspace.connect() as connection:
-        return connection.execute(
-            "SELECT user_id, transaction_id, occurred_at, is_history FROM features.training_set ORDER BY 1, 2"
-        ).fetchall()
-
-
-def _steps(workspace: Workspace) -> list[tuple[Any, ...]]:
-    with workspace.connect() as connection:
-        return connection.execute(
-            f"SELECT * FROM features.merchant_risk_{built_hash8(connection)} ORDER BY 1, 2".encode()
-        ).fetchall()

@@ -1,9 +1,9 @@
-"""Features at the moment of the INSERT, in score_transaction and in the training set: the same values."""
+"""Features at the moment of the INSERT, in the training set, and computed again: the same values."""
 
 from __future__ import annotations
 
 import json
-import shutil
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,124 +11,163 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
 from rowguard.errors import FeatureBuildError
 from rowguard.operations.importer import load_history
 from simulator import SimulationConfig, live_transactions, simulate
 from simulator.live import insert_live
-from sql_scoring.features.build import PROJECT_DIR, build_features, profile_variables, run_dbt
+from sql_scoring.features.build import build_features
+from sql_scoring.features.dbt import PROJECT_DIR, profile_variables, run_dbt
+from tests.db.features.builds import CompiledSql, call_dbt, extend_feature_list, refresh, use_project
 from tests.fix_database import Workspace
 from trainer.retrain import retrain
 
-COMPARE = """
+CONFIG = SimulationConfig(users=300, merchants=120, days=45, seed=5, fraud_rate=0.02)
+RECOMPUTED = """
+SELECT count(*), count(*) FILTER (WHERE f.live_values IS DISTINCT FROM f.recomputed_values)
+FROM features.monitoring_recomputed_features AS f
+"""
+TRAINED = """
 SELECT count(*), count(*) FILTER (WHERE t.feature_values IS DISTINCT FROM f.feature_values)
 FROM transactions AS t
 JOIN features.training_set AS f USING (user_id, transaction_id)
 WHERE t.model_version IS NOT NULL
 """
 
+REJECTED = [
+    (
+        "- {name: x, entity: shop, measure: amount, aggregate: sum, window: 1d, description: d}",
+        "unknown entity",
+    ),
+    (
+        "- {name: x, entity: user, measure: amount, aggregate: median, window: 1d, description: d}",
+        "no aggregate",
+    ),
+    (
+        "- {name: x, entity: user, measure: amount, aggregate: sum, window: 1 week, description: d}",
+        "window must",
+    ),
+    ("- {name: Big, expression: amount, description: d}", "name must be lower-case"),
+    ("- {name: amount, expression: amount, description: d}", "is taken"),
+    ("- {name: x, expression: amount}", "a description is missing"),
+    ("- {name: x, expression: amount, colour: red, description: d}", "unknown key `colour`"),
+    ("nonsense", "not of the form"),
+    ("", "the feature list is empty"),
+    ("- {name: x, expression: amount, description: d}", "lacks `transaction_amount`"),
+    (
+        "- {name: x, entity: merchant, measure: label, aggregate: count, window: 7d, description: d}",
+        "no aggregate `count` of measure `label` without a delay",
+    ),
+    (
+        "- {name: x, entity: user_merchant, measure: label, aggregate: count, window: 7d, delay: 7d, description: d}",
+        "only users and merchants",
+    ),
+]
+# One process for all texts: dbt takes seconds to start, and is used up after an error.
+PARSE = """
+import json, sys
+from dbt.cli.main import dbtRunner
+texts = json.load(sys.stdin)
+manifest = dbtRunner().invoke(["parse", *sys.argv[1:]]).result
+runner = dbtRunner(manifest=manifest)
+results = []
+for text in texts:
+    arguments = ["run-operation", "parse_feature_list", "--args", json.dumps({"text": text}), *sys.argv[1:]]
+    result = runner.invoke(["--log-format", "text", *arguments])
+    results.append(None if result.success else str(result.exception or result.result.results[0].message))
+print("RESULTS" + json.dumps(results))
+"""
 
-def test_live_features_equal_the_training_set_value_for_value(scored: Workspace) -> None:
-    """Ordinary rows, rows that name a past instant, ties, bursts, rows that arrive out of order."""
-    config = SimulationConfig(users=300, merchants=120, days=45, seed=5, fraud_rate=0.02)
+
+def test_live_features_equal_those_computed_again(scored: Workspace, default_sql: CompiledSql) -> None:
+    """Ordinary rows, rows with a past event time, ties, bursts, rows that arrive out of order, history loaded later."""
     with scored.connect() as connection:
-        insert_live(connection, live_transactions(config, count=400, fraud_rate=0.2))
+        insert_live(connection, live_transactions(CONFIG, count=400, fraud_rate=0.2))
         late = datetime.now(UTC) - timedelta(days=3)
         insert_live(
             connection,
-            live_transactions(config, count=400, fraud_rate=0.2, start=late),
+            live_transactions(CONFIG, count=400, fraud_rate=0.2, start=late),
             set_occurred_at=True,
         )
-        tie = "INSERT INTO transactions (user_id, amount, occurred_at) VALUES (5, %s, '2026-11-20 12:00+00')"
+        tie = "INSERT INTO transactions (user_id, amount, occurred_at) VALUES (5, %s, now() - interval '9 days')"
         for amount in ("1.10", "2.20", "3.30"):
             connection.execute(tie, [amount])
         connection.execute("UPDATE users SET home_location = 'JP' WHERE user_id <= 100")
-        insert_live(connection, live_transactions(config, count=200, fraud_rate=0.2))
-    build_features(scored.url, scored.settings)
-    with scored.connect() as connection:
-        assert connection.execute(COMPARE).fetchone() == (1003, 0)
-
-
-def test_history_that_is_loaded_later_does_not_change_what_live_rows_saw(scored: Workspace) -> None:
-    with scored.connect() as connection:
-        connection.execute("INSERT INTO transactions (user_id, amount) VALUES (5, 10), (5, 11)")
+        insert_live(connection, live_transactions(CONFIG, count=200, fraud_rate=0.2))
+        refresh(connection, default_sql, "monitoring_recomputed_features", "training_features")
+        assert connection.execute(RECOMPUTED).fetchone() == (1003, 0)
+        assert connection.execute(TRAINED).fetchone() == (1003, 0)
     world = simulate(SimulationConfig(users=300, merchants=120, days=3, seed=6))
+    columns = [
+        "transaction_id",
+        "scenario",
+        "merchant_id",
+    ]  # at a merchant it would have been known to rollups
     load_history(
         scored.url,
-        world.transactions.drop_columns(["transaction_id", "scenario"]).to_batches(),
-        label_delay=timedelta(days=7),
-        source="simulator",
-    )
-    build_features(scored.url, scored.settings, full_refresh=True)
-    with scored.connect() as connection:
-        assert connection.execute(COMPARE).fetchone() == (2, 0)
-
-
-def test_an_incremental_build_equals_one_from_nothing(scored: Workspace) -> None:
-    """Also when history is loaded that lies before rows that were built already."""
-    world = simulate(SimulationConfig(users=300, merchants=120, days=20, seed=6))
-    load_history(
-        scored.url,
-        world.transactions.drop_columns(["transaction_id", "scenario"]).to_batches(),
+        world.transactions.drop_columns(columns).to_batches(),
         label_delay=timedelta(days=7),
         source="simulator",
     )
     with scored.connect() as connection:
-        connection.execute(
-            "INSERT INTO transactions (user_id, amount) SELECT g, g FROM generate_series(1, 50) AS g"
+        refresh(connection, default_sql, "monitoring_recomputed_features")
+        assert connection.execute(RECOMPUTED).fetchone() == (1003, 0)
+
+
+def test_a_live_row_is_trained_on_what_the_model_saw(scored: Workspace, default_sql: CompiledSql) -> None:
+    """Log and wait, while the row names a model of the built list. Otherwise its features are computed."""
+    with scored.connect() as connection:
+        connection.execute("INSERT INTO transactions (user_id, amount) VALUES (5, 10)")
+        connection.execute("UPDATE transactions SET feature_values[1] = 99 WHERE model_version IS NOT NULL")
+        read = (
+            "SELECT f.feature_values[1] FROM features.training_set AS f"
+            " JOIN transactions AS t USING (user_id, transaction_id) WHERE NOT t.is_history"
         )
-    build_features(scored.url, scored.settings)
-    kept = _training_set(scored)
-    build_features(scored.url, scored.settings, full_refresh=True)
-    assert kept == _training_set(scored)
+        refresh(connection, default_sql, "training_features")
+        assert connection.execute(read).fetchall() == [(99,)]
+        connection.execute("UPDATE scoring.models SET feature_hash = repeat('0', 32)")
+        refresh(connection, default_sql, "training_features")
+        assert connection.execute(read).fetchall() == [(10,)]
 
 
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        (
-            "- {name: x, entity: shop, measure: amount, aggregate: sum, window: 1d, description: d}",
-            "unknown entity",
-        ),
-        (
-            "- {name: x, entity: user, measure: amount, aggregate: median, window: 1d, description: d}",
-            "no aggregate",
-        ),
-        (
-            "- {name: x, entity: user, measure: amount, aggregate: sum, window: 1 week, description: d}",
-            "window must",
-        ),
-        ("- {name: Big, expression: amount, description: d}", "name must be lower-case"),
-        ("- {name: amount, expression: amount, description: d}", "is taken"),
-        ("- {name: x, expression: amount}", "a description is missing"),
-        ("- {name: x, expression: amount, colour: red, description: d}", "unknown key `colour`"),
-        ("nonsense", "not of the form"),
-        ("", "the feature list is empty"),
-        (
-            "- {name: x, expression: amount, description: d}",
-            "lacks `transaction_amount`",
-        ),
-        (
-            "- {name: x, entity: merchant, measure: label, aggregate: count, window: 7d, description: d}",
-            "no aggregate `count` of measure `label` without a delay",
-        ),
-        (
-            "- {name: x, entity: user_merchant, measure: label, aggregate: count, window: 7d, delay: 7d, description: d}",
-            "only users and merchants",
-        ),
-    ],
-)
-def test_the_feature_list_refuses_what_it_cannot_express(
-    migrated_template: Workspace, tmp_path: Path, line: str, message: str
+def test_leakage_and_gaps_are_found(scored: Workspace, default_sql: CompiledSql) -> None:
+    """The data tests, on a training set whose counts are off, and on one that lacks rows."""
+    with scored.connect() as connection:
+        table = connection.execute(
+            "SELECT 'features.training_features_' || left(feature_hash, 8) FROM features.feature_definitions"
+        ).fetchone()
+        position = connection.execute(
+            "SELECT position FROM features.feature_definitions WHERE name = 'user_txn_count_7d'"
+        ).fetchone()
+        assert table is not None and position is not None
+        for test, change in (
+            ("no_future_leakage", f"UPDATE {table[0]} SET feature_values[{position[0]}] = 99"),
+            ("training_set_is_complete", f"DELETE FROM {table[0]} WHERE user_id = 5"),
+        ):
+            query = default_sql[test].encode()
+            assert connection.execute(query).fetchall() == []
+            with connection.transaction(force_rollback=True):
+                connection.execute(change.encode())
+                assert connection.execute(query).fetchall() != []
+
+
+def test_the_feature_list_rejects_what_it_cannot_express(
+    migrated_template: Workspace, tmp_path: Path
 ) -> None:
-    with pytest.raises(FeatureBuildError, match=message):
-        run_dbt(
-            ["run-operation", "parse_feature_list", "--args", json.dumps({"text": line})],
-            migrated_template.url,
-            migrated_template.settings,
-        )
+    process = subprocess.run(
+        [
+            sys.executable, "-c", PARSE, "--quiet", "--no-version-check", "--project-dir", str(PROJECT_DIR),
+            "--profiles-dir", str(PROJECT_DIR), "--target-path", str(tmp_path), "--log-path", str(tmp_path),
+        ],
+        input=json.dumps([line for line, _ in REJECTED]),
+        env={**os.environ, **profile_variables(migrated_template.url)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )  # fmt: skip
+    output = process.stdout
+    assert [message for _, message in REJECTED if message not in output] == [], output
 
 
 def test_a_failing_build_names_its_reason(scored: Workspace) -> None:
@@ -138,7 +177,7 @@ def test_a_failing_build_names_its_reason(scored: Workspace) -> None:
         )
         # No role may; the owner can, and the data test sees it.
         connection.execute("UPDATE transactions SET feature_values[1] = 11 WHERE model_version IS NOT NULL")
-    with pytest.raises(FeatureBuildError, match="live_features_match_training"):
+    with pytest.raises(FeatureBuildError, match="live_features_match_recomputed"):
         build_features(scored.url, scored.settings)
 
 
@@ -197,7 +236,7 @@ def test_the_trigger_reads_single_rows_of_indexes(scored: Workspace) -> None:
 
 
 def _reads(node: dict[str, Any], *, under_limit: bool) -> Iterator[tuple[str, bool, float]]:
-    """Index, whether a LIMIT stands above, and rows a loop of each scan of transactions."""
+    """Index, whether it is below a LIMIT, and rows per loop of each scan of transactions."""
     if node.get("Relation Name") == "transactions":
         yield node.get("Index Name", node["Node Type"]), under_limit, node["Actual Rows"]
     for child in node.get("Plans", []):
@@ -210,20 +249,9 @@ def test_the_unit_tests_of_the_dbt_project_pass(migrated: Workspace) -> None:
 
 
 def test_every_column_is_documented(migrated_template: Workspace, tmp_path: Path) -> None:
-    """dbt's catalogue and manifest, compared: no column of a model without a description."""
-    import os
-
+    """dbt's catalog and manifest, compared: no column of a model without a description."""
     target = tmp_path / "target"
-    subprocess.run(
-        [
-            str(Path(sys.executable).with_name("dbt")), "--no-version-check", "--log-path", str(tmp_path),
-            "docs", "generate", "--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR),
-            "--target-path", str(target),
-        ],
-        env={**os.environ, **profile_variables(migrated_template.url)},
-        check=True,
-        capture_output=True,
-    )  # fmt: skip
+    call_dbt(migrated_template.url, PROJECT_DIR, target, "docs", "generate")
     manifest = json.loads((target / "manifest.json").read_text())
     catalog = json.loads((target / "catalog.json").read_text())
     with migrated_template.connect() as connection:
@@ -238,14 +266,10 @@ def test_every_column_is_documented(migrated_template: Workspace, tmp_path: Path
     assert catalog["nodes"] and undocumented == []
 
 
-def _training_set(workspace: Workspace) -> dict[tuple[int, int], list[float | None]]:
-    with psycopg.connect(workspace.url) as connection:
-        rows = connection.execute("SELECT user_id, transaction_id, feature_values FROM features.training_set")
-        return {(user, transaction): values for user, transaction, values in rows}
-
-
-def test_a_finding_entered_with_an_earlier_date_warns_and_does_not_stop_the_build(scored: Workspace) -> None:
-    """Rows that were decided before it did not see it; training, which goes by its date, does."""
+def test_a_label_entered_with_an_earlier_date_is_told_apart(
+    scored: Workspace, default_sql: CompiledSql
+) -> None:
+    """Rows that were decided before it did not include it: rollup skew, of which the build only warns."""
     with scored.connect() as connection:
         merchant = connection.execute(
             "SELECT merchant_id FROM transactions WHERE occurred_at < now() - interval '12 days'"
@@ -261,17 +285,18 @@ def test_a_finding_entered_with_an_earlier_date_warns_and_does_not_stop_the_buil
             " WHERE merchant_id = %s AND occurred_at BETWEEN now() - interval '20 days' AND now() - interval '9 days'",
             merchant,
         )
-    assert build_features(scored.url, scored.settings).failed == 0
-    with scored.connect() as connection:
-        assert connection.execute(COMPARE).fetchone() == (1, 1)
+        refresh(connection, default_sql, "merchant_risk", "monitoring_recomputed_features")
+        assert (
+            connection.execute(default_sql["live_rollup_features_match_recomputed"].encode()).fetchall() != []
+        )
+        assert connection.execute(default_sql["live_features_match_recomputed"].encode()).fetchall() == []
 
 
 def test_a_feature_can_be_added_in_the_middle_of_the_list(
     scored: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The model goes on deciding with its own list until the next is trained on the new one."""
-    project = tmp_path / "dbt"
-    shutil.copytree(PROJECT_DIR, project, ignore=shutil.ignore_patterns("target", "logs"))
+    """The model keeps its own list until the next is trained on the new one."""
+    project = extend_feature_list("", tmp_path)
     path = project / "macros" / "features" / "feature_list.sql"
     known = "- {name: user_txn_count_7d,"
     added = (
@@ -279,7 +304,7 @@ def test_a_feature_can_be_added_in_the_middle_of_the_list(
         ' description: "Transactions of the user in the last 6 hours."}\n'
     )
     path.write_text(path.read_text().replace(known, added + known))
-    monkeypatch.setattr("sql_scoring.features.build.PROJECT_DIR", project)
+    use_project(project, monkeypatch)
     build_features(scored.url, scored.settings)
     insert = "INSERT INTO transactions (user_id, amount) VALUES (5, 10) RETURNING cardinality(feature_values)"
     with scored.connect() as connection:

@@ -1,43 +1,25 @@
-"""When the user was last at a place: mostly the user's last row says it, and a function of its own looks otherwise."""
+"""Minutes since the user was last at a location or merchant: from the last row, or by a dedicated lookup."""
 
 from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-import pytest
-
-from sql_scoring.features.build import build_features
-from tests.db.features.builds import built_hash8, lengthen_feature_list
+from tests.db.features.builds import built_hash8
 from tests.fix_database import Workspace
 
 NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
-ADDED = """
-- {name: here_7d, entity: user_location, measure: transaction, aggregate: minutes_since, window: 7d, description: "d"}
-- {name: there_1h, entity: user_merchant, measure: transaction, aggregate: minutes_since, window: 1h, description: "d"}
-- {name: there_30d, entity: user_merchant, measure: transaction, aggregate: minutes_since, window: 30d, description: "d"}
-- {name: here_or_there, expression: "coalesce(here_7d, there_30d) * 60 + coalesce(here_7d, 0)", description: "d"}
-"""
 INSERT = """
 INSERT INTO transactions (user_id, amount, merchant_id, location, occurred_at) VALUES (%s, %s, %s, %s, %s)
 """
 
 
-@pytest.fixture
-def asking_for_places(migrated: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """Features of locations and merchants, of which one is derived from the others."""
-    lengthen_feature_list(ADDED.lstrip(), tmp_path, monkeypatch)
-    return migrated
-
-
-def test_every_way_of_reading_gives_the_same(asking_for_places: Workspace) -> None:
-    """Live, for the trigger, row by row: at the last row's place, at another, at one long ago or never visited, nowhere;
+def test_every_way_of_reading_gives_the_same(extended: Workspace) -> None:
+    """Live, for the trigger, with a row scan: at the last row's place, at another, at one long ago or never visited, nowhere;
     for a user whose last row is nowhere, one with a single row, and one without."""
-    build_features(asking_for_places.url, asking_for_places.settings)
     chance = random.Random(1)
     places, shops = ["DE", "FR", None], [7, 8, None]
-    with asking_for_places.connect() as connection:
+    with extended.connect() as connection:
         for user in range(1, 9):
             at = NOW - timedelta(days=22)
             for _ in range(1 if user == 8 else 12):
@@ -53,26 +35,25 @@ def test_every_way_of_reading_gives_the_same(asking_for_places: Workspace) -> No
                 ]
                 connection.execute(INSERT, row)
         hash8 = built_hash8(connection)
-        candidate = "(u, 12.5, shop, place, at)"
-        answers = connection.execute(
-            f"SELECT features.live_feature_values_{hash8}{candidate},"
-            f" features.scanned_feature_values_{hash8}{candidate},"
-            f" (features.insert_feature_values_{hash8}{candidate}).feature_values"
+        request = "(u, 12.5, shop, place, at)"
+        rows = connection.execute(
+            f"SELECT features.live_feature_values_{hash8}{request},"
+            f" features.row_scan_feature_values_{hash8}{request},"
+            f" (features.insert_feature_values_{hash8}{request}).feature_values"
             " FROM generate_series(1, 9) AS u, unnest(%s::text[]) AS place, unnest(%s::bigint[]) AS shop,"
             " unnest(%s::timestamptz[]) AS at",
             [[*places, "IT"], [*shops, 9], [NOW - timedelta(days=9), NOW, NOW + timedelta(minutes=59)]],
         ).fetchall()
-    assert len(answers) == 9 * 4 * 4 * 3
-    assert [row for row in answers if not row[0] == row[1] == row[2]] == []
-    recencies = [row[0][-4:] for row in answers]
+    assert len(rows) == 9 * 4 * 4 * 3
+    assert [row for row in rows if not row[0] == row[1] == row[2]] == []
+    recencies = [row[0][-4:] for row in rows]
     for position in range(4):
         assert len({values[position] for values in recencies}) > 2
 
 
-def test_the_last_rows_place_is_not_looked_up(asking_for_places: Workspace) -> None:
+def test_the_last_rows_place_is_not_looked_up(extended: Workspace) -> None:
     """Counted by the functions' own calls."""
-    build_features(asking_for_places.url, asking_for_places.settings)
-    with asking_for_places.connect() as connection:
+    with extended.connect() as connection:
         hash8 = built_hash8(connection)
         connection.execute(INSERT, [1, 10, 7, "DE", NOW - timedelta(minutes=90)])
         connection.execute("SET track_functions = 'all'")

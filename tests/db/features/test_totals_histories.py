@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from sql_scoring.features.totals import settle_totals
-from tests.db.features.totals import Connection, untotalled, wrong_totals
+from sql_scoring.features.totals import recompute_totals
+from tests.db.features.totals import Connection, totals_pending_count, wrong_totals
 from tests.fix_database import Workspace
 from tests.waiting import wait_until
 
@@ -150,7 +150,7 @@ def test_several_sessions_at_once_leave_no_wrong_total(migrated: Workspace, seed
         with migrated.connect() as connection:
 
             def has_shown_all() -> bool:
-                """Every deed was done, somebody gave up waiting, and it was looked at often enough."""
+                """Every action ran, one session gave up waiting, and there were enough checks."""
                 nonlocal looks
                 assert wrong_totals(connection) == []
                 looks += 1
@@ -166,7 +166,7 @@ def test_several_sessions_at_once_leave_no_wrong_total(migrated: Workspace, seed
                     and without_lock[0] > 0
                 )
 
-            wait_until(has_shown_all, "every deed was done, and somebody gave up waiting", seconds=600)
+            wait_until(has_shown_all, "every action ran, and one session gave up waiting", seconds=600)
     finally:
         is_over.set()
         for thread in threads:
@@ -174,6 +174,6 @@ def test_several_sessions_at_once_leave_no_wrong_total(migrated: Workspace, seed
     assert [session.failed for session in sessions if session.failed] == []
     with migrated.connect() as connection:
         assert wrong_totals(connection) == []
-    settle_totals(migrated.url)
+    recompute_totals(migrated.url)
     with migrated.connect() as connection:
-        assert (untotalled(connection), wrong_totals(connection)) == (0, [])
+        assert (totals_pending_count(connection), wrong_totals(connection)) == (0, [])

@@ -1,5 +1,5 @@
 """Running totals while several sessions work on one user at once: with and without its lock, with the owner's changes
-in between. What the totals must be is reckoned here, from the rows alone."""
+in between. The expected totals are computed in Python."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from sql_scoring.features.totals import settle_totals
-from tests.db.features.totals import untotalled, wrong_totals
+from sql_scoring.features.totals import recompute_totals
+from tests.db.features.totals import totals_pending_count, wrong_totals
 from tests.fix_database import Workspace
 from tests.waiting import LONG_S, wait_until
 
@@ -37,7 +37,7 @@ def filled(migrated: Workspace) -> Workspace:
 
 @contextmanager
 def waiting(workspace: Workspace, deed: Callable[[Connection], object]) -> Iterator[list[BaseException]]:
-    """The deed in a session of its own; the block runs once it waits for somebody, or is through."""
+    """Run the action in another session; the block starts once it waits for a lock, or has ended."""
     failed: list[BaseException] = []
     with psycopg.connect(workspace.url, autocommit=True) as connection:
 
@@ -78,8 +78,8 @@ def waiting(workspace: Workspace, deed: Callable[[Connection], object]) -> Itera
     ],
 )
 @pytest.mark.parametrize("ending", ["COMMIT", "ROLLBACK"])
-def test_a_late_row_beside_an_open_change_of_the_owner(filled: Workspace, change: str, ending: str) -> None:
-    """It does not wait for the owner either: somebody's open transaction must not hold up a payment."""
+def test_a_late_row_near_an_open_change_of_the_owner(filled: Workspace, change: str, ending: str) -> None:
+    """It does not wait for the owner either: an open transaction must not hold up a payment."""
     with psycopg.connect(filled.url, autocommit=True) as owner:
         owner.execute("BEGIN")
         owner.execute(change.encode())
@@ -87,9 +87,9 @@ def test_a_late_row_beside_an_open_change_of_the_owner(filled: Workspace, change
             owner.execute(ending.encode())
         assert failed == []
         assert wrong_totals(owner) == []
-    settle_totals(filled.url)
+    recompute_totals(filled.url)
     with filled.connect() as connection:
-        assert (untotalled(connection), wrong_totals(connection)) == (0, [])
+        assert (totals_pending_count(connection), wrong_totals(connection)) == (0, [])
 
 
 def test_a_late_row_does_not_wait_for_locked_rows(filled: Workspace) -> None:
@@ -101,11 +101,11 @@ def test_a_late_row_does_not_wait_for_locked_rows(filled: Workspace) -> None:
         late.execute(INSERT, [5, at(5)])
         # Waiting ends with the statement's time, and the row stays all the same.
         assert time.monotonic() - began < 30
-        assert untotalled(late) == 1
+        assert totals_pending_count(late) == 1
         owner.rollback()
-        # The next late row mends it.
+        # The next late row repairs it.
         late.execute(INSERT, [6, at(6)])
-        assert (untotalled(late), wrong_totals(late)) == (0, [])
+        assert (totals_pending_count(late), wrong_totals(late)) == (0, [])
 
 
 def test_two_changes_of_the_owner_at_once(filled: Workspace) -> None:
@@ -115,7 +115,7 @@ def test_two_changes_of_the_owner_at_once(filled: Workspace) -> None:
         first.execute("DELETE FROM transactions WHERE amount = 10")
         with waiting(filled, lambda other: other.execute("DELETE FROM transactions WHERE amount = 30")):
             first.execute("COMMIT")
-        assert untotalled(first) == 1
+        assert totals_pending_count(first) == 1
         assert wrong_totals(first) == []
 
 
@@ -146,14 +146,14 @@ def test_settling_works_where_old_snapshots_are_the_default(filled: Workspace) -
             "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation"
             " = ''repeatable read''', current_database()); END $$"
         )
-    assert settle_totals(filled.url) == 3
+    assert recompute_totals(filled.url) == 3
     with filled.connect() as connection:
-        assert (untotalled(connection), wrong_totals(connection)) == (0, [])
+        assert (totals_pending_count(connection), wrong_totals(connection)) == (0, [])
 
 
-def test_a_row_without_the_lock_beside_the_holder_that_cannot_see_it(migrated: Workspace) -> None:
-    """The holder's next row is counted without it. Nothing goes by that row's totals until they are mended, and they
-    are by the next row that is late, or by the nightly build."""
+def test_a_row_without_the_lock_near_the_holder_that_cannot_see_it(migrated: Workspace) -> None:
+    """The holder's next row is counted without it. No read uses that row's totals until they are
+    recomputed, by the next late row or by the nightly build."""
     with psycopg.connect(migrated.url, autocommit=True) as holder, migrated.connect() as owner:
         owner.execute("SELECT scoring.set_policy(p_lock_timeout_ms => 200)")
         with psycopg.connect(migrated.url) as waiter:
@@ -168,10 +168,10 @@ def test_a_row_without_the_lock_beside_the_holder_that_cannot_see_it(migrated: W
         ).fetchall()
         assert rows == [(1, 0, None), (2, None, True), (3, 1, None)]
         holder.execute(INSERT, [4, at(4)])  # in order: it goes on from a row that missed one
-        assert untotalled(owner) == 1
+        assert totals_pending_count(owner) == 1
         assert _live_is_scanned(owner)
         holder.execute(INSERT, [2.5, at(2.5)])
-        assert (untotalled(owner), wrong_totals(owner)) == (0, [])
+        assert (totals_pending_count(owner), wrong_totals(owner)) == (0, [])
         assert _live_is_scanned(owner)
 
 
@@ -191,19 +191,19 @@ def test_a_row_without_the_lock_in_a_savepoint(migrated: Workspace, ending: str)
             waiter.commit()
         assert wrong_totals(owner) == []
         assert _live_is_scanned(owner)
-    settle_totals(migrated.url)
+    recompute_totals(migrated.url)
     with migrated.connect() as connection:
-        assert (untotalled(connection), wrong_totals(connection)) == (0, [])
+        assert (totals_pending_count(connection), wrong_totals(connection)) == (0, [])
 
 
 def _live_is_scanned(connection: Connection) -> bool:
-    """Whether the live read answers what the rows say one by one."""
+    """Whether the live read returns what a row scan returns."""
     row = connection.execute(
         "SELECT left(feature_hash, 8) FROM features.feature_definitions LIMIT 1"
     ).fetchone()
     assert row is not None
     arguments = "(1, 12.5, 7, 'DE', %s)"
-    query = f"SELECT features.live_feature_values_{row[0]}{arguments} = features.scanned_feature_values_{row[0]}{arguments}"
+    query = f"SELECT features.live_feature_values_{row[0]}{arguments} = features.row_scan_feature_values_{row[0]}{arguments}"
     found = connection.execute(query.encode(), [at(60), at(60)]).fetchone()
     assert found is not None
     return bool(found[0])

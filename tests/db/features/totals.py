@@ -1,4 +1,4 @@
-"""What running totals must be, reckoned from the rows alone."""
+"""What running totals must be, computed in Python from the rows."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def wrong_totals(connection: Connection) -> list[str]:
     return wrong
 
 
-def untotalled(connection: Connection) -> int:
+def totals_pending_count(connection: Connection) -> int:
     row = connection.execute("SELECT count(*) FROM transactions WHERE user_txns_before IS NULL").fetchone()
     assert row is not None
     return int(row[0])

@@ -21,14 +21,14 @@ ALIKE = """
 """
 
 
-def measures(workspace: Workspace) -> dict[tuple[str, str], Any]:
-    return {(row["measure"], row["subject"]): row for row in monitor(workspace.url).measures}
+def metrics(workspace: Workspace) -> dict[tuple[str, str], Any]:
+    return {(row["metric"], row["subject"]): row for row in pipeline.monitor(workspace.url).metrics}
 
 
 def test_before_any_live_row_nothing_is_an_alarm(scored: Workspace) -> None:
     found = monitor(scored.url)
     assert found.alarms == []
-    assert [row["measure"] for row in found.measures] == ["champion_age_days"]
+    assert [row["metric"] for row in found.metrics] == ["champion_age_days"]
 
 
 def test_drifted_amounts_and_undecided_rows_are_alarms(scored: Workspace, tmp_path: Path) -> None:
@@ -40,9 +40,9 @@ def test_drifted_amounts_and_undecided_rows_are_alarms(scored: Workspace, tmp_pa
         connection.execute(
             "UPDATE transactions SET unscored_reason = 'x' WHERE NOT is_history AND user_id < 20"
         )
-    found = monitor(scored.url, report=tmp_path / "report.html")
-    alarms = {(row["measure"], row["subject"]) for row in found.alarms}
-    assert {("feature_psi", "transaction_amount"), ("unscored_share", "all rows")} <= alarms
+    found = pipeline.monitor(scored.url, report=tmp_path / "report.html")
+    alarms = {(row["metric"], row["subject"]) for row in found.alarms}
+    assert {("feature_psi", "transaction_amount"), ("unscored_rate", "all rows")} <= alarms
     assert ("feature_psi", "is_night") not in alarms, "it has no threshold"
     assert "feature_psi of transaction_amount is" in found.sentence()
     page = (tmp_path / "report.html").read_text()
@@ -51,7 +51,7 @@ def test_drifted_amounts_and_undecided_rows_are_alarms(scored: Workspace, tmp_pa
         and "transaction_amount" in page
         and "http://" not in page.split("</style>")[1][:200]
     )
-    psi = measures(scored)["feature_psi", "transaction_amount"]
+    psi = metrics(scored)["feature_psi", "transaction_amount"]
     assert psi["row_count"] == 1200 and psi["value"] > 1
 
 
@@ -62,7 +62,7 @@ def test_psi_is_the_textbooks(scored: Workspace) -> None:
     insert_rows(scored, 600)
     with scored.connect() as connection:
         rows = connection.execute(
-            "SELECT name, psi, live_shares, reference_shares FROM features.monitoring_drift"
+            "SELECT name, psi, live_fractions, reference_fractions FROM features.monitoring_drift"
         ).fetchall()
         amounts = connection.execute(
             "SELECT sum(row_count) FROM features.monitoring_bins WHERE name = 'transaction_amount'"
@@ -83,9 +83,9 @@ def test_psi_is_the_textbooks(scored: Workspace) -> None:
 def test_rows_like_those_of_training_are_no_drift_in_amount(scored: Workspace) -> None:
     with scored.connect() as connection:
         connection.execute(ALIKE)
-        row = connection.execute("SELECT sum(row_count) FROM features.monitoring_score_days").fetchone()
+        row = connection.execute("SELECT sum(row_count) FROM features.monitoring_scores_daily").fetchone()
         days = connection.execute(
-            "SELECT avg(psi), count(*) FROM features.monitoring_distribution_days"
+            "SELECT avg(psi), count(*) FROM features.monitoring_distributions_daily"
             " WHERE name = 'transaction_amount' AND row_count >= 70"
         ).fetchone()
     assert row == (1400,)
@@ -110,8 +110,8 @@ def test_outcomes_wait_for_the_label_delay(scored: Workspace) -> None:
         )
         connection.execute("SELECT pg_sleep(1.1)")
         days = connection.execute(
-            "SELECT is_mature, sum(row_count), sum(labelled), sum(frauds)"
-            " FROM features.monitoring_outcome_days GROUP BY 1 ORDER BY 1"
+            "SELECT is_mature, sum(row_count), sum(labeled_count), sum(frauds)"
+            " FROM features.monitoring_outcomes_daily GROUP BY 1 ORDER BY 1"
         ).fetchall()
     (_, young, labelled_young, _), (_, old, labelled_old, frauds_old) = days
     assert young == labelled_young, "of young days only what is labelled counts"
@@ -124,8 +124,8 @@ def test_the_challengers_view_compares_both_on_the_same_rows(scored: Workspace) 
     insert_rows(scored, 300)
     with scored.connect() as connection:
         rows = connection.execute(
-            "SELECT second_version, row_count, decided_by_second, errors, disagreements >= 0, mean_difference > 0"
-            " FROM features.challenger_days"
+            "SELECT second_version, row_count, decided_by_second, error_count, disagreements >= 0, mean_difference > 0"
+            " FROM features.monitoring_challenger_daily"
         ).fetchall()
         canary = connection.execute(
             "SELECT count(*) FROM transactions WHERE NOT is_history AND model_version = %s", [small]

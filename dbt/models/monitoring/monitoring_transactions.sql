@@ -1,8 +1,8 @@
--- The rows that were inserted live in the last 35 days, with what was found out about them by now.
+-- The rows that were inserted live in the last 35 days, with their latest label.
 SELECT
     t.user_id,
     t.transaction_id,
-    (t.occurred_at AT TIME ZONE 'UTC')::date AS event_day,
+    (t.occurred_at AT TIME ZONE 'UTC')::date AS event_date,
     t.model_version,
     t.fraud_probability,
     coalesce(t.fraud_flag = 'FRAUD' OR t.is_control, false) AS is_alert,
@@ -13,7 +13,7 @@ SELECT
     t.shadow_probability,
     t.shadow_error,
     known.is_fraud AS known_fraud,
-    -- Once the label delay is over, what nobody reported was legitimate.
+    -- Once the label delay is over, what was not reported was legitimate.
     t.occurred_at < now() - interval '{{ env_var("ROWGUARD_LABEL_DELAY_DAYS", "7") | int }} days' AS is_mature
 FROM {{ source('public', 'transactions') }} AS t
 LEFT JOIN LATERAL (

@@ -1,8 +1,8 @@
 -- Champion and challenger on the same rows, by day and pair; labels as far as they are known. `first_version` is the
--- one of the pair that was deployed earlier: the champion during the trial.
+-- one of the pair that was deployed earlier: the champion during the shadow deployment.
 WITH pairs AS (
     SELECT
-        r.event_day,
+        r.event_date,
         r.known_fraud,
         r.is_mature,
         r.shadow_error,
@@ -13,7 +13,7 @@ WITH pairs AS (
         CASE WHEN r.model_version = b.version THEN r.fraud_probability ELSE r.shadow_probability END AS second_score,
         a.threshold AS first_threshold,
         b.threshold AS second_threshold
-    FROM {{ ref('monitoring_rows') }} AS r
+    FROM {{ ref('monitoring_transactions') }} AS r
     INNER JOIN {{ source('scoring', 'models') }} AS a
         ON a.version IN (r.model_version, r.shadow_version)
     INNER JOIN {{ source('scoring', 'models') }} AS b
@@ -23,12 +23,12 @@ WITH pairs AS (
 )
 
 SELECT
-    p.event_day,
+    p.event_date,
     p.first_version,
     p.second_version,
     count(*) AS row_count,
     count(*) FILTER (WHERE p.is_decided_by_second) AS decided_by_second,
-    count(p.shadow_error) AS errors,
+    count(p.shadow_error) AS error_count,
     count(*) FILTER (WHERE p.first_score >= p.first_threshold) AS first_alerts,
     count(*) FILTER (WHERE p.second_score >= p.second_threshold) AS second_alerts,
     count(*) FILTER (
@@ -36,9 +36,9 @@ SELECT
     ) AS disagreements,
     avg(abs(p.first_score - p.second_score)) AS mean_difference,
     bool_and(p.is_mature) AS is_mature,
-    count(p.known_fraud) AS labelled,
+    count(p.known_fraud) AS labeled_count,
     count(*) FILTER (WHERE p.known_fraud) AS frauds,
-    count(*) FILTER (WHERE p.known_fraud AND p.first_score >= p.first_threshold) AS first_caught,
-    count(*) FILTER (WHERE p.known_fraud AND p.second_score >= p.second_threshold) AS second_caught
+    count(*) FILTER (WHERE p.known_fraud AND p.first_score >= p.first_threshold) AS first_true_positives,
+    count(*) FILTER (WHERE p.known_fraud AND p.second_score >= p.second_threshold) AS second_true_positives
 FROM pairs AS p
-GROUP BY p.event_day, p.first_version, p.second_version
+GROUP BY p.event_date, p.first_version, p.second_version

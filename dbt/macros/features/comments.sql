@@ -6,8 +6,8 @@
     {% endfor %}
 {% endmacro %}
 
-{% macro comment_rolled_features(relation, entity) %}
-    {% for feature in rolled_features(entity) %}
+{% macro comment_rollup_features(relation, entity) %}
+    {% for feature in rollup_features(entity) %}
         COMMENT ON COLUMN {{ relation }}.{{ feature.name }}
         IS {{ dbt.string_literal(dbt.escape_single_quotes(feature.description)) }};
     {% endfor %}

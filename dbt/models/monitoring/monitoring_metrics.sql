@@ -12,27 +12,27 @@ decided AS MATERIALIZED (
     SELECT
         sum(d.row_count) AS row_count,
         sum(d.unscored) AS unscored,
-        sum(d.second_opinions) AS second_opinions,
-        sum(d.second_opinion_errors) AS errors,
+        sum(d.shadow_count) AS shadow_count,
+        sum(d.shadow_error_count) AS errors,
         sum(d.row_count) FILTER (WHERE d.model_version = c.version) AS own_rows,
         sum(d.alerts) FILTER (WHERE d.model_version = c.version) AS own_alerts
     FROM champion AS c
-    CROSS JOIN {{ ref('monitoring_score_days') }} AS d
-    WHERE d.event_day > (now() AT TIME ZONE 'UTC')::date - 7
+    CROSS JOIN {{ ref('monitoring_scores_daily') }} AS d
+    WHERE d.event_date > (now() AT TIME ZONE 'UTC')::date - 7
 ),
 
 outcomes AS MATERIALIZED (
     SELECT
         sum(o.alerts) AS alerts,
         sum(o.frauds) AS frauds,
-        sum(o.caught) AS caught
+        sum(o.true_positives) AS true_positives
     FROM champion AS c
-    INNER JOIN {{ ref('monitoring_outcome_days') }} AS o ON c.version = o.model_version
+    INNER JOIN {{ ref('monitoring_outcomes_daily') }} AS o ON c.version = o.model_version
     WHERE o.is_mature
 )
 
 SELECT
-    CASE WHEN d.name = 'score' THEN 'score_psi' ELSE 'feature_psi' END AS measure,
+    CASE WHEN d.name = 'score' THEN 'score_psi' ELSE 'feature_psi' END AS metric,
     d.name AS subject,
     d.psi AS value,
     d.row_count::bigint AS row_count
@@ -40,7 +40,7 @@ FROM champion AS c
 INNER JOIN {{ ref('monitoring_drift') }} AS d ON c.version = d.model_version
 UNION ALL
 SELECT
-    'alert_rate_ratio' AS measure,
+    'alert_rate_ratio' AS metric,
     c.version AS subject,
     (d.own_alerts::double precision / d.own_rows)
     / nullif((c.metrics ->> 'alert_rate')::double precision, 0) AS value,
@@ -50,7 +50,7 @@ CROSS JOIN decided AS d
 WHERE d.own_rows > 0
 UNION ALL
 SELECT
-    'unscored_share' AS measure,
+    'unscored_rate' AS metric,
     'all rows' AS subject,
     d.unscored::double precision / d.row_count AS value,
     d.row_count::bigint AS row_count
@@ -58,42 +58,43 @@ FROM decided AS d
 WHERE d.row_count > 0
 UNION ALL
 SELECT
-    'second_opinion_error_share' AS measure,
-    'all second opinions' AS subject,
-    d.errors::double precision / d.second_opinions AS value,
-    d.second_opinions::bigint AS row_count
+    'shadow_error_rate' AS metric,
+    'all shadow scores' AS subject,
+    d.errors::double precision / d.shadow_count AS value,
+    d.shadow_count::bigint AS row_count
 FROM decided AS d
-WHERE d.second_opinions > 0
+WHERE d.shadow_count > 0
 UNION ALL
 SELECT
-    'skewed_share' AS measure,
+    'skewed_rate' AS metric,
     'live against training' AS subject,
-    sum(s.skewed)::double precision / sum(s.compared) AS value,
-    sum(s.compared)::bigint AS row_count
-FROM {{ ref('monitoring_skew_days') }} AS s
-WHERE s.event_day > (now() AT TIME ZONE 'UTC')::date - 7
-HAVING sum(s.compared) > 0
+    sum(s.skewed_count)::double precision / sum(s.compared_count) AS value,
+    sum(s.compared_count)::bigint AS row_count
+FROM {{ ref('monitoring_skew_daily') }} AS s
+WHERE s.event_date > (now() AT TIME ZONE 'UTC')::date - 7
+HAVING sum(s.compared_count) > 0
 UNION ALL
 SELECT
-    'precision_ratio' AS measure,
+    'precision_ratio' AS metric,
     c.version AS subject,
-    (o.caught::double precision / o.alerts) / nullif((c.metrics ->> 'precision')::double precision, 0) AS value,
+    (o.true_positives::double precision / o.alerts)
+    / nullif((c.metrics ->> 'precision')::double precision, 0) AS value,
     o.alerts::bigint AS row_count
 FROM champion AS c
 CROSS JOIN outcomes AS o
 WHERE o.alerts > 0
 UNION ALL
 SELECT
-    'recall_ratio' AS measure,
+    'recall_ratio' AS metric,
     c.version AS subject,
-    (o.caught::double precision / o.frauds) / nullif((c.metrics ->> 'recall')::double precision, 0) AS value,
+    (o.true_positives::double precision / o.frauds) / nullif((c.metrics ->> 'recall')::double precision, 0) AS value,
     o.frauds::bigint AS row_count
 FROM champion AS c
 CROSS JOIN outcomes AS o
 WHERE o.frauds > 0
 UNION ALL
 SELECT
-    'champion_age_days' AS measure,
+    'champion_age_days' AS metric,
     c.version AS subject,
     date_part('epoch', now() - c.trained_at) / 86400 AS value,
     0::bigint AS row_count

@@ -1,10 +1,17 @@
-{# The windowed features of many rows at once, by window frames: each row passes by once, however long its windows are.
-   A frame goes by event time; that is what a row saw unless it was decided live and something of earlier event time
-   arrived after it, or two rows share an instant. Those rows are `is_disorderly` and are read one by one instead. #}
-{% macro framed_features(rows) -%}
+{#
+  The windowed features of many rows by window frames: each row is read once, however long its windows are.
+
+  A frame follows event time. That is what a row saw, unless it was decided live and a row of earlier event time arrived
+  after it, or two rows have the same time. Those rows are marked `needs_row_scan`.
+
+  Arguments:
+    rows (relation): all rows that the windows reach.
+  Returns: a SELECT of its columns, needs_row_scan and one column per feature that frames can give.
+#}
+{% macro window_frame_features(rows) -%}
     {%- set frames = {} -%}
     {%- set named = [] -%}
-    {%- for feature in windowed_features() if feature not in scanned_in_training() -%}
+    {%- for feature in windowed_features() if feature not in training_row_scan_features() -%}
         {%- set key = pair_key(feature) -%}
         {%- set lagged = 'lag(c.occurred_at) OVER ' ~ ('by_' ~ feature.entity) -%}
         {%- if feature.aggregate == 'minutes_since' -%}
@@ -29,7 +36,7 @@
             coalesce(lag(c.occurred_at) OVER by_user = c.occurred_at, false)
             OR coalesce(lead(c.occurred_at) OVER by_user = c.occurred_at, false)
             OR (NOT c.is_history AND coalesce(max(c.received_at) OVER before >= c.received_at, false))
-        ) AS is_disorderly
+        ) AS needs_row_scan
         {%- for name, sql in named %},
         {{ sql }} AS {{ name }}
         {%- endfor %}
@@ -50,12 +57,7 @@
         {%- endfor %}
 {%- endmacro %}
 
-{# What no frame gives: its row and every other of the window would be looked at again for each candidate. #}
-{% macro scanned_in_training() %}
+{# What frames cannot give: every row of the window would be read again for each row. #}
+{% macro training_row_scan_features() %}
     {{ return(windowed_features() | selectattr('aggregate', 'in', ['max', 'distinct']) | list) }}
-{% endmacro %}
-
-{# Up to so many rows of a user it is quicker to read each one's window than to pass over all the user's windows. #}
-{% macro rows_worth_a_frame() %}
-    {{ return(5) }}
 {% endmacro %}

@@ -1,0 +1,83 @@
+"""A longer feature list, built once a session, and the project's SQL, compiled once a session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sql_scoring.features.dbt import PROJECT_DIR, run_dbt
+from tests.db.features.builds import CompiledSql, compile_sql, extend_feature_list, use_project
+from tests.fix_database import Workspace, _database, _settings
+
+# name -> entity, measure, aggregate, window, delay: two delays, counts, rates, amounts; only frauds for users.
+ROLLUPS = {
+    "m_count_1d": ("merchant", "label", "count", 1, 2),
+    "m_rate_3d": ("merchant", "label", "fraud_rate", 3, 2),
+    "m_frauds_5d": ("merchant", "label", "fraud_count", 5, 2),
+    "m_rate_2d": ("merchant", "label", "fraud_rate", 2, 0),
+    "m_mean_4d": ("merchant", "amount", "mean", 4, 1),
+    "m_sum_4d": ("merchant", "amount", "sum", 4, 1),
+    "u_frauds_4d": ("user", "label", "fraud_count", 4, 2),
+}
+RECENCIES = """
+- {name: here_7d, entity: user_location, measure: transaction, aggregate: minutes_since, window: 7d, description: "d"}
+- {name: there_1h, entity: user_merchant, measure: transaction, aggregate: minutes_since, window: 1h, description: "d"}
+- {name: there_30d, entity: user_merchant, measure: transaction, aggregate: minutes_since, window: 30d, description: "d"}
+- {name: here_or_there, expression: "coalesce(here_7d, there_30d) * 60 + coalesce(here_7d, 0)", description: "d"}
+""".lstrip()
+
+
+@pytest.fixture(scope="session")
+def extended_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    lines = "".join(
+        f"- {{name: {name}, entity: {entity}, measure: {measure}, aggregate: {aggregate}, window: {days}d,"
+        f" delay: {delay}d, description: d}}\n"
+        for name, (entity, measure, aggregate, days, delay) in ROLLUPS.items()
+    )
+    return extend_feature_list(lines + RECENCIES, tmp_path_factory.mktemp("extended"))
+
+
+@pytest.fixture(scope="session")
+def extended_template(
+    server_url: str,
+    migrated_template: Workspace,
+    extended_project: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Workspace]:
+    with (
+        _database(server_url, migrated_template.url) as url,
+        pytest.MonkeyPatch.context() as monkeypatch,
+    ):
+        workspace = Workspace(url, _settings(url, tmp_path_factory.mktemp("extended_state")))
+        use_project(extended_project, monkeypatch)
+        no_tests = ["--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"]
+        run_dbt(["build", *no_tests], url, workspace.settings)
+        yield workspace
+
+
+@pytest.fixture
+def extended(
+    server_url: str,
+    extended_template: Workspace,
+    extended_project: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Workspace]:
+    """A clone whose feature list has the features above after the default ones; there is no model."""
+    use_project(extended_project, monkeypatch)
+    with _database(server_url, extended_template.url) as url:
+        yield Workspace(url, _settings(url, tmp_path / "extended"))
+
+
+@pytest.fixture(scope="session")
+def extended_sql(
+    extended_template: Workspace, extended_project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> CompiledSql:
+    return compile_sql(extended_template, extended_project, tmp_path_factory.mktemp("extended_sql"))
+
+
+@pytest.fixture(scope="session")
+def default_sql(migrated_template: Workspace, tmp_path_factory: pytest.TempPathFactory) -> CompiledSql:
+    return compile_sql(migrated_template, PROJECT_DIR, tmp_path_factory.mktemp("default_sql"))

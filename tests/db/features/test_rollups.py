@@ -1,0 +1,189 @@
+"""Rollups over days, against the same computed in Python from transactions and labels."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import psycopg
+import pyarrow as pa
+
+from rowguard.operations.importer import load_history
+from tests.db.features.builds import CompiledSql, built_hash8, refresh
+from tests.db.features.conftest import ROLLUPS
+from tests.fix_database import Workspace
+
+TODAY = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+Event = tuple[int, date, date, float, list[tuple[date, bool]]]  # entity, date, known from, amount, labels
+
+
+def test_rollups_are_those_of_the_transactions(extended: Workspace, extended_sql: CompiledSql) -> None:
+    """Live and late rows, loads, labels of any date given and withdrawn, rows changed and deleted."""
+    draw = random.Random(3)
+    _load(extended, draw, 150)
+    with extended.connect() as connection:
+        for _ in range(3):
+            for act in (_insert, _label, _withdraw, _delete, _move):
+                act(connection, draw)
+            refresh(connection, extended_sql, "merchant_risk", "user_risk")
+            for entity in ("merchant", "user"):
+                assert _stored(connection, entity) == _expected(connection, entity)
+
+
+def _load(workspace: Workspace, draw: random.Random, count: int) -> None:
+    rows = [
+        {
+            "occurred_at": TODAY - timedelta(hours=draw.randrange(12, 24 * 16)),
+            "user_id": draw.randrange(1, 7),
+            "merchant_id": draw.choice([1, 2, 3, 4, None]),
+            "amount": f"{draw.randrange(1, 5000)}.25",
+            "is_fraud": draw.random() < 0.3,
+        }
+        for _ in range(count)
+    ]
+    load_history(
+        workspace.url,
+        pa.Table.from_pylist(rows).to_batches(),
+        label_delay=timedelta(days=draw.randrange(0, 4)),
+        source="test",
+    )
+
+
+def _insert(connection: psycopg.Connection, draw: random.Random) -> None:
+    """Live rows, some of them late by days."""
+    for _ in range(6):
+        connection.execute(
+            "INSERT INTO transactions (user_id, amount, merchant_id, occurred_at) VALUES (%s, %s, %s, %s)",
+            [
+                draw.randrange(1, 7),
+                draw.randrange(1, 100),
+                draw.choice([1, 2, 3, 9]),
+                draw.choice([None, datetime.now(UTC) - timedelta(hours=draw.randrange(200))]),
+            ],
+        )
+
+
+def _label(connection: psycopg.Connection, draw: random.Random) -> None:
+    """Labels of any date, also of frauds that were labeled before."""
+    for user, transaction in _some(connection, draw, 5):
+        connection.execute(
+            "INSERT INTO fraud_labels (user_id, transaction_id, is_fraud, labelled_at) VALUES (%s, %s, %s, %s)",
+            [
+                user,
+                transaction,
+                draw.random() < 0.6,
+                datetime.now(UTC) - timedelta(hours=draw.randrange(300)),
+            ],
+        )
+
+
+def _withdraw(connection: psycopg.Connection, draw: random.Random) -> None:
+    """Labels that the owner deletes."""
+    connection.execute(
+        "DELETE FROM fraud_labels WHERE label_id IN (SELECT label_id FROM fraud_labels WHERE is_fraud"
+        " ORDER BY hashint8extended(label_id, %s) LIMIT 3)",
+        [draw.randrange(1000)],
+    )
+
+
+def _delete(connection: psycopg.Connection, draw: random.Random) -> None:
+    for user, transaction in _some(connection, draw, 4):
+        connection.execute(
+            "DELETE FROM transactions WHERE user_id = %s AND transaction_id = %s", [user, transaction]
+        )
+
+
+def _move(connection: psycopg.Connection, draw: random.Random) -> None:
+    """Rows of another merchant: those of merchant 4 were 3's all along."""
+    connection.execute("UPDATE transactions SET merchant_id = 3 WHERE merchant_id = 4 AND user_id < 3")
+
+
+def _some(connection: psycopg.Connection, draw: random.Random, count: int) -> list[tuple[int, int]]:
+    return connection.execute(
+        "SELECT user_id, transaction_id FROM transactions ORDER BY hashint8extended(transaction_id, %s) LIMIT %s",
+        [draw.randrange(1000), count],
+    ).fetchall()
+
+
+def _rows(connection: psycopg.Connection, entity: str) -> list[tuple[Any, ...]]:
+    names = ", ".join(name for name, feature in ROLLUPS.items() if feature[0] == entity)
+    return connection.execute(
+        f"SELECT {entity}_id, valid_from, {names} FROM features.{entity}_risk_{built_hash8(connection)}"
+        " ORDER BY 1, 2".encode()
+    ).fetchall()
+
+
+def _days() -> Iterator[date]:
+    for number in range(-20, 15):
+        yield TODAY.date() + timedelta(days=number)
+
+
+def _stored(connection: psycopg.Connection, entity: str) -> dict[tuple[int, date], tuple[float | None, ...]]:
+    """What a transaction of each day reads."""
+    features = [feature for feature in ROLLUPS.values() if feature[0] == entity]
+    nothing = tuple(None if feature[2] in ("mean", "fraud_rate") else 0.0 for feature in features)
+    rows = _rows(connection, entity)
+    values_by_day = {}
+    for entity_id in range(1, 10):
+        for day in _days():
+            past = [values for who, start, *values in rows if who == entity_id and start <= day]
+            values_by_day[entity_id, day] = tuple(past[-1]) if past else nothing
+    return values_by_day
+
+
+def _expected(
+    connection: psycopg.Connection, entity: str
+) -> dict[tuple[int, date], tuple[float | None, ...]]:
+    """The same from transactions and labels, day by day."""
+    events = _events(connection, entity)
+    values_by_day = {}
+    for entity_id in range(1, 10):
+        own_events = [event for event in events if event[0] == entity_id]
+        for day in _days():
+            values = [
+                _value(own_events, day, *feature[2:]) for feature in ROLLUPS.values() if feature[0] == entity
+            ]
+            values_by_day[entity_id, day] = tuple(values)
+    return values_by_day
+
+
+def _value(events: list[Event], day: date, aggregate: str, days: int, delay: int) -> float | None:
+    end = day - timedelta(days=delay)
+    seen = [event for event in events if end - timedelta(days=days) <= event[1] < end and event[2] < day]
+    if aggregate in ("sum", "mean"):
+        total = sum(event[3] for event in seen)
+        return _real(total) if aggregate == "sum" else _real(total / len(seen)) if seen else None
+    frauds = 0
+    for event in seen:
+        known = [is_fraud for known_on, is_fraud in event[4] if known_on < day]
+        frauds += bool(known and known[-1])
+    if aggregate == "count":
+        return float(len(seen))
+    if aggregate == "fraud_count":
+        return float(frauds)
+    return _real(frauds / len(seen)) if seen else None
+
+
+def _real(value: float) -> float:
+    return float(str(np.float32(value)))
+
+
+def _events(connection: psycopg.Connection, entity: str) -> list[Event]:
+    connection.execute("SET timezone = 'UTC'")
+    rows = connection.execute(
+        f"SELECT t.{entity}_id, t.occurred_at::date, (CASE WHEN t.is_history THEN t.occurred_at"
+        "   ELSE t.received_at END)::date, t.amount::float8,"
+        " coalesce(array_agg(l.labelled_at::date ORDER BY l.labelled_at, l.label_id)"
+        "   FILTER (WHERE l.label_id IS NOT NULL), '{}'),"
+        " coalesce(array_agg(l.is_fraud ORDER BY l.labelled_at, l.label_id)"
+        "   FILTER (WHERE l.label_id IS NOT NULL), '{}')"
+        " FROM transactions AS t LEFT JOIN fraud_labels AS l USING (user_id, transaction_id)"
+        f" WHERE t.{entity}_id IS NOT NULL GROUP BY t.user_id, t.transaction_id"
+    ).fetchall()
+    return [
+        (who, day, known, amount, list(zip(found_on, frauds, strict=True)))
+        for who, day, known, amount, found_on, frauds in rows
+    ]
