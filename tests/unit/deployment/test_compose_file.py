@@ -146,7 +146,7 @@ def test_command_exists(name: str) -> None:
         assert command == ["airflow", "standalone"]
 
 
-@pytest.mark.parametrize("page", ["docs/how-to/run-in-containers.md", "docs/how-to/run-airflow.md", "docker-compose.yml"])
+@pytest.mark.parametrize("page", ["docs/containers.md", "docs/airflow.md", "docker-compose.yml"])
 def test_commands_in_the_documentation_exist(page: str) -> None:
     found = [quoted or run for quoted, run in QUOTED.findall((CHECKOUT / page).read_text())]
     assert found
