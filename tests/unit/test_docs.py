@@ -53,7 +53,11 @@ def read(page: str) -> str:
 def code(page: str) -> str:
     """The fenced blocks and code spans of a page; of other files every line."""
     text = read(page)
-    return "\n".join(FENCE.findall(text) + re.findall(r"`([^`\n]+)`", FENCE.sub("", text))) if ".md" in page else text
+    return (
+        "\n".join(FENCE.findall(text) + re.findall(r"`([^`\n]+)`", FENCE.sub("", text)))
+        if ".md" in page
+        else text
+    )
 
 
 def prose(page: str) -> str:
@@ -72,7 +76,8 @@ def anchors(page: str) -> set[str]:
 def command_options() -> dict[str, set[str]]:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     return {
-        name: {option for param in command.params for option in (*param.opts, *param.secondary_opts)} | {"--help"}
+        name: {option for param in command.params for option in (*param.opts, *param.secondary_opts)}
+        | {"--help"}
         for name, command in commands.items()
     }
 
@@ -81,7 +86,8 @@ def command_options() -> dict[str, set[str]]:
 def setting_variables() -> set[str]:
     prefix = str(Settings.model_config["env_prefix"])
     return {
-        str(field.validation_alias or f"{prefix}{name}".upper()) for name, field in Settings.model_fields.items()
+        str(field.validation_alias or f"{prefix}{name}".upper())
+        for name, field in Settings.model_fields.items()
     }
 
 
@@ -120,7 +126,9 @@ def test_commands_and_options_exist(page: str) -> None:
 
 
 def test_the_command_reference_is_complete() -> None:
-    rows = re.findall(r"^\| `rowguard ([a-z-]+)[^`]*` \|[^|]*\|([^|]*)\|$", read("docs/reference/cli.md"), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `rowguard ([a-z-]+)[^`]*` \|[^|]*\|([^|]*)\|$", read("docs/reference/cli.md"), re.MULTILINE
+    )
     differing = {name for name, _ in rows} ^ set(command_options())
     assert not differing
     missing = {
@@ -146,7 +154,9 @@ def test_every_setting_is_documented(page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_make_targets_exist(page: str) -> None:
-    missing = set(TARGET.findall(code(page))) - set(re.findall(r"^([a-z][a-z-]*):", read("Makefile"), re.MULTILINE))
+    missing = set(TARGET.findall(code(page))) - set(
+        re.findall(r"^([a-z][a-z-]*):", read("Makefile"), re.MULTILINE)
+    )
     assert not missing
 
 
