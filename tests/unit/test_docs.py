@@ -20,6 +20,7 @@ PAGES = sorted(
     if not path.name.startswith(".")
 )
 GUIDES = [page for page in PAGES if not page.startswith("docs/notes/")]
+SOURCES = ["api", "benchmarks", "dags", "dbt", "rowguard", "simulator", "sql_scoring", "tools", "trainer"]
 MAX_DECISION_LINES = 14
 MAX_SENTENCE_WORDS = 25
 # Read by the code from the environment, before or without Settings.
@@ -111,6 +112,18 @@ def test_links_resolve(page: str) -> None:
         ):
             dead.append(target)
     assert not dead
+
+
+@pytest.mark.parametrize("room", SOURCES)
+def test_sources_name_existing_pages(room: str) -> None:
+    files = [path for path in (ROOT / room).rglob("*") if path.suffix in {".py", ".sql", ".yml", ".yaml"}]
+    missing = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in files
+        for name in re.findall(r"(?<!/)\bdocs/[a-z][\w/-]*(?:\.md)?", path.read_text(encoding="utf-8"))
+        if not (ROOT / name).exists()
+    }
+    assert not missing
 
 
 @pytest.mark.parametrize("page", PAGES)
