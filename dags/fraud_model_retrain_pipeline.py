@@ -147,8 +147,8 @@ def fraud_model_retrain_pipeline() -> None:
         result = _result(
             champion=report.champion,
             challenger=report.challenger,
-            measures=len(report.measures),
-            alarms=[f"{row['measure']} of {row['subject']}" for row in report.alarms],
+            metrics=len(report.metrics),
+            alarms=[f"{row['metric']} of {row['subject']}" for row in report.alarms],
             report=path,
         )
         if report.alarms:

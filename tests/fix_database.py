@@ -20,7 +20,8 @@ from pydantic import SecretStr
 from rowguard.operations.importer import load_history, load_users
 from rowguard.settings import Settings
 from simulator import SimulationConfig, simulate
-from trainer.lifecycle import migrate, retrain
+from sql_scoring.deployment.migrate import migrate
+from trainer.retrain import retrain
 
 # The gates measure how fast a call is, which depends on the machine. Only their own tests check that.
 PATIENT_MS = 600_000.0

@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from rowguard.local import temporary_server
 from rowguard.queries import load_queries
 from rowguard.settings import Settings
+from sql_scoring.deployment.migrate import migrate
 from sql_scoring.features.dbt import profile_variables
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -20,8 +20,6 @@ from trainer.forest import predict_fraud_probability
 from trainer.quality import NotComparableError, compare_with_champion, read_evaluation_rows
 
 QUERIES = load_queries("trainer")
-REJECTED = "refused"
-DETAILS = "figures"
 MIN_LIFT = 3.0  # of average precision over the prevalence, which random scores reach
 MIN_FRACTION_OF_CHAMPION = 0.8  # below this a difference is no accident, however few rows there are
 PARITY_ROWS = 10_000
@@ -57,7 +55,7 @@ class GateReport:
             "is_passed": self.passed,
             "is_forced": is_forced,
             "reasons": self.reasons,
-            DETAILS: self.details,
+            "details": self.details,
         }
 
 

@@ -90,10 +90,6 @@ ORDER BY f.occurred_at, f.user_id, f.transaction_id;
 SELECT min(occurred_at), max(occurred_at), count(*)
 FROM features.training_set;
 
--- name: keep_policy
--- Apply the stored lock time to functions that a revision replaced.
-SELECT scoring.set_policy();
-
 -- name: has_transactions
 -- Whether any transaction is stored.
 SELECT EXISTS (SELECT FROM public.transactions);

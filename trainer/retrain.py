@@ -15,11 +15,12 @@ from sql_scoring import registry
 from sql_scoring.deployment import verify as verification
 from sql_scoring.deployment.temporary_function import parity_rows
 from sql_scoring.deployment.warm_up import renew_pooled_connections
-from sql_scoring.features.build import FeatureBuild, build_features
+from sql_scoring.features.build import build_features
+from sql_scoring.features.dbt import FeatureBuild
 from trainer.artifact import artifact_path, load_artifact
 from trainer.dataset import read_feature_list
 from trainer.evaluation import AlertBudget, ThresholdRule
-from trainer.gates import DETAILS, REJECTED, evaluate_gates
+from trainer.gates import evaluate_gates
 from trainer.training import TrainingResult
 from trainer.training import train as train_model
 
@@ -126,7 +127,7 @@ def promote(
 
 def retire_challenger(url: str, settings: Settings) -> deployments.Deployment:
     """End the challenger's shadow deployment."""
-    return _reconnected(settings, deployments.withdraw_challenger(url, settings.models_dir))
+    return _reconnected(settings, deployments.retire_challenger(url, settings.models_dir))
 
 
 def rollback(
@@ -138,7 +139,7 @@ def rollback(
         RegistryError: There are not as many, or the version was pruned.
     """
     if to is not None:
-        return _reconnected(settings, deployments.go_to(url, settings.models_dir, to))
+        return _reconnected(settings, deployments.roll_to_version(url, settings.models_dir, to))
     return _reconnected(settings, deployments.roll_back(url, settings.models_dir, steps))
 
 
@@ -148,12 +149,17 @@ def roll_forward(url: str, settings: Settings, *, steps: int = 1) -> deployments
     Raises:
         RegistryError: Not as many were rolled back.
     """
-    return _reconnected(settings, deployments.go_forward(url, settings.models_dir, steps))
+    return _reconnected(settings, deployments.roll_forward_champion(url, settings.models_dir, steps))
 
 
 def verify(url: str, settings: Settings) -> verification.VerifyReport:
     """Check the deployed models against the artifacts of the state folder; see `sql_scoring.deployment.verify`."""
-    return verification.verify(url, settings)
+    return verification.verify(
+        url,
+        lambda record: load_artifact(
+            artifact_path(settings.state_dir, record.version), record.artifact_sha256
+        ),
+    )
 
 
 def retrain(
@@ -205,7 +211,7 @@ def _pass_gates(
     url: str, settings: Settings, record: registry.ModelRecord, role: Role, force: bool, progress: Progress
 ) -> str:
     """Return a note for the deployment's reason, or raise GateError."""
-    if record.state not in ("candidate", REJECTED):
+    if record.state not in ("candidate", "rejected"):
         return ""
     with connect(url) as connection:
         champion = registry.champion_version(connection)
@@ -214,7 +220,7 @@ def _pass_gates(
         last is not None
         and last["is_passed"]
         and last["champion"] == champion
-        and last[DETAILS].get("as") == role
+        and last["details"].get("as") == role
     ):
         return ""
     progress("evaluating the gates")

@@ -106,7 +106,7 @@ def train(
             reference=reference_distribution(features.names, rows.everything.features, forest),
         )
         with connect(url) as connection:
-            registry.insert_candidate(connection, record)
+            registry.register_model(connection, record)
     elif not path.exists():
         save_artifact(forest, path)
     result = known or record

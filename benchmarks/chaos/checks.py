@@ -12,9 +12,9 @@ from psycopg.rows import dict_row
 from benchmarks.chaos.load import Acknowledged
 from benchmarks.chaos.stack import ChaosStack
 from rowguard.queries import load_queries
+from sql_scoring.deployment.migrate import migrate
 from sql_scoring.features.build import build_features
 from tests.oracle.velocity_oracle import Recomputed, recompute
-from trainer.lifecycle import migrate
 from trainer.retrain import verify
 
 QUERIES = load_queries("benchmarks.chaos")

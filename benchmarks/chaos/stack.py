@@ -17,15 +17,14 @@ import psutil
 import psycopg
 
 from rowguard import local
-from rowguard import operations as pipeline
 from rowguard.local import ApiProcess, PgBouncer, PostgresServer
 from rowguard.local.state import choose_port
 from rowguard.operations.importer import load_history, load_users
 from rowguard.settings import Settings
 from simulator import SimulationConfig, simulate
+from sql_scoring.deployment.migrate import migrate
 from trainer.evaluation import AlertBudget
 from trainer.forest import ForestParameters
-from trainer.lifecycle import migrate
 from trainer.retrain import retrain
 from trainer.training import train
 

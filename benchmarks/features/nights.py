@@ -31,9 +31,9 @@ from benchmarks.features._stage import (
     read_days,
     since,
 )
-from rowguard import operations as pipeline
-from rowguard.operations.archive import retain
+from rowguard.operations.archive import archive_transactions
 from rowguard.operations.importer import load_history
+from sql_scoring.deployment.migrate import migrate
 
 LABEL_DELAY = timedelta(days=7)
 OFFSET = 1_000_000  # between the ids of two copies
@@ -59,7 +59,7 @@ def run_nights(stage: Stage, rows: pa.Table, copies: int, nights: int) -> list[d
     """Load all but the last days, build once, then run a night for each of them."""
     first_night = last_day(rows) - timedelta(days=nights - 1)
     first_day = pc.min(rows["occurred_at"]).as_py()
-    pipeline.migrate(stage.url, stage.settings)
+    migrate(stage.url, stage.settings)
     results = [
         {
             "night": "first build",
@@ -100,7 +100,9 @@ def build(stage: Stage) -> dict[str, Any]:
 
 
 def archive(stage: Stage, keep_days: int) -> None:
-    retain(stage.url, stage.settings.state_dir / "archive", keep_days=keep_days, label_delay_days=7)
+    archive_transactions(
+        stage.url, stage.settings.state_dir / "archive", keep_days=keep_days, label_delay_days=7
+    )
 
 
 def load(stage: Stage, rows: pa.Table, copies: int) -> None:

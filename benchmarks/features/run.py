@@ -28,8 +28,8 @@ from benchmarks.features._stage import (
     since,
 )
 from rowguard.database import connect
+from sql_scoring.deployment.migrate import migrate
 from trainer.dataset import read_feature_list
-from trainer.lifecycle import migrate
 from trainer.retrain import deploy, train
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "benchmarks"

@@ -24,7 +24,7 @@ from rowguard.local import PostgresServer, find_postgres_binaries
 from rowguard.operations.importer import load_history, load_users
 from rowguard.settings import Settings
 from simulator import SimulationConfig, simulate
-from trainer.lifecycle import migrate
+from sql_scoring.deployment.migrate import migrate
 from trainer.retrain import retrain
 
 HERE = Path(__file__).parent

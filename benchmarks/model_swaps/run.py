@@ -31,10 +31,10 @@ from rowguard.operations.importer import load_history, load_users
 from rowguard.settings import Settings
 from simulator import SimulationConfig, simulate
 from sql_scoring import registry
+from sql_scoring.deployment.migrate import migrate
 from trainer.evaluation import AlertBudget
 from trainer.forest import ForestParameters
 from trainer.gates import evaluate_gates
-from trainer.lifecycle import migrate
 from trainer.retrain import deploy, promote, retrain, roll_forward, rollback
 from trainer.training import train
 

@@ -24,7 +24,7 @@ from benchmarks.soak.load import Load, latencies, plans
 from benchmarks.soak.sampling import QUERIES, MaintenanceRuns, contexts_mb, sample
 from benchmarks.soak.scaling import measure_scaling
 from benchmarks.soak.world import World, build, users_of
-from sql_scoring.features.totals import settle_totals
+from sql_scoring.features.totals import recompute_totals
 from tests.oracle.velocity_oracle import recompute
 from trainer.retrain import verify
 

@@ -18,7 +18,7 @@ from benchmarks.inserts.run import prepare
 from rowguard.local import PostgresServer
 from rowguard.operations.importer import load_history
 from rowguard.settings import Settings
-from trainer.lifecycle import migrate
+from sql_scoring.deployment.migrate import migrate
 
 DAYS = 400
 ROWS_PER_LOAD = 1_000_000

@@ -70,9 +70,9 @@ def demo(
 def _prepare(config: Settings, world: SimulationConfig) -> str:
     """Build everything up to a champion; return the direct URL."""
     from rowguard.database import connect
+    from sql_scoring.deployment.migrate import migrate
     from sql_scoring.registry import champion_version, get_model
     from trainer.dataset import has_transactions, read_feature_list
-    from trainer.lifecycle import migrate
     from trainer.retrain import retrain
 
     with steps() as step:

@@ -30,9 +30,9 @@ def doctor(
     Example: rowguard doctor --json
     """
     from rowguard.errors import HealthError
-    from rowguard.operations.doctor import Limits, diagnose
+    from rowguard.operations.doctor import DoctorLimits, diagnose
 
-    report = diagnose(database_url(), Limits(allow_skewed_rows, allow_rollup_skew, rows, hours))
+    report = diagnose(database_url(), DoctorLimits(allow_skewed_rows, allow_rollup_skew, rows, hours))
     if as_json:
         print_json({"is_ok": not report.alarms, "checks": report.checks})
     else:

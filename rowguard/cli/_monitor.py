@@ -31,7 +31,7 @@ def monitor(
                 "champion": result.champion,
                 "challenger": result.challenger,
                 "alarms": len(result.alarms),
-                "measures": result.measures,
+                "metrics": result.metrics,
                 "report": report,
             }
         )
@@ -45,9 +45,9 @@ def monitor(
                 row["row_count"],
                 "ALARM" if row["is_alarm"] else ("ok" if row["has_enough_rows"] else "too few rows"),
             )
-            for row in result.measures
+            for row in result.metrics
         ]
-        print_table(["measure", "of", "value", "threshold", "rows", ""], rows)
+        print_table(["metric", "of", "value", "threshold", "rows", ""], rows)
         if report:
             err.print(f"report: {report}", markup=False)
     if result.alarms:

@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from rowguard.cli._output import Json, err, next_steps, out, print_json, print_table
+from rowguard.cli._output import Json, next_steps, out, print_json, print_table
 from rowguard.cli._target import database_url
 from rowguard.queries import load_queries
 
 QUERIES = load_queries("rowguard.cli")
 # Word of the command line → word of the database.
-MODES = {"fail-open": "accept", "fail-closed": "refuse"}
+MODES = {"fail-open": "fail_open", "fail-closed": "fail_closed"}
 
 
 def control_rate(
@@ -38,8 +38,6 @@ def control_rate(
         f"control rate {group.rate:.2%}; in the last 30 days {group.controls:,} of {group.alerts:,} alerts "
         "were in the control group"
     )
-    if group.inactive_reason:
-        err.print(f"  {group.inactive_reason}")
 
 
 def failure_policy(

@@ -81,7 +81,7 @@ def migrate(as_json: Json = False) -> None:
     Example: rowguard migrate
     """
     from rowguard.settings import settings
-    from trainer.lifecycle import migrate as run
+    from sql_scoring.deployment.migrate import migrate as run
 
     with steps(quiet=as_json) as step:
         step("connecting")
@@ -136,21 +136,19 @@ def _print_status(as_json: bool) -> None:
     require_addresses()
     stack = local_stack().status(settings())
     champion = None
-    notes = list(stack.notes)
+    notes = []
     if stack.database_url:
         try:
             with connect(stack.database_url) as connection:
                 champion = champion_version(connection)
         except RowguardError as error:
             notes.append(str(error))
-    notes = list(dict.fromkeys(notes))
     if as_json:
         print_json({**vars(stack), "champion": champion, "notes": notes})
         return
     shown = stack.redacted()
-    size = f"{stack.data_bytes / 1e6:,.0f} MB" if stack.data_bytes else "–"
     rows = [
-        ("PostgreSQL", shown.database_url or "stopped", f"{stack.postgres_version or ''} {size}"),
+        ("PostgreSQL", shown.database_url or "stopped", "rowguard psql opens it"),
         ("PgBouncer", shown.pooled_url or "stopped", "transaction pooling"),
         ("API", shown.api_url or "stopped", "/docs shows every call"),
         ("champion", champion or "none yet", ""),

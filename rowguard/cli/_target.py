@@ -45,6 +45,7 @@ def unchecked_database_url() -> str:
 
     require_addresses()
     url: str = local_stack().resolve_database_url(settings())
+    local_stack().add_pgbouncer_admin_url(settings())
     return url
 
 

@@ -2,7 +2,7 @@
 
 -- name: failure_policy
 -- The current policy.
-SELECT s.on_failure, s.lock_timeout_ms, s.changed_at, s.changed_by
+SELECT s.failure_mode, s.lock_timeout_ms, s.changed_at, s.changed_by
 FROM scoring.settings AS s;
 
 -- name: has_schema
@@ -22,7 +22,7 @@ FROM public.score_transaction(
 
 -- name: set_failure_policy
 -- NULL keeps the current value.
-SELECT scoring.set_policy(%(failure_mode)s::text, %(lock_timeout_ms)s::bigint);
+SELECT scoring.set_failure_policy(%(failure_mode)s::text, %(lock_timeout_ms)s::bigint);
 
 -- name: unscored
 -- The newest unscored transactions.

@@ -19,13 +19,11 @@ class ControlGroup:
         rate: Probability that an alert joins the control group.
         alerts: Alerts of the last 30 days, the control group included.
         controls: Those of them in the control group.
-        inactive_reason: Why the rate has no effect, or None.
     """
 
     rate: float
     alerts: int
     controls: int
-    inactive_reason: str | None = None
 
 
 def control_rate(url: str, rate: float | None = None) -> ControlGroup:
@@ -47,6 +45,5 @@ def control_rate(url: str, rate: float | None = None) -> ControlGroup:
         if rate is not None:
             connection.execute(QUERIES["set_control_rate"], {"rate": rate})
         row = connection.execute(QUERIES["control_group"]).fetchone()
-        held_by = registry.outdated_challenger(connection)
     assert row is not None
-    return replace(ControlGroup(*row), inactive_reason=str(held_by) if held_by else None)
+    return ControlGroup(*row)

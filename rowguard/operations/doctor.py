@@ -108,7 +108,7 @@ def _champion(connection: psycopg.Connection, champion: str | None, built: Featu
 
 
 def _skew(connection: psycopg.Connection, limits: DoctorLimits) -> list[Check]:
-    row = _fetch(connection, "doctor_skew", {"newest": limits.rows, "without_lock": WITHOUT_LOCK})
+    row = _fetch(connection, "doctor_skew", {"newest": limits.rows, "without_lock": LOCK_TIMEOUT_REASON})
     rows = row["rows_compared"]
     checks = []
     for name, kind in (("skew", "window"), ("rollup skew", "rollup")):

@@ -335,7 +335,7 @@ WHERE run_id = %(run_id)s;
 
 -- name: insert_retention_run
 -- Recorded before the first row is deleted: from now on the training set starts at complete_from.
-INSERT INTO scoring.retention_runs (cut, complete_from, transactions, labels, archives)
+INSERT INTO scoring.retention_runs (cutoff, complete_from, transactions, labels, archives)
 VALUES (%(cutoff)s, %(complete_from)s, %(transactions)s, %(labels)s, %(archives)s)
 RETURNING run_id;
 
@@ -343,21 +343,21 @@ RETURNING run_id;
 -- The current control rate, and its effect in the last 30 days.
 SELECT
     coalesce(
-        (SELECT s.share FROM scoring.let_through_shares AS s ORDER BY s.valid_from DESC LIMIT 1), 0
+        (SELECT s.rate FROM scoring.control_rates AS s ORDER BY s.valid_from DESC LIMIT 1), 0
     ) AS rate,
-    count(*) FILTER (WHERE t.fraud_flag = 'FRAUD' OR t.is_let_through) AS alerts,
-    count(*) FILTER (WHERE t.is_let_through) AS controls
+    count(*) FILTER (WHERE t.fraud_flag = 'FRAUD' OR t.is_control) AS alerts,
+    count(*) FILTER (WHERE t.is_control) AS controls
 FROM public.transactions AS t
 WHERE t.received_at >= now() - interval '30 days' AND NOT t.is_history;
 
 -- name: lock_archive
 -- For the session, which is a direct connection and ends with the run.
-SELECT pg_try_advisory_lock(7266, 1);
+SELECT pg_try_advisory_lock(scoring.job_lock_key('archive'));
 
 -- name: lock_staged_users
 -- Lock the users of the file until the commit: no other backend inserts for them, so live rows and running totals
 -- agree. In order, so that two loads do not deadlock.
-SELECT count(pg_advisory_xact_lock(7265, b.bucket)), clock_timestamp()
+SELECT count(pg_advisory_xact_lock(b.lock_key)), clock_timestamp()
 FROM (
     SELECT DISTINCT scoring.user_lock_key(s.user_id) AS lock_key
     FROM history_stage AS s
@@ -524,7 +524,7 @@ ORDER BY e.number;
 
 -- name: set_control_rate
 -- Every change is stored with its time.
-INSERT INTO scoring.let_through_shares (share)
+INSERT INTO scoring.control_rates (rate)
 VALUES (%(rate)s);
 
 -- name: store_history

@@ -15,9 +15,10 @@ from pathlib import Path
 from psycopg.conninfo import conninfo_to_dict
 
 from rowguard.errors import FeatureBuildError
-from rowguard.settings import CHECKOUT, Settings
+from rowguard.resources import dbt_project
+from rowguard.settings import Settings
 
-PROJECT_DIR = CHECKOUT / "dbt"
+PROJECT_DIR = dbt_project()
 # The parsed project is kept between runs: parsing is half of dbt's start.
 _PARSED = "partial_parse.msgpack"
 

@@ -140,7 +140,9 @@ def recompute(
     examples: list[str] = []
     near_open_rows: set[tuple[int, int]] = set()
     by_user: dict[int, list[_Row]] = {}
-    for user, at, received, *rest in connection.execute(ROWS, [LOCK_TIMEOUT_REASON, users[0] if users else []]):
+    for user, at, received, *rest in connection.execute(
+        ROWS, [LOCK_TIMEOUT_REASON, users[0] if users else []]
+    ):
         # Python computes with local wall-clock time, which jumps twice a year.
         by_user.setdefault(user, []).append(_Row(at.astimezone(UTC), received.astimezone(UTC), *rest))
     with localcontext(EXACT):

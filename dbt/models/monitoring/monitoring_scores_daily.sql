@@ -5,7 +5,7 @@ SELECT
     count(*) AS row_count,
     count(*) FILTER (WHERE r.is_alert) AS alerts,
     count(*) FILTER (WHERE r.is_alert)::double precision / count(*) AS alert_rate,
-    count(*) FILTER (WHERE r.is_let_through) AS control_count,
+    count(*) FILTER (WHERE r.is_control) AS control_count,
     count(*) FILTER (WHERE r.unscored_reason IS NOT NULL) AS unscored,
     count(r.shadow_version) AS shadow_count,
     count(r.shadow_error) AS shadow_error_count,

@@ -16,7 +16,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
-from rowguard.settings import CHECKOUT
+from rowguard.settings import PROJECT_ROOT
 from tests.db.api.conftest import START_S, STOP_S, Api, problem, serve_command, serve_environment, serving
 from tests.db.api.tokens import SECRET, bearer, rsa_key, token
 from tests.fix_database import Workspace
@@ -28,7 +28,7 @@ def run(tmp_path: Path, *arguments: str, **settings: str) -> subprocess.Complete
     """`rowguard serve` that is expected to fail, for a database that does not exist."""
     return subprocess.run(
         [*serve_command(free_port()), *arguments],
-        cwd=CHECKOUT,
+        cwd=PROJECT_ROOT,
         env=serve_environment("postgresql://u@127.0.0.1:1/db", tmp_path, **settings),
         capture_output=True,
         text=True,
@@ -93,7 +93,9 @@ def test_tls(migrated_template: Workspace, tmp_path: Path) -> None:
         api_tls_key_password="hidden",
     )  # fmt: skip
     with (tmp_path / "serve.log").open("wb") as log:
-        process = subprocess.Popen(serve_command(port), cwd=CHECKOUT, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            serve_command(port), cwd=PROJECT_ROOT, env=environment, stdout=log, stderr=log
+        )
     try:
         context = ssl.create_default_context(cafile=str(certificate))
         with httpx.Client(base_url=f"https://localhost:{port}", verify=context, trust_env=False) as client:
@@ -145,7 +147,7 @@ def test_token_mints_what_the_server_accepts(guarded_api: Api, tmp_path: Path) -
     command = [*serve_command(1)[:-3], "token"]
     minted = subprocess.run(
         [*command, "--scope", "write", "--scope", "predict", "--subject", "minted"],
-        cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=True,
+        cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True, check=True,
     ).stdout.strip()  # fmt: skip
     assert (
         guarded_api.client.post(
@@ -157,10 +159,10 @@ def test_token_mints_what_the_server_accepts(guarded_api: Api, tmp_path: Path) -
     for arguments, code in ((["--scope", "root"], 2), (["--expires", "forever"], 2)):
         assert (
             subprocess.run(
-                [*command, *arguments], cwd=CHECKOUT, env=environment, capture_output=True
+                [*command, *arguments], cwd=PROJECT_ROOT, env=environment, capture_output=True
             ).returncode
             == code
         )
     without = {name: value for name, value in os.environ.items() if name != "ROWGUARD_JWT_SECRET"}
-    done = subprocess.run(command, cwd=CHECKOUT, env=without, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=PROJECT_ROOT, env=without, capture_output=True, text=True)
     assert done.returncode == 1 and "no secret to sign with" in done.stderr

@@ -6,8 +6,8 @@ from datetime import date, timedelta
 
 import psycopg
 
-from rowguard import operations as pipeline
-from rowguard.operations import Check, DoctorLimits, DoctorReport
+from rowguard.operations.doctor import Check, DoctorLimits, DoctorReport, diagnose
+from rowguard.operations.rescore import rescore
 from tests.db.features.builds import CompiledSql, refresh
 from tests.fix_database import Workspace
 from tests.stack.cli.conftest import runner
@@ -34,7 +34,7 @@ def test_a_healthy_database(scored: Workspace, default_sql: CompiledSql) -> None
     with scored.connect() as connection:
         connection.execute(INSERT)
     recompute(scored, default_sql)
-    found = pipeline.diagnose(scored.url)
+    found = diagnose(scored.url)
     assert {each.name: each.status for each in found.checks} == dict.fromkeys(
         ["champion", "skew", "rollup skew", "running totals", "unscored rows", "merchant risk", "user risk"],
         "ok",
@@ -58,7 +58,7 @@ def test_skew_is_told_apart_by_how_the_features_are_read(scored: Workspace, defa
                 [users],
             )
     recompute(scored, default_sql)
-    found = pipeline.diagnose(scored.url, DoctorLimits(rollup_skew=0.05))
+    found = diagnose(scored.url, DoctorLimits(rollup_skew=0.05))
     assert alarms(found) == ["skew", "rollup skew"]
     assert check(found, "skew").details["values_differing"] == 2
     assert check(found, "skew").details["features_differing"] == [
@@ -66,7 +66,7 @@ def test_skew_is_told_apart_by_how_the_features_are_read(scored: Workspace, defa
         "user_txn_count_7d",
     ]
     assert check(found, "rollup skew").details["rows_differing"] == 3
-    allowed = pipeline.diagnose(scored.url, DoctorLimits(skewed_rows=2))
+    allowed = diagnose(scored.url, DoctorLimits(skewed_rows=2))
     assert [check(allowed, name).status for name in ("skew", "rollup skew")] == ["warning", "warning"]
 
 
@@ -90,14 +90,14 @@ def test_skew_near_a_row_that_was_stored_without_its_lock(
         for user, amount in ((901, 13), (902, 10)):
             later.execute(one, [user, amount])
     recompute(scored, default_sql)
-    found = check(pipeline.diagnose(scored.url), "skew")
+    found = check(diagnose(scored.url), "skew")
     assert (found.status, found.details["rows_compared"]) == ("alarm", 4)
     assert (found.details["rows_differing"], found.details["rows_near_unlocked"]) == (1, 1)
     assert "1 of these rows may have missed one that was stored without its user's lock" in found.summary
-    allowed = pipeline.diagnose(scored.url, DoctorLimits(skewed_rows=1))
+    allowed = diagnose(scored.url, DoctorLimits(skewed_rows=1))
     assert check(allowed, "skew").status == "warning"
     # Once it is rescored its reason is stored elsewhere; other users' rows and earlier ones do not count.
-    pipeline.rescore(scored.url, scored.settings)
+    rescore(scored.url, scored.settings)
     with scored.connect() as connection:
         assert connection.execute("SELECT count(*) FROM unscored_transactions").fetchone() == (0,)
         connection.execute(
@@ -105,7 +105,7 @@ def test_skew_near_a_row_that_was_stored_without_its_lock(
             " WHERE (user_id = 902 AND amount = 10) OR (user_id = 901 AND amount = 5)"
         )
     recompute(scored, default_sql)
-    found = check(pipeline.diagnose(scored.url), "skew")
+    found = check(diagnose(scored.url), "skew")
     assert (found.details["rows_differing"], found.details["rows_near_unlocked"]) == (3, 1)
 
 
@@ -116,7 +116,7 @@ def test_broken_totals_are_an_alarm_and_pending_ones_a_warning(scored: Workspace
         connection.execute(
             "UPDATE transactions SET amount = amount + 1 WHERE user_id = 5 AND user_txns_before = 0"
         )
-        pending = check(pipeline.diagnose(scored.url), "running totals")
+        pending = check(diagnose(scored.url), "running totals")
         assert pending.status == "warning" and pending.details["users_pending"] == 1
         connection.execute(
             "UPDATE transactions SET user_amount_before = user_amount_before + 0.01"
@@ -177,7 +177,7 @@ def test_rollups_that_lack_a_build(scored: Workspace, default_sql: CompiledSql) 
         assert check(found, "merchant risk").status == status
     assert "run: rowguard features" in check(found, "merchant risk").summary
     recompute(scored, default_sql)
-    assert alarms(pipeline.diagnose(scored.url, today=today + timedelta(days=2))) == []
+    assert alarms(diagnose(scored.url, today=today + timedelta(days=2))) == []
 
 
 def test_without_a_model_the_doctor_says_so(migrated: Workspace) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pyarrow as pa
 
-from rowguard.operations.archive import retain
+from rowguard.operations.archive import archive_transactions
 from rowguard.operations.importer import load_history
 from tests.db.features.builds import CompiledSql, assert_matches_full_refresh, build, built_hash8
 from tests.fix_database import Workspace
@@ -46,7 +46,9 @@ def test_incremental_runs_equal_a_full_refresh(extended: Workspace, extended_sql
 
     with extended.connect() as connection:
         _insert(connection, draw)
-    archived = retain(extended.url, extended.settings.state_dir / "archive", keep_days=70, label_delay_days=7)
+    archived = archive_transactions(
+        extended.url, extended.settings.state_dir / "archive", keep_days=70, label_delay_days=7
+    )
     assert archived.transactions > 0
     before = _written(extended, archived.complete_from)
     build(extended)

@@ -81,7 +81,7 @@ def test_a_canary_decides_a_stable_share_of_users_and_every_row_replays(scored: 
     assert sum(row[2] for row in rows) == sum(row[3] for row in rows) == 900
     assert deciders is not None and deciders[0] == 1 and 60 <= deciders[1] <= 120
     assert flags == (0,) and asked == (300, 300)
-    report = pipeline.verify(scored.url, scored.settings)
+    report = verify(scored.url, scored.settings)
     assert report.is_ok and report.checks["replayed_shadow_scores"] > 500
 
 

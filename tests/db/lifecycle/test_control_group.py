@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from rowguard import operations as pipeline
 from rowguard.errors import SettingsError
+from rowguard.operations.control_group import control_rate
 from tests.db.lifecycle.models import champion_of, flag_everything, insert_rows, train_small
 from tests.fix_database import Workspace
+from trainer.retrain import deploy, verify
 
 
 def test_alerts_join_the_control_group_and_keep_their_probability(scored: Workspace) -> None:
     flag_everything(scored)
-    assert pipeline.let_through(scored.url).share == 0
+    assert control_rate(scored.url).rate == 0
     insert_rows(scored, 200)
-    assert pipeline.let_through(scored.url, 0.5).share == 0.5
+    assert control_rate(scored.url, 0.5).rate == 0.5
     insert_rows(scored, 400)
     with scored.connect() as connection:
         rows = connection.execute(
@@ -23,8 +24,8 @@ def test_alerts_join_the_control_group_and_keep_their_probability(scored: Worksp
     counts = {(is_control, flag): count for is_control, flag, count in rows}
     assert set(counts) == {(False, "FRAUD"), (True, "LEGITIMATE")}
     assert 140 <= counts[True, "LEGITIMATE"] <= 260
-    assert pipeline.verify(scored.url, scored.settings).checks["replay_differences"] == 0
-    pipeline.let_through(scored.url, 0)
+    assert verify(scored.url, scored.settings).checks["replay_differences"] == 0
+    control_rate(scored.url, 0)
     with scored.connect() as connection:
         rates = connection.execute("SELECT rate FROM scoring.control_rates ORDER BY valid_from").fetchall()
     assert rates == [(0.5,), (0.0,)]
@@ -32,14 +33,14 @@ def test_alerts_join_the_control_group_and_keep_their_probability(scored: Worksp
 
 def test_a_rate_is_from_0_to_1(scored: Workspace) -> None:
     with pytest.raises(SettingsError, match="between 0 and 1, not 2"):
-        pipeline.let_through(scored.url, 2)
+        control_rate(scored.url, 2)
 
 
 @pytest.mark.parametrize("canary", [0, 40])
 def test_a_challenger_changes_nothing_about_the_control_group(scored: Workspace, canary: int) -> None:
     champion, second = champion_of(scored), train_small(scored, 1)
-    pipeline.deploy(scored.url, scored.settings, second, role="challenger", canary_percent=canary, force=True)
-    pipeline.let_through(scored.url, 0.5)
+    deploy(scored.url, scored.settings, second, role="challenger", canary_percent=canary, force=True)
+    control_rate(scored.url, 0.5)
     flag_everything(scored)
     insert_rows(scored, 300)
     with scored.connect() as connection:
@@ -53,4 +54,4 @@ def test_a_challenger_changes_nothing_about_the_control_group(scored: Workspace,
     assert [group[:3] for group in groups] == [(False, "FRAUD", True), (True, "LEGITIMATE", True)]
     assert 90 <= groups[1][3] <= 210
     assert set(pairs) == {(champion, second)} | ({(second, champion)} if canary else set())
-    assert pipeline.verify(scored.url, scored.settings).is_ok
+    assert verify(scored.url, scored.settings).is_ok

@@ -13,8 +13,7 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 
 from rowguard.errors import FeatureMismatchError, ParityError, RegistryError, RowguardError
-from sql_scoring import deployment as deploy
-from sql_scoring import registry
+from sql_scoring import deployment, registry
 from sql_scoring.deployment import migrations
 from sql_scoring.deployment.migrate import migrate_models
 from sql_scoring.engine import boundary_rows
@@ -62,7 +61,7 @@ def test_lost_revision_files_are_written_again(scored: Workspace) -> None:
     folder = scored.settings.models_dir
     before = _contents(folder)
     shutil.rmtree(folder)
-    restored = deploy.restore_missing_files(scored.url, folder)
+    restored = deployment.restore_missing_files(scored.url, folder)
     assert len(restored) == 1 and _contents(folder) == before
     assert migrate_models(scored.url, folder) == 0
 
@@ -79,7 +78,7 @@ def test_a_changed_revision_file_is_rejected(scored: Workspace, migrated: Worksp
 
 def test_downgrading_a_deployment_restores_what_was_before(scored: Workspace) -> None:
     first, second = _champion(scored), _train(scored, 1)
-    pipeline.deploy(scored.url, scored.settings, second, force=True)
+    deploy(scored.url, scored.settings, second, force=True)
     with migrations.transaction(scored.url) as connection:
         migrations.downgrade(connection, "models@-1", [scored.settings.models_dir])
     assert _champion(scored) == first and _decided_by(scored) == first

@@ -22,7 +22,7 @@ ALIKE = """
 
 
 def metrics(workspace: Workspace) -> dict[tuple[str, str], Any]:
-    return {(row["metric"], row["subject"]): row for row in pipeline.monitor(workspace.url).metrics}
+    return {(row["metric"], row["subject"]): row for row in monitor(workspace.url).metrics}
 
 
 def test_before_any_live_row_nothing_is_an_alarm(scored: Workspace) -> None:
@@ -40,7 +40,7 @@ def test_drifted_amounts_and_undecided_rows_are_alarms(scored: Workspace, tmp_pa
         connection.execute(
             "UPDATE transactions SET unscored_reason = 'x' WHERE NOT is_history AND user_id < 20"
         )
-    found = pipeline.monitor(scored.url, report=tmp_path / "report.html")
+    found = monitor(scored.url, report=tmp_path / "report.html")
     alarms = {(row["metric"], row["subject"]) for row in found.alarms}
     assert {("feature_psi", "transaction_amount"), ("unscored_rate", "all rows")} <= alarms
     assert ("feature_psi", "is_night") not in alarms, "it has no threshold"

@@ -13,8 +13,7 @@ import pytest
 
 from rowguard.errors import RegistryError
 from rowguard.settings import PROJECT_ROOT
-from sql_scoring import deployment as deploy
-from sql_scoring import registry
+from sql_scoring import deployment, registry
 from sql_scoring.deployment import _champion, revision_files
 from sql_scoring.deployment.migrate import migrate_models
 from tests.db.lifecycle.models import champion_of, insert_rows, train_small
@@ -46,9 +45,9 @@ def test_back_by_three_forward_by_two_and_to_a_name(scored: Workspace) -> None:
         rollback(url, settings, steps=2)
     assert rollback(url, settings, to=others[2]).version == others[2]
     with pytest.raises(RegistryError, match="is the champion already"):
-        pipeline.rollback(url, settings, to=others[2])
+        rollback(url, settings, to=others[2])
     with pytest.raises(RegistryError, match="is not in the history of champions"):
-        pipeline.rollback(url, settings, to=train_small(scored, 4))
+        rollback(url, settings, to=train_small(scored, 4))
     with pytest.raises(RegistryError, match="there is no model 'rf_nope'"):
         rollback(url, settings, to="rf_nope")
     insert_rows(scored, 5)
@@ -95,8 +94,8 @@ def test_pruned_versions_leave_their_history_and_a_fresh_database_still_comes_to
     with pytest.raises(RegistryError, match=f"was pruned; use: rowguard deploy {first}"):
         rollback(url, settings, steps=2)
     # Nothing else to prune, no file to restore.
-    assert deploy.prune(url, settings.models_dir, 1) == []
-    assert deploy.restore_missing_files(url, settings.models_dir) == []
+    assert deployment.prune(url, settings.models_dir, 1) == []
+    assert deployment.restore_missing_files(url, settings.models_dir) == []
 
     shutil.copytree(settings.models_dir, migrated.settings.models_dir, dirs_exist_ok=True)
     assert migrate_models(migrated.url, migrated.settings.models_dir) == 3
@@ -124,7 +123,7 @@ def never_ends(*arguments):
     time.sleep(600)
 
 _champion.check_parity = never_ends
-pipeline.deploy({scored.url!r}, Settings(), {second!r}, force=True)
+deploy({scored.url!r}, Settings(), {second!r}, force=True)
 """
     process = subprocess.Popen(
         [sys.executable, "-c", program],

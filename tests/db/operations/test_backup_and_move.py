@@ -11,6 +11,7 @@ import pytest
 from rowguard.local import PostgresServer
 from rowguard.local.account import give_to_server
 from rowguard.local.state import save_state
+from sql_scoring.deployment.migrate import migrate
 from tests.db.operations.conftest import (
     DECISIONS,
     QUESTIONS,
@@ -22,7 +23,6 @@ from tests.db.operations.conftest import (
     settings_with_artifacts,
 )
 from tests.fix_database import Workspace
-from trainer.lifecycle import migrate
 from trainer.retrain import verify
 
 INSERT = (

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from rowguard import operations as pipeline
 from rowguard.errors import SchemaError
 from sql_scoring.deployment import migrate_schema
+from sql_scoring.deployment.migrate import migrate
 from tests.fix_database import Workspace
 
 ROLES = ("rowguard_app", "rowguard_api", "rowguard_trainer", "rowguard_readonly")
@@ -38,7 +38,7 @@ def owned(server_url: str, empty_workspace: Workspace) -> Iterator[Workspace]:
 def test_an_owner_without_createrole_migrates_when_the_roles_exist(
     owned: Workspace, migrated_template: Workspace
 ) -> None:
-    pipeline.migrate(owned.url, owned.settings)
+    migrate(owned.url, owned.settings)
     with owned.connect() as connection:
         connection.execute("INSERT INTO transactions (user_id, amount) VALUES (1, 1)")
         granted = connection.execute(

@@ -12,7 +12,7 @@ from sql_scoring import registry
 from tests.db.lifecycle.models import champion_of, train_small
 from tests.fix_database import Workspace
 from trainer.forest import ForestParameters
-from trainer.gates import DETAILS, REJECTED, evaluate_gates
+from trainer.gates import evaluate_gates
 from trainer.retrain import deploy
 
 
@@ -27,7 +27,7 @@ def test_the_report_of_the_first_champion_is_stored(scored: Workspace) -> None:
     champion = champion_of(scored)
     assert champion is not None
     report = last_report(scored, champion)
-    details = report[DETAILS]
+    details = report["details"]
     assert report["is_passed"] and report["reasons"] == [] and report["champion"] is None
     assert details["parity_differences"] == 0 and details["parity_rows"] > 5_000
     assert details["newest_rows"] > 0 and details["newest_distinct_scores"] > 10
@@ -44,13 +44,13 @@ def test_a_worse_candidate_is_rejected_on_the_same_rows_and_force_is_recorded(sc
         deploy(scored.url, scored.settings, small)
     assert champion_of(scored) == champion
     report = last_report(scored, small)
-    precision = report[DETAILS]["average_precision"]
+    precision = report["details"]["average_precision"]
     assert report["champion"] == champion
-    assert report[DETAILS]["compared_by"] == "the champion's evaluation forest"
+    assert report["details"]["compared_by"] == "the champion's evaluation forest"
     assert precision["high"] < 0 and precision["low"] < precision["difference"] < precision["high"]
     with scored.connect() as connection:
         rejected = registry.get_model(connection, small)
-    assert rejected.state == REJECTED and rejected.state_reason == "; ".join(report["reasons"])
+    assert rejected.state == "rejected" and rejected.state_reason == "; ".join(report["reasons"])
 
     deploy(scored.url, scored.settings, small, force=True)
     assert last_report(scored, small)["is_forced"] is True

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 import yaml
 
-from rowguard import operations as pipeline
 from rowguard.settings import PROJECT_ROOT
 from tests.db.lifecycle.models import train_small
 from tests.fix_database import PATIENT_GATES, Workspace
