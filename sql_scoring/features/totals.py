@@ -30,7 +30,7 @@ def recompute_totals(url: str, *, on_progress: Callable[[int, int], None] = lamb
     written = 0
     with connect(url, autocommit=True) as connection:
         connection.isolation_level = IsolationLevel.READ_COMMITTED
-        users = [user for user, _ in connection.execute(QUERIES["untotalled_users"])]
+        users = [user for user, _ in connection.execute(QUERIES["users_with_pending_totals"])]
         for start in range(0, len(users), USERS_PER_BATCH):
             batch = users[start : start + USERS_PER_BATCH]
             with connection.transaction():  # autocommit would take the server's default isolation

@@ -227,11 +227,11 @@ def test_the_trigger_reads_single_rows_of_indexes(scored: Workspace) -> None:
     assert look is not None
     reads = list(_reads(plan[0][0]["Plan"], under_limit=False))
     assert {index for index, _, _ in reads} == {
-        "transactions_user_totals_idx", "transactions_user_untotalled_idx"
+        "transactions_user_totals_idx", "transactions_totals_pending_idx"
     }  # fmt: skip
     reads += _reads(look[0][0]["Plan"], under_limit=False)
     assert reads[-1][0] == "transactions_user_location_idx"
-    assert all(limited or index == "transactions_user_untotalled_idx" for index, limited, _ in reads)
+    assert all(limited or index == "transactions_totals_pending_idx" for index, limited, _ in reads)
     assert all(rows <= 1 for _, _, rows in reads)
 
 

@@ -133,7 +133,7 @@ class Session:
             time.sleep(self._chance.uniform(0, 0.05))
 
     def _settle(self, connection: Connection) -> None:
-        connection.execute("SELECT scoring.settle_totals(%s::bigint[])", [[self._chance.choice(USERS)]])
+        connection.execute("SELECT scoring.recompute_totals(%s::bigint[])", [[self._chance.choice(USERS)]])
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -124,7 +124,7 @@ def test_settling_while_the_owner_changes_rows(filled: Workspace) -> None:
         owner.execute("DELETE FROM transactions WHERE amount = 30")
         owner.execute("BEGIN")
         owner.execute("DELETE FROM transactions WHERE amount = 20")
-        settle = "SELECT scoring.settle_totals(ARRAY[1, 2]::bigint[])"
+        settle = "SELECT scoring.recompute_totals(ARRAY[1, 2]::bigint[])"
         with waiting(filled, lambda other: other.execute(settle)) as failed:
             owner.execute("COMMIT")
         assert failed == []
@@ -136,7 +136,7 @@ def test_settling_on_an_old_snapshot_is_refused(filled: Workspace, isolation: st
     with filled.connect() as connection:
         connection.execute(f"BEGIN ISOLATION LEVEL {isolation}".encode())
         with pytest.raises(psycopg.errors.ActiveSqlTransaction, match="READ COMMITTED"):
-            connection.execute("SELECT scoring.settle_totals(ARRAY[1]::bigint[])")
+            connection.execute("SELECT scoring.recompute_totals(ARRAY[1]::bigint[])")
 
 
 def test_settling_works_where_old_snapshots_are_the_default(filled: Workspace) -> None:
