@@ -8,8 +8,8 @@ How a forest becomes SQL, and which file does which step:
 3. ``_trees`` reads that expression: the trees of the sum, their splits, their leaves as boxes of intervals.
 4. An interpreter (``_interpreter`` has what they share) writes the body of the function, one per layout:
 
-   - ``case`` (``_case``): one CASE expression per tree. ``nested_if`` (``_nested_if``): one IF per node. Both
-     are plain references.
+   - ``case`` and ``nested_if`` (``_branching``): plain references, one CASE expression per tree or one IF per
+     node.
    - ``bitmask`` (``_bitmask``): bitvector traversal after QuickScorer (Lucchese et al., SIGIR 2015). Each
      feature's rank among the thresholds selects a leaf mask; the AND of all masks leaves the exit leaves.
      ``_planning`` chooses the cheapest plan: ``_regions`` divides the input space, ``_blocks`` the trees into
@@ -17,7 +17,7 @@ How a forest becomes SQL, and which file does which step:
    - ``inline`` (``_inline``): one SQL expression for bulk scoring, with ``_cells`` dividing the input space.
 
 5. ``_codegen`` holds the SQL text: literals, statements, the frame of the function.
-6. ``_transpile`` and ``_bulk`` are the entries for one row per call and for statements over many rows.
+6. ``_transpile`` has the entries, for one row per call and for statements over many rows.
 
 ``_boundary`` makes the adversarial rows of parity tests, ``_estimate`` predicts what a model costs.
 Nothing here imports another room of rowguard, reads settings or talks to a database.
@@ -26,7 +26,6 @@ Nothing here imports another room of rowguard, reads settings or talks to a data
 from __future__ import annotations
 
 from sql_scoring.engine._boundary import boundary_rows, reference_scores
-from sql_scoring.engine._bulk import transpile_for_bulk
 from sql_scoring.engine._estimate import BitmaskCost, bitmask_cost
 from sql_scoring.engine._supported import SUPPORTED_MODELS, ForestShape, forest_shape
 from sql_scoring.engine._transpile import (
@@ -38,6 +37,7 @@ from sql_scoring.engine._transpile import (
     Arguments,
     Layout,
     transpile,
+    transpile_for_bulk,
 )
 from sql_scoring.engine.errors import UnsupportedModelError
 

@@ -8,152 +8,137 @@ groups, which are looked up one after the other, and blocks, whose masks are con
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator
+
+import numpy as np
 
 from sql_scoring.engine import _codegen as sql
+from sql_scoring.engine._blocks import Plan
 from sql_scoring.engine._interpreter import Body, Inputs, return_statement, sum_declaration
 from sql_scoring.engine._lanes import Lane, build_lanes
 from sql_scoring.engine._masks import Group, build_group
-from sql_scoring.engine._planning import Region, plan_regions
+from sql_scoring.engine._planning import plan_model
 from sql_scoring.engine._slots import SlotFormat
-from sql_scoring.engine._trees import TreeSum, leaves, splits
-
-_MISSING = sql.float_literal(float("nan"))
+from sql_scoring.engine._trees import TreeSum, splits
 
 
 def interpret_bitmask(model: TreeSum, inputs: Inputs, *, text_budget: int, memory_weight: float) -> Body:
     """Write the lookups, the AND and the sum, by the cheapest plan for ``memory_weight``."""
-    skip_zero_leaves = model.divisor is not None
-    whole = plan_regions(
-        [leaves(tree) for tree in model.trees],
-        text_budget=text_budget,
-        memory_weight=memory_weight,
-        skip_zero_leaves=skip_zero_leaves,
-    )
+    plan = plan_model(model, text_budget=text_budget, memory_weight=memory_weight)
     used = sorted({split.feature for tree in model.trees for split in splits(tree)})
-    writer = _Writer(_Reader(inputs, used), skip_zero_leaves=skip_zero_leaves)
-    writer.region(whole)
-    writer.code.line(return_statement(model))
-    groups = [group for region in whole.leaves() for group in region.plan.groups]
-    return Body(
-        writer.code.text(),
-        whole.microseconds,
-        [
-            sum_declaration(model),
-            "v_mask bit varying;",
-            *(["v_column integer;"] if writer.needs_column else []),
-            *writer.reader.declarations,
-        ],
-        [
-            f"regions: {len(whole.leaves())}, groups: {len(groups)}, "
-            f"blocks: {sum(len(group.runs) for group in groups)}, thresholds: {writer.thresholds}, "
-            f"masks: {writer.mask_bytes} bytes"
-        ],
+    writer = _Writer(inputs, used, skip_zero_leaves=model.divisor is not None)
+    text = sql.indented([*writer.lines(plan), return_statement(model)])
+    declarations = [sum_declaration(model), "v_mask bit varying;"]
+    if "v_column" in text:
+        declarations.append("v_column integer;")
+    if "v_input" in text:
+        columns = ", ".join(map(inputs.read, used))
+        declarations.append(f"v_input double precision[] := ARRAY[{columns}];")
+    runs = [group.runs for region in plan.regions() for group in region.groups]
+    features = [feature for group in writer.groups for feature in group.features]
+    note = (
+        f"regions: {len(plan.regions())}, groups: {len(runs)}, blocks: {sum(map(len, runs))}, "
+        f"thresholds: {sum(len(feature.thresholds) - 1 for feature in features)}, "
+        f"masks: {sum(rows.size for feature in features for rows in feature.rows)} bytes"
     )
-
-
-class _Reader:
-    """Reads features in a loop: from the array argument, or from an array of the used columns."""
-
-    def __init__(self, inputs: Inputs, used: list[int]) -> None:
-        self.inputs = inputs
-        self._used = used
-        self.declarations: list[str] = []
-
-    def indexed(self, index: str) -> str:
-        """Text of the feature at a position computed at run time; past the end it is missing."""
-        if self.inputs.array:
-            return self.inputs.element(index)
-        if not self.declarations:
-            columns = ", ".join(map(self.inputs.read, self._used))
-            self.declarations.append(f"v_input double precision[] := ARRAY[{columns}];")
-        return f"v_input[{index}]"
-
-    def positions(self, features: Sequence[int]) -> list[int]:
-        """Positions of features for ``indexed``."""
-        if self.inputs.array:
-            return [feature + 1 for feature in features]
-        return [self._used.index(feature) + 1 for feature in features]
+    return Body(text, plan.microseconds, declarations, [note])
 
 
 class _Writer:
-    """Writes regions, and counts what it wrote."""
+    """Writes plans as lines, and keeps the groups that it built for them."""
 
-    def __init__(self, reader: _Reader, *, skip_zero_leaves: bool) -> None:
-        self.code = sql.PlpgsqlGenerator()
-        self.reader = reader
+    def __init__(self, inputs: Inputs, used: list[int], *, skip_zero_leaves: bool) -> None:
+        self.groups: list[Group] = []
+        self._inputs = inputs
+        self._used = used
         self._skip_zero_leaves = skip_zero_leaves
-        self.needs_column = False
-        self.thresholds = 0
-        self.mask_bytes = 0
 
-    def region(self, region: Region) -> None:
-        """Write the lines that add all trees of a region to ``v_sum``."""
-        if region.split is not None and region.low is not None and region.high is not None:
-            value = self.reader.inputs.unchanged(region.split.feature)  # compared as float8 in any case
-            self.code.open(f"IF {value} {sql.AT_MOST} {sql.float_literal(region.split.cut)} THEN")
-            self.region(region.low)
-            self.code.reopen("ELSE")
-            self.region(region.high)
-            self.code.close("END IF;")
+    def lines(self, plan: Plan) -> Iterator[str]:
+        """The lines that add all trees of a plan to ``v_sum``."""
+        if plan.split is not None:
+            low, high = plan.halves
+            value = self._inputs.read(plan.split.feature).removesuffix(
+                "::float"
+            )  # compared as float8 in any case
+            yield f"IF {value} {sql.AT_MOST} {sql.float_literal(plan.split.cut)} THEN"
+            yield from self.lines(low)
+            yield "ELSE"
+            yield from self.lines(high)
+            yield "END IF;"
             return
-        for plan in region.plan.groups:
-            blocks = [region.trees[first:end] for first, end in plan.runs]
+        for group_plan in plan.groups:
+            blocks = [plan.trees[first:end] for first, end in group_plan.runs]
             group = build_group(
-                blocks, plan.slot_format, plan.unroll, skip_zero_leaves=self._skip_zero_leaves
+                blocks, group_plan.slot_format, group_plan.unroll, skip_zero_leaves=self._skip_zero_leaves
             )
+            self.groups.append(group)
             if group.features:
-                head, lanes = build_lanes(group.features, plan.lanes)
-                self._masks(group, head, lanes)
-                _write_sum(self.code, group)
-                self.thresholds += sum(len(feature.thresholds) - 1 for feature in group.features)
-                self.mask_bytes += sum(rows.size for feature in group.features for rows in feature.rows)
+                yield from self._mask_lines(group, *build_lanes(group.features, group_plan.lanes))
+                yield from _sum_lines(group)
             else:
-                for tree in itertools.chain.from_iterable(blocks):  # one leaf each
-                    self.code.assign("v_sum", f"v_sum {sql.ADD} {sql.float_literal(tree[0].value)}")
+                for (leaf,) in (tree for trees in blocks for tree in trees):
+                    yield sql.add_to_sum(sql.float_literal(leaf.value))
 
-    def _masks(self, group: Group, head: Lane | None, lanes: list[Lane]) -> None:
-        """Write the lines that set ``v_mask`` to the AND of all features' masks."""
-        code, reader = self.code, self.reader
+    def _mask_lines(self, group: Group, head: Lane | None, lanes: list[Lane]) -> Iterator[str]:
+        """The lines that set ``v_mask`` to the AND of all features' masks."""
         if head is None:
-            code.assign("v_mask", sql.bit_literal(b"\xff" * (group.width // 8)))
+            yield f"v_mask := {sql.bit_literal(bytes([255]) * (group.width // 8))};"
         else:
-            value = reader.inputs.read(head.features[0])
-            code.assign("v_mask", self._mask(head, value, "1", 1, group))
+            yield from _masked(group, [], [(head, self._inputs.read(head.features[0]))], index="1", first=1)
         if not lanes:
             return
         iterations = lanes[0].iterations
-        first = reader.positions(lanes[0].features)[0] if iterations > 1 else 1
-        index = "v_turn" if iterations > 1 else "1"
-        if iterations > 1:
-            code.open(f"FOR v_turn IN {first}..{first + iterations - 1} LOOP")
-        masks = ["v_mask"]
-        for lane in lanes:
-            masks.append(self._mask(lane, _read(lane, reader, first), index, first, group))
-            if group.blocks > 1:  # the next lane sets v_column again
-                code.assign("v_mask", f"\n    {sql.BIT_AND} ".join(masks))
-                masks = ["v_mask"]
-        if len(masks) > 1:
-            code.assign("v_mask", f"\n    {sql.BIT_AND} ".join(masks))
-        if iterations > 1:
-            code.close("END LOOP;")
+        first = self._positions(lanes[0])[0] if iterations > 1 else 1
+        read = [(lane, self._read(lane, first)) for lane in lanes]
+        if iterations == 1:
+            yield from _masked(group, ["v_mask"], read, index="1", first=1)
+            return
+        yield f"FOR v_turn IN {first}..{first + iterations - 1} LOOP"
+        yield from _masked(group, ["v_mask"], read, index="v_turn", first=first)
+        yield "END LOOP;"
 
-    def _mask(self, lane: Lane, value: str, index: str, first: int, group: Group) -> str:
-        """Text of one feature's mask. With several blocks it reads ``v_column``, which a line before it sets."""
-        rank = f"pg_catalog.width_bucket(COALESCE({value}, {_MISSING}), {sql.float_array_literal(lane.thresholds)})"
-        columns = lane.columns if group.blocks > 1 else lane.starts[0][lane.columns]
-        table = [list(map(str, row)) for row in columns.tolist()]
-        column = f"({sql.table_literal(table, 'integer', first=(first, 0))})[{index}][{rank}]"
-        if group.blocks == 1:
-            return _piece(lane, 0, column, group)
-        self.needs_column = True
-        self.code.assign("v_column", column)
+    def _positions(self, lane: Lane) -> list[int]:
+        """Where the features are in the array: that of the argument, or one of the used columns."""
+        if self._inputs.array:
+            return [feature + 1 for feature in lane.features]
+        return [self._used.index(feature) + 1 for feature in lane.features]
+
+    def _read(self, lane: Lane, first: int) -> str:
+        """Text of the feature of the current iteration, past the end missing; ``first`` is the first one's number."""
+        if lane.iterations == 1:
+            return self._inputs.read(lane.features[0])
+        positions = self._positions(lane)
+        shift = positions[0] - first
+        if positions != list(range(positions[0], positions[0] + len(positions))):
+            index = f"({sql.list_literal(positions, 'integer', first=first)})[v_turn]"
+        else:
+            index = f"v_turn {sql.ADD} {shift}" if shift else "v_turn"
+        return self._inputs.element(index) if self._inputs.array else f"v_input[{index}]"
+
+
+def _masked(
+    group: Group, terms: list[str], read: list[tuple[Lane, str]], *, index: str, first: int
+) -> Iterator[str]:
+    """The lines that set ``v_mask`` to the AND of ``terms`` and one feature's mask of each lane."""
+    for lane, value in read:
+        rank = f"pg_catalog.width_bucket(COALESCE({value}, {sql.NAN}), {sql.float_array_literal(lane.thresholds)})"
+        columns = lane.columns if len(group.widths) > 1 else lane.starts[0][lane.columns]
+        column = f"({sql.table_literal(columns.tolist(), 'integer', first=(first, 0))})[{index}][{rank}]"
+        if len(group.widths) == 1:
+            terms = [*terms, _piece(lane, 0, column, group)]
+            continue
+        yield f"v_column := {column};"
         pieces = []
         for block, starts in enumerate(lane.starts.tolist()):
             start = f"({sql.list_literal(starts, 'integer', first=0)})[v_column]"
             pieces.append(_piece(lane, block, start, group))
-        return _concatenated(pieces)
+        yield _and_statement([*terms, _concatenated(pieces)])  # at once: the next lane sets v_column again
+    if len(group.widths) == 1:
+        yield _and_statement(terms)
+
+
+def _and_statement(terms: list[str]) -> str:
+    return "v_mask := " + f"\n    {sql.BIT_AND} ".join(terms) + ";"
 
 
 def _piece(lane: Lane, block: int, start: str, group: Group) -> str:
@@ -172,32 +157,24 @@ def _concatenated(pieces: list[str]) -> str:
     return f"({first}\n      {sql.CONCATENATE} {second})"
 
 
-def _read(lane: Lane, reader: _Reader, first: int) -> str:
-    """Text of the feature of the current iteration; iterations are counted from ``first``."""
-    if lane.iterations == 1:
-        return reader.inputs.read(lane.features[0])
-    positions = reader.positions(lane.features)
-    if positions == list(range(positions[0], positions[0] + len(positions))):
-        shift = positions[0] - first
-        return reader.indexed(f"v_turn {sql.ADD} {shift}" if shift else "v_turn")
-    return reader.indexed(f"({sql.list_literal(positions, 'integer', first=first)})[v_turn]")
-
-
-def _write_sum(code: sql.PlpgsqlGenerator, group: Group) -> None:
-    """Write the loop that adds the values of the exit leaves to ``v_sum``."""
+def _sum_lines(group: Group) -> Iterator[str]:
+    """The loop that adds the values of the exit leaves to ``v_sum``."""
     slot_format = group.slot_format
     step = slot_format.stride * group.unroll
-    values = list(map(sql.float_text, group.values.tolist()))
-    code.open(f"FOR v_bit IN 1..{group.width - step + 1} BY {step} LOOP")
     terms = ["v_sum"]
-    for number in range(group.unroll):
+    for shift in range(0, step, slot_format.stride):
+        # Of every iteration's values only one slot's, moved to the front; the rest is never read.
+        rows = group.values.reshape(-1, group.unroll, slot_format.stride)
+        values = np.zeros_like(rows)
+        values[:, 0] = rows[:, shift // slot_format.stride]
         # The values are as far into the array as the slots are into the mask, so the index needs no addition.
-        shift = number * slot_format.stride
-        shifted = _every(values, shift, slot_format.stride, step)
-        array = sql.list_literal(shifted, "float", first=1 + slot_format.lowest)
+        array = sql.list_literal(
+            list(map(sql.float_text, values.ravel().tolist())), "float", first=1 + slot_format.lowest
+        )
         terms.append(f"({array})[v_bit {sql.ADD} {_hash(slot_format, shift)}]")
-    code.assign("v_sum", f"\n      {sql.ADD} ".join(terms))
-    code.close("END LOOP;")
+    yield f"FOR v_bit IN 1..{group.width - step + 1} BY {step} LOOP"
+    yield "v_sum := " + f"\n      {sql.ADD} ".join(terms) + ";"
+    yield "END LOOP;"
 
 
 def _hash(slot_format: SlotFormat, shift: int) -> str:
@@ -208,14 +185,3 @@ def _hash(slot_format: SlotFormat, shift: int) -> str:
         start = f"v_bit {sql.ADD} {first}" if first else "v_bit"
         parts.append(f"pg_catalog.substring(v_mask, {start}, {slot_format.read})::{kind}")
     return f"pg_catalog.mod({f' {sql.SUBTRACT} '.join(parts)}, {slot_format.prime}::{kind})"
-
-
-def _every(row: list[str], shift: int, stride: int, step: int) -> list[str]:
-    """Of every iteration's values only the slot at ``shift``, moved to the front; the rest is never read."""
-    if step == stride:
-        return row
-    idle = ["0"] * (step - stride)
-    values: list[str] = []
-    for first in range(shift, len(row), step):
-        values += row[first : first + stride] + idle
-    return values

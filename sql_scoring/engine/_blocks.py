@@ -19,15 +19,12 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from functools import partial
-
-import numpy as np
-import numpy.typing as npt
+from functools import cache
 
 from sql_scoring.engine._lanes import LanePlan, split_into_lanes
 from sql_scoring.engine._masks import cuts_by_feature
-from sql_scoring.engine._slots import SlotFormat, TreeBits, choose_format
-from sql_scoring.engine._trees import Leaf
+from sql_scoring.engine._regions import RegionSplit, Trees
+from sql_scoring.engine._slots import FORMATS, SlotFormat, TreeBits
 from sql_scoring.engine.errors import UnsupportedModelError
 
 # Thousands of instructions.
@@ -76,11 +73,29 @@ class GroupPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole model's groups with the predicted time of one call and size of the text."""
+    """How trees are looked up: in groups, or after a split by the plans of two halves.
 
+    Attributes:
+        trees: The leaves of each tree.
+        groups: Of the trees, without the split.
+        microseconds: Predicted time of one call, weighted by the fractions of the training rows.
+        worst_microseconds: Predicted time of a call that falls into the slowest part.
+        text_bytes: Predicted size of the text.
+        split: Where the trees are divided, if they are.
+        halves: The plans where the split holds and where it does not.
+    """
+
+    trees: Trees
     groups: list[GroupPlan]
     microseconds: float
+    worst_microseconds: float
     text_bytes: int
+    split: RegionSplit | None = None
+    halves: tuple[Plan, ...] = ()
+
+    def regions(self) -> list[Plan]:
+        """The parts that are not divided further."""
+        return [region for half in self.halves for region in half.regions()] or [self]
 
     def cost(self, memory_weight: float) -> float:
         """Microseconds, those that the memory is worth included."""
@@ -93,19 +108,13 @@ def memory_cost(text_bytes: float, memory_weight: float) -> float:
 
 
 def plan_groups(
-    trees: list[list[Leaf]],
-    *,
-    text_budget: int,
-    memory_weight: float,
-    skip_zero_leaves: bool,
-    thresholds: int | None = None,
+    trees: Trees, *, text_budget: int, memory_weight: float, skip_zero_leaves: bool, thresholds: int
 ) -> Plan:
-    """The cheapest plan without regions that fits ``text_budget`` bytes; raises UnsupportedModelError.
+    """The cheapest plan without a split that fits ``text_budget`` bytes; raises UnsupportedModelError.
 
-    ``thresholds``: distinct thresholds of the whole model, if these trees are a part of it.
+    ``thresholds``: distinct thresholds of the whole model, of which these trees may be a part.
     """
-    planner = _Planner(trees, skip_zero_leaves, memory_weight)
-    planner.thresholds = planner.count_thresholds() if thresholds is None else thresholds
+    planner = _Planner(trees, skip_zero_leaves, memory_weight, thresholds)
     counts = [2**power for power in range(len(trees).bit_length())]
     if counts[-1] != len(trees):
         counts.append(len(trees))
@@ -127,113 +136,103 @@ def plan_groups(
 
 
 class _Planner:
-    """Predicts plans; caches its counts per part of the trees."""
+    """Predicts plans of some trees; caches its counts per part of them."""
 
-    def __init__(self, trees: list[list[Leaf]], skip_zero_leaves: bool, memory_weight: float) -> None:
+    def __init__(self, trees: Trees, skip_zero_leaves: bool, memory_weight: float, thresholds: int) -> None:
         self._trees = trees
         self._memory_weight = memory_weight
+        reached = min(thresholds, _THRESHOLDS_OUT_OF_CACHE) * _MICROSECONDS_PER_LOOKUP_AND_THRESHOLD
+        self._per_reach = reached / MICROSECONDS_PER_THOUSAND
         self._leaves = [TreeBits.of(tree, skip_zero_leaves=skip_zero_leaves) for tree in trees]
-        self._cuts: list[dict[int, npt.NDArray[np.float64]]] = [
-            {feature: np.array(cuts) for feature, cuts in cuts_by_feature([tree]).items()} for tree in trees
-        ]
-        self._ranks: dict[tuple[int, int], dict[int, int]] = {}
-        self.thresholds = 0
+        self._cuts = [cuts_by_feature([tree]) for tree in trees]
+        self._ranks = cache(self._count_ranks)
 
-    def count_thresholds(self) -> int:
-        """The distinct thresholds of all trees and features."""
-        return sum(self.ranks(0, len(self._trees)).values())
-
-    def ranks(self, first: int, end: int) -> dict[int, int]:
+    def _count_ranks(self, first: int, end: int) -> dict[int, int]:
         """Ranks (missing included) of each feature used by the trees from ``first`` to before ``end``."""
-        key = (first, end)
-        if key not in self._ranks:
-            joined: dict[int, list[npt.NDArray[np.float64]]] = {}
-            for cuts in self._cuts[first:end]:
-                for feature, values in cuts.items():
-                    joined.setdefault(feature, []).append(values)
-            self._ranks[key] = {
-                feature: len(np.unique(np.concatenate(values))) + 2 for feature, values in joined.items()
-            }
-        return self._ranks[key]
+        joined: dict[int, list[float]] = {}
+        for cuts in self._cuts[first:end]:
+            for feature, values in cuts.items():
+                joined.setdefault(feature, []).extend(values)
+        return {feature: len(set(values)) + 2 for feature, values in joined.items()}
 
     def plan(self, groups: int, blocks: int) -> Plan:
         """The plan with ``groups`` groups of ``blocks`` blocks each, all of the same number of trees."""
         bounds = [len(self._trees) * number // (groups * blocks) for number in range(groups * blocks + 1)]
+        runs = list(itertools.pairwise(bounds))
         plans: list[GroupPlan] = []
-        thousands, text = 0.0, 0.0
-        for number in range(groups):
-            part = bounds[number * blocks : (number + 1) * blocks + 1]
-            runs = list(itertools.pairwise(part))
-            ranks = self.ranks(part[0], part[-1])
-            per_bit = len(ranks) * _PER_MASK_BYTE / 8
-            slot_format = choose_format(
-                self._leaves[part[0] : part[-1]], partial(_slots_cost, per_bit=per_bit)
-            )
-            slots = sum(map(slot_format.slots_for, self._leaves[part[0] : part[-1]]))
-            sum_thousands, unroll = _sum_cost(slot_format, slots)
-            mask = (-(-slots // unroll) * unroll) * slot_format.stride // 8
-            lanes = min(
-                lane_plans(len(ranks)),
-                key=lambda plan: self._cost(*self._lanes_cost(plan, ranks, mask, blocks)),
-            )
-            lanes_thousands, lanes_text = self._lanes_cost(lanes, ranks, mask, blocks)
-            plans.append(GroupPlan(runs, slot_format, unroll, lanes))
-            thousands += _PER_GROUP + sum_thousands + lanes_thousands
-            text += lanes_text
-            for first, end in runs:
-                width = sum(map(slot_format.slots_for, self._leaves[first:end])) * slot_format.stride // 8
-                text += _TEXT_PER_MASK_BYTE * width * sum(self.ranks(first, end).values())
-        text += _TEXT_PER_LEAF * sum(map(len, self._trees)) + 2 * sum(
-            group.slot_format.stride for group in plans
-        )
+        thousands, text = 0.0, float(_TEXT_PER_LEAF * sum(map(len, self._trees)))
+        for first_run in range(0, len(runs), blocks):
+            plan, group_thousands, group_text = self._group(runs[first_run : first_run + blocks])
+            plans.append(plan)
+            thousands += group_thousands
+            text += group_text
         microseconds = _MICROSECONDS_PER_CALL + thousands * MICROSECONDS_PER_THOUSAND
-        return Plan(plans, microseconds, int(text))
+        return Plan(self._trees, plans, microseconds, microseconds, int(text))
 
-    def _cost(self, thousands: float, text: float) -> float:
-        return thousands * MICROSECONDS_PER_THOUSAND + memory_cost(text, self._memory_weight)
+    def _group(self, runs: list[tuple[int, int]]) -> tuple[GroupPlan, float, float]:
+        """The cheapest plan of one group with its thousands of instructions and bytes of text."""
+        first, end = runs[0][0], runs[-1][1]
+        ranks = self._ranks(first, end)
 
-    def _lanes_cost(
-        self, plan: LanePlan, ranks: dict[int, int], mask: int, blocks: int
-    ) -> tuple[float, float]:
-        """Thousands of instructions and bytes of text for looking up and ANDing the masks of all features."""
-        head, lanes = split_into_lanes(list(ranks), plan)
-        iterations = len(lanes[0]) if lanes else 0
-        lookups = len(head) + iterations * len(lanes)
-        per_lane, per_lookup = _PER_LANE, _PER_LOOKUP
-        if blocks > 1:
-            per_lane += _PER_COLUMN + (blocks - 1) * _PER_BLOCK
-            per_lookup += _PER_COLUMN_LOOKUP + (blocks - 1) * _PER_BLOCK_LOOKUP
-        reached = min(self.thresholds, _THRESHOLDS_OUT_OF_CACHE) * _MICROSECONDS_PER_LOOKUP_AND_THRESHOLD
-        thousands = (len(head) + len(lanes)) * per_lane + (_PER_LOOP if iterations > 1 else 0)
-        thousands += lookups * (per_lookup + reached / MICROSECONDS_PER_THOUSAND)
-        thousands += iterations * _PER_LANE_ITERATION
-        thousands += (lookups - len(head)) * mask * _PER_MASK_BYTE
-        text = 0.0
-        for lane in (head, *lanes):
-            thresholds = sum(ranks[feature] for feature in lane)
-            text += _TEXT_PER_FEATURE + thresholds * _TEXT_PER_THRESHOLD
-            columns = (iterations if lane is not head else 1) * thresholds
-            # With several blocks the table of columns leads to one of starts, else it holds the starts themselves.
-            text += columns * (_TEXT_PER_COLUMN if blocks > 1 else _TEXT_PER_START)
-            text += blocks * thresholds * _TEXT_PER_START if blocks > 1 else 0
-        return thousands, text
+        def sum_cost(slot_format: SlotFormat) -> tuple[float, int, int]:
+            slots = sum(map(slot_format.slots_for, self._leaves[first:end]))
+            return *_sum_cost(slot_format, slots), slots
+
+        def format_cost(slot_format: SlotFormat) -> float:
+            thousands, _, slots = sum_cost(slot_format)
+            return thousands + slots * slot_format.stride * len(ranks) * _PER_MASK_BYTE / 8
+
+        slot_format = min(FORMATS, key=format_cost)
+        sum_thousands, unroll, slots = sum_cost(slot_format)
+        mask = (-(-slots // unroll) * unroll) * slot_format.stride // 8
+        lanes, lanes_thousands, text = min(
+            (
+                (plan, *_lanes_cost(plan, ranks, mask, len(runs), self._per_reach))
+                for plan in lane_plans(len(ranks))
+            ),
+            key=lambda one: one[1] * MICROSECONDS_PER_THOUSAND + memory_cost(one[2], self._memory_weight),
+        )
+        for start, stop in runs:
+            width = sum(map(slot_format.slots_for, self._leaves[start:stop])) * slot_format.stride // 8
+            text += _TEXT_PER_MASK_BYTE * width * sum(self._ranks(start, stop).values())
+        thousands = _PER_GROUP + sum_thousands + lanes_thousands
+        return GroupPlan(runs, slot_format, unroll, lanes), thousands, text + 2 * slot_format.stride
+
+
+def _lanes_cost(
+    plan: LanePlan, ranks: dict[int, int], mask: int, blocks: int, per_reach: float
+) -> tuple[float, float]:
+    """Thousands of instructions and bytes of text for looking up and ANDing the masks of all features."""
+    head, lanes = split_into_lanes(list(ranks), plan)
+    iterations = len(lanes[0]) if lanes else 0
+    lookups = len(head) + iterations * len(lanes)
+    per_lane, per_lookup = _PER_LANE, _PER_LOOKUP + per_reach
+    if blocks > 1:
+        per_lane += _PER_COLUMN + (blocks - 1) * _PER_BLOCK
+        per_lookup += _PER_COLUMN_LOOKUP + (blocks - 1) * _PER_BLOCK_LOOKUP
+    thousands = (len(head) + len(lanes)) * per_lane + (_PER_LOOP if iterations > 1 else 0)
+    thousands += lookups * per_lookup + iterations * _PER_LANE_ITERATION
+    thousands += (lookups - len(head)) * mask * _PER_MASK_BYTE
+    text = 0.0
+    for rows, lane in ((1, head), *((iterations, lane) for lane in lanes)):
+        # With several blocks the table of columns leads to one of starts, else it holds the starts themselves.
+        per_threshold = (
+            rows * _TEXT_PER_COLUMN + blocks * _TEXT_PER_START if blocks > 1 else rows * _TEXT_PER_START
+        )
+        text += _TEXT_PER_FEATURE + sum(ranks[feature] for feature in lane) * (
+            _TEXT_PER_THRESHOLD + per_threshold
+        )
+    return thousands, text
 
 
 def lane_plans(features: int) -> list[LanePlan]:
-    """The divisions into lanes to compare; without features there is one that does nothing."""
-    if features == 0:
-        return [LanePlan(1, head=False)]
+    """The divisions into lanes to compare."""
     return [
         LanePlan(lanes, head)
         for head in (False, True)
         for lanes in sorted({1, 2, 3, 4, 6, 8, features - head})
         if 1 <= lanes <= max(1, features - head)
     ]
-
-
-def _slots_cost(slot_format: SlotFormat, slots: int, *, per_bit: float) -> float:
-    """Thousands of instructions for ``slots`` slots, those of their bits in the ANDs included."""
-    return _sum_cost(slot_format, slots)[0] + slots * slot_format.stride * per_bit
 
 
 def _sum_cost(slot_format: SlotFormat, slots: int) -> tuple[float, int]:
@@ -248,5 +247,4 @@ def _sum_cost(slot_format: SlotFormat, slots: int) -> tuple[float, int]:
         iterations = -(-slots // unroll)
         return _PER_LOOP + iterations * (_PER_SLOT_ITERATION + unroll * slot) + unroll * term
 
-    best = min((1, 2, 3, 4, 6, 8), key=cost)
-    return cost(best), best
+    return min((cost(unroll), unroll) for unroll in (1, 2, 3, 4, 6, 8))

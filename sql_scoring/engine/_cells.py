@@ -10,13 +10,13 @@ weighted by the fraction of training rows that reach it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from m2cgen import ast
 
-from sql_scoring.engine._assembler import same_leaf
-from sql_scoring.engine._trees import Split, split_of, splits
+from sql_scoring.engine._trees import Split, branch, nodes, splits
 
 MICROSECONDS_PER_COMPARISON = 0.013
 MICROSECONDS_PER_NODE = 6.0  # parse, plan and set up one branch, once per statement (or worker)
@@ -25,137 +25,98 @@ _MAX_CELLS = 64
 
 @dataclass
 class Cell:
-    """The trees of one cell, or the split that divides it further.
+    """The trees of a cell with its best split, and if it is divided there, the two halves.
 
-    ``low`` holds where ``feature <= cut``, ``high`` where it is greater; neither where it is missing.
+    The first half is where ``feature <= cut``, the second where it is greater; a missing value is in neither.
+    ``saving`` is the comparisons that dividing spares per row.
     """
 
     trees: list[ast.Expr]
     fraction: float
     feature: int = -1
     cut: float = 0.0
-    low: Cell | None = None
-    high: Cell | None = None
+    saving: float = 0.0
+    halves: tuple[Cell, ...] = ()
 
-    def inner(self) -> list[Cell]:
+    def __post_init__(self) -> None:
+        cuts_by_feature: dict[int, list[tuple[float, float]]] = {}
+        for split, reach in _reached(self.trees):
+            if abs(split.cut) != float("inf"):
+                cuts_by_feature.setdefault(split.feature, []).append((split.cut, reach))
+        for feature, cuts in sorted(cuts_by_feature.items()):
+            weight = sum(reach for _, reach in sorted(cuts))
+            # One cut decides all of the feature's branches; the median of several decides half of them.
+            decided = weight if len({cut for cut, _ in cuts}) == 1 else weight / 2
+            if decided - 1 > self.saving:
+                self.feature, self.cut, self.saving = feature, _median(sorted(cuts), weight), decided - 1
+
+    def divided(self) -> list[Cell]:
         """The cells that are divided further, this one included."""
-        if self.low is None or self.high is None:
-            return []
-        return [self, *self.low.inner(), *self.high.inner()]
-
-
-@dataclass(frozen=True)
-class _CellSplit:
-    feature: int
-    cut: float
-    saving: float  # comparisons spared per row
+        return [self, *(cell for half in self.halves for cell in half.divided())] if self.halves else []
 
 
 def partition_inputs(trees: list[ast.Expr], *, rows: int, node_budget: int) -> Cell:
     """Divide the inputs for a statement over ``rows`` rows, as long as dividing saves more than its setup costs."""
     root = Cell(trees, 1.0)
-    nodes = _branch_count(trees)
-    open_cells = [(_best_cell_split(root.trees), root)]
+    node_count = _branch_count(trees)
+    open_cells = [root]
     while len(open_cells) < _MAX_CELLS:
-        open_cells.sort(key=lambda item: item[0].saving * item[1].fraction)
-        split, cell = open_cells.pop()
-        if split.saving <= 0:
+        open_cells.sort(key=lambda cell: cell.saving * cell.fraction)
+        cell = open_cells.pop()
+        if cell.saving <= 0:
             break
-        low = Cell(_simplified(cell.trees, split, below=True), cell.fraction / 2)
-        high = Cell(_simplified(cell.trees, split, below=False), cell.fraction / 2)
-        added = _branch_count(low.trees + high.trees) - _branch_count(cell.trees)
-        saved = split.saving * cell.fraction * rows * MICROSECONDS_PER_COMPARISON
-        if saved < added * MICROSECONDS_PER_NODE or nodes + added > node_budget:
+        halves = tuple(
+            Cell([_simplified(tree, cell, below=below) for tree in cell.trees], cell.fraction / 2)
+            for below in (True, False)
+        )
+        added = sum(_branch_count(half.trees) for half in halves) - _branch_count(cell.trees)
+        saved = cell.saving * cell.fraction * rows * MICROSECONDS_PER_COMPARISON
+        if saved < added * MICROSECONDS_PER_NODE or node_count + added > node_budget:
             break
-        nodes += added
-        cell.feature, cell.cut, cell.low, cell.high = split.feature, split.cut, low, high
-        cell.trees = []
-        open_cells += [(_best_cell_split(low.trees), low), (_best_cell_split(high.trees), high)]
+        node_count += added
+        cell.halves, cell.trees = halves, []
+        open_cells += halves
     return root
 
 
 def expected_comparisons(trees: list[ast.Expr]) -> float:
     """Comparisons on one row's paths through all trees, if it is like the training rows."""
-    total = 0.0
-    for tree in trees:
-        for _, reach in _reached(tree):
-            total += reach
-    return total
+    return sum(reach for _, reach in _reached(trees))
 
 
-def _best_cell_split(trees: list[ast.Expr]) -> _CellSplit:
-    cuts_by_feature: dict[int, list[tuple[float, float]]] = {}
-    for tree in trees:
-        for split, reach in _reached(tree):
-            if abs(split.cut) != float("inf"):
-                cuts_by_feature.setdefault(split.feature, []).append((split.cut, reach))
-    best = _CellSplit(-1, 0.0, 0.0)
-    for feature in sorted(cuts_by_feature):
-        cuts = sorted(cuts_by_feature[feature])
-        weight = sum(reach for _, reach in cuts)
-        # One cut decides all of the feature's branches; the median of several decides half of them.
-        decided = weight if cuts[0][0] == cuts[-1][0] else weight / 2
-        if decided - 1 <= best.saving:
-            continue
-        passed = 0.0
-        for cut, reach in cuts:
-            passed += reach
-            if passed >= weight / 2:
-                best = _CellSplit(feature, cut, decided - 1)
-                break
-    return best
+def _median(cuts: list[tuple[float, float]], weight: float) -> float:
+    """The first of the ascending cuts up to which half of the weight is passed."""
+    passed = itertools.accumulate(reach for _, reach in cuts)
+    return next(
+        cut for (cut, _), weight_so_far in zip(cuts, passed, strict=True) if weight_so_far >= weight / 2
+    )
 
 
-def _reached(tree: ast.Expr) -> list[tuple[Split, float]]:
+def _reached(trees: list[ast.Expr]) -> Iterator[tuple[Split, float]]:
     """Every branch with the fraction of training rows that reach it."""
-    reached: list[tuple[Split, float]] = []
-    pending = [(tree, 1.0)]
-    while pending:
-        node, reach = pending.pop()
-        if isinstance(node, ast.IfExpr):
-            reached.append((split_of(node), reach))
-            fraction = node.test.left_fraction
-            pending += ((node.orelse, reach * (1 - fraction)), (node.body, reach * fraction))
-    return reached
+    for tree in trees:
+        pending = [(tree, 1.0)]
+        while pending:
+            node, reach = pending.pop()
+            if isinstance(node, ast.IfExpr):
+                yield node.test, reach
+                fraction = node.test.left_fraction
+                pending += ((node.orelse, reach * (1 - fraction)), (node.body, reach * fraction))
 
 
-def _simplified(trees: list[ast.Expr], known: _CellSplit, *, below: bool) -> list[ast.Expr]:
-    def goes_left(split: Split) -> bool | None:
-        if split.feature != known.feature:
-            return None
-        if below:
-            return True if split.cut >= known.cut else None
-        return False if split.cut <= known.cut else None
-
-    return [simplify_tree(tree, goes_left) for tree in trees]
-
-
-def simplify_tree(tree: ast.Expr, goes_left: Callable[[Split], bool | None]) -> ast.Expr:
-    """The tree without the branches whose direction is known; untouched parts are shared."""
+def _simplified(tree: ast.Expr, known: Cell, *, below: bool) -> ast.Expr:
+    """The tree without the branches that one half of ``known`` decides; untouched parts are shared."""
     results: dict[int, ast.Expr] = {}
-    pending: list[tuple[ast.Expr, bool]] = [(tree, False)]
-    while pending:
-        node, has_children = pending.pop()
-        if not isinstance(node, ast.IfExpr):
-            results[id(node)] = node
-            continue
-        direction = goes_left(split_of(node))
-        if direction is not None:
-            child = node.body if direction else node.orelse
-            if has_children:
-                results[id(node)] = results[id(child)]
-            else:
-                pending += ((node, True), (child, False))
-        elif not has_children:
-            pending += ((node, True), (node.orelse, False), (node.body, False))
-        else:
-            body, orelse = results[id(node.body)], results[id(node.orelse)]
-            if same_leaf(body, orelse):
-                results[id(node)] = body
-            elif body is node.body and orelse is node.orelse:
-                results[id(node)] = node
-            else:
-                results[id(node)] = ast.IfExpr(node.test, body, orelse)
+    for node in reversed(nodes(tree)):
+        result = node
+        if isinstance(node, ast.IfExpr):
+            split, body, orelse = node.test, results[id(node.body)], results[id(node.orelse)]
+            is_decided = split.cut >= known.cut if below else split.cut <= known.cut
+            if split.feature == known.feature and is_decided:
+                result = body if below else orelse
+            elif body is not node.body or orelse is not node.orelse:
+                result = branch(split, body, orelse)
+        results[id(node)] = result
     return results[id(tree)]
 
 

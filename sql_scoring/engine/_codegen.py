@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Sequence
-from io import StringIO
 
 MAX_IDENTIFIER_BYTES = 63
 BODY_TAG = "$rowguard$"
@@ -20,9 +19,11 @@ AT_MOST = "OPERATOR(pg_catalog.<=)"
 ABOVE = "OPERATOR(pg_catalog.>)"
 LESS = "OPERATOR(pg_catalog.<)"
 EQUAL = "OPERATOR(pg_catalog.=)"
+DIFFERS = "OPERATOR(pg_catalog.<>)"
 BIT_AND = "OPERATOR(pg_catalog.&)"
 CONCATENATE = "OPERATOR(pg_catalog.||)"
 SUBTRACT = "OPERATOR(pg_catalog.-)"
+NAN = "float 'NaN'"
 
 
 def quote_identifier(name: str) -> str:
@@ -56,11 +57,11 @@ def list_literal(values: Sequence[object], kind: str, *, first: int) -> str:
     return f"'{bounds}{{{','.join(map(str, values))}}}'::{kind}[]"
 
 
-def table_literal(rows: Sequence[Sequence[str]], kind: str, *, first: tuple[int, int]) -> str:
+def table_literal(rows: Sequence[Sequence[object]], kind: str, *, first: tuple[int, int]) -> str:
     """A two-dimensional array constant whose subscripts start at ``first``."""
     ends = (first[0] + len(rows) - 1, first[1] + len(rows[0]) - 1)
     bounds = "".join(f"[{low}:{high}]" for low, high in zip(first, ends, strict=True))
-    body = ",".join("{" + ",".join(row) + "}" for row in rows)
+    body = ",".join("{" + ",".join(map(str, row)) + "}" for row in rows)
     return f"'{bounds}={{{body}}}'::{kind}[]"
 
 
@@ -78,81 +79,30 @@ def bit_literal(packed: bytes) -> str:
     return min(plain, dense, key=len)
 
 
-class PlpgsqlGenerator:
-    """Writes the lines of one function body, indented."""
+def add_to_sum(expression: str) -> str:
+    """The line that adds an expression to ``v_sum``."""
+    return f"v_sum := v_sum {ADD} {expression};"
 
-    def __init__(self) -> None:
-        self._buffer = StringIO()
-        self._depth = 1
 
-    def line(self, text: str) -> None:
-        """Write one line at the current indentation."""
-        self._buffer.write("  " * self._depth + text + "\n")
-
-    def assign(self, variable: str, expression: str) -> None:
-        """Write ``variable := expression;``"""
-        self.line(f"{variable} := {expression};")
-
-    def open(self, text: str) -> None:
-        """Start a block, such as ``IF … THEN`` or ``FOR … LOOP``."""
-        self.line(text)
-        self._depth += 1
-
-    def reopen(self, text: str) -> None:
-        """Start the next arm of a block: ``ELSIF … THEN`` or ``ELSE``."""
-        self._depth -= 1
-        self.open(text)
-
-    def close(self, text: str) -> None:
-        """End a block: ``END IF;`` or ``END LOOP;``."""
-        self._depth -= 1
-        self.line(text)
-
-    def text(self) -> str:
-        """Everything written so far."""
-        return self._buffer.getvalue()
+def indented(lines: Iterable[str]) -> str:
+    """The lines of a function body, indented by the words that open and close blocks."""
+    depth, text = 1, []
+    for line in lines:
+        depth -= line.startswith(("ELSE", "ELSIF ", "END "))
+        text.append(f"{'  ' * depth}{line}\n")
+        depth += line.endswith(("ELSE", " THEN", " LOOP"))
+    return "".join(text)
 
 
 def function_statement(
-    *,
-    name: Sequence[str],
-    arguments: Sequence[tuple[str, str]],
-    header: Sequence[str],
-    declarations: Sequence[str],
-    body: str,
-    cost: int,
+    *, name: Sequence[str], arguments: Sequence[tuple[str, str]], language: str, cost: int, body: str
 ) -> str:
-    """The whole ``CREATE FUNCTION`` in PL/pgSQL. ``arguments`` are pairs of name and type text."""
-    declare = "".join(f"  {line}\n" for line in declarations)
-    block = (f"DECLARE\n{declare}" if declare else "") + f"BEGIN\n{body}END\n"
-    return _statement("plpgsql", name, arguments, header, block, cost)
-
-
-def expression_statement(
-    *,
-    name: Sequence[str],
-    arguments: Sequence[tuple[str, str]],
-    header: Sequence[str],
-    expression: str,
-    cost: int,
-) -> str:
-    """The whole ``CREATE FUNCTION`` of one SQL expression, in the form that the planner can inline."""
-    return _statement("sql", name, arguments, header, f"SELECT {expression}\n", cost)
-
-
-def _statement(
-    language: str,
-    name: Sequence[str],
-    arguments: Sequence[tuple[str, str]],
-    header: Sequence[str],
-    body: str,
-    cost: int,
-) -> str:
+    """The whole ``CREATE FUNCTION``. ``arguments`` are pairs of name and type text."""
     signature = ",\n".join(f"  {quote_identifier(arg)} {kind}" for arg, kind in arguments)
     return (
         f"CREATE FUNCTION {'.'.join(map(quote_identifier, name))}(\n{signature}\n)\n"
         "RETURNS double precision\n"
         f"LANGUAGE {language} IMMUTABLE PARALLEL SAFE\n"
         f"COST {cost}\n"
-        f"AS {BODY_TAG}\n" + "".join(f"-- {line}\n" for line in header) + body + f"{BODY_TAG};\n"
+        f"AS {BODY_TAG}\n{body}{BODY_TAG};\n"
     )

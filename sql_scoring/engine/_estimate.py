@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sql_scoring.engine._blocks import MEMORY_PER_TEXT_BYTE
-from sql_scoring.engine._planning import plan_regions
+from sql_scoring.engine._planning import plan_model
 from sql_scoring.engine._supported import assemble
 from sql_scoring.engine._transpile import DEFAULT_MEMORY_WEIGHT, DEFAULT_SIZE_BUDGET_BYTES
-from sql_scoring.engine._trees import leaves, tree_sum
 
 # From the planner's sums to microseconds, and to the bytes that a backend really holds. Fitted by
 # benchmarks/engine/scaling.py.
@@ -55,13 +54,7 @@ def bitmask_cost(
     Raises:
         UnsupportedModelError: As ``transpile`` does.
     """
-    total = tree_sum(assemble(model))
-    plan = plan_regions(
-        [leaves(tree) for tree in total.trees],
-        text_budget=size_budget_bytes,
-        memory_weight=memory_weight,
-        skip_zero_leaves=total.divisor is not None,
-    )
+    plan = plan_model(assemble(model), text_budget=size_budget_bytes, memory_weight=memory_weight)
     return BitmaskCost(
         plan.microseconds * _MEASURED_PER_PREDICTED,
         plan.text_bytes,

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sql_scoring.engine._cuts import next_float
-from sql_scoring.engine._slots import SlotAssignment, SlotFormat, assign_slots
-from sql_scoring.engine._trees import Interval, Leaf
+from sql_scoring.engine._slots import SlotFormat, assign_slots, empty_slots
+from sql_scoring.engine._trees import Leaf
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,6 @@ class Group:
         """Bits in one mask."""
         return sum(self.widths)
 
-    @property
-    def blocks(self) -> int:
-        """Number of blocks, whose masks are concatenated."""
-        return len(self.widths)
-
 
 def cuts_by_feature(trees: list[list[Leaf]]) -> dict[int, list[float]]:
     """The distinct finite cuts of each feature that is compared at all, ascending."""
@@ -65,7 +60,7 @@ def cuts_by_feature(trees: list[list[Leaf]]) -> dict[int, list[float]]:
         for leaf in tree:
             for feature, interval in leaf.box.items():
                 cuts = distinct.setdefault(feature, set())
-                cuts.update(c for c in (interval.low, interval.high) if c is not None and abs(c) != np.inf)
+                cuts.update(cut for cut in (interval.low, interval.high) if abs(cut) != np.inf)
     return {feature: sorted(distinct[feature]) for feature in sorted(distinct)}
 
 
@@ -73,49 +68,41 @@ def build_group(
     blocks: list[list[list[Leaf]]], slot_format: SlotFormat, unroll: int, *, skip_zero_leaves: bool
 ) -> Group:
     """The masks of a group, from the leaves of the trees of its blocks."""
-    assignments = [assign_slots(trees, slot_format, skip_zero_leaves=skip_zero_leaves) for trees in blocks]
-    slots = [assignment.slots for assignment in assignments]
-    slots[-1] += -sum(slots) % unroll  # the loop over the slots has whole iterations only
-    widths = [count * slot_format.stride for count in slots]
-    values = [assignment.padded_values(count) for assignment, count in zip(assignments, slots, strict=True)]
+    assigned = [assign_slots(trees, slot_format, skip_zero_leaves=skip_zero_leaves) for trees in blocks]
+    slots = sum(len(values) for _, values in assigned) // slot_format.stride
+    padding = empty_slots(slot_format, -slots % unroll)  # the loop over the slots has whole iterations only
+    widths = [len(values) for _, values in assigned]
+    widths[-1] += len(padding)
     per_block = [cuts_by_feature(trees) for trees in blocks]
     tables = []
     for feature, cuts in cuts_by_feature([tree for trees in blocks for tree in trees]).items():
         rows, starts = [], []
-        for trees, assignment, block_cuts, width in zip(blocks, assignments, per_block, widths, strict=True):
+        for trees, (bits, _), block_cuts, width in zip(blocks, assigned, per_block, widths, strict=True):
             own = block_cuts.get(feature, [])
-            rows.append(np.packbits(_feature_rows(trees, assignment, feature, own, width), axis=1))
+            rows.append(np.packbits(_feature_rows(trees, bits, feature, own, width), axis=1))
             local = [*np.searchsorted(own, [-np.inf, *cuts], side="right").tolist(), len(own) + 1]
             starts.append([rank * width + 1 for rank in local])
         thresholds = [*map(next_float, cuts), float("nan")]
         tables.append(FeatureMasks(feature, thresholds, rows, np.array(starts, dtype=np.int64)))
-    return Group(slot_format, unroll, widths, np.concatenate(values), tables)
+    values = np.concatenate([*(values for _, values in assigned), padding])
+    return Group(slot_format, unroll, widths, values, tables)
 
 
 def _feature_rows(
-    trees: list[list[Leaf]], assignment: SlotAssignment, feature: int, cuts: list[float], width: int
+    trees: list[list[Leaf]], bits: npt.NDArray[np.int64], feature: int, cuts: list[float], width: int
 ) -> npt.NDArray[np.uint8]:
     """One byte per bit, of shape (ranks, width): the leaves that are possible for a value of that rank."""
-    rank = {cut: number for number, cut in enumerate(cuts)}
+    rank = {cut: number for number, cut in enumerate([-np.inf, *cuts, np.inf], start=-1)}
     missing_row = len(cuts) + 1
     free = np.zeros(width, dtype=np.uint8)
-    free[assignment.bits[assignment.bits >= 0]] = 1
+    free[bits[bits >= 0]] = 1
     rows = np.repeat(free[np.newaxis, :], missing_row + 1, axis=0)
     flat = (leaf for tree in trees for leaf in tree)
-    for leaf, bit in zip(flat, assignment.bits.tolist(), strict=True):
+    for leaf, bit in zip(flat, bits.tolist(), strict=True):
         interval = leaf.box.get(feature)
         if interval is None or bit < 0:
             continue
-        first, last = _ranks(interval, rank)
-        rows[:first, bit] = 0
-        rows[last + 1 : missing_row, bit] = 0
+        rows[: rank[interval.low] + 1, bit] = 0
+        rows[rank[interval.high] + 1 : missing_row, bit] = 0
         rows[missing_row, bit] = interval.missing
     return rows
-
-
-def _ranks(interval: Interval, rank: dict[float, int]) -> tuple[int, int]:
-    """First and last rank of the numbers inside; first > last when there are none."""
-    top = len(rank)
-    first = 0 if interval.low is None or interval.low == -np.inf else rank.get(interval.low, top) + 1
-    last = top if interval.high is None else rank.get(interval.high, top)
-    return min(first, top + 1), last

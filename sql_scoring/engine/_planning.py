@@ -7,89 +7,51 @@ changes sooner than a model does, and the rare ones matter most.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
-from sql_scoring.engine._blocks import MICROSECONDS_PER_THOUSAND, Plan, memory_cost, plan_groups
+from sql_scoring.engine._blocks import MICROSECONDS_PER_THOUSAND, Plan, plan_groups
 from sql_scoring.engine._masks import cuts_by_feature
-from sql_scoring.engine._regions import RegionSplit, Trees, best_region_split, restrict_leaves
+from sql_scoring.engine._regions import Trees, best_region_split, restrict_leaves
+from sql_scoring.engine._trees import TreeSum, leaves
 from sql_scoring.engine.errors import UnsupportedModelError
 
 _MICROSECONDS_PER_SPLIT = 4.5 * MICROSECONDS_PER_THOUSAND
 _MAX_DEPTH = 3  # splits before a region; every further one takes as long to plan as the whole
 
 
-@dataclass(frozen=True)
-class Region:
-    """Trees of one region with the plan for their masks, or the split that divides it."""
+def plan_model(model: TreeSum, *, text_budget: int, memory_weight: float) -> Plan:
+    """The cheapest plan of a model; raises UnsupportedModelError when the undivided whole is too long."""
+    model_trees = [leaves(tree) for tree in model.trees]
+    thresholds = sum(map(len, cuts_by_feature(model_trees).values()))
 
-    trees: Trees
-    plan: Plan
-    split: RegionSplit | None = None
-    low: Region | None = None
-    high: Region | None = None
-
-    @property
-    def microseconds(self) -> float:
-        """Predicted time of one call, weighted by the fractions of the training rows."""
-        if self.split is None or self.low is None or self.high is None:
-            return self.plan.microseconds
-        fraction = self.split.fraction
-        below = fraction * self.low.microseconds + (1 - fraction) * self.high.microseconds
-        return _MICROSECONDS_PER_SPLIT + below
-
-    @property
-    def worst_case_microseconds(self) -> float:
-        """Predicted time of a call that falls into the slowest region."""
-        if self.low is None or self.high is None:
-            return self.plan.microseconds
-        worst = max(self.low.worst_case_microseconds, self.high.worst_case_microseconds)
-        return _MICROSECONDS_PER_SPLIT + worst
-
-    @property
-    def text_bytes(self) -> int:
-        """Predicted size of the text."""
-        if self.low is None or self.high is None:
-            return self.plan.text_bytes
-        return self.low.text_bytes + self.high.text_bytes
-
-    def leaves(self) -> list[Region]:
-        """The regions that are not divided further."""
-        if self.low is None or self.high is None:
-            return [self]
-        return self.low.leaves() + self.high.leaves()
-
-
-def plan_regions(trees: Trees, *, text_budget: int, memory_weight: float, skip_zero_leaves: bool) -> Region:
-    """The cheapest division of the inputs; raises UnsupportedModelError when the whole is too long."""
-    thresholds = sum(map(len, cuts_by_feature(trees).values()))
-
-    def divided(trees: Trees, fraction: float, depth: int) -> Region:
-        plan = plan_groups(
+    def divided(trees: Trees, fraction: float, depth: int) -> Plan:
+        weight = memory_weight / fraction
+        whole = plan_groups(
             trees,
             text_budget=text_budget,
-            memory_weight=memory_weight / fraction,
-            skip_zero_leaves=skip_zero_leaves,
+            memory_weight=weight,
+            skip_zero_leaves=model.divisor is not None,
             thresholds=thresholds,
         )
-        whole = Region(trees, plan)
         split = best_region_split(trees) if depth < _MAX_DEPTH else None
         if split is None:
             return whole
-        fractions = {True: fraction * split.fraction, False: fraction * (1 - split.fraction)}
+        below, above = split.fraction, 1 - split.fraction
         try:
-            low, high = (
-                divided(restrict_leaves(trees, split, low=is_low), part, depth + 1)
-                for is_low, part in fractions.items()
-            )
+            low = divided(restrict_leaves(trees, split, low=True), fraction * below, depth + 1)
+            high = divided(restrict_leaves(trees, split, low=False), fraction * above, depth + 1)
         except UnsupportedModelError:
             return whole  # the slots of a half differ, and its text can be longer
-        halves = Region([], whole.plan, split, low, high)
-
-        def cost(region: Region) -> float:
-            return fraction * region.microseconds + memory_cost(region.text_bytes, memory_weight)
-
-        if halves.text_bytes > text_budget or halves.worst_case_microseconds > plan.microseconds:
+        halves = replace(
+            whole,
+            microseconds=_MICROSECONDS_PER_SPLIT + below * low.microseconds + above * high.microseconds,
+            worst_microseconds=_MICROSECONDS_PER_SPLIT + max(low.worst_microseconds, high.worst_microseconds),
+            text_bytes=low.text_bytes + high.text_bytes,
+            split=split,
+            halves=(low, high),
+        )
+        if halves.text_bytes > text_budget or halves.worst_microseconds > whole.microseconds:
             return whole
-        return halves if cost(halves) < cost(whole) else whole
+        return min(whole, halves, key=lambda plan: plan.cost(weight))
 
-    return divided(trees, 1.0, 0)
+    return divided(model_trees, 1.0, 0)

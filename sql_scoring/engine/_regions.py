@@ -41,11 +41,7 @@ def best_region_split(trees: Trees) -> RegionSplit | None:
     for number, leaf in enumerate(flat):
         for feature, box in leaf.box.items():
             row = rows[feature]
-            if box.low is not None:
-                lows[row, number] = box.low
-            if box.high is not None:
-                highs[row, number] = box.high
-            missings[row, number] = box.missing
+            lows[row, number], highs[row, number], missings[row, number] = box.low, box.high, box.missing
     best, fewest = None, float(len(flat))
     for feature, row in rows.items():
         low, high, missing = lows[row], highs[row], missings[row]
@@ -76,40 +72,34 @@ def _weight(values: _Floats, weights: _Floats, cuts: _Floats, *, side: str) -> _
 
 def restrict_leaves(trees: Trees, split: RegionSplit, *, low: bool) -> Trees:
     """The leaves that rows on one side of the split can reach, without conditions that the split implies."""
-    narrow = _at_most if low else _above_or_missing
-    restricted: Trees = []
-    for tree in trees:
-        leaves = []
-        for leaf in tree:
-            before = leaf.box.get(split.feature, Interval())
-            after = narrow(before, split.cut)
-            if after is None:
-                continue
-            box = {**leaf.box, split.feature: after}
-            if after == Interval():
-                del box[split.feature]
-            # A leaf on both sides has its rows on both.
-            is_on_both = _at_most(before, split.cut) and _above_or_missing(before, split.cut)
-            part = (split.fraction if low else 1 - split.fraction) if is_on_both else 1.0
-            leaves.append(Leaf(leaf.value, box, leaf.fraction * part))
-        restricted.append(leaves)
-    return restricted
+
+    def restricted(leaf: Leaf) -> Leaf | None:
+        before = leaf.box.get(split.feature, Interval())
+        after, other = _at_most(before, split.cut), _above_or_missing(before, split.cut)
+        fraction = leaf.fraction
+        if after and other:  # it has its rows on both sides
+            fraction *= split.fraction if low else 1 - split.fraction
+        after = after if low else other
+        if after is None:
+            return None
+        box = {**leaf.box, split.feature: after}
+        if after == Interval():
+            del box[split.feature]
+        return Leaf(leaf.value, box, fraction)
+
+    return [[part for part in map(restricted, tree) if part] for tree in trees]
 
 
 def _at_most(box: Interval, cut: float) -> Interval | None:
     """The condition that remains where ``x <= cut`` is known; None where the leaf cannot be reached."""
-    low = -np.inf if box.low is None else box.low
-    high = np.inf if box.high is None else box.high
-    if low >= min(high, cut):
+    if box.low >= min(box.high, cut):
         return None
     # Nothing is missing here, so that a missing value may pass is no condition.
-    return Interval(box.low, None if high >= cut else box.high, missing=True)
+    return Interval(box.low, np.inf if box.high >= cut else box.high)
 
 
 def _above_or_missing(box: Interval, cut: float) -> Interval | None:
     """The condition that remains where ``x > cut`` or ``x`` is missing; None where the leaf cannot be reached."""
-    low = -np.inf if box.low is None else box.low
-    high = np.inf if box.high is None else box.high
-    if max(low, cut) >= high:
+    if max(box.low, cut) >= box.high:
         return Interval(cut, cut) if box.missing else None
-    return Interval(None if low <= cut else box.low, box.high, box.missing)
+    return Interval(-np.inf if box.low <= cut else box.low, box.high, box.missing)

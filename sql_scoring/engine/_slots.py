@@ -18,9 +18,8 @@ two lines of the processor's cache per tree.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -56,23 +55,18 @@ class SlotFormat:
         """The smallest hash."""
         return 0 if self.parts == 1 else 1 - self.prime
 
-    def bit_and_hash(self, number: int) -> tuple[int, int]:
-        """Bit (from the slot's first) and hash of the slot's leaf ``number``; hashes grow away from zero."""
-        return _bits_and_hashes(self.used, self.read, self.prime, self.parts)[number]
+    @cached_property
+    def bits_and_hashes(self) -> list[tuple[int, int]]:
+        """Bit (from the slot's first) and hash of each leaf of a slot; hashes grow away from zero."""
+        hashes = [pow(2, power, self.prime) for power in range(self.used)]
+        pairs = [(self.read - 1 - power, hashed) for power, hashed in enumerate(hashes)]
+        if self.parts == 2:
+            pairs += [(bit + self.read, -hashed) for bit, hashed in pairs]
+        return sorted(pairs, key=lambda pair: abs(pair[1]))
 
     def slots_for(self, tree: TreeBits) -> int:
         """Number of slots that a tree takes."""
         return 1 if tree.in_one_slot <= self.capacity else -(-tree.in_several // self.capacity)
-
-
-@cache
-def _bits_and_hashes(used: int, read: int, prime: int, parts: int) -> list[tuple[int, int]]:
-    pairs = []
-    for part in range(parts):
-        for power in range(used):
-            hashed = pow(2, power, prime)
-            pairs.append((part * read + read - 1 - power, -hashed if part else hashed))
-    return sorted(pairs, key=lambda pair: abs(pair[1]))
 
 
 @dataclass(frozen=True)
@@ -106,9 +100,7 @@ def _formats() -> tuple[SlotFormat, ...]:
                 stride = max(parts * read, -(-hashes // 8) * 8)
                 candidates.append(SlotFormat(used, read, stride, prime, parts))
         max_used = 0
-        for candidate in sorted(
-            candidates, key=lambda item: (item.stride, -item.used, item.prime, item.read)
-        ):
+        for candidate in sorted(candidates, key=lambda one: (one.stride, -one.used, one.prime, one.read)):
             if candidate.used > max_used:
                 best.append(candidate)
                 max_used = candidate.used
@@ -118,62 +110,38 @@ def _formats() -> tuple[SlotFormat, ...]:
 FORMATS = _formats()
 
 
-def choose_format(trees: list[TreeBits], cost: Callable[[SlotFormat, int], float]) -> SlotFormat:
-    """The format with the lowest ``cost`` (of a format and a number of slots) for trees of these sizes."""
-    return min(FORMATS, key=lambda slot_format: cost(slot_format, sum(map(slot_format.slots_for, trees))))
-
-
-@dataclass(frozen=True)
-class SlotAssignment:
-    """The bits and values of the leaves of a run of trees.
-
-    Attributes:
-        slot_format: Of all its slots.
-        slots: Their number.
-        bits: int64 of shape (leaves,); index of the leaf's bit in the mask, or -1 for a leaf without a bit.
-        values: float64 of shape (slots * stride,); the array that the hash points into, starting with the
-            smallest hash of the first slot.
-    """
-
-    slot_format: SlotFormat
-    slots: int
-    bits: npt.NDArray[np.int64]
-    values: npt.NDArray[np.float64]
-
-    def padded_values(self, slots: int) -> npt.NDArray[np.float64]:
-        """``values`` of ``slots`` slots; those past the trees add nothing."""
-        stride = self.slot_format.stride
-        padded = np.zeros(slots * stride, dtype=np.float64)
-        padded[self.slots * stride - self.slot_format.lowest :: stride] = ADDITIVE_IDENTITY
-        padded[: len(self.values)] = self.values
-        return padded
-
-
 def assign_slots(
     trees: list[list[Leaf]], slot_format: SlotFormat, *, skip_zero_leaves: bool
-) -> SlotAssignment:
-    """Assign to every leaf of ``trees`` its bit and the position of its value; see ``TreeBits.of``."""
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """The bit of every leaf, and the values that the hashes lead to; see ``TreeBits.of``.
+
+    Bits are int64 of shape (leaves,), -1 for a leaf without one. Values are float64 of shape (slots * stride,),
+    starting with the smallest hash of the first slot.
+    """
     stride, capacity = slot_format.stride, slot_format.capacity
-    needs = [TreeBits.of(tree, skip_zero_leaves=skip_zero_leaves) for tree in trees]
-    slots = sum(map(slot_format.slots_for, needs))
-    values = np.zeros(slots * stride, dtype=np.float64)
     bits: list[int] = []
-    first = 0
-    for tree, need in zip(trees, needs, strict=True):
-        count = slot_format.slots_for(need)
-        without_bit: float | None
-        if count == 1 and need.in_one_slot <= capacity:
-            without_bit = at_zero = need.common_value
-        else:
-            without_bit, at_zero = 0.0 if skip_zero_leaves else None, ADDITIVE_IDENTITY
-        values[[(first + number) * stride - slot_format.lowest for number in range(count)]] = at_zero
+    values = [np.empty(0)]
+    slots = 0
+    for tree in trees:
+        need = TreeBits.of(tree, skip_zero_leaves=skip_zero_leaves)
+        own = empty_slots(slot_format, slot_format.slots_for(need))
+        without_bit = 0.0 if skip_zero_leaves else None
+        if need.in_one_slot <= capacity:
+            without_bit = own[-slot_format.lowest] = need.common_value
         tree_bits = np.full(len(tree), -1)
         with_bit = [number for number, leaf in enumerate(tree) if leaf.value != without_bit]
         for number, index in enumerate(sorted(with_bit, key=lambda index: -tree[index].fraction)):
-            bit, hashed = slot_format.bit_and_hash(number % capacity)
-            slot = first + number // capacity
-            tree_bits[index] = slot * stride + bit
-            values[slot * stride - slot_format.lowest + hashed] = tree[index].value
+            slot, (bit, hashed) = number // capacity, slot_format.bits_and_hashes[number % capacity]
+            tree_bits[index] = (slots + slot) * stride + bit
+            own[slot * stride - slot_format.lowest + hashed] = tree[index].value
         bits += tree_bits.tolist()
-        first += count
-    return SlotAssignment(slot_format, slots, np.array(bits, dtype=np.int64), values)
+        values.append(own)
+        slots += len(own) // stride
+    return np.array(bits, dtype=np.int64), np.concatenate(values)
+
+
+def empty_slots(slot_format: SlotFormat, count: int) -> npt.NDArray[np.float64]:
+    """The values of slots that add nothing."""
+    values = np.zeros(count * slot_format.stride)
+    values[-slot_format.lowest :: slot_format.stride] = ADDITIVE_IDENTITY
+    return values

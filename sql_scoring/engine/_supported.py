@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from m2cgen import ast
 from m2cgen.assemblers.base import ModelAssembler
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
 from sql_scoring.engine._assembler import ExactForestAssembler, ExactTreeAssembler
+from sql_scoring.engine._trees import TreeSum, tree_sum
 from sql_scoring.engine.errors import UnsupportedModelError
 
 SUPPORTED_MODELS: dict[type, type[ModelAssembler]] = {
@@ -75,10 +75,10 @@ def sklearn_trees(model: Any) -> list[Any]:
     return [estimator.tree_ for estimator in getattr(model, "estimators_", [model])]
 
 
-def assemble(model: Any) -> ast.Expr:
-    """Build the model's expression tree; raises UnsupportedModelError."""
+def assemble(model: Any) -> TreeSum:
+    """Build the model's expression trees; raises UnsupportedModelError."""
     check_supported(model)
-    return SUPPORTED_MODELS[type(model)](model).assemble()
+    return tree_sum(SUPPORTED_MODELS[type(model)](model).assemble())
 
 
 def check_supported(model: Any) -> None:

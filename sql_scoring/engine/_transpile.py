@@ -1,4 +1,4 @@
-"""The public entry: model in, one CREATE FUNCTION statement out."""
+"""The entries: model in, one CREATE FUNCTION statement out, for one row per call or for many."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import Any, Literal
 
 from sql_scoring.engine import _codegen as sql
 from sql_scoring.engine._bitmask import interpret_bitmask
-from sql_scoring.engine._case import interpret_case
+from sql_scoring.engine._branching import interpret_branches
+from sql_scoring.engine._inline import interpret_inline
 from sql_scoring.engine._interpreter import Body, Inputs
 from sql_scoring.engine._names import check_feature_names, function_name_parts
-from sql_scoring.engine._nested_if import interpret_nested_if
 from sql_scoring.engine._supported import assemble, check_supported, forest_shape
-from sql_scoring.engine._trees import tree_sum
 from sql_scoring.engine.errors import UnsupportedModelError
 
 Layout = Literal["bitmask", "case", "nested_if"]
@@ -23,6 +22,7 @@ LAYOUTS: tuple[Layout, ...] = ("bitmask", "case", "nested_if")
 ARGUMENTS: tuple[Arguments, ...] = ("auto", "columns", "array", "real_array")
 DEFAULT_SIZE_BUDGET_BYTES = 64 * 1024 * 1024
 DEFAULT_MEMORY_WEIGHT = 0.02
+DEFAULT_ROWS = 100_000
 FORMAT_VERSION = 4  # of the generated text; raised whenever the same model would be written differently
 
 MAX_FUNCTION_ARGUMENTS = 100  # PostgreSQL's FUNC_MAX_ARGS, fixed when it is compiled
@@ -66,31 +66,77 @@ def transpile(
         UnsupportedModelError: The model or a name cannot be written exactly; states what to change.
     """
     check_supported(model)
-    if layout not in LAYOUTS:
-        raise UnsupportedModelError(f"layout {layout!r} is unknown; there are: {', '.join(LAYOUTS)}")
+    _check_known("layout", layout, LAYOUTS)
+    _check_known("arguments", arguments, ARGUMENTS)
     names = check_feature_names(model, feature_names)
-    name = function_name_parts(function_name)
-    inputs, parameters = _arguments(names, arguments)
-    total = tree_sum(assemble(model))
-    if layout == "bitmask":
-        body = interpret_bitmask(total, inputs, text_budget=size_budget_bytes, memory_weight=memory_weight)
+    if arguments == "auto":
+        arguments = "columns" if len(names) <= MAX_FUNCTION_ARGUMENTS else "array"
+    if arguments == "columns":
+        inputs, parameters = _columns(names, "use arguments='array'")
     else:
-        body = interpret_case(total, inputs) if layout == "case" else interpret_nested_if(total, inputs)
-    text = sql.function_statement(
-        name=name,
-        arguments=parameters,
-        header=header_lines(model, layout, body),
-        declarations=body.declarations,
-        body=_array_check(inputs) + body.text,
-        cost=planner_cost(body),
-    )
-    return within_budget(text, size_budget_bytes)
+        inputs = Inputs(len(names), array=True, real=arguments == "real_array")
+        parameters = [("features", "real[]" if inputs.real else "double precision[]")]
+    if layout == "bitmask":
+        body = interpret_bitmask(
+            assemble(model), inputs, text_budget=size_budget_bytes, memory_weight=memory_weight
+        )
+    else:
+        body = interpret_branches(assemble(model), inputs, layout)
+    declarations = "".join(f"  {line}\n" for line in body.declarations)
+    block = f"DECLARE\n{declarations}BEGIN\n{_array_check(inputs)}{body.text}END\n"
+    return _statement(model, function_name, layout, "plpgsql", parameters, body, block, size_budget_bytes)
 
 
-def header_lines(model: Any, layout: str, body: Body) -> list[str]:
-    """Comment lines at the head of the function."""
+def transpile_for_bulk(
+    model: Any,
+    *,
+    feature_names: Sequence[str],
+    function_name: str,
+    expected_rows: int = DEFAULT_ROWS,
+    size_budget_bytes: int = DEFAULT_SIZE_BUDGET_BYTES,
+) -> str:
+    """Write a fitted classifier as one SQL function for bulk scoring.
+
+    Its value equals that of ``transpile``, bit for bit, for every input. It is a single expression, which the
+    planner inlines when the arguments are plain columns (unpack an array in a sub-select with ``OFFSET 0``).
+    A statement spends some ten milliseconds on its setup before the first row. Turn ``jit`` off where the
+    server has it: compiling this takes longer than running it.
+
+    Args:
+        model: A fitted binary classifier of ``SUPPORTED_MODELS``.
+        feature_names: One per column of the model, in the order of its fit.
+        function_name: ``name`` or ``schema.name``, taken literally.
+        expected_rows: Rows that one statement will score; more of them justify a longer text with fewer
+            comparisons per row.
+        size_budget_bytes: Longest text that is not rejected, in bytes.
+
+    Returns:
+        The ``CREATE FUNCTION … LANGUAGE sql`` statement.
+
+    Raises:
+        UnsupportedModelError: As ``transpile`` does, and past PostgreSQL's 100 arguments.
+    """
+    check_supported(model)
+    names = check_feature_names(model, feature_names)
+    inputs, parameters = _columns(names, "score many rows with layout='case' and an array")
+    body = interpret_inline(assemble(model), inputs, rows=expected_rows)
+    select = f"SELECT {body.text}\n"
+    return _statement(model, function_name, "inline", "sql", parameters, body, select, size_budget_bytes)
+
+
+def _statement(
+    model: Any,
+    function_name: str,
+    layout: str,
+    language: str,
+    parameters: list[tuple[str, str]],
+    body: Body,
+    code: str,
+    size_budget_bytes: int,
+) -> str:
+    """The whole ``CREATE FUNCTION``; raises UnsupportedModelError when it is too long."""
     shape = forest_shape(model)
-    return [
+    header = [
         f"Probability of the second class, as {type(model).__name__}.predict_proba(X)[:, 1]",
         f"trees: {shape.trees}, leaves: {shape.leaves}, features: {shape.features}, layout: {layout}",
         *body.notes,
@@ -98,15 +144,13 @@ def header_lines(model: Any, layout: str, body: Body) -> list[str]:
         "amounts to.",
         f"Written by rowguard's transpiler, format {FORMAT_VERSION}. Do not edit: transpile the model again.",
     ]
-
-
-def planner_cost(body: Body) -> int:
-    """The function's COST clause, in units of ``cpu_operator_cost``."""
-    return max(1, math.ceil(body.microseconds * _COST_PER_MICROSECOND))
-
-
-def within_budget(text: str, size_budget_bytes: int) -> str:
-    """Return the text unchanged, or raise UnsupportedModelError when it is too long."""
+    text = sql.function_statement(
+        name=function_name_parts(function_name),
+        arguments=parameters,
+        language=language,
+        cost=max(1, math.ceil(body.microseconds * _COST_PER_MICROSECOND)),
+        body="".join(f"-- {line}\n" for line in header) + code,
+    )
     size = len(text.encode())
     if size > size_budget_bytes:
         raise UnsupportedModelError(
@@ -116,31 +160,19 @@ def within_budget(text: str, size_budget_bytes: int) -> str:
     return text
 
 
-def _arguments(names: list[str], arguments: Arguments) -> tuple[Inputs, list[tuple[str, str]]]:
-    if arguments not in ARGUMENTS:
-        raise UnsupportedModelError(f"arguments {arguments!r} is unknown; there are: {', '.join(ARGUMENTS)}")
-    if arguments == "auto":
-        arguments = "columns" if len(names) <= MAX_FUNCTION_ARGUMENTS else "array"
-    if arguments == "columns":
-        check_argument_count(names, "use arguments='array'")
-        return Inputs(len(names)), column_arguments(names)
-    real = arguments == "real_array"
-    kind = "real[]" if real else "double precision[]"
-    return Inputs(len(names), array=True, real=real), [("features", kind)]
+def _check_known(option: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise UnsupportedModelError(f"{option} {value!r} is unknown; there are: {', '.join(known)}")
 
 
-def column_arguments(names: list[str]) -> list[tuple[str, str]]:
-    """One ``double precision`` argument per feature, as pairs of name and type."""
-    return [(name, "double precision") for name in names]
-
-
-def check_argument_count(names: list[str], advice: str) -> None:
-    """Raise UnsupportedModelError past PostgreSQL's 100 arguments."""
+def _columns(names: list[str], advice: str) -> tuple[Inputs, list[tuple[str, str]]]:
+    """One ``double precision`` argument per feature; raises UnsupportedModelError past PostgreSQL's 100."""
     if len(names) > MAX_FUNCTION_ARGUMENTS:
         raise UnsupportedModelError(
             f"PostgreSQL functions take at most {MAX_FUNCTION_ARGUMENTS} arguments, the model has "
             f"{len(names)} features: {advice}"
         )
+    return Inputs(len(names)), [(name, "double precision") for name in names]
 
 
 def _array_check(inputs: Inputs) -> str:

@@ -6,12 +6,25 @@ Nothing here recurses: an expression tree may be as deep as the model is.
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from m2cgen import ast
 
-from sql_scoring.engine._assembler import MissingAwareCompExpr
+
+@dataclass(frozen=True)
+class Split(ast.BoolExpr):  # type: ignore[misc]
+    """The condition of a branch: ``feature <= cut``, or missing and ``missing_left``, leads to ``body``.
+
+    ``left_fraction`` of the training rows that reach the branch go left. It is no part of the meaning; planning
+    uses it.
+    """
+
+    feature: int
+    cut: float
+    missing_left: bool
+    left_fraction: float = field(default=0.5, compare=False)
 
 
 @dataclass(frozen=True)
@@ -22,87 +35,64 @@ class TreeSum:
     divisor: float | None
 
 
-@dataclass(frozen=True)
-class Split:
-    """The parts of one branch: ``feature <= cut``, or missing and ``missing_left``, leads to ``body``."""
-
-    feature: int
-    cut: float
-    missing_left: bool
-
-
 def tree_sum(expr: ast.Expr) -> TreeSum:
     """Take an assembled model apart into its trees, in the order in which they are added."""
     if not isinstance(expr, ast.BinNumExpr):
         return TreeSum([expr], None)
-    if expr.op is not ast.BinNumOpType.DIV or not isinstance(expr.right, ast.NumVal):
-        raise TypeError(f"not a sum of trees over a constant: {type(expr).__name__} {expr.op}")
     trees: list[ast.Expr] = []
     term = expr.left
-    while isinstance(term, ast.BinNumExpr) and term.op is ast.BinNumOpType.ADD:
+    while isinstance(term, ast.BinNumExpr):
         trees.append(term.right)
         term = term.left
-    if not (isinstance(term, ast.NumVal) and term.value == 0.0):
-        raise TypeError("a sum of trees starts from 0.0")
-    trees.reverse()
-    return TreeSum(trees, float(expr.right.value))
+    return TreeSum(trees[::-1], float(expr.right.value))
 
 
-def split_of(branch: ast.IfExpr) -> Split:
-    """The condition of a branch; raises TypeError for any other kind of condition."""
-    test = branch.test
-    if not (
-        isinstance(test, MissingAwareCompExpr)
-        and isinstance(test.left, ast.FeatureRef)
-        and isinstance(test.right, ast.NumVal)
-    ):
-        raise TypeError(f"unexpected condition: {type(test).__name__}")
-    return Split(int(test.left.index), float(test.right.value), test.missing_left)
+def branch(split: Split, body: ast.Expr, orelse: ast.Expr) -> ast.Expr:
+    """A branch, or the leaf that both children are, bit for bit."""
+    are_leaves = isinstance(body, ast.NumVal) and isinstance(orelse, ast.NumVal)
+    if are_leaves and struct.pack("<d", body.value) == struct.pack("<d", orelse.value):
+        return body
+    return ast.IfExpr(split, body, orelse)
 
 
-def leaf_value(leaf: ast.Expr) -> float:
-    """The value of a leaf; raises TypeError for anything but a number."""
-    if not isinstance(leaf, ast.NumVal):
-        raise TypeError(f"unexpected leaf: {type(leaf).__name__}")
-    return float(leaf.value)
+def nodes(tree: ast.Expr) -> list[ast.Expr]:
+    """Every node of a tree, parents before children."""
+    ordered, pending = [], [tree]
+    while pending:
+        node = pending.pop()
+        ordered.append(node)
+        if isinstance(node, ast.IfExpr):
+            pending += (node.orelse, node.body)
+    return ordered
 
 
 def splits(tree: ast.Expr) -> Iterator[Split]:
-    """Every branch of a tree, parents before children."""
-    pending = [tree]
-    while pending:
-        node = pending.pop()
-        if isinstance(node, ast.IfExpr):
-            yield split_of(node)
-            pending += (node.orelse, node.body)
+    """Every split of a tree, parents before children."""
+    return (node.test for node in nodes(tree) if isinstance(node, ast.IfExpr))
 
 
 @dataclass(frozen=True)
 class Interval:
     """A leaf's condition on one feature: ``low < x <= high``, and whether a missing value may reach the leaf.
 
-    ``None`` is no bound on that side (no float next to an infinite input can express that).
+    An infinite bound is none: minus infinity passes ``low`` and infinity passes ``high``.
     """
 
-    low: float | None = None
-    high: float | None = None
+    low: float = -math.inf
+    high: float = math.inf
     missing: bool = True
 
     def narrowed(self, split: Split, *, left: bool) -> Interval:
         """This interval after one more comparison."""
         missing = self.missing and split.missing_left == left
         if left:
-            high = split.cut if self.high is None else min(self.high, split.cut)
-            return Interval(self.low, high, missing)
-        low = split.cut if self.low is None else max(self.low, split.cut)
-        return Interval(low, self.high, missing)
+            return Interval(self.low, min(self.high, split.cut), missing)
+        return Interval(max(self.low, split.cut), self.high, missing)
 
     @property
     def is_empty(self) -> bool:
         """Whether no value passes, neither a number nor a missing one."""
-        if self.missing or self.low is None:
-            return False
-        return self.low == math.inf or (self.high is not None and self.low >= self.high)
+        return self.low >= self.high and not self.missing
 
 
 @dataclass(frozen=True)
@@ -124,12 +114,14 @@ def leaves(tree: ast.Expr) -> list[Leaf]:
     while pending:
         node, box, fraction = pending.pop()
         if not isinstance(node, ast.IfExpr):
-            reachable.append(Leaf(leaf_value(node), box, fraction))
+            reachable.append(Leaf(float(node.value), box, fraction))
             continue
-        split = split_of(node)
+        split = node.test
         before = box.get(split.feature, Interval())
-        went_left = node.test.left_fraction
-        for child, is_left, part in ((node.orelse, False, 1 - went_left), (node.body, True, went_left)):
+        for child, is_left, part in (
+            (node.orelse, False, 1 - split.left_fraction),
+            (node.body, True, split.left_fraction),
+        ):
             after = before.narrowed(split, left=is_left)
             if not after.is_empty:
                 pending.append((child, {**box, split.feature: after}, fraction * part))

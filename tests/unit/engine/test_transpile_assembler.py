@@ -7,9 +7,9 @@ from m2cgen import ast
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from sql_scoring.engine._assembler import ExactForestAssembler, ExactTreeAssembler, MissingAwareCompExpr
+from sql_scoring.engine._assembler import ExactForestAssembler, ExactTreeAssembler
 from sql_scoring.engine._cuts import cut_point
-from sql_scoring.engine._trees import leaves, splits, tree_sum
+from sql_scoring.engine._trees import Split, leaves, splits, tree_sum
 
 ROWS = np.array([[1.0], [2.0], [3.0], [np.nan]])
 
@@ -17,20 +17,14 @@ ROWS = np.array([[1.0], [2.0], [3.0], [np.nan]])
 def test_one_split_becomes_one_branch() -> None:
     model = DecisionTreeClassifier(random_state=0).fit(ROWS[:3], [0, 1, 1])
     tree = ExactTreeAssembler(model).assemble()
-    assert tree == ast.IfExpr(
-        MissingAwareCompExpr(ast.FeatureRef(0), ast.NumVal(cut_point(1.5)), missing_left=False),
-        ast.NumVal(0.0),
-        ast.NumVal(1.0),
-    )
+    split = Split(0, cut_point(1.5), missing_left=False)
+    assert tree == ast.IfExpr(split, ast.NumVal(0.0), ast.NumVal(1.0))
 
 
 def test_comparison_carries_the_missing_direction() -> None:
     to_left = DecisionTreeClassifier(random_state=0).fit(ROWS, [0, 1, 1, 0])
     assert [split.missing_left for split in splits(ExactTreeAssembler(to_left).assemble())] == [True]
-    left = MissingAwareCompExpr(ast.FeatureRef(0), ast.NumVal(1.0), missing_left=True)
-    right = MissingAwareCompExpr(ast.FeatureRef(0), ast.NumVal(1.0), missing_left=False)
-    assert left != right
-    assert hash(left) != hash(right)
+    assert Split(0, 1.0, missing_left=True) != Split(0, 1.0, missing_left=False)
 
 
 def test_missing_against_numbers_is_a_split_at_infinity() -> None:

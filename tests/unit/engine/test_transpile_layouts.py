@@ -9,24 +9,21 @@ import pytest
 from m2cgen import ast
 
 from sql_scoring.engine import _planning
-from sql_scoring.engine._assembler import MissingAwareCompExpr
 from sql_scoring.engine._bitmask import interpret_bitmask
-from sql_scoring.engine._case import interpret_case
+from sql_scoring.engine._branching import interpret_branches
 from sql_scoring.engine._codegen import bit_literal, float_text, quote_identifier
 from sql_scoring.engine._interpreter import Inputs
-from sql_scoring.engine._nested_if import interpret_nested_if
-from sql_scoring.engine._trees import TreeSum
+from sql_scoring.engine._trees import Split, TreeSum
 
 LEAVES = ast.NumVal(0.25), ast.NumVal(0.75)
 
 
 def branch(cut: float, *, missing_left: bool = False, feature: int = 0) -> ast.IfExpr:
-    test = MissingAwareCompExpr(ast.FeatureRef(feature), ast.NumVal(cut), missing_left=missing_left)
-    return ast.IfExpr(test, *LEAVES)
+    return ast.IfExpr(Split(feature, cut, missing_left), *LEAVES)
 
 
 def case_lines(tree: ast.Expr, inputs: Inputs | None = None) -> tuple[list[str], list[str]]:
-    body = interpret_case(TreeSum([tree], 2.0), inputs or Inputs(2))
+    body = interpret_branches(TreeSum([tree], 2.0), inputs or Inputs(2), "case")
     return body.declarations[1:], [line.strip() for line in body.text.splitlines()]
 
 
@@ -74,15 +71,14 @@ def test_array_elements_are_read_once() -> None:
 def test_deep_subtrees_are_the_tail_of_the_chain() -> None:
     tree: ast.Expr = ast.NumVal(0.0)
     for number in range(500):  # always deeper to the left, where CASE would nest
-        test = MissingAwareCompExpr(ast.FeatureRef(0), ast.NumVal(float(number)), missing_left=False)
-        tree = ast.IfExpr(test, tree, ast.NumVal(float(number)))
+        tree = ast.IfExpr(Split(0, float(number), missing_left=False), tree, ast.NumVal(float(number)))
     _, lines = case_lines(tree)
     assert lines[0].count("CASE") < 40
     assert "WHEN ($1 OPERATOR(pg_catalog.<=) float '499') IS NOT TRUE THEN float '499'" in lines[0]
 
 
 def test_nested_if() -> None:
-    body = interpret_nested_if(TreeSum([branch(1.5)], None), Inputs(1))
+    body = interpret_branches(TreeSum([branch(1.5)], None), Inputs(1), "nested_if")
     assert body.declarations == ["v_sum double precision := float '-0';"]
     assert body.text == (
         "  -- tree 1\n"

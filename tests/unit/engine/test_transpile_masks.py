@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
-from sql_scoring.engine import boundary_rows, reference_scores
-from sql_scoring.engine._blocks import lane_plans
+from sql_scoring.engine import _planning, boundary_rows, reference_scores
+from sql_scoring.engine._blocks import Plan, lane_plans
 from sql_scoring.engine._lanes import Lane, LanePlan, build_lanes
 from sql_scoring.engine._masks import Group, build_group
-from sql_scoring.engine._planning import Region, plan_regions
+from sql_scoring.engine._planning import plan_model
 from sql_scoring.engine._regions import best_region_split, restrict_leaves
 from sql_scoring.engine._slots import FORMATS, SlotFormat, assign_slots
 from sql_scoring.engine._supported import assemble
-from sql_scoring.engine._trees import Interval, Leaf, leaves, tree_sum
+from sql_scoring.engine._trees import Interval, Leaf, leaves
 
 
 @pytest.mark.parametrize("slot_format", FORMATS, ids=str)
 def test_every_bit_of_a_slot_has_a_distinct_hash(slot_format: SlotFormat) -> None:
-    pairs = [slot_format.bit_and_hash(number) for number in range(slot_format.capacity)]
+    pairs = slot_format.bits_and_hashes
     hashes = {0} | {hashed for _, hashed in pairs}
     assert len({bit for bit, _ in pairs}) == slot_format.capacity == len(hashes) - 1
     assert slot_format.lowest <= min(hashes)
@@ -36,14 +36,15 @@ def test_every_bit_of_a_slot_has_a_distinct_hash(slot_format: SlotFormat) -> Non
 @pytest.mark.parametrize("slot_format", FORMATS, ids=str)
 def test_every_leaf_is_found_by_its_bit(slot_format: SlotFormat, count: int) -> None:
     tree = [Leaf(float(number + 1)) for number in range(count)]
-    assignment = assign_slots([[Leaf(0.5)], tree], slot_format, skip_zero_leaves=True)
+    bits, values = assign_slots([[Leaf(0.5)], tree], slot_format, skip_zero_leaves=True)
     capacity = slot_format.capacity
-    assert assignment.slots == 1 + (1 if count <= capacity + 1 else -(-count // capacity))
-    for leaf, bit in zip(tree, assignment.bits[1:].tolist(), strict=True):
-        mask = np.zeros(assignment.slots * slot_format.stride, dtype=np.uint8)
+    slots = 1 + (1 if count <= capacity + 1 else -(-count // capacity))
+    assert len(values) == slots * slot_format.stride
+    for leaf, bit in zip(tree, bits[1:].tolist(), strict=True):
+        mask = np.zeros(len(values), dtype=np.uint8)
         if bit >= 0:
             mask[bit] = 1
-        assert 0.5 + leaf.value == _sum_of_slots(mask, assignment.values, slot_format)
+        assert 0.5 + leaf.value == _sum_of_slots(mask, values, slot_format)
 
 
 @pytest.mark.parametrize("skip_zero_leaves", [True, False])
@@ -51,18 +52,17 @@ def test_every_leaf_is_found_by_its_bit(slot_format: SlotFormat, count: int) -> 
 def test_leaves_that_need_no_bit_have_none(slot_format: SlotFormat, skip_zero_leaves: bool) -> None:
     several = [Leaf(float(number % 2) * (number + 1)) for number in range(3 * slot_format.capacity)]
     one = [Leaf(0.25), *(Leaf(0.75) for _ in range(100)), Leaf(0.25)]
-    assignment = assign_slots([several, one], slot_format, skip_zero_leaves=skip_zero_leaves)
+    bits, values = assign_slots([several, one], slot_format, skip_zero_leaves=skip_zero_leaves)
     zeros = sum(leaf.value == 0 for leaf in several)
     with_bit = len(several) - (zeros if skip_zero_leaves else 0)
-    assert assignment.slots == -(-with_bit // slot_format.capacity) + 1
-    assert (assignment.bits >= 0).sum() == with_bit + 2
+    assert len(values) == (-(-with_bit // slot_format.capacity) + 1) * slot_format.stride
+    assert (bits >= 0).sum() == with_bit + 2
     for number, leaf in enumerate(several + one):
-        mask = np.zeros(assignment.slots * slot_format.stride, dtype=np.uint8)
-        bit = int(assignment.bits[number])
-        if bit >= 0:
-            mask[bit] = 1
+        mask = np.zeros(len(values), dtype=np.uint8)
+        if bits[number] >= 0:
+            mask[bits[number]] = 1
         rest = 0.75 if number < len(several) else 0.0
-        assert leaf.value + rest == _sum_of_slots(mask, assignment.values, slot_format)
+        assert leaf.value + rest == _sum_of_slots(mask, values, slot_format)
 
 
 @pytest.mark.parametrize("slot_format", FORMATS, ids=str)
@@ -70,7 +70,7 @@ def test_values_of_frequent_leaves_are_next_to_hash_zero(slot_format: SlotFormat
     count = slot_format.capacity
     fractions = [((number * 7) % count + 1) / count for number in range(count)]
     tree = [Leaf(float(number + 1), fraction=fraction) for number, fraction in enumerate(fractions)]
-    values = assign_slots([[Leaf(0.0), Leaf(0.0), *tree]], slot_format, skip_zero_leaves=True).values
+    values = assign_slots([[Leaf(0.0), Leaf(0.0), *tree]], slot_format, skip_zero_leaves=True)[1]
     found = [abs(int(np.flatnonzero(values == leaf.value)[0]) + slot_format.lowest) for leaf in tree]
     by_fraction = [found[number] for number in sorted(range(count), key=lambda number: -fractions[number])]
     assert by_fraction == sorted(by_fraction)
@@ -103,13 +103,11 @@ def _looked_up(lane: Lane, iteration: int, row: np.ndarray, widths: list[int]) -
     return np.concatenate(pieces)
 
 
-def _score(region: Region, row: np.ndarray) -> float:
+def _score(region: Plan, row: np.ndarray) -> float:
     while region.split is not None:
-        following = region.low if row[region.split.feature] <= region.split.cut else region.high
-        assert following is not None
-        region = following
+        region = region.halves[0 if row[region.split.feature] <= region.split.cut else 1]
     total = 0.0
-    for plan in region.plan.groups:
+    for plan in region.groups:
         blocks = [region.trees[first:end] for first, end in plan.runs]
         group = build_group(blocks, plan.slot_format, plan.unroll, skip_zero_leaves=True)
         head, lanes = build_lanes(group.features, plan.lanes)
@@ -137,16 +135,14 @@ def _model(features: int = 4) -> RandomForestClassifier:
 
 
 def _leaves(model: RandomForestClassifier) -> list[list[Leaf]]:
-    return [leaves(tree) for tree in tree_sum(assemble(model)).trees]
+    return [leaves(tree) for tree in assemble(model).trees]
 
 
 @pytest.mark.parametrize("memory_weight", [0.0, 0.3, 1000.0])
 def test_masks_pick_the_leaves_that_scikit_learn_reaches(memory_weight: float) -> None:
     model = _model()
-    region = plan_regions(
-        _leaves(model), text_budget=10**8, memory_weight=memory_weight, skip_zero_leaves=True
-    )
-    groups = [group for part in region.leaves() for group in part.plan.groups]
+    region = plan_model(assemble(model), text_budget=10**8, memory_weight=memory_weight)
+    groups = [group for part in region.regions() for group in part.groups]
     assert sum(len(group.runs) for group in groups) > 1 or memory_weight < 1000
     probes = boundary_rows(model, 200, seed=0)
     scores = [_score(region, row) / 9 for row in probes]
@@ -202,18 +198,20 @@ def _reached(tree: list[Leaf], row: np.ndarray) -> list[float]:
     ]
 
 
-def test_regions_are_divided_while_it_lowers_the_cost() -> None:
+def test_regions_are_divided_while_it_lowers_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(3000, 6))
     labels = (rows[:, 0] + rows[:, 1] * rows[:, 2] + rng.normal(size=3000) > 1).astype(int)
-    trees = _leaves(RandomForestClassifier(20, max_depth=9, random_state=0).fit(rows, labels))
+    model = assemble(RandomForestClassifier(20, max_depth=9, random_state=0).fit(rows, labels))
 
-    def planned(memory_weight: float, budget: int = 10**9) -> Region:
-        return plan_regions(trees, text_budget=budget, memory_weight=memory_weight, skip_zero_leaves=True)
+    def planned(memory_weight: float, budget: int = 10**9) -> Plan:
+        return plan_model(model, text_budget=budget, memory_weight=memory_weight)
 
     divided = planned(0.1)
-    assert len(divided.leaves()) > 1
-    whole = divided.plan  # the same trees in one piece
-    assert divided.microseconds < divided.worst_case_microseconds <= whole.microseconds
+    assert len(divided.regions()) > 1
+    with monkeypatch.context() as patch:
+        patch.setattr(_planning, "_MAX_DEPTH", 0)
+        whole = planned(0.1)
+    assert divided.microseconds < divided.worst_microseconds <= whole.microseconds
     assert planned(0.1, budget=divided.text_bytes - 1).text_bytes < divided.text_bytes
     assert planned(10.0).text_bytes < divided.text_bytes
