@@ -8,17 +8,11 @@ for transaction in live_transactions(history, count=300): ...
 """
 
 from simulator._config import SimulationConfig, SimulationConfigError
-from simulator._fraud import SCENARIOS, Scenario
-from simulator._history import MERCHANTS_SCHEMA, TRANSACTIONS_SCHEMA, USERS_SCHEMA, Simulation, simulate
+from simulator._history import Simulation, simulate
 from simulator._stream import LiveTransaction, live_transactions
 
 __all__ = [
-    "MERCHANTS_SCHEMA",
-    "SCENARIOS",
-    "TRANSACTIONS_SCHEMA",
-    "USERS_SCHEMA",
     "LiveTransaction",
-    "Scenario",
     "Simulation",
     "SimulationConfig",
     "SimulationConfigError",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -11,6 +10,16 @@ from simulator._places import COUNTRIES
 
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+
+_RANGES: dict[str, tuple[str, float, float]] = {
+    "users": ("whole number", 1, 5_000_000),
+    "merchants": ("whole number", len(COUNTRIES) * 2, 1_000_000),
+    "days": ("whole number", 1, 3_660),
+    "seed": ("whole number", 0, 2**63 - 1),
+    "transactions_per_user_day": ("number", 0.01, 50),
+    "fraud_rate": ("number", 0, 0.2),
+    "legitimate_after_days": ("number", 0, 365),
+}
 
 
 class SimulationConfigError(RowguardError, ValueError):
@@ -49,19 +58,17 @@ class SimulationConfig:
     legitimate_after_days: float = 7.0
 
     def __post_init__(self) -> None:
-        self._whole("users", 1, 5_000_000)
-        self._whole("merchants", len(COUNTRIES) * 2, 1_000_000)
-        self._whole("days", 1, 3_660)
-        self._whole("seed", 0, 2**63 - 1)
-        self._real("transactions_per_user_day", 0.01, 50.0)
-        self._real("fraud_rate", 0.0, 0.2)
-        self._real("legitimate_after_days", 0.0, 365.0)
-        end = self.end
-        if end is None:
-            end = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-        elif not isinstance(end, datetime):
+        for name, (kind, low, high) in _RANGES.items():
+            value = getattr(self, name)
+            is_number = isinstance(value, int if kind == "whole number" else int | float)
+            if not is_number or isinstance(value, bool) or not low <= value <= high:
+                raise SimulationConfigError(
+                    f"{name} must be a {kind} from {low:,} to {high:,}, not {value!r}"
+                )
+        end = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) if self.end is None else self.end
+        if not isinstance(end, datetime):
             raise SimulationConfigError(f"end must be a datetime, not {end!r}")
-        end = end.replace(tzinfo=UTC) if end.tzinfo is None else end.astimezone(UTC)
+        end = in_utc(end)
         if not EARLIEST + timedelta(days=self.days) <= end <= LATEST:
             raise SimulationConfigError(
                 f"the history must lie between {EARLIEST:%Y-%m-%d} and {LATEST:%Y-%m-%d}; "
@@ -80,20 +87,7 @@ class SimulationConfig:
         """Start of the history in UTC, inclusive."""
         return self.ends_at - timedelta(days=self.days)
 
-    @property
-    def expected_transactions(self) -> int:
-        """Expected number of transactions in the history."""
-        legitimate = self.users * self.days * self.transactions_per_user_day
-        return round(legitimate / (1.0 - self.fraud_rate))
 
-    def _whole(self, name: str, low: int, high: int) -> None:
-        value = getattr(self, name)
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            allowed = f"a whole number from {low:,} to {high:,}"
-            raise SimulationConfigError(f"{name} must be {allowed}, not {value!r}")
-
-    def _real(self, name: str, low: float, high: float) -> None:
-        value = getattr(self, name)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if not is_number or not low <= value <= high:
-            raise SimulationConfigError(f"{name} must be a number from {low:g} to {high:g}, not {value!r}")
+def in_utc(time: datetime) -> datetime:
+    """The same time in UTC; a time without a zone is UTC."""
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

@@ -13,14 +13,12 @@ from typing import NamedTuple
 import numpy as np
 
 from simulator._places import COUNTRIES, RESALE
-from simulator._purchases import DAY, HOUR, MINUTE, SECOND, Rows, busyness_of, cents_of
+from simulator._purchases import DAY, HOUR, MINUTE, SECOND, Rows, cents_of
 from simulator._random import Floats, Ints, Stream, cumulate, exp, generator, pick
 from simulator._world import PERIOD_DAYS, World, typical_amount, whereabouts
 
-CARD_TESTING = "card_testing"
-TAKEOVER = "account_takeover"
-COMPROMISED_MERCHANT = "compromised_merchant"
-OUT_OF_RANGE = "amount_out_of_range"
+# Draws a campaign in a world from a start (microseconds since 1970), as `campaign` describes.
+_Draw = Callable[[np.random.Generator, World, int, float, float], "Campaign"]
 
 
 class Scenario(NamedTuple):
@@ -29,14 +27,8 @@ class Scenario(NamedTuple):
     name: str
     fraction: float
     mean_size: float
+    draw: _Draw
 
-
-SCENARIOS = (
-    Scenario(CARD_TESTING, 0.30, 8.8),
-    Scenario(TAKEOVER, 0.26, 6.0),
-    Scenario(COMPROMISED_MERCHANT, 0.30, 1.0),
-    Scenario(OUT_OF_RANGE, 0.14, 1.3),
-)
 
 # Indexes of streams that no day since 1970 has.
 _PHASES = 10_000_000
@@ -53,12 +45,6 @@ class Campaign(NamedTuple):
     user: int
     merchant: Ints
     cents: Ints
-
-
-def expected_frauds(world: World, day: int, per_user_day: float, fraud_rate: float) -> float:
-    """Expected number of frauds of a day, so that the fraction over time is `fraud_rate`."""
-    purchases = world.users.count * per_user_day * busyness_of(day)
-    return purchases * fraud_rate / (1.0 - fraud_rate)
 
 
 def frauds_of_day(world: World, day: int, per_user_day: float, fraud_rate: float) -> Rows:
@@ -86,36 +72,30 @@ def campaign(
     `fraud_load`: expected frauds per day; sets the number of compromised merchants. `pace`: factor on the hours
     between a takeover's transactions; 1 is realistic.
     """
-    name = SCENARIOS[scenario].name
-    if name == COMPROMISED_MERCHANT:
-        return _compromised_merchant(rng, world, at, fraud_load * SCENARIOS[scenario].fraction)
-    return _ON_A_CARD[name](rng, world, at, pace)
+    _, fraction, _, draw = SCENARIOS[scenario]
+    return draw(rng, world, at, pace, fraud_load * fraction)
 
 
 def _collect(rng: np.random.Generator, started: list[tuple[int, Campaign]]) -> Rows:
-    empty = np.empty(0, dtype=np.int64)
     if not started:
-        return Rows(empty, empty, empty, empty, empty, empty)
-    campaigns = [campaign for _, campaign in started]
-    sizes = [len(campaign.at) for campaign in campaigns]
+        return Rows(*[np.empty(0, dtype=np.int64)] * 6)
+    scenarios, campaigns = zip(*started, strict=True)
+    at, users, merchant, cents = zip(*campaigns, strict=True)
+    sizes = [len(times) for times in at]
     # The card's owner reports the whole campaign at one time.
-    label_at = [int(campaign.at[-1]) + detection_delay(rng) for campaign in campaigns]
+    label_at = [int(times[-1]) + _detection_delay(rng) for times in at]
     return Rows(
-        at=np.concatenate([campaign.at for campaign in campaigns]),
-        user=np.repeat(np.asarray([campaign.user for campaign in campaigns]), sizes),
-        merchant=np.concatenate([campaign.merchant for campaign in campaigns]),
-        cents=np.concatenate([campaign.cents for campaign in campaigns]),
-        scenario=np.repeat(np.asarray([index for index, _ in started]), sizes),
-        label_at=np.repeat(np.asarray(label_at, dtype=np.int64), sizes),
+        at=np.concatenate(at),
+        user=np.repeat(users, sizes),
+        merchant=np.concatenate(merchant),
+        cents=np.concatenate(cents),
+        scenario=np.repeat(scenarios, sizes),
+        label_at=np.repeat(label_at, sizes),
     )
 
 
-def detection_delay(rng: np.random.Generator) -> int:
-    """Draw the microseconds from the last transaction of a campaign to its report.
-
-    Three in ten are reported within a day, six in ten within some days (median 3), and one in ten only after a
-    later statement, within 45 days.
-    """
+def _detection_delay(rng: np.random.Generator) -> int:
+    """Microseconds to the report: within a day, or some days (median 3), or after a later statement (45 days)."""
     kind = rng.random()
     if kind < 0.3:
         return int(rng.integers(20 * MINUTE, DAY))
@@ -133,29 +113,27 @@ def _active_user(rng: np.random.Generator, world: World) -> int:
             return user
 
 
-def _merchants_in(rng: np.random.Generator, world: World, first: int, last: int, size: int) -> Ints:
+def _merchants_in(rng: np.random.Generator, world: World, among: Ints, size: int) -> Ints:
+    """Merchants of a range, the popular ones more often."""
     cumulated = world.merchants.cumulated
-    drawn = rng.integers(cumulated[first], cumulated[last], size=size)
+    drawn = rng.integers(*cumulated[among], size=size)
     return np.searchsorted(cumulated, drawn, side="right").astype(np.int64) - 1
 
 
-def _online(rng: np.random.Generator, world: World, size: int) -> Ints:
-    return _merchants_in(rng, world, world.merchants.first_online, world.merchants.count, size)
-
-
-def _resale(rng: np.random.Generator, world: World, first: int, last: int, size: int) -> Ints:
+def _resale(rng: np.random.Generator, world: World, among: Ints, size: int) -> Ints:
     """Merchants of a range whose goods can be resold; any of the range if it has none."""
+    first, last = among
     fitting = np.flatnonzero(np.isin(world.merchants.category[first:last], RESALE)) + first
     if not len(fitting):
-        return _merchants_in(rng, world, first, last, size)
+        return _merchants_in(rng, world, among, size)
     return fitting[rng.integers(0, len(fitting), size)]
 
 
 def _weak_shops(world: World, day: int) -> Ints:
     """The few online merchants with weak checks; different ones in every period."""
-    first, count = world.merchants.first_online, world.merchants.count - world.merchants.first_online
+    first, last = world.merchants.all_online[:, 0]
     rng = generator(world.seed, Stream.FRAUD, _WEAK_SHOPS + day // PERIOD_DAYS)
-    return first + rng.permutation(count)[: 2 + count // 25]
+    return first + rng.permutation(last - first)[: 2 + (last - first) // 25]
 
 
 def _times(at: int, gaps: Ints) -> Ints:
@@ -163,7 +141,7 @@ def _times(at: int, gaps: Ints) -> Ints:
     return times
 
 
-def _card_testing(rng: np.random.Generator, world: World, at: int, pace: float) -> Campaign:
+def _card_testing(rng: np.random.Generator, world: World, at: int, pace: float, load: float) -> Campaign:
     """Small amounts within minutes at one to three online merchants, then usually a large one."""
     user = _active_user(rng, world)
     tests = int(rng.integers(4, 13))
@@ -176,35 +154,28 @@ def _card_testing(rng: np.random.Generator, world: World, at: int, pace: float) 
     cents = rng.integers(50, highest, tests)
     if rng.random() < 0.8:
         gaps = np.append(gaps, rng.integers(4 * MINUTE, 50 * MINUTE))
-        shops = _resale(rng, world, world.merchants.first_online, world.merchants.count, 1)
-        merchant = np.append(merchant, shops)
+        merchant = np.append(merchant, _resale(rng, world, world.merchants.all_online[:, 0], 1))
         cents = np.append(cents, rng.integers(12_000, 110_000))
     return Campaign(_times(at, gaps), user, merchant, cents)
 
 
-def _takeover(rng: np.random.Generator, world: World, at: int, pace: float) -> Campaign:
+def _takeover(rng: np.random.Generator, world: World, at: int, pace: float, load: float) -> Campaign:
     """Three to nine purchases over hours to days from a country where the user is not; amounts above the usual."""
     user = _active_user(rng, world)
     size = int(rng.integers(3, 10))
-    known_countries = {int(world.users.home[user])}
-    known_countries.add(
-        int(whereabouts(world.seed, world.users.count, world.merchants.count, at // DAY)[user])
-    )
+    location = whereabouts(world.seed, world.users.count, world.merchants.count, at // DAY)[user]
     # The weights of visitors, so that the country alone does not reveal a takeover.
-    weights = cumulate(
-        [0 if index in known_countries else country.visitors for index, country in enumerate(COUNTRIES)]
-    )
-    country = int(pick(rng, weights, 1)[0])
-    merchants = world.merchants
-    first, last = int(merchants.country_first[country]), int(merchants.country_last[country])
-    merchant = np.where(
-        rng.random(size) < 0.6,
-        _resale(rng, world, first, last, size),
-        _merchants_in(rng, world, first, last, size),
-    )
+    weights = [country.visitors for country in COUNTRIES]
+    weights[world.users.home[user]] = 0
+    if location >= 0:
+        weights[location] = 0
+    abroad = world.merchants.countries[:, pick(rng, cumulate(weights), 1)[0]]
+    for_resale = rng.random(size) < 0.6
+    resale = _resale(rng, world, abroad, size)
+    merchant = np.where(for_resale, resale, _merchants_in(rng, world, abroad, size))
     # One in five uses a proxy: online shops of any country.
     if rng.random() < 0.2:
-        merchant = _online(rng, world, size)
+        merchant = _merchants_in(rng, world, world.merchants.all_online[:, 0], size)
     hours = rng.integers(2, 73)
     mean_gap = float(hours) * HOUR / size * pace
     gaps = (rng.standard_exponential(size) * mean_gap).astype(np.int64) + 30 * SECOND
@@ -213,29 +184,17 @@ def _takeover(rng: np.random.Generator, world: World, at: int, pace: float) -> C
     return Campaign(_times(at, gaps), user, merchant, cents)
 
 
-def _out_of_range(rng: np.random.Generator, world: World, at: int, pace: float) -> Campaign:
+def _out_of_range(rng: np.random.Generator, world: World, at: int, pace: float, load: float) -> Campaign:
     """One purchase, rarely two, far above the user's amounts; at home or online, at any hour."""
     user = _active_user(rng, world)
     size = 2 if rng.random() < 0.3 else 1
-    merchants = world.merchants
-    home = int(world.users.home[user])
-    if rng.random() < 0.5:
-        first, last = int(merchants.country_first[home]), int(merchants.country_last[home])
-    else:
-        first, last = int(merchants.online_first[home]), int(merchants.online_last[home])
-    merchant = _resale(rng, world, first, last, size)
+    near = world.merchants.countries if rng.random() < 0.5 else world.merchants.online
+    merchant = _resale(rng, world, near[:, world.users.home[user]], size)
     # Relative to an everyday amount of this user, not to the merchant's usual amounts.
     everyday = 40.0 * exp(world.users.spending[user : user + 1])
     cents = cents_of(np.repeat(everyday, size) * exp(rng.uniform(2.0, 3.4, size)))
     gaps = rng.integers(10 * MINUTE, 6 * HOUR, size)
     return Campaign(_times(at, gaps), user, merchant, cents)
-
-
-_ON_A_CARD: dict[str, Callable[[np.random.Generator, World, int, float], Campaign]] = {
-    CARD_TESTING: _card_testing,
-    TAKEOVER: _takeover,
-    OUT_OF_RANGE: _out_of_range,
-}
 
 
 @lru_cache(maxsize=16)
@@ -270,17 +229,27 @@ def compromised_on(world: World, day: int, frauds_per_day: float) -> Ints:
     return np.unique(np.concatenate(leaking))
 
 
-def _compromised_merchant(rng: np.random.Generator, world: World, at: int, frauds_per_day: float) -> Campaign:
+def _compromised_merchant(
+    rng: np.random.Generator, world: World, at: int, pace: float, load: float
+) -> Campaign:
     """A card that is used at a compromised merchant is misused there, or soon after online."""
-    leaking = compromised_on(world, at // DAY, frauds_per_day)
+    leaking = compromised_on(world, at // DAY, load)
     if not len(leaking):
-        leaking = _merchants_in(rng, world, 0, world.merchants.count, 1)
+        leaking = _merchants_in(rng, world, np.asarray([0, world.merchants.count]), 1)
     merchant = leaking[rng.integers(0, len(leaking), 1)]
     users = world.users
     low, high = users.favored_from[merchant[0]], users.favored_from[merchant[0] + 1]
     user = int(users.by_favorite[rng.integers(low, high)]) if low < high else _active_user(rng, world)
     if rng.random() < 0.25:
-        merchant = _online(rng, world, 1)
+        merchant = _merchants_in(rng, world, world.merchants.all_online[:, 0], 1)
     deviation = rng.uniform(0.2, 1.5, 1) + rng.standard_normal(1) * 0.3
     cents = cents_of(typical_amount(world, np.asarray([user]), merchant) * exp(deviation))
     return Campaign(np.asarray([at]), user, merchant, cents)
+
+
+SCENARIOS = (
+    Scenario("card_testing", 0.30, 8.8, _card_testing),
+    Scenario("account_takeover", 0.26, 6.0, _takeover),
+    Scenario("compromised_merchant", 0.30, 1.0, _compromised_merchant),
+    Scenario("amount_out_of_range", 0.14, 1.3, _out_of_range),
+)

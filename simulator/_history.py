@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,38 +13,33 @@ from simulator._config import SimulationConfig
 from simulator._fraud import SCENARIOS, frauds_of_day
 from simulator._places import CATEGORIES, COUNTRIES
 from simulator._purchases import DAY, UTC_REACH, Rows, purchases_of_day
-from simulator._random import Ints
 from simulator._world import World, world_of
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_CAMPAIGN_DAYS = 14
 
-USERS_SCHEMA = pa.schema(
-    [
-        pa.field("user_id", pa.int64(), nullable=False),
-        pa.field("home_location", pa.string(), nullable=False),
-    ]
+_TIME = pa.timestamp("us", tz="UTC")
+_AMOUNT = pa.decimal128(14, 2)
+
+
+def _schema(**columns: pa.DataType) -> pa.Schema:
+    return pa.schema([pa.field(name, kind, nullable=name == "scenario") for name, kind in columns.items()])
+
+
+USERS_SCHEMA = _schema(user_id=pa.int64(), home_location=pa.string())
+MERCHANTS_SCHEMA = _schema(merchant_id=pa.int64(), location=pa.string(), category=pa.string())
+TRANSACTIONS_SCHEMA = _schema(
+    transaction_id=pa.int64(),
+    occurred_at=_TIME,
+    user_id=pa.int64(),
+    merchant_id=pa.int64(),
+    amount=_AMOUNT,
+    location=pa.string(),
+    is_fraud=pa.bool_(),
+    scenario=pa.dictionary(pa.int8(), pa.string()),
+    labelled_at=_TIME,
 )
-MERCHANTS_SCHEMA = pa.schema(
-    [
-        pa.field("merchant_id", pa.int64(), nullable=False),
-        pa.field("location", pa.string(), nullable=False),
-        pa.field("category", pa.string(), nullable=False),
-    ]
-)
-TRANSACTIONS_SCHEMA = pa.schema(
-    [
-        pa.field("transaction_id", pa.int64(), nullable=False),
-        pa.field("occurred_at", pa.timestamp("us", tz="UTC"), nullable=False),
-        pa.field("user_id", pa.int64(), nullable=False),
-        pa.field("merchant_id", pa.int64(), nullable=False),
-        pa.field("amount", pa.decimal128(14, 2), nullable=False),
-        pa.field("location", pa.string(), nullable=False),
-        pa.field("is_fraud", pa.bool_(), nullable=False),
-        pa.field("scenario", pa.dictionary(pa.int8(), pa.string())),
-        pa.field("labelled_at", pa.timestamp("us", tz="UTC"), nullable=False),
-    ]
-)
+_COUNTRY_CODES = pa.array([country.code for country in COUNTRIES])
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +61,11 @@ class Simulation:
     transactions: pa.Table
 
 
-def simulate(config: SimulationConfig, *, on_day: Callable[[int, int], None] | None = None) -> Simulation:
+def simulate(config: SimulationConfig) -> Simulation:
     """Simulate a history; a million transactions take about 3 seconds and 250 MB.
 
     Args:
         config: What to simulate.
-        on_day: Called with `(done, total)` after each day.
 
     Returns:
         Users, merchants and transactions.
@@ -81,53 +74,40 @@ def simulate(config: SimulationConfig, *, on_day: Callable[[int, int], None] | N
     start, end = microseconds(config.starts_at), microseconds(config.ends_at)
     # Local days overlap UTC days, and campaigns that started before the history continue in it.
     days = range((start - UTC_REACH) // DAY, (end + UTC_REACH) // DAY + 1)
+    rate = config.transactions_per_user_day
     parts: list[Rows] = []
-    for day in range(days.start - _LONGEST_CAMPAIGN_DAYS, days.start):
-        parts.append(_within(frauds_of_day(world, day, *_load(config)), start, end))
-    for done, day in enumerate(days, start=1):
-        parts.append(_within(purchases_of_day(world, day, config.transactions_per_user_day), start, end))
-        parts.append(_within(frauds_of_day(world, day, *_load(config)), start, end))
-        if on_day:
-            on_day(done, len(days))
+    for day in range(days.start - _LONGEST_CAMPAIGN_DAYS, days.stop):
+        if day in days:
+            parts.append(_within(purchases_of_day(world, day, rate), start, end))
+        parts.append(_within(frauds_of_day(world, day, rate, config.fraud_rate), start, end))
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
     del parts
     order = np.argsort(columns[0], kind="stable")
     rows = Rows(*(column[order] for column in columns))
     return Simulation(
-        config=config,
-        users=users_table(world),
-        merchants=merchants_table(world),
-        transactions=_transactions_table(world, rows, config),
+        config, _users_table(world), _merchants_table(world), _transactions_table(world, rows, config)
     )
 
 
 def microseconds(time: datetime) -> int:
     """Microseconds since 1970, exactly."""
-    return (time - _EPOCH) // timedelta(microseconds=1)
+    return (time - EPOCH) // timedelta(microseconds=1)
 
 
-def users_table(world: World) -> pa.Table:
-    """One row per user."""
-    codes = pa.array([country.code for country in COUNTRIES])
-    ids = np.arange(1, world.users.count + 1)
-    return pa.table([pa.array(ids), codes.take(pa.array(world.users.home))], schema=USERS_SCHEMA)
+def _users_table(world: World) -> pa.Table:
+    ids = pa.array(np.arange(1, world.users.count + 1))
+    return pa.table([ids, _COUNTRY_CODES.take(pa.array(world.users.home))], schema=USERS_SCHEMA)
 
 
-def merchants_table(world: World) -> pa.Table:
-    """One row per merchant, by id."""
+def _merchants_table(world: World) -> pa.Table:
     order = np.argsort(world.merchants.ids, kind="stable")
-    codes = pa.array([country.code for country in COUNTRIES])
     categories = pa.array([category.name for category in CATEGORIES])
     columns = [
         pa.array(world.merchants.ids[order]),
-        codes.take(pa.array(world.merchants.country[order])),
+        _COUNTRY_CODES.take(pa.array(world.merchants.country[order])),
         categories.take(pa.array(world.merchants.category[order])),
     ]
     return pa.table(columns, schema=MERCHANTS_SCHEMA)
-
-
-def _load(config: SimulationConfig) -> tuple[float, float]:
-    return config.transactions_per_user_day, config.fraud_rate
 
 
 def _within(rows: Rows, start: int, end: int) -> Rows:
@@ -142,25 +122,16 @@ def _transactions_table(world: World, rows: Rows, config: SimulationConfig) -> p
     is_fraud = rows.scenario >= 0
     delay = round(config.legitimate_after_days * DAY)
     labelled_at = np.where(is_fraud, rows.label_at, rows.at + delay)
-    codes = pa.array([country.code for country in COUNTRIES])
     names = pa.array([scenario.name for scenario in SCENARIOS])
     columns = [
         pa.array(np.arange(1, count + 1)),
-        pa.array(rows.at).view(pa.timestamp("us", tz="UTC")),
+        pa.array(rows.at).view(_TIME),
         pa.array(rows.user.astype(np.int64) + 1),
         pa.array(world.merchants.ids[rows.merchant]),
-        decimals(rows.cents.astype(np.int64)),
-        codes.take(pa.array(world.merchants.country[rows.merchant])),
+        pa.array(rows.cents.astype(np.int64)).cast(pa.decimal128(19)).view(_AMOUNT),  # cents are hundredths
+        _COUNTRY_CODES.take(pa.array(world.merchants.country[rows.merchant])),
         pa.array(is_fraud),
         pa.DictionaryArray.from_arrays(pa.array(rows.scenario, mask=~is_fraud), names),
-        pa.array(labelled_at).view(pa.timestamp("us", tz="UTC")),
+        pa.array(labelled_at).view(_TIME),
     ]
     return pa.table(columns, schema=TRANSACTIONS_SCHEMA)
-
-
-def decimals(cents: Ints) -> pa.Array:
-    """Convert whole cents to decimals by writing the 128-bit numbers directly."""
-    halves = np.empty((len(cents), 2), dtype="<i8")
-    halves[:, 0] = cents
-    halves[:, 1] = cents >> 63
-    return pa.Decimal128Array.from_buffers(pa.decimal128(14, 2), len(cents), [None, pa.py_buffer(halves)])

@@ -5,6 +5,7 @@ All numbers are plausible inventions; none was fitted to real transactions.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import numpy as np
@@ -62,13 +63,9 @@ CATEGORIES = (
     Category("travel", 180.0, 2, 6),
     Category("jewellery", 170.0, 1, 2),
 )
-DIGITAL = next(index for index, category in enumerate(CATEGORIES) if category.name == "digital")
-RESALE = tuple(
-    index
-    for index, category in enumerate(CATEGORIES)
-    if category.name in ("electronics", "jewellery", "travel")
-)
-"""Categories whose goods are easily resold."""
+DIGITAL = 7
+RESALE = (8, 9, 10)
+"""Categories whose goods are easily resold: electronics, travel, jewellery."""
 
 # Weights of the hours from midnight, one row per habit.
 _WEEKDAY = (
@@ -83,7 +80,6 @@ _WEEKEND = (
     (40, 34, 26, 18, 10, 5, 2, 1, 2, 5, 10, 18, 26, 30, 32, 34, 36, 38, 42, 46, 50, 54, 52, 46),
     (16, 12, 8, 6, 8, 14, 18, 18, 16, 20, 26, 32, 36, 38, 38, 36, 32, 30, 30, 30, 30, 30, 26, 20),
 )
-HABITS = len(_WEEKDAY)
 HABIT_WEIGHTS = (52, 26, 13, 9)
 
 _HOUR_TOTAL = 1_000
@@ -91,11 +87,8 @@ _HOUR_TOTAL = 1_000
 
 def _hours(table: tuple[tuple[int, ...], ...]) -> Ints:
     """Running sums of every habit, each scaled to the same total, in one array for one lookup."""
-    rows = []
-    for habit, weights in enumerate(table):
-        ends = np.cumsum(weights) * _HOUR_TOTAL // sum(weights)
-        rows.append(ends + habit * _HOUR_TOTAL)
-    return np.concatenate(rows)
+    ends = [np.cumsum(weights) * _HOUR_TOTAL // sum(weights) for weights in table]
+    return np.concatenate([own + habit * _HOUR_TOTAL for habit, own in enumerate(ends)])
 
 
 _HOURS = (_hours(_WEEKDAY), _hours(_WEEKEND))
@@ -112,9 +105,14 @@ def hours_of_day(rng: np.random.Generator, habits: Ints, *, weekend: bool) -> In
 _WEEKDAY_PERCENT = (88, 90, 92, 98, 118, 124, 90)
 
 
-def busyness(year_month_day: tuple[int, int, int], weekday: int) -> float:
-    """Relative number of purchases on a date, 1.0 on average; depends on weekday, paydays and December."""
-    _, month, day = year_month_day
-    percent = _WEEKDAY_PERCENT[weekday]
-    percent = percent * (110 if day <= 4 or day >= 28 else 97) // 100
-    return percent * (118 if month == 12 else 99) / 10_000
+def date_of(day: int) -> datetime:
+    """The date of a day counted from 1970."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)
+
+
+def busyness(day: int) -> float:
+    """Relative number of purchases on a day counted from 1970, by weekday, paydays and December; 1.0 on average."""
+    date = date_of(day)
+    percent = _WEEKDAY_PERCENT[date.weekday()]
+    percent = percent * (110 if date.day <= 4 or date.day >= 28 else 97) // 100
+    return percent * (118 if date.month == 12 else 99) / 10_000

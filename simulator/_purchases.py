@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator._places import COUNTRIES, DIGITAL, busyness, hours_of_day
+from simulator._places import COUNTRIES, DIGITAL, busyness, date_of, hours_of_day
 from simulator._random import Floats, Ints, Stream, cumulate, exp, generator, pick, pick_within
 from simulator._world import FAVORITES_IN_TOWN, World, typical_amount, whereabouts
 
@@ -45,17 +44,6 @@ class Rows(NamedTuple):
     """When a fraud is reported; 0 for legitimate transactions."""
 
 
-def date_of(day: int) -> datetime:
-    """The date of a day counted from 1970."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)
-
-
-def busyness_of(day: int) -> float:
-    """Relative number of purchases on a day counted from 1970; 1.0 on average."""
-    date = date_of(day)
-    return busyness((date.year, date.month, date.day), date.weekday())
-
-
 def cents_of(amounts: Floats) -> Ints:
     """Amounts rounded to cents and clipped to the range that cards allow."""
     return np.clip(np.rint(amounts * 100.0).astype(np.int64), MIN_CENTS, MAX_CENTS)
@@ -67,7 +55,7 @@ def purchases_of_day(world: World, day: int, per_user_day: float) -> Rows:
     users, merchants = world.users, world.merchants
     location = whereabouts(world.seed, users.count, merchants.count, day)
     # Purchases are counted for all users, dormant ones included, so that no user's numbers shift another's.
-    rate = users.busyness * (per_user_day / _EXTRA * busyness_of(day))
+    rate = users.busyness * (per_user_day / _EXTRA * busyness(day))
     counts = rng.poisson(rate)
     counts[location < 0] = 0
     user = np.repeat(np.arange(users.count), counts)
@@ -99,30 +87,21 @@ def _merchant_of(
     users, merchants = world.users, world.merchants
     size = len(user)
     home = users.home[user]
-    favorite = np.where(
-        is_online,
-        FAVORITES_IN_TOWN + pick(rng, _ONLINE_PREFERENCE, size),
-        pick(rng, _TOWN_PREFERENCE, size),
-    )
+    online_favorite = FAVORITES_IN_TOWN + pick(rng, _ONLINE_PREFERENCE, size)
+    favorite = np.where(is_online, online_favorite, pick(rng, _TOWN_PREFERENCE, size))
     known = users.favorites[user, favorite]
 
     chance = rng.integers(0, 100, size)
     region = users.region[user]
-    low = np.where(chance < 70, merchants.region_first[region], merchants.country_first[home])
-    high = np.where(chance < 70, merchants.region_last[region], merchants.country_last[home])
-    is_any_online = is_online & (chance < 30)
-    low = np.where(is_online, merchants.online_first[home], low)
-    high = np.where(is_online, merchants.online_last[home], high)
-    low = np.where(is_any_online, merchants.first_online, low)
-    high = np.where(is_any_online, merchants.count, high)
+    ranges = np.where(chance < 70, merchants.regions[:, region], merchants.countries[:, home])
+    ranges = np.where(is_online, merchants.online[:, home], ranges)
+    ranges = np.where(is_online & (chance < 30), merchants.all_online, ranges)
     is_away = (where != home) & ~is_online
-    low = np.where(is_away, merchants.country_first[where], low)
-    high = np.where(is_away, merchants.country_last[where], high)
+    ranges = np.where(is_away, merchants.countries[:, where], ranges)
 
     is_new = (rng.integers(0, 100, size) < 26) | is_away
-    merchant = known
-    merchant[is_new] = pick_within(rng, merchants.cumulated, low[is_new], high[is_new])
-    return merchant
+    known[is_new] = pick_within(rng, merchants.cumulated, ranges[:, is_new])
+    return known
 
 
 def _with_followers(
@@ -135,12 +114,8 @@ def _with_followers(
     spree = np.flatnonzero(chance > 1.0 - _SPREE_RATE)
     starter = np.concatenate([outing, spree])
     follows = np.concatenate([rng.integers(1, 4, len(outing)), rng.integers(3, 10, len(spree))])
-    gap = np.concatenate(
-        [
-            rng.integers(2 * MINUTE, 14 * MINUTE, len(outing)),
-            rng.integers(20 * SECOND, 150 * SECOND, len(spree)),
-        ]
-    )
+    outing_gap = rng.integers(2 * MINUTE, 14 * MINUTE, len(outing))
+    gap = np.concatenate([outing_gap, rng.integers(20 * SECOND, 150 * SECOND, len(spree))])
     of = np.repeat(np.arange(len(starter)), follows)
     position = np.arange(len(of)) - np.repeat(np.cumsum(follows) - follows, follows) + 1
     source = starter[of]
@@ -151,21 +126,16 @@ def _with_followers(
     # An outing remains in the region; a spree remains with one digital merchant.
     region = world.users.region[new_user]
     is_home = new_where == world.users.home[new_user]
-    low = np.where(is_home, merchants.region_first[region], merchants.country_first[new_where])
-    high = np.where(is_home, merchants.region_last[region], merchants.country_last[new_where])
-    near = pick_within(rng, merchants.cumulated, low, high)
+    ranges = np.where(is_home, merchants.regions[:, region], merchants.countries[:, new_where])
+    near = pick_within(rng, merchants.cumulated, ranges)
     stays = rng.random(len(of)) < 0.3
     new_merchant = np.where(stays, merchant[source], near)
-    digital = np.flatnonzero(merchants.category[merchants.first_online :] == DIGITAL) + merchants.first_online
+    digital = np.flatnonzero(merchants.category == DIGITAL)  # all of them online
     if len(digital):
         arcade = digital[rng.integers(0, len(digital), len(starter))]
         new_merchant = np.where(of >= len(outing), arcade[of], new_merchant)
-    return (
-        np.concatenate([at, new_at]),
-        np.concatenate([user, new_user]),
-        np.concatenate([where, new_where]),
-        np.concatenate([merchant, new_merchant]),
-    )
+    added = ((at, new_at), (user, new_user), (where, new_where), (merchant, new_merchant))
+    return tuple(map(np.concatenate, added))
 
 
 def _cents(rng: np.random.Generator, world: World, user: Ints, where: Ints, merchant: Ints) -> Ints:

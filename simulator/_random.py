@@ -62,7 +62,8 @@ def pick(rng: np.random.Generator, cumulated: Ints, size: int) -> Ints:
     return np.searchsorted(cumulated, drawn, side="right").astype(np.int64) - 1
 
 
-def pick_within(rng: np.random.Generator, cumulated: Ints, first: Ints, last: Ints) -> Ints:
-    """Draw one index from each half-open range [first, last), in proportion to the weights."""
+def pick_within(rng: np.random.Generator, cumulated: Ints, ranges: Ints) -> Ints:
+    """Draw one index from each half-open range, a column of `ranges`, in proportion to the weights."""
+    first, last = ranges
     drawn = rng.integers(cumulated[first], cumulated[last])
     return np.searchsorted(cumulated, drawn, side="right").astype(np.int64) - 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import count as count_from
 from itertools import islice
@@ -13,15 +13,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from simulator._config import SimulationConfig, SimulationConfigError
+from simulator._config import SimulationConfig, SimulationConfigError, in_utc
 from simulator._fraud import SCENARIOS, campaign
-from simulator._history import Simulation, microseconds
+from simulator._history import EPOCH, Simulation, microseconds
 from simulator._places import COUNTRIES
 from simulator._purchases import DAY, UTC_REACH, purchases_of_day
 from simulator._random import Stream, generator
 from simulator._world import World, world_of
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TAKEOVER_PACE = 0.02
 """In a live stream a takeover's hours pass as minutes, so that a short demo contains one."""
 
@@ -65,8 +64,7 @@ def live_transactions(
         raise SimulationConfigError(f"fraud_rate must be a number from 0 to 0.5, not {fraud_rate!r}")
     if count is not None and count < 0:
         raise SimulationConfigError(f"count must not be negative, but is {count}")
-    begin = config.ends_at if start is None else start
-    begin = begin.replace(tzinfo=UTC) if begin.tzinfo is None else begin.astimezone(UTC)
+    begin = in_utc(config.ends_at if start is None else start)
     return islice(_stream(config, microseconds(begin), fraud_rate), count)
 
 
@@ -102,32 +100,27 @@ def _stream(config: SimulationConfig, start: int, fraud_rate: float) -> Iterator
 
 def _scenarios(rng: np.random.Generator) -> list[int]:
     """The next campaigns, shuffled; scenarios with small campaigns are more frequent."""
-    scenarios = [
-        index for index, scenario in enumerate(SCENARIOS) for _ in range(1 if scenario.mean_size > 2 else 3)
-    ]
-    return [scenarios[index] for index in rng.permutation(len(scenarios)).tolist()]
+    repeats = [1 if scenario.mean_size > 2 else 3 for scenario in SCENARIOS]
+    return rng.permutation(np.repeat(np.arange(len(SCENARIOS)), repeats)).tolist()
 
 
 def _purchases(config: SimulationConfig, world: World, start: int) -> Iterator[tuple[int, int, int, int]]:
     """Legitimate purchases from `start` on, sorted by time: those that a longer history would contain."""
-    complete_until = start
     held = np.empty((4, 0), dtype=np.int64)
     for day in count_from((start - UTC_REACH) // DAY):
         rows = purchases_of_day(world, day, config.transactions_per_user_day)
-        held = np.concatenate([held, np.stack([rows.at, rows.user, rows.merchant, rows.cents])], axis=1)
-        final_until = (day + 1) * DAY - UTC_REACH  # later local days start after this time
-        ready = (held[0] >= complete_until) & (held[0] < final_until)
-        batch = held[:, ready]
-        held = held[:, held[0] >= max(final_until, complete_until)]
-        complete_until = max(final_until, complete_until)
+        of_day = np.stack([rows.at, rows.user, rows.merchant, rows.cents])
+        held = np.concatenate([held, of_day[:, rows.at >= start]], axis=1)
+        is_final = held[0] < (day + 1) * DAY - UTC_REACH  # later local days start after this time
+        batch, held = held[:, is_final], held[:, ~is_final]
         order = np.argsort(batch[0], kind="stable")
-        yield from zip(*(column[order].tolist() for column in batch), strict=True)
+        yield from zip(*batch[:, order].tolist(), strict=True)
 
 
 def _transaction(world: World, event: _Event) -> LiveTransaction:
     at, _, user, merchant, cents, scenario = event
     return LiveTransaction(
-        occurred_at=_EPOCH + timedelta(microseconds=at),
+        occurred_at=EPOCH + timedelta(microseconds=at),
         user_id=user + 1,
         amount=Decimal(cents).scaleb(-2),
         merchant_id=int(world.merchants.ids[merchant]),

@@ -6,7 +6,6 @@ stream continues exactly where a history ends.
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -20,7 +19,6 @@ PERIOD_DAYS = 28
 """Trips, dormant cards and compromised merchants are drawn per period of this length."""
 
 FAVORITES_IN_TOWN = 10
-FAVORITES_ONLINE = 4
 _MERCHANTS_PER_REGION = 25
 _ONLINE_FRACTION = 0.22
 
@@ -30,23 +28,22 @@ class Merchants:
     """Columns over merchants, ordered: those in town by country and region, then those online by country.
 
     `cumulated` has running sums of popularity in this order, so that every country, region or all online
-    merchants are one range to pick from.
+    merchants are one range to pick from: a column of first and last (exclusive) merchant.
     """
 
     ids: Ints
     country: Ints
     category: Ints
     region: Ints
-    """Index into `region_first`; -1 for online merchants."""
+    """Of the merchants in town."""
     cumulated: Ints
-    region_first: Ints
-    region_last: Ints
-    country_first: Ints
-    country_last: Ints
-    online_first: Ints
-    """Per country; a country without online merchants has the range of all of them."""
-    online_last: Ints
-    first_online: int
+    regions: Ints
+    countries: Ints
+    """Those in town of each country."""
+    online: Ints
+    """Those online of each country; a country without any has the range of all of them."""
+    all_online: Ints
+    """One column."""
 
     @property
     def count(self) -> int:
@@ -106,83 +103,56 @@ def _merchants(seed: int, count: int) -> Merchants:
     online_weights = cumulate([country.merchants for country in COUNTRIES])
     online_country = np.sort(pick(rng, online_weights, online_count))
 
-    country = np.concatenate([np.repeat(np.arange(len(COUNTRIES)), in_town), online_country])
-    country_last = np.cumsum(in_town)
-    country_first = (country_last - in_town).astype(np.int64)
-    region = np.full(count, -1)
-    firsts: list[int] = []
-    lasts: list[int] = []
-    for first, size in zip(country_first.tolist(), in_town, strict=True):
+    every_country = np.arange(len(COUNTRIES))
+    country_ends = cumulate(in_town)
+    region_ends = [0]
+    for first, size in zip(country_ends.tolist(), in_town, strict=False):
         regions = max(1, size // _MERCHANTS_PER_REGION)
-        bounds = [first + size * index // regions for index in range(regions + 1)]
-        for low, high in itertools.pairwise(bounds):
-            region[low:high] = len(firsts)
-            firsts.append(low)
-            lasts.append(high)
-
-    first_online = count - online_count
-    online_first = first_online + np.searchsorted(online_country, np.arange(len(COUNTRIES)), side="left")
-    online_last = first_online + np.searchsorted(online_country, np.arange(len(COUNTRIES)), side="right")
-    has_none = online_first == online_last
-    online_first[has_none], online_last[has_none] = first_online, count
-
-    category = np.concatenate(
-        [
-            pick(rng, cumulate([kind.in_town for kind in CATEGORIES]), first_online),
-            pick(rng, cumulate([kind.online for kind in CATEGORIES]), online_count),
-        ]
-    )
+        region_ends += [first + size * number // regions for number in range(1, regions + 1)]
+    online_ends = [np.searchsorted(online_country, every_country, side=side) for side in ("left", "right")]
+    online, all_online = np.stack(online_ends) + sum(in_town), np.asarray([[sum(in_town)], [count]])
+    category_weights = ([kind.in_town for kind in CATEGORIES], [kind.online for kind in CATEGORIES])
+    category = [
+        pick(rng, cumulate(weights), size)
+        for weights, size in zip(category_weights, (sum(in_town), online_count), strict=True)
+    ]
     # A power law of the rank, by square roots only: those are exactly rounded on every machine.
     rank = rng.permutation(count) + 1.0
     popularity = (1e7 / (np.sqrt(rank) * np.sqrt(np.sqrt(rank)))).astype(np.int64)
     return Merchants(
         ids=rng.permutation(count) + 1,
-        country=country,
-        category=category,
-        region=region,
+        country=np.concatenate([np.repeat(every_country, in_town), online_country]),
+        category=np.concatenate(category),
+        region=np.repeat(np.arange(len(region_ends) - 1), np.diff(region_ends)),
         cumulated=cumulate(popularity),
-        region_first=np.asarray(firsts),
-        region_last=np.asarray(lasts),
-        country_first=country_first,
-        country_last=country_last,
-        online_first=online_first,
-        online_last=online_last,
-        first_online=first_online,
+        regions=np.stack([region_ends[:-1], region_ends[1:]]),
+        countries=np.stack([country_ends[:-1], country_ends[1:]]),
+        online=np.where(online[0] == online[1], all_online, online),
+        all_online=all_online,
     )
 
 
 def _favorites(seed: int, home: Ints, region: Ints, merchants: Merchants) -> NDArray[np.int64]:
     """Ten in town (the last two anywhere in the country) and four online (the last one in any country)."""
     rng = generator(seed, Stream.FAVORITES)
-    columns = []
-    everywhere = np.full(len(home), merchants.first_online)
-    the_end = np.full(len(home), merchants.count)
     # A few users live near a border and shop on the other side of it.
     across = np.where(rng.random(len(home)) < 0.04, rng.integers(0, len(COUNTRIES), len(home)), home)
-    for index in range(FAVORITES_IN_TOWN):
-        if index in (3, 6):
-            low, high = merchants.country_first[across], merchants.country_last[across]
-            at_home = across == home
-            low = np.where(at_home, merchants.region_first[region], low)
-            high = np.where(at_home, merchants.region_last[region], high)
-        elif index < FAVORITES_IN_TOWN - 2:
-            low, high = merchants.region_first[region], merchants.region_last[region]
-        else:
-            low, high = merchants.country_first[home], merchants.country_last[home]
-        columns.append(pick_within(rng, merchants.cumulated, low, high))
-    for index in range(FAVORITES_ONLINE):
-        domestic = index < FAVORITES_ONLINE - 1
-        low = merchants.online_first[home] if domestic else everywhere
-        high = merchants.online_last[home] if domestic else the_end
-        columns.append(pick_within(rng, merchants.cumulated, low, high))
-    return np.stack(columns, axis=1)
+    town, country, online = (
+        merchants.regions[:, region],
+        merchants.countries[:, home],
+        merchants.online[:, home],
+    )
+    border = np.where(across == home, town, merchants.countries[:, across])
+    anywhere = np.repeat(merchants.all_online, len(home), axis=1)
+    in_town = [town, town, town, border, town, town, border, town, country, country]
+    ranges = [*in_town, online, online, online, anywhere]
+    return np.stack([pick_within(rng, merchants.cumulated, one) for one in ranges], axis=1)
 
 
 def _users(seed: int, count: int, merchants: Merchants) -> Users:
     rng = generator(seed, Stream.USERS)
     home = pick(rng, cumulate([country.homes for country in COUNTRIES]), count)
-    neighbor = rng.integers(merchants.country_first[home], merchants.country_last[home])
-    region = merchants.region[neighbor]
+    region = merchants.region[rng.integers(*merchants.countries[:, home])]
     favorites = _favorites(seed, home, region, merchants)
     order = np.argsort(favorites, axis=None, kind="stable")
     sorted_favorites = favorites.ravel()[order]

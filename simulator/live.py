@@ -50,8 +50,8 @@ class LiveSummary:
 
     @property
     def rows(self) -> int:
-        scored = self.true_positives + self.false_negatives + self.false_positives + self.true_negatives
-        return scored + self.unscored
+        counts = (self.true_positives, self.false_negatives, self.false_positives, self.true_negatives)
+        return sum(counts) + self.unscored
 
     @property
     def precision(self) -> float | None:
@@ -114,10 +114,12 @@ def insert_live(
     with connection.cursor() as cursor:
         for number, transaction in enumerate(transactions):
             if rate:
-                _wait_until(started + number / rate)
+                time.sleep(max(0.0, started + number / rate - time.perf_counter()))
             sent = time.perf_counter()
-            row = _insert(cursor, query, transaction, done=number)
-            decision = _decision(transaction, row, time.perf_counter() - sent)
+            row_id, occurred_at, flag, *scores = _insert(cursor, query, transaction, done=number)
+            is_flagged = None if flag is None else flag == "FRAUD"
+            seconds = time.perf_counter() - sent
+            decision = LiveDecision(transaction, row_id, occurred_at, is_flagged, *scores, seconds)
             summary.add(decision)
             summary.seconds = time.perf_counter() - started
             if keep_decisions:
@@ -125,12 +127,6 @@ def insert_live(
             if on_row:
                 on_row(decision)
     return summary
-
-
-def _wait_until(due: float) -> None:
-    left = due - time.perf_counter()
-    if left > 0:
-        time.sleep(left)
 
 
 def _insert(
@@ -147,16 +143,3 @@ def _insert(
     if row is None:
         raise SchemaError("an INSERT into transactions returned no row; check for rules on the table")
     return tuple(row)
-
-
-def _decision(transaction: LiveTransaction, row: tuple[Any, ...], seconds: float) -> LiveDecision:
-    transaction_id, occurred_at, flag, probability, version = row
-    return LiveDecision(
-        transaction=transaction,
-        transaction_id=transaction_id,
-        occurred_at=occurred_at,
-        is_flagged=None if flag is None else flag == "FRAUD",
-        fraud_probability=probability,
-        model_version=version,
-        seconds=seconds,
-    )

@@ -52,8 +52,3 @@ def test_end_is_stored_in_utc() -> None:
     assert SimulationConfig(end=datetime(2026, 3, 1)).ends_at == END
     assert SimulationConfig(end=datetime(2026, 3, 1, 2, tzinfo=two_hours_east)).ends_at == END
     assert SimulationConfig(end=datetime(2026, 3, 1, 2, tzinfo=two_hours_east)).ends_at.tzinfo is UTC
-
-
-def test_expected_transactions() -> None:
-    config = SimulationConfig(users=1_000, days=10, transactions_per_user_day=2.0, fraud_rate=0.0)
-    assert config.expected_transactions == 20_000

@@ -52,5 +52,5 @@ def test_picks_follow_the_weights() -> None:
 def test_picks_stay_within_their_ranges() -> None:
     rng = generator(1, Stream.USERS)
     first, last = np.asarray([0, 2, 4] * 500), np.asarray([2, 4, 5] * 500)
-    found = pick_within(rng, cumulate([5, 1, 1, 5, 9]), first, last)
+    found = pick_within(rng, cumulate([5, 1, 1, 5, 9]), np.stack([first, last]))
     assert ((found >= first) & (found < last)).all()
