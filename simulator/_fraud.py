@@ -14,7 +14,7 @@ import numpy as np
 
 from simulator._places import COUNTRIES, RESALE
 from simulator._purchases import DAY, HOUR, MINUTE, SECOND, Rows, cents_of
-from simulator._random import Floats, Ints, Stream, cumulate, exp, generator, pick
+from simulator._random import Floats, Ints, Stream, cumulate, exp, generator, pick, pick_within
 from simulator._world import PERIOD_DAYS, World, typical_amount, whereabouts
 
 # Draws a campaign in a world from a start (microseconds since 1970), as `campaign` describes.
@@ -113,27 +113,22 @@ def _active_user(rng: np.random.Generator, world: World) -> int:
             return user
 
 
-def _merchants_in(rng: np.random.Generator, world: World, among: Ints, size: int) -> Ints:
-    """Merchants of a range, the popular ones more often."""
-    cumulated = world.merchants.cumulated
-    drawn = rng.integers(*cumulated[among], size=size)
-    return np.searchsorted(cumulated, drawn, side="right").astype(np.int64) - 1
-
-
 def _resale(rng: np.random.Generator, world: World, among: Ints, size: int) -> Ints:
     """Merchants of a range whose goods can be resold; any of the range if it has none."""
-    first, last = among
+    first, last = among.tolist()
     fitting = np.flatnonzero(np.isin(world.merchants.category[first:last], RESALE)) + first
     if not len(fitting):
-        return _merchants_in(rng, world, among, size)
-    return fitting[rng.integers(0, len(fitting), size)]
+        return pick_within(rng, world.merchants.cumulated, among, size)
+    chosen: Ints = fitting[rng.integers(0, len(fitting), size)]
+    return chosen
 
 
 def _weak_shops(world: World, day: int) -> Ints:
     """The few online merchants with weak checks; different ones in every period."""
-    first, last = world.merchants.all_online[:, 0]
+    first, last = world.merchants.all_online.tolist()
     rng = generator(world.seed, Stream.FRAUD, _WEAK_SHOPS + day // PERIOD_DAYS)
-    return first + rng.permutation(last - first)[: 2 + (last - first) // 25]
+    shops: Ints = first + rng.permutation(last - first)[: 2 + (last - first) // 25]
+    return shops
 
 
 def _times(at: int, gaps: Ints) -> Ints:
@@ -154,7 +149,7 @@ def _card_testing(rng: np.random.Generator, world: World, at: int, pace: float, 
     cents = rng.integers(50, highest, tests)
     if rng.random() < 0.8:
         gaps = np.append(gaps, rng.integers(4 * MINUTE, 50 * MINUTE))
-        merchant = np.append(merchant, _resale(rng, world, world.merchants.all_online[:, 0], 1))
+        merchant = np.append(merchant, _resale(rng, world, world.merchants.all_online, 1))
         cents = np.append(cents, rng.integers(12_000, 110_000))
     return Campaign(_times(at, gaps), user, merchant, cents)
 
@@ -163,7 +158,7 @@ def _takeover(rng: np.random.Generator, world: World, at: int, pace: float, load
     """Three to nine purchases over hours to days from a country where the user is not; amounts above the usual."""
     user = _active_user(rng, world)
     size = int(rng.integers(3, 10))
-    location = whereabouts(world.seed, world.users.count, world.merchants.count, at // DAY)[user]
+    location = whereabouts(world, at // DAY)[user]
     # The weights of visitors, so that the country alone does not reveal a takeover.
     weights = [country.visitors for country in COUNTRIES]
     weights[world.users.home[user]] = 0
@@ -172,10 +167,10 @@ def _takeover(rng: np.random.Generator, world: World, at: int, pace: float, load
     abroad = world.merchants.countries[:, pick(rng, cumulate(weights), 1)[0]]
     for_resale = rng.random(size) < 0.6
     resale = _resale(rng, world, abroad, size)
-    merchant = np.where(for_resale, resale, _merchants_in(rng, world, abroad, size))
+    merchant = np.where(for_resale, resale, pick_within(rng, world.merchants.cumulated, abroad, size))
     # One in five uses a proxy: online shops of any country.
     if rng.random() < 0.2:
-        merchant = _merchants_in(rng, world, world.merchants.all_online[:, 0], size)
+        merchant = pick_within(rng, world.merchants.cumulated, world.merchants.all_online, size)
     hours = rng.integers(2, 73)
     mean_gap = float(hours) * HOUR / size * pace
     gaps = (rng.standard_exponential(size) * mean_gap).astype(np.int64) + 30 * SECOND
@@ -235,13 +230,13 @@ def _compromised_merchant(
     """A card that is used at a compromised merchant is misused there, or soon after online."""
     leaking = compromised_on(world, at // DAY, load)
     if not len(leaking):
-        leaking = _merchants_in(rng, world, np.asarray([0, world.merchants.count]), 1)
+        leaking = pick_within(rng, world.merchants.cumulated, np.asarray([0, world.merchants.count]), 1)
     merchant = leaking[rng.integers(0, len(leaking), 1)]
     users = world.users
     low, high = users.favored_from[merchant[0]], users.favored_from[merchant[0] + 1]
     user = int(users.by_favorite[rng.integers(low, high)]) if low < high else _active_user(rng, world)
     if rng.random() < 0.25:
-        merchant = _merchants_in(rng, world, world.merchants.all_online[:, 0], 1)
+        merchant = pick_within(rng, world.merchants.cumulated, world.merchants.all_online, 1)
     deviation = rng.uniform(0.2, 1.5, 1) + rng.standard_normal(1) * 0.3
     cents = cents_of(typical_amount(world, np.asarray([user]), merchant) * exp(deviation))
     return Campaign(np.asarray([at]), user, merchant, cents)

@@ -52,8 +52,8 @@ def cents_of(amounts: Floats) -> Ints:
 def purchases_of_day(world: World, day: int, per_user_day: float) -> Rows:
     """Draw every legitimate purchase of a local day (days since 1970), in no particular order."""
     rng = generator(world.seed, Stream.PURCHASES, day)
-    users, merchants = world.users, world.merchants
-    location = whereabouts(world.seed, users.count, merchants.count, day)
+    users = world.users
+    location = whereabouts(world, day)
     # Purchases are counted for all users, dormant ones included, so that no user's numbers shift another's.
     rate = users.busyness * (per_user_day / _EXTRA * busyness(day))
     counts = rng.poisson(rate)
@@ -95,7 +95,7 @@ def _merchant_of(
     region = users.region[user]
     ranges = np.where(chance < 70, merchants.regions[:, region], merchants.countries[:, home])
     ranges = np.where(is_online, merchants.online[:, home], ranges)
-    ranges = np.where(is_online & (chance < 30), merchants.all_online, ranges)
+    ranges = np.where(is_online & (chance < 30), merchants.all_online[:, np.newaxis], ranges)
     is_away = (where != home) & ~is_online
     ranges = np.where(is_away, merchants.countries[:, where], ranges)
 
@@ -135,7 +135,8 @@ def _with_followers(
         arcade = digital[rng.integers(0, len(digital), len(starter))]
         new_merchant = np.where(of >= len(outing), arcade[of], new_merchant)
     added = ((at, new_at), (user, new_user), (where, new_where), (merchant, new_merchant))
-    return tuple(map(np.concatenate, added))
+    at, user, where, merchant = map(np.concatenate, added)
+    return at, user, where, merchant
 
 
 def _cents(rng: np.random.Generator, world: World, user: Ints, where: Ints, merchant: Ints) -> Ints:

@@ -58,12 +58,15 @@ def cumulate(weights: Ints | list[int] | tuple[int, ...]) -> Ints:
 
 def pick(rng: np.random.Generator, cumulated: Ints, size: int) -> Ints:
     """Draw indexes in proportion to their weights."""
-    drawn = rng.integers(0, cumulated[-1], size=size)
-    return np.searchsorted(cumulated, drawn, side="right").astype(np.int64) - 1
+    return pick_within(rng, cumulated, np.asarray([0, -1]), size)
 
 
-def pick_within(rng: np.random.Generator, cumulated: Ints, ranges: Ints) -> Ints:
-    """Draw one index from each half-open range, a column of `ranges`, in proportion to the weights."""
-    first, last = ranges
-    drawn = rng.integers(cumulated[first], cumulated[last])
-    return np.searchsorted(cumulated, drawn, side="right").astype(np.int64) - 1
+def pick_within(rng: np.random.Generator, cumulated: Ints, ranges: Ints, size: int | None = None) -> Ints:
+    """Draw indexes in proportion to their weights from half-open ranges, first and last in the two rows.
+
+    One index from each range, or `size` from one range.
+    """
+    first, last = cumulated[ranges]
+    drawn = rng.integers(first, last, size=size)
+    found: Ints = np.searchsorted(cumulated, drawn, side="right").astype(np.int64) - 1
+    return found

@@ -101,7 +101,8 @@ def _stream(config: SimulationConfig, start: int, fraud_rate: float) -> Iterator
 def _scenarios(rng: np.random.Generator) -> list[int]:
     """The next campaigns, shuffled; scenarios with small campaigns are more frequent."""
     repeats = [1 if scenario.mean_size > 2 else 3 for scenario in SCENARIOS]
-    return rng.permutation(np.repeat(np.arange(len(SCENARIOS)), repeats)).tolist()
+    scenarios: list[int] = rng.permutation(np.repeat(np.arange(len(SCENARIOS)), repeats)).tolist()
+    return scenarios
 
 
 def _purchases(config: SimulationConfig, world: World, start: int) -> Iterator[tuple[int, int, int, int]]:

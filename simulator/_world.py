@@ -43,7 +43,6 @@ class Merchants:
     online: Ints
     """Those online of each country; a country without any has the range of all of them."""
     all_online: Ints
-    """One column."""
 
     @property
     def count(self) -> int:
@@ -76,7 +75,7 @@ class Users:
         return len(self.home)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)  # hashed by identity, as an argument of cached functions
 class World:
     """The part of the simulation that does not depend on the date."""
 
@@ -103,14 +102,13 @@ def _merchants(seed: int, count: int) -> Merchants:
     online_weights = cumulate([country.merchants for country in COUNTRIES])
     online_country = np.sort(pick(rng, online_weights, online_count))
 
-    every_country = np.arange(len(COUNTRIES))
     country_ends = cumulate(in_town)
     region_ends = [0]
     for first, size in zip(country_ends.tolist(), in_town, strict=False):
         regions = max(1, size // _MERCHANTS_PER_REGION)
         region_ends += [first + size * number // regions for number in range(1, regions + 1)]
-    online_ends = [np.searchsorted(online_country, every_country, side=side) for side in ("left", "right")]
-    online, all_online = np.stack(online_ends) + sum(in_town), np.asarray([[sum(in_town)], [count]])
+    online_ends = sum(in_town) + np.searchsorted(online_country, np.arange(len(COUNTRIES) + 1))
+    online, all_online = np.stack([online_ends[:-1], online_ends[1:]]), np.asarray([sum(in_town), count])
     category_weights = ([kind.in_town for kind in CATEGORIES], [kind.online for kind in CATEGORIES])
     category = [
         pick(rng, cumulate(weights), size)
@@ -121,13 +119,13 @@ def _merchants(seed: int, count: int) -> Merchants:
     popularity = (1e7 / (np.sqrt(rank) * np.sqrt(np.sqrt(rank)))).astype(np.int64)
     return Merchants(
         ids=rng.permutation(count) + 1,
-        country=np.concatenate([np.repeat(every_country, in_town), online_country]),
+        country=np.concatenate([np.repeat(np.arange(len(COUNTRIES)), in_town), online_country]),
         category=np.concatenate(category),
         region=np.repeat(np.arange(len(region_ends) - 1), np.diff(region_ends)),
         cumulated=cumulate(popularity),
         regions=np.stack([region_ends[:-1], region_ends[1:]]),
         countries=np.stack([country_ends[:-1], country_ends[1:]]),
-        online=np.where(online[0] == online[1], all_online, online),
+        online=np.where(online[0] == online[1], all_online[:, np.newaxis], online),
         all_online=all_online,
     )
 
@@ -143,7 +141,7 @@ def _favorites(seed: int, home: Ints, region: Ints, merchants: Merchants) -> NDA
         merchants.online[:, home],
     )
     border = np.where(across == home, town, merchants.countries[:, across])
-    anywhere = np.repeat(merchants.all_online, len(home), axis=1)
+    anywhere = np.repeat(merchants.all_online[:, np.newaxis], len(home), axis=1)
     in_town = [town, town, town, border, town, town, border, town, country, country]
     ranges = [*in_town, online, online, online, anywhere]
     return np.stack([pick_within(rng, merchants.cumulated, one) for one in ranges], axis=1)
@@ -186,15 +184,14 @@ def typical_amount(world: World, user: Ints, merchant: Ints) -> Floats:
 
 
 @lru_cache(maxsize=8)
-def whereabouts(seed: int, users: int, merchants: int, day: int) -> Ints:
+def whereabouts(world: World, day: int) -> Ints:
     """The country of every user on a day (days since 1970), or -1 for users with a dormant card."""
-    world = world_of(seed, users, merchants)
-    home = world.users.home
-    location = home.copy()
+    users = world.users.count
+    location = world.users.home.copy()
     visitors = cumulate([country.visitors for country in COUNTRIES])
     period = day // PERIOD_DAYS
     for index in (period - 1, period):  # a trip may reach into the next period
-        rng = generator(seed, Stream.TRIPS, index)
+        rng = generator(world.seed, Stream.TRIPS, index)
         # Travelers are abroad for nine days in eight periods, others sometimes over a weekend.
         leaves = rng.random(users) < np.where(world.users.traveler, 0.13, 0.03)
         first = index * PERIOD_DAYS + rng.integers(0, PERIOD_DAYS, users)

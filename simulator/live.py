@@ -116,10 +116,12 @@ def insert_live(
             if rate:
                 time.sleep(max(0.0, started + number / rate - time.perf_counter()))
             sent = time.perf_counter()
-            row_id, occurred_at, flag, *scores = _insert(cursor, query, transaction, done=number)
+            row_id, occurred_at, flag, probability, version = _insert(cursor, query, transaction, done=number)
             is_flagged = None if flag is None else flag == "FRAUD"
             seconds = time.perf_counter() - sent
-            decision = LiveDecision(transaction, row_id, occurred_at, is_flagged, *scores, seconds)
+            decision = LiveDecision(
+                transaction, row_id, occurred_at, is_flagged, probability, version, seconds
+            )
             summary.add(decision)
             summary.seconds = time.perf_counter() - started
             if keep_decisions:
