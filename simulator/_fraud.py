@@ -57,8 +57,7 @@ def frauds_of_day(world: World, day: int, per_user_day: float, fraud_rate: float
             per_day = average * scenario.fraction / scenario.mean_size
             # Spread evenly over days rather than randomly, so that even a small world has its frauds.
             phase = generator(world.seed, Stream.FRAUD, _PHASES + index).random()
-            count = int((day + 1) * per_day + phase) - int(day * per_day + phase)
-            for _ in range(count):
+            for _ in range(int(day * per_day + phase), int((day + 1) * per_day + phase)):
                 at = day * DAY + int(rng.integers(0, DAY))
                 started.append((index, campaign(rng, world, index, at, fraud_load=average)))
     return _collect(rng, started)
@@ -123,14 +122,6 @@ def _resale(rng: np.random.Generator, world: World, among: Ints, size: int) -> I
     return chosen
 
 
-def _weak_shops(world: World, day: int) -> Ints:
-    """The few online merchants with weak checks; different ones in every period."""
-    first, last = world.merchants.all_online.tolist()
-    rng = generator(world.seed, Stream.FRAUD, _WEAK_SHOPS + day // PERIOD_DAYS)
-    shops: Ints = first + rng.permutation(last - first)[: 2 + (last - first) // 25]
-    return shops
-
-
 def _times(at: int, gaps: Ints) -> Ints:
     times: Ints = at + np.cumsum(gaps) - gaps[0]
     return times
@@ -140,7 +131,10 @@ def _card_testing(rng: np.random.Generator, world: World, at: int, pace: float, 
     """Small amounts within minutes at one to three online merchants, then usually a large one."""
     user = _active_user(rng, world)
     tests = int(rng.integers(4, 13))
-    weak = _weak_shops(world, at // DAY)
+    first, last = world.merchants.all_online.tolist()
+    # The few online merchants with weak checks are different ones in every period.
+    period = generator(world.seed, Stream.FRAUD, _WEAK_SHOPS + at // DAY // PERIOD_DAYS)
+    weak = first + period.permutation(last - first)[: 2 + (last - first) // 25]
     shops = weak[rng.integers(0, len(weak), int(rng.integers(1, 4)))]
     merchant = shops[rng.integers(0, len(shops), tests)]
     # Exponential gaps, mean 40 seconds: a script that is sometimes slowed down.
@@ -201,16 +195,17 @@ def _leaks_of_period(seed: int, period: int, count: int) -> tuple[Floats, Ints, 
     return rng.random(count), first, last
 
 
+@lru_cache(maxsize=4)
 def _targets(world: World) -> Ints:
     """Merchants that can be compromised: a favorite of some user, but not the largest, well protected ones."""
     favored = np.diff(world.users.favored_from)
-    order = np.lexsort((np.arange(len(favored)), favored))
+    order = np.argsort(favored, kind="stable")
     known = order[np.searchsorted(favored[order], 1) :]
     middle = known[len(known) // 4 : max(len(known) * 9 // 10, 1)]
     return middle if len(middle) else order
 
 
-def compromised_on(world: World, day: int, frauds_per_day: float) -> Ints:
+def _compromised_on(world: World, day: int, frauds_per_day: float) -> Ints:
     """Merchants that leak cards on a day, by index, for `frauds_per_day` frauds of this scenario in the world."""
     mean_days = sum(_CAMPAIGN_DAYS) / 2
     count = max(1, round(frauds_per_day / _FRAUDS_PER_MERCHANT_DAY * PERIOD_DAYS / mean_days))
@@ -228,7 +223,7 @@ def _compromised_merchant(
     rng: np.random.Generator, world: World, at: int, pace: float, load: float
 ) -> Campaign:
     """A card that is used at a compromised merchant is misused there, or soon after online."""
-    leaking = compromised_on(world, at // DAY, load)
+    leaking = _compromised_on(world, at // DAY, load)
     if not len(leaking):
         leaking = pick_within(rng, world.merchants.cumulated, np.asarray([0, world.merchants.count]), 1)
     merchant = leaking[rng.integers(0, len(leaking), 1)]

@@ -68,23 +68,21 @@ def live_transactions(
     return islice(_stream(config, microseconds(begin), fraud_rate), count)
 
 
-# Time, sequence (so that equal times keep their order), user, merchant, cents, scenario.
-_Event = tuple[int, int, int, int, int, int]
-
-
 def _stream(config: SimulationConfig, start: int, fraud_rate: float) -> Iterator[LiveTransaction]:
     world = world_of(config.seed, config.users, config.merchants)
     rng = generator(config.seed, Stream.LIVE, start // DAY)
     number = count_from()
-    pending: list[_Event] = []
+    pending: list[
+        tuple[int, int, LiveTransaction]
+    ] = []  # by time and number, so that equal times keep their order
     queue: list[int] = []
     # The compromised merchants are those of the history, so their number follows from its fraud rate.
     fraud_load = config.users * config.transactions_per_user_day * max(config.fraud_rate, 1e-4)
     owed = 2.0 if fraud_rate else 0.0
     for at, user, merchant, cents in _purchases(config, world, start):
         while pending and pending[0][0] <= at:
-            yield _transaction(world, heapq.heappop(pending))
-        yield _transaction(world, (at, 0, user, merchant, cents, -1))
+            yield heapq.heappop(pending)[-1]
+        yield _transaction(world, at, user, merchant, cents, None)
         owed += fraud_rate / (1.0 - fraud_rate)
         # A campaign starts at half its size in credit, so frauds come early and the rate is right on average.
         queue = queue or _scenarios(rng)
@@ -94,7 +92,8 @@ def _stream(config: SimulationConfig, start: int, fraud_rate: float) -> Iterator
             owed -= len(frauds.at)
             columns = (frauds.at.tolist(), frauds.merchant.tolist(), frauds.cents.tolist())
             for time, shop, amount in zip(*columns, strict=True):
-                heapq.heappush(pending, (time, next(number), frauds.user, shop, amount, scenario))
+                fraud = _transaction(world, time, frauds.user, shop, amount, SCENARIOS[scenario].name)
+                heapq.heappush(pending, (time, next(number), fraud))
             queue = queue or _scenarios(rng)
 
 
@@ -118,14 +117,15 @@ def _purchases(config: SimulationConfig, world: World, start: int) -> Iterator[t
         yield from zip(*batch[:, order].tolist(), strict=True)
 
 
-def _transaction(world: World, event: _Event) -> LiveTransaction:
-    at, _, user, merchant, cents, scenario = event
+def _transaction(
+    world: World, at: int, user: int, merchant: int, cents: int, scenario: str | None
+) -> LiveTransaction:
     return LiveTransaction(
         occurred_at=EPOCH + timedelta(microseconds=at),
         user_id=user + 1,
         amount=Decimal(cents).scaleb(-2),
         merchant_id=int(world.merchants.ids[merchant]),
         location=COUNTRIES[world.merchants.country[merchant]].code,
-        is_fraud=scenario >= 0,
-        scenario=SCENARIOS[scenario].name if scenario >= 0 else None,
+        is_fraud=scenario is not None,
+        scenario=scenario,
     )

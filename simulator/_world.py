@@ -64,7 +64,7 @@ class Users:
     """Standard deviation of the logarithm of the user's amounts."""
     online_percent: Ints
     traveler: NDArray[np.bool_]
-    favorites: NDArray[np.int64]
+    favorites: Ints
     """users × favorites, indexes of merchants; those in town, then those online, each by preference."""
     by_favorite: Ints
     """Users by favorite merchant: `favored_from[m]:favored_from[m + 1]` are those of merchant m."""
@@ -99,9 +99,7 @@ def _merchants(seed: int, count: int) -> Merchants:
     rng = generator(seed, Stream.MERCHANTS)
     online_count = max(1, int(count * _ONLINE_FRACTION))
     in_town = _split_by_weight(count - online_count, [country.merchants for country in COUNTRIES])
-    online_weights = cumulate([country.merchants for country in COUNTRIES])
-    online_country = np.sort(pick(rng, online_weights, online_count))
-
+    online_country = np.sort(pick(rng, cumulate([country.merchants for country in COUNTRIES]), online_count))
     country_ends = cumulate(in_town)
     region_ends = [0]
     for first, size in zip(country_ends.tolist(), in_town, strict=False):
@@ -109,18 +107,15 @@ def _merchants(seed: int, count: int) -> Merchants:
         region_ends += [first + size * number // regions for number in range(1, regions + 1)]
     online_ends = sum(in_town) + np.searchsorted(online_country, np.arange(len(COUNTRIES) + 1))
     online, all_online = np.stack([online_ends[:-1], online_ends[1:]]), np.asarray([sum(in_town), count])
-    category_weights = ([kind.in_town for kind in CATEGORIES], [kind.online for kind in CATEGORIES])
-    category = [
-        pick(rng, cumulate(weights), size)
-        for weights, size in zip(category_weights, (sum(in_town), online_count), strict=True)
-    ]
+    category_in_town = pick(rng, cumulate([kind.in_town for kind in CATEGORIES]), sum(in_town))
+    category_online = pick(rng, cumulate([kind.online for kind in CATEGORIES]), online_count)
     # A power law of the rank, by square roots only: those are exactly rounded on every machine.
     rank = rng.permutation(count) + 1.0
     popularity = (1e7 / (np.sqrt(rank) * np.sqrt(np.sqrt(rank)))).astype(np.int64)
     return Merchants(
         ids=rng.permutation(count) + 1,
         country=np.concatenate([np.repeat(np.arange(len(COUNTRIES)), in_town), online_country]),
-        category=np.concatenate(category),
+        category=np.concatenate([category_in_town, category_online]),
         region=np.repeat(np.arange(len(region_ends) - 1), np.diff(region_ends)),
         cumulated=cumulate(popularity),
         regions=np.stack([region_ends[:-1], region_ends[1:]]),
@@ -130,7 +125,7 @@ def _merchants(seed: int, count: int) -> Merchants:
     )
 
 
-def _favorites(seed: int, home: Ints, region: Ints, merchants: Merchants) -> NDArray[np.int64]:
+def _favorites(seed: int, home: Ints, region: Ints, merchants: Merchants) -> Ints:
     """Ten in town (the last two anywhere in the country) and four online (the last one in any country)."""
     rng = generator(seed, Stream.FAVORITES)
     # A few users live near a border and shop on the other side of it.
@@ -153,7 +148,6 @@ def _users(seed: int, count: int, merchants: Merchants) -> Users:
     region = merchants.region[rng.integers(*merchants.countries[:, home])]
     favorites = _favorites(seed, home, region, merchants)
     order = np.argsort(favorites, axis=None, kind="stable")
-    sorted_favorites = favorites.ravel()[order]
     rate = np.clip(rng.standard_gamma(2.0, count) / 2.0, 0.05, 5.0)
     return Users(
         home=home,
@@ -166,7 +160,7 @@ def _users(seed: int, count: int, merchants: Merchants) -> Users:
         traveler=rng.random(count) < 0.6,
         favorites=favorites,
         by_favorite=order // favorites.shape[1],
-        favored_from=np.searchsorted(sorted_favorites, np.arange(merchants.count + 1)),
+        favored_from=np.searchsorted(np.sort(favorites, axis=None), np.arange(merchants.count + 1)),
     )
 
 
@@ -174,7 +168,7 @@ def _users(seed: int, count: int, merchants: Merchants) -> Users:
 def world_of(seed: int, users: int, merchants: int) -> World:
     """Build the world of a seed; cached, since history and live stream both use it."""
     shops = _merchants(seed, merchants)
-    return World(seed=seed, users=_users(seed, users, shops), merchants=shops)
+    return World(seed, _users(seed, users, shops), shops)
 
 
 def typical_amount(world: World, user: Ints, merchant: Ints) -> Floats:
