@@ -17,17 +17,18 @@ from simulator._purchases import DAY, HOUR, MINUTE, SECOND, Rows, cents_of
 from simulator._random import Floats, Ints, Stream, cumulate, exp, generator, pick, pick_within
 from simulator._world import PERIOD_DAYS, World, typical_amount, whereabouts
 
-# Draws a campaign in a world from a start (microseconds since 1970), as `campaign` describes.
-_Draw = Callable[[np.random.Generator, World, int, float, float], "Campaign"]
-
 
 class Scenario(NamedTuple):
-    """A scenario's fraction of all frauds and the mean number of transactions per campaign."""
+    """A scenario's fraction of all frauds, the mean number of transactions per campaign, and how to draw one.
+
+    `draw` takes the start (microseconds since 1970), a factor on the hours between a takeover's transactions (1 is
+    realistic), and this scenario's expected frauds per day, which set the number of compromised merchants.
+    """
 
     name: str
     fraction: float
     mean_size: float
-    draw: _Draw
+    draw: Callable[[np.random.Generator, World, int, float, float], Campaign]
 
 
 # Indexes of streams that no day since 1970 has.
@@ -59,20 +60,8 @@ def frauds_of_day(world: World, day: int, per_user_day: float, fraud_rate: float
             phase = generator(world.seed, Stream.FRAUD, _PHASES + index).random()
             for _ in range(int(day * per_day + phase), int((day + 1) * per_day + phase)):
                 at = day * DAY + int(rng.integers(0, DAY))
-                started.append((index, campaign(rng, world, index, at, fraud_load=average)))
+                started.append((index, scenario.draw(rng, world, at, 1.0, average * scenario.fraction)))
     return _collect(rng, started)
-
-
-def campaign(
-    rng: np.random.Generator, world: World, scenario: int, at: int, *, fraud_load: float, pace: float = 1.0
-) -> Campaign:
-    """Draw a campaign of SCENARIOS[scenario] that starts `at` (microseconds since 1970).
-
-    `fraud_load`: expected frauds per day; sets the number of compromised merchants. `pace`: factor on the hours
-    between a takeover's transactions; 1 is realistic.
-    """
-    _, fraction, _, draw = SCENARIOS[scenario]
-    return draw(rng, world, at, pace, fraud_load * fraction)
 
 
 def _collect(rng: np.random.Generator, started: list[tuple[int, Campaign]]) -> Rows:

@@ -94,10 +94,11 @@ def _hours(table: tuple[tuple[int, ...], ...]) -> Ints:
 _HOURS = (_hours(_WEEKDAY), _hours(_WEEKEND))
 
 
-def hours_of_day(rng: np.random.Generator, habits: Ints, *, weekend: bool) -> Ints:
-    """Draw an hour of the day, 0 to 23 in local time, for each of the given habits."""
+def hours_of_day(rng: np.random.Generator, habits: Ints, day: int) -> Ints:
+    """Draw an hour of a day counted from 1970, 0 to 23 in local time, for each of the given habits."""
     drawn = rng.integers(0, _HOUR_TOTAL, size=len(habits)) + habits * _HOUR_TOTAL
-    hours = np.searchsorted(_HOURS[int(weekend)], drawn, side="right").astype(np.int64)
+    is_weekend = (day + 3) % 7 >= 5  # 1970 began on a Thursday
+    hours = np.searchsorted(_HOURS[int(is_weekend)], drawn, side="right").astype(np.int64)
     return hours - habits * 24
 
 
@@ -105,14 +106,9 @@ def hours_of_day(rng: np.random.Generator, habits: Ints, *, weekend: bool) -> In
 _WEEKDAY_PERCENT = (88, 90, 92, 98, 118, 124, 90)
 
 
-def date_of(day: int) -> datetime:
-    """The date of a day counted from 1970."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)
-
-
 def busyness(day: int) -> float:
     """Relative number of purchases on a day counted from 1970, by weekday, paydays and December; 1.0 on average."""
-    date = date_of(day)
+    date = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)
     percent = _WEEKDAY_PERCENT[date.weekday()]
     percent = percent * (110 if date.day <= 4 or date.day >= 28 else 97) // 100
     return percent * (118 if date.month == 12 else 99) / 10_000

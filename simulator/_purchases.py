@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator._places import COUNTRIES, DIGITAL, busyness, date_of, hours_of_day
+from simulator._places import COUNTRIES, DIGITAL, busyness, hours_of_day
 from simulator._random import Floats, Ints, Stream, cumulate, exp, generator, pick, pick_within
 from simulator._world import FAVORITES_IN_TOWN, World, typical_amount, whereabouts
 
@@ -61,11 +61,10 @@ def purchases_of_day(world: World, day: int, per_user_day: float) -> Rows:
     user = np.repeat(np.arange(users.count), counts)
     size = len(user)
     where = location[user]
-    is_weekend = date_of(day).weekday() >= 5
 
     is_online = rng.integers(0, 100, size) < users.online_percent[user]
     offset = np.asarray([country.utc_offset_hours for country in COUNTRIES])[where]
-    hour = hours_of_day(rng, users.habit[user], weekend=is_weekend)
+    hour = hours_of_day(rng, users.habit[user], day)
     at = day * DAY + (hour - offset) * HOUR + rng.integers(0, HOUR, size)
     merchant = _merchant_of(rng, world, user, where, is_online)
 
@@ -134,9 +133,12 @@ def _with_followers(
     if len(digital):
         arcade = digital[rng.integers(0, len(digital), len(starter))]
         new_merchant = np.where(of >= len(outing), arcade[of], new_merchant)
-    added = ((at, new_at), (user, new_user), (where, new_where), (merchant, new_merchant))
-    at, user, where, merchant = map(np.concatenate, added)
-    return at, user, where, merchant
+    return (
+        np.append(at, new_at),
+        np.append(user, new_user),
+        np.append(where, new_where),
+        np.append(merchant, new_merchant),
+    )
 
 
 def _cents(rng: np.random.Generator, world: World, user: Ints, where: Ints, merchant: Ints) -> Ints:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from simulator._config import SimulationConfig, SimulationConfigError, in_utc
-from simulator._fraud import SCENARIOS, campaign
+from simulator._fraud import SCENARIOS, Scenario
 from simulator._history import EPOCH, Simulation, microseconds
 from simulator._places import COUNTRIES
 from simulator._purchases import DAY, UTC_REACH, purchases_of_day
@@ -75,7 +75,7 @@ def _stream(config: SimulationConfig, start: int, fraud_rate: float) -> Iterator
     pending: list[
         tuple[int, int, LiveTransaction]
     ] = []  # by time and number, so that equal times keep their order
-    queue: list[int] = []
+    queue: list[Scenario] = []
     # The compromised merchants are those of the history, so their number follows from its fraud rate.
     fraud_load = config.users * config.transactions_per_user_day * max(config.fraud_rate, 1e-4)
     owed = 2.0 if fraud_rate else 0.0
@@ -86,22 +86,21 @@ def _stream(config: SimulationConfig, start: int, fraud_rate: float) -> Iterator
         owed += fraud_rate / (1.0 - fraud_rate)
         # A campaign starts at half its size in credit, so frauds come early and the rate is right on average.
         queue = queue or _scenarios(rng)
-        while fraud_rate and owed >= SCENARIOS[queue[-1]].mean_size / 2:
+        while fraud_rate and owed >= queue[-1].mean_size / 2:
             scenario = queue.pop()
-            frauds = campaign(rng, world, scenario, at + 1, fraud_load=fraud_load, pace=_TAKEOVER_PACE)
+            frauds = scenario.draw(rng, world, at + 1, _TAKEOVER_PACE, fraud_load * scenario.fraction)
             owed -= len(frauds.at)
             columns = (frauds.at.tolist(), frauds.merchant.tolist(), frauds.cents.tolist())
             for time, shop, amount in zip(*columns, strict=True):
-                fraud = _transaction(world, time, frauds.user, shop, amount, SCENARIOS[scenario].name)
+                fraud = _transaction(world, time, frauds.user, shop, amount, scenario.name)
                 heapq.heappush(pending, (time, next(number), fraud))
             queue = queue or _scenarios(rng)
 
 
-def _scenarios(rng: np.random.Generator) -> list[int]:
+def _scenarios(rng: np.random.Generator) -> list[Scenario]:
     """The next campaigns, shuffled; scenarios with small campaigns are more frequent."""
     repeats = [1 if scenario.mean_size > 2 else 3 for scenario in SCENARIOS]
-    scenarios: list[int] = rng.permutation(np.repeat(np.arange(len(SCENARIOS)), repeats)).tolist()
-    return scenarios
+    return [SCENARIOS[index] for index in rng.permutation(np.repeat(np.arange(len(SCENARIOS)), repeats))]
 
 
 def _purchases(config: SimulationConfig, world: World, start: int) -> Iterator[tuple[int, int, int, int]]:
