@@ -90,7 +90,6 @@ def install(stage: Stage, hash8: str) -> None:
             )
         ]
         values["windows"] = ", ".join(f"interval '{hour} hours'" for hour in hours)
-        values["longest"] = f"interval '{hours[-1]} hours'"
         values["live_function"] = sql.Identifier("features", f"live_feature_values_{hash8}").as_string()
         text = read_sql(SQL, "timed_procedures")
         for name, value in values.items():
@@ -140,32 +139,6 @@ def time_reads(stage: Stage, at: datetime, calls: int) -> dict[str, Timed]:
                 "CALL bench.time_reads(%s, %s, %s, %s)", [users, merchants, at, 100 if warm else calls]
             )
     return read_times(stage)
-
-
-def explain_read(stage: Stage, hash8: str, at: datetime) -> str:
-    """EXPLAIN ANALYZE of the query in the live function, for an ordinary user of the data."""
-    with stage.connect() as connection:
-        row = connection.execute(
-            "SELECT p.prosrc FROM pg_proc AS p WHERE p.oid = to_regproc(%s)",
-            [f"features.live_feature_values_{hash8}"],
-        ).fetchone()
-        user = connection.execute(
-            "SELECT user_id, merchant_id FROM public.transactions WHERE is_history AND user_id < %s"
-            " AND occurred_at < %s ORDER BY occurred_at DESC LIMIT 1",
-            [OTHERS, at],
-        ).fetchone()
-        assert row is not None and user is not None
-        query = row[0][row[0].index("SELECT") : row[0].index("INTO v_feature_values")]
-        for name, value in {
-            "p_user_id": f"{user[0]}::bigint",
-            "p_amount": "12.5::numeric",
-            "p_merchant_id": f"{user[1]}::bigint",
-            "p_location": "NULL::text",
-            "p_occurred_at": f"'{at.isoformat()}'::timestamptz",
-        }.items():
-            query = query.replace(name, value)
-        plan = connection.execute(("EXPLAIN (ANALYZE, COSTS OFF, BUFFERS) " + query).encode()).fetchall()
-    return "\n".join(line for (line,) in plan)
 
 
 def read_times(stage: Stage) -> dict[str, Timed]:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import SecretStr
 
-from rowguard.local import PgBouncer, PostgresServer
+from rowguard.local import PostgresServer
 from rowguard.operations.importer import load_history
 from rowguard.settings import Settings
 
@@ -29,7 +29,6 @@ class Stage:
     """A server and what is loaded into it step by step."""
 
     server: PostgresServer
-    pool: PgBouncer
     settings: Settings
     url: str
 
@@ -49,7 +48,6 @@ def open_stage() -> Iterator[Stage]:
         path = Path(folder)
         path.chmod(0o711)
         server = PostgresServer(path / "postgres", durable=True)
-        pool = PgBouncer(path / "pool", server)
         try:
             url = server.ensure_running()
             settings = Settings(
@@ -58,9 +56,8 @@ def open_stage() -> Iterator[Stage]:
                 models_dir=path / "models",
                 _env_file=None,
             )
-            yield Stage(server, pool, settings, url)
+            yield Stage(server, settings, url)
         finally:
-            pool.destroy()
             server.destroy()
 
 

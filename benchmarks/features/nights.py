@@ -1,4 +1,4 @@
-"""Nightly runs on a big table: import of a day, features, archive. Prints seconds per night.
+"""Nightly runs on a big table: import of a day, features, archive. Prints seconds, a row per night.
 
 Run it as `python -m benchmarks.features.nights --data FOLDER --copies 10 --nights 5`. Copies of the data have
 their own users and merchants; dates are moved so that the last day is yesterday. The first night archives the oldest
@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -37,6 +36,9 @@ from sql_scoring.deployment.migrate import migrate
 
 LABEL_DELAY = timedelta(days=7)
 OFFSET = 1_000_000  # between the ids of two copies
+COLUMNS = (
+    "night", "import", "features", "merchant_risk", "training_features", "tests", "rows", "training rows", "archive",
+)  # fmt: skip
 
 
 def main() -> int:
@@ -51,52 +53,36 @@ def main() -> int:
         return 1
     rows = move_to_yesterday(read_days(file, None))
     with open_stage() as stage:
-        print_table(run_nights(stage, rows, options.copies, options.nights))
+        run_nights(stage, rows, options.copies, options.nights)
     return 0
 
 
-def run_nights(stage: Stage, rows: pa.Table, copies: int, nights: int) -> list[dict[str, Any]]:
+def run_nights(stage: Stage, rows: pa.Table, copies: int, nights: int) -> None:
     """Load all but the last days, build once, then run a night for each of them."""
     first_night = last_day(rows) - timedelta(days=nights - 1)
     first_day = pc.min(rows["occurred_at"]).as_py()
     migrate(stage.url, stage.settings)
-    results = [
-        {
-            "night": "first build",
-            "import": timed(partial(load, stage, before(rows, first_night), copies)),
-            **build(stage),
-        }
-    ]
+    print("| " + " | ".join(COLUMNS) + " |", "|" + " --- |" * len(COLUMNS), sep="\n", flush=True)
+    print_row("first build", timed(partial(load, stage, before(rows, first_night), copies)), *build(stage))
     today = datetime.now(UTC)
     for number in range(nights):
         day = first_night + timedelta(days=number)
         kept_days = int((today - first_day).days * 0.8) - number
-        result = {
-            "night": str(number + 1),
-            "import": timed(partial(load, stage, before(since(rows, day), day + timedelta(days=1)), copies)),
-            **build(stage),
-            "archive": timed(partial(archive, stage, kept_days)),
-        }
-        results.append(result)
-    return results
+        imported = timed(partial(load, stage, before(since(rows, day), day + timedelta(days=1)), copies))
+        built = build(stage)
+        print_row(str(number + 1), imported, *built, timed(partial(archive, stage, kept_days)))
 
 
-def build(stage: Stage) -> dict[str, Any]:
-    """Build the features; seconds in total and of the slowest parts."""
+def build(stage: Stage) -> tuple[float | int, ...]:
+    """Build the features; return seconds in total and of the slowest parts, then rows."""
     built = timed_build(stage)
     with stage.connect() as connection:
         counts = connection.execute(
             "SELECT (SELECT count(*) FROM transactions), (SELECT count(*) FROM features.training_set)"
         ).fetchone()
     assert counts is not None
-    return {
-        "features": built.command,
-        "merchant_risk": built.nodes["merchant_risk"],
-        "training_features": built.nodes["training_features"],
-        "tests": built.tests,
-        "rows": counts[0],
-        "training rows": counts[1],
-    }
+    nodes = built.nodes
+    return built.command, nodes["merchant_risk"], nodes["training_features"], built.tests, *counts
 
 
 def archive(stage: Stage, keep_days: int) -> None:
@@ -132,13 +118,8 @@ def timed(action: Callable[[], object]) -> float:
     return time.monotonic() - started
 
 
-def print_table(results: list[dict[str, Any]]) -> None:
-    names = list(results[-1])
-    print("| " + " | ".join(names) + " |")
-    print("|" + " --- |" * len(names))
-    for result in results:
-        cells = [result.get(name, "") for name in names]
-        print("| " + " | ".join(f"{c:.1f}" if isinstance(c, float) else f"{c}" for c in cells) + " |")
+def print_row(*cells: str | float) -> None:
+    print("| " + " | ".join(f"{c:.1f}" if isinstance(c, float) else f"{c}" for c in cells) + " |", flush=True)
 
 
 if __name__ == "__main__":

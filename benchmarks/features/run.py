@@ -1,4 +1,4 @@
-"""Are features the same everywhere, and what do they cost? Writes docs/benchmarks/features.md and its plot.
+"""Are features the same everywhere, and what do they cost? Writes a page and a plot into docs/notes/benchmarks.
 
 The data are the fraud-detection handbook's simulated transactions, which are not part of this project: a Parquet file
 in the folder that --data or ROWGUARD_BENCHMARK_DATA names.
@@ -15,7 +15,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from benchmarks.features import _build, _concurrency, _cost, _replay
+from benchmarks.features import _build, _cost, _replay
 from benchmarks.features._report import Findings, write_report
 from benchmarks.features._stage import (
     FILE,
@@ -32,7 +32,7 @@ from sql_scoring.deployment.migrate import migrate
 from trainer.dataset import read_feature_list
 from trainer.retrain import deploy, train
 
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "benchmarks"
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "notes" / "benchmarks"
 SIZES = [100, 1_000, 10_000, 100_000]
 
 
@@ -84,19 +84,7 @@ def measure(file: Path, *, quick: bool) -> Findings:
         _cost.install(stage, hash8)
         end = replayed_day + timedelta(days=1)
         reads = _cost.time_reads(stage, end, calls)
-        plan = _cost.explain_read(stage, hash8, end)
         inserts = _cost.time_inserts(stage, SIZES, calls)
-        say("many sessions at once")
-        each = 50 if quick else 200
-        ways = {"direct": stage.url}
-        pooled = stage.pool.ensure_running()
-        if pooled:
-            ways["PgBouncer"] = pooled
-        runs = []
-        crossed = {}
-        for number, (way, url) in enumerate(ways.items()):
-            runs += _concurrency.price_of_the_lock(stage, url, way, 8, each, number * 1_000)
-            crossed[way] = _concurrency.crossed_users(stage, url, 4, each // 10, number * 1_000 + 500)
         return Findings(
             machine=f"{os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[1]:.1f}",
             measured_at=datetime.now(UTC),
@@ -109,9 +97,6 @@ def measure(file: Path, *, quick: bool) -> Findings:
             sizes=SIZES,
             inserts=inserts,
             reads=reads,
-            plan=plan,
-            runs=runs,
-            crossed=crossed,
         )
 
 

@@ -618,3 +618,7 @@ ORDER BY c.relname;
 -- name: vacuum_transactions
 -- Free the deleted rows' space for new ones.
 VACUUM (ANALYZE) public.transactions, public.fraud_labels;
+
+-- name: wait_for_features
+-- Until the commit no features are built: a run would see the rows in some of its models only. Loads share the lock.
+SELECT pg_advisory_xact_lock_shared(scoring.job_lock_key('features'));

@@ -229,8 +229,8 @@ def _as_if_only(connection: Connection, amount: int, visible: list[int]) -> list
     ).fetchone()
     assert hash8 is not None
     query = (
-        f"SELECT features.row_scan_feature_values_{hash8[0]}(user_id, amount, merchant_id, location, %s)"
-        " FROM (VALUES (901::bigint, %s::numeric, NULL::bigint, 'DE')) AS v (user_id, amount, merchant_id, location)"
+        f"SELECT features.row_scan_feature_values_{hash8[0]}("
+        "ROW(901, %s, NULL, 'DE', %s)::scoring.scoring_request)"
     )
     with connection.transaction(force_rollback=True):
         at = connection.execute(
@@ -238,6 +238,6 @@ def _as_if_only(connection: Connection, amount: int, visible: list[int]) -> list
         ).fetchone()
         assert at is not None
         connection.execute("DELETE FROM transactions WHERE user_id = 901 AND amount <> ALL(%s)", [visible])
-        row = connection.execute(query.encode(), [at[0], amount]).fetchone()
+        row = connection.execute(query.encode(), [amount, at[0]]).fetchone()
     assert row is not None
     return list(row[0])

@@ -1,6 +1,5 @@
--- Values of the replayed rows that differ from the training set's.
+-- Values of the replayed rows, and how many differ from the training set's.
 SELECT
-    count(DISTINCT t.user_id || '/' || t.transaction_id),
     count(*),
     count(*) FILTER (WHERE v.at_insert IS DISTINCT FROM v.in_training)
 FROM public.transactions AS t

@@ -25,7 +25,7 @@
     {{ return(windowed_features() | selectattr('aggregate', 'equalto', 'minutes_since') | list) }}
 {% endmacro %}
 
-{# The columns by which recency features are keyed, besides the user. #}
+{# The columns, other than the user, by which recency features are keyed. #}
 {% macro recency_keys() %}
     {% set found = [] %}
     {% for feature in recency_features() if pair_key(feature) and pair_key(feature) not in found %}

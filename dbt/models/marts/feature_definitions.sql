@@ -1,4 +1,4 @@
--- The feature list as a table, for the trainer, the registry and people.
+-- The feature list as a table, for the trainer, the registry and readers.
 {%- set hash = feature_hash() %}
 {%- for feature in feature_list() %}
 SELECT

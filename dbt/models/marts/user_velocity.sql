@@ -5,7 +5,7 @@
     post_hook='{{ comment_features(this) }}',
 ) }}
 -- Dropped first: its columns are the list's, and a view that is replaced in place may only gain some at its end.
--- Velocity of every user as of now, under the names of the list, for people and monitors.
+-- Velocity of every user as of now, under the names of the list, for readers and monitors.
 SELECT
     c.user_id,
     c.occurred_at AS as_of,

@@ -66,7 +66,7 @@ FROM decided AS d
 WHERE d.shadow_count > 0
 UNION ALL
 SELECT
-    'skewed_rate' AS metric,
+    'skew_rate' AS metric,
     'live against training' AS subject,
     sum(s.skewed_count)::double precision / sum(s.compared_count) AS value,
     sum(s.compared_count)::bigint AS row_count

@@ -144,6 +144,7 @@ def load_users(url: str, users: pa.Table) -> None:
 
 def _store(connection: psycopg.Connection) -> None:
     """Store the staged rows; they arrive once no live row of their users can be inserted in between."""
+    connection.execute(QUERIES["wait_for_features"])
     row = connection.execute(QUERIES["lock_staged_users"]).fetchone()
     assert row is not None
     connection.execute(QUERIES["store_history"], {"received_at": row[1]})

@@ -46,14 +46,14 @@ def extended_template(
     extended_project: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Workspace]:
-    with (
-        _database(server_url, migrated_template.url) as url,
-        pytest.MonkeyPatch.context() as monkeypatch,
-    ):
+    with _database(server_url, migrated_template.url) as url:
         workspace = Workspace(url, _settings(url, tmp_path_factory.mktemp("extended_state")))
-        use_project(extended_project, monkeypatch)
         no_tests = ["--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"]
-        run_dbt(["build", *no_tests], url, workspace.settings)
+        with (
+            pytest.MonkeyPatch.context() as monkeypatch
+        ):  # other templates are built from the project's own list
+            use_project(extended_project, monkeypatch)
+            run_dbt(["build", *no_tests], url, workspace.settings)
         yield workspace
 
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import psycopg
+import pyarrow as pa
 import pytest
 
 from rowguard.errors import FeatureBuildError
+from rowguard.operations.importer import load_history
 from sql_scoring.features.build import build_features
 from sql_scoring.features.dbt import FeatureBuild, OnNode
 from tests.fix_database import Workspace
+from tests.waiting import wait_until
 
 HOLDERS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 7266 AND objid = 2"
 
@@ -108,6 +112,24 @@ def test_timeouts_of_the_database_end_neither_the_lock_nor_the_wait_for_it(
             other.rollback()
             assert running.result() == FeatureBuild(1, 0, 0, 1.0)
     assert held == [1]
+
+
+def test_an_import_is_stored_after_a_run_that_is_in_progress(migrated: Workspace) -> None:
+    rows = [{"user_id": 1, "occurred_at": datetime.now(UTC) - timedelta(days=1), "amount": "2.50"}]
+    batches = pa.Table.from_pylist(rows).to_batches()
+    with psycopg.connect(migrated.url) as run, migrated.connect() as watcher, ThreadPoolExecutor(1) as pool:
+        run.execute("SELECT pg_advisory_xact_lock(scoring.job_lock_key('features'))")
+        loading = pool.submit(
+            load_history, migrated.url, batches, label_delay=timedelta(days=7), source="test"
+        )
+        wait_until(
+            lambda: watcher.execute("SELECT FROM pg_locks WHERE NOT granted AND objid = 2").rowcount == 1,
+            "the import waits for the run",
+        )
+        assert not loading.done()
+        run.rollback()
+        assert loading.result().transactions == 1
+    assert _holders(migrated) == 0
 
 
 def _holders(workspace: Workspace) -> int:

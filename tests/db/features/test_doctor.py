@@ -81,7 +81,7 @@ def test_skew_near_a_row_that_was_stored_without_its_lock(
         psycopg.connect(scored.url) as holder,
         psycopg.connect(scored.url) as waiter,
     ):
-        later.execute("SELECT scoring.set_policy(p_lock_timeout_ms => 100)")
+        later.execute("SELECT scoring.set_failure_policy(p_lock_timeout_ms => 100)")
         holder.execute(one, [901, 5])
         waiter.execute(one, [901, 7])
         holder.commit()

@@ -203,16 +203,16 @@ def test_the_trigger_reads_single_rows_of_indexes(scored: Workspace) -> None:
             " || (SELECT left(feature_hash, 8) FROM features.feature_definitions LIMIT 1))"
         ).fetchone()
         assert row is not None
-        query = row[0][row[0].index("SELECT") : row[0].index("INTO v_feature_values")]
+        query = row[0][row[0].index("SELECT") : row[0].index("INTO")]
         values = {
-            "p_user_id": "5::bigint",
-            "p_amount": "10::numeric",
-            "p_merchant_id": "7::bigint",
-            "p_location": "'DE'::text",
-            "p_occurred_at": "now()",
+            "user_id": "5::bigint",
+            "amount": "10::numeric",
+            "merchant_id": "7::bigint",
+            "location": "'DE'::text",
+            "occurred_at": "now()",
         }
         for name, value in values.items():
-            query = query.replace(name, value)
+            query = query.replace(f"p_request.{name}", value)
         plan = connection.execute(("EXPLAIN (ANALYZE, FORMAT JSON) " + query).encode()).fetchone()
         elsewhere = connection.execute(
             "SELECT prosrc FROM pg_proc WHERE oid = to_regproc('features.user_location_minutes_since_'"
@@ -220,8 +220,8 @@ def test_the_trigger_reads_single_rows_of_indexes(scored: Workspace) -> None:
         ).fetchone()
         assert elsewhere is not None
         query = elsewhere[0][elsewhere[0].index("SELECT") : elsewhere[0].rindex(")")]
-        for name, value in {**values, "p_window": "interval '30 days'"}.items():
-            query = query.replace(name, value)
+        for name, value in {**values, "window": "interval '30 days'"}.items():
+            query = query.replace(f"p_{name}", value)
         look = connection.execute(("EXPLAIN (ANALYZE, FORMAT JSON) " + query).encode()).fetchone()
     assert plan is not None
     assert look is not None

@@ -12,6 +12,7 @@ import pytest
 
 from rowguard.operations.importer import load_history
 from sql_scoring.features.totals import recompute_totals
+from tests.db.features.totals import assert_live_matches_row_scan, totals_pending_count
 from tests.fix_database import Workspace
 
 NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
@@ -51,7 +52,7 @@ def test_a_late_row_is_folded_in_at_once(migrated: Workspace) -> None:
     with migrated.connect() as connection:
         for minute in (0, 10, 20, 15, 5, 20):
             connection.execute(INSERT, [1, minute + 1, None, NOW + timedelta(minutes=minute)])
-        assert _totals_pending_count(connection) == 0
+        assert totals_pending_count(connection) == 0
         assert _broken(connection) == 0
 
 
@@ -63,13 +64,13 @@ def test_a_row_late_by_very_many_is_left_to_the_nightly_build(migrated: Workspac
             [NOW],
         )
         connection.execute(INSERT, [1, 1, None, NOW])
-        assert _totals_pending_count(connection) == 1
+        assert totals_pending_count(connection) == 1
         # It goes on from the row before it, and the read minds the open row.
         connection.execute(INSERT, [1, 1, None, NOW + timedelta(hours=3)])
         _assert_same_rows(connection, [1])
     assert recompute_totals(migrated.url) == 102
     with migrated.connect() as connection:
-        assert (_totals_pending_count(connection), _broken(connection)) == (0, 0)
+        assert (totals_pending_count(connection), _broken(connection)) == (0, 0)
     assert recompute_totals(migrated.url) == 0
 
 
@@ -82,7 +83,7 @@ def test_a_refused_duplicate_leaves_no_trace(migrated: Workspace) -> None:
         connection.execute(insert, [NOW])
         connection.execute(INSERT, [1, 1, None, NOW + timedelta(hours=1)])
         connection.execute(insert, [NOW - timedelta(hours=1)])
-        assert (_totals_pending_count(connection), _broken(connection)) == (0, 0)
+        assert (totals_pending_count(connection), _broken(connection)) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,7 @@ def test_changes_by_the_owner_are_noticed(migrated: Workspace, change: str) -> N
         _assert_same_rows(connection, [1, 2])
     recompute_totals(migrated.url)
     with migrated.connect() as connection:
-        assert (_totals_pending_count(connection), _broken(connection)) == (0, 0)
+        assert (totals_pending_count(connection), _broken(connection)) == (0, 0)
 
 
 def test_deleting_the_oldest_rows_costs_nothing(migrated: Workspace) -> None:
@@ -114,7 +115,7 @@ def test_deleting_the_oldest_rows_costs_nothing(migrated: Workspace) -> None:
         for minute in range(6):
             connection.execute(INSERT, [1, minute + 1, None, NOW + timedelta(minutes=minute)])
         connection.execute("DELETE FROM transactions WHERE user_txns_before < 3")
-        assert _totals_pending_count(connection) == 0
+        assert totals_pending_count(connection) == 0
         _assert_same_rows(connection, [1])
 
 
@@ -129,7 +130,7 @@ def test_a_row_inserted_on_an_old_snapshot_gets_no_totals(migrated: Workspace) -
         _assert_same_rows(other, [1])
     recompute_totals(migrated.url)
     with migrated.connect() as connection:
-        assert (_totals_pending_count(connection), _broken(connection)) == (0, 0)
+        assert (totals_pending_count(connection), _broken(connection)) == (0, 0)
 
 
 def test_loaded_history_goes_on_from_what_is_there(migrated: Workspace) -> None:
@@ -142,7 +143,7 @@ def test_loaded_history_goes_on_from_what_is_there(migrated: Workspace) -> None:
         {1: [timedelta(hours=1), timedelta(hours=2)], 2: [timedelta(-1)], 3: [timedelta(0), timedelta(-1)]},
     )
     with migrated.connect() as connection:
-        assert (_totals_pending_count(connection), _broken(connection)) == (0, 0)
+        assert (totals_pending_count(connection), _broken(connection)) == (0, 0)
         _assert_same_rows(connection, [1, 2, 3])
 
 
@@ -153,7 +154,7 @@ def test_a_mark_that_is_deleted_passes_on(migrated: Workspace) -> None:
             connection.execute(INSERT, [1, minute + 1, None, NOW + timedelta(minutes=minute)])
         connection.execute("DELETE FROM transactions WHERE user_txns_before = 2")
         connection.execute("DELETE FROM transactions WHERE user_txns_before IS NULL")
-        assert _totals_pending_count(connection) == 1
+        assert totals_pending_count(connection) == 1
         _assert_same_rows(connection, [1])
 
 
@@ -188,7 +189,7 @@ def test_whatever_the_order_the_rows_are_those_of_the_rows(migrated: Workspace, 
             _assert_same_rows(connection, users)
     recompute_totals(migrated.url)
     with migrated.connect() as connection:
-        assert (_totals_pending_count(connection), _broken(connection)) == (0, 0)
+        assert (totals_pending_count(connection), _broken(connection)) == (0, 0)
 
 
 def _load(workspace: Workspace, rows: dict[int, list[timedelta]]) -> None:
@@ -203,39 +204,12 @@ def _load(workspace: Workspace, rows: dict[int, list[timedelta]]) -> None:
     load_history(workspace.url, [batch], label_delay=timedelta(days=7), source="test")
 
 
-def _totals_pending_count(connection: psycopg.Connection) -> int:
-    return _count(connection, "SELECT count(*) FROM transactions WHERE user_txns_before IS NULL")
-
-
 def _broken(connection: psycopg.Connection) -> int:
-    return _count(connection, BROKEN)
-
-
-def _count(connection: psycopg.Connection, query: str) -> int:
-    row = connection.execute(query.encode()).fetchone()
+    row = connection.execute(BROKEN.encode()).fetchone()
     assert row is not None
     return int(row[0])
 
 
 def _assert_same_rows(connection: psycopg.Connection, users: list[int]) -> None:
-    """The live function and the trigger's against the one that scans, for each user at several instants; and the last
-    row that the trigger's brings along against the row itself."""
-    row = connection.execute(
-        "SELECT left(feature_hash, 8) FROM features.feature_definitions LIMIT 1"
-    ).fetchone()
-    assert row is not None
-    query = (
-        f"SELECT u, at, features.live_feature_values_{row[0]}(u, 12.5, 7, 'DE', at),"
-        f" features.row_scan_feature_values_{row[0]}(u, 12.5, 7, 'DE', at), i.feature_values,"
-        " i.knows_last_row AND (i.last_at, i.txns_with_last, i.amount_with_last, i.amount_squares_with_last)"
-        " IS NOT DISTINCT FROM (l.occurred_at, l.user_txns_before + 1, l.user_amount_before + l.amount,"
-        " l.user_amount_squares_before + l.amount * l.amount)"
-        " FROM unnest(%s::bigint[]) AS u CROSS JOIN unnest(%s::timestamptz[]) AS at"
-        f" CROSS JOIN LATERAL features.insert_feature_values_{row[0]}(u, 12.5, 7, 'DE', at) AS i"
-        " LEFT JOIN LATERAL (SELECT * FROM transactions AS t WHERE t.user_id = u"
-        " ORDER BY t.occurred_at DESC, t.user_txns_before DESC LIMIT 1) AS l ON true"
-    )
-    instants = [NOW + timedelta(minutes=m) for m in (-5000, -1, 0, 3, 61, 1440, 20000)]
-    rows = connection.execute(query.encode(), [users, instants]).fetchall()
-    assert len(rows) == len(users) * len(instants)
-    assert [row for row in rows if not row[2] == row[3] == row[4] or row[5] is not True] == []
+    minutes = (-5000, -1, 0, 3, 61, 1440, 20000)
+    assert_live_matches_row_scan(connection, users, [NOW + timedelta(minutes=m) for m in minutes])

@@ -139,7 +139,7 @@ class Session:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_several_sessions_at_once_leave_no_wrong_total(migrated: Workspace, seed: int) -> None:
     with migrated.connect() as connection:
-        connection.execute("SELECT scoring.set_policy(p_lock_timeout_ms => 60)")
+        connection.execute("SELECT scoring.set_failure_policy(p_lock_timeout_ms => 60)")
     is_over = threading.Event()
     sessions = [Session(migrated.url, f"{seed}-{number}", is_over) for number in range(SESSIONS)]
     threads = [threading.Thread(target=session.run) for session in sessions]

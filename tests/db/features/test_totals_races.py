@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from sql_scoring.features.totals import recompute_totals
-from tests.db.features.totals import totals_pending_count, wrong_totals
+from tests.db.features.totals import assert_live_matches_row_scan, totals_pending_count, wrong_totals
 from tests.fix_database import Workspace
 from tests.waiting import LONG_S, wait_until
 
@@ -94,7 +94,7 @@ def test_a_late_row_near_an_open_change_of_the_owner(filled: Workspace, change: 
 
 def test_a_late_row_does_not_wait_for_locked_rows(filled: Workspace) -> None:
     with psycopg.connect(filled.url) as owner, filled.connect() as late:
-        late.execute("SELECT scoring.set_policy(p_lock_timeout_ms => 300000)")
+        late.execute("SELECT scoring.set_failure_policy(p_lock_timeout_ms => 300000)")
         owner.execute("SELECT FROM transactions WHERE amount = 30 FOR UPDATE")
         late.execute("SET statement_timeout = '60s'")
         began = time.monotonic()
@@ -155,7 +155,7 @@ def test_a_row_without_the_lock_near_the_holder_that_cannot_see_it(migrated: Wor
     """The holder's next row is counted without it. No read uses that row's totals until they are
     recomputed, by the next late row or by the nightly build."""
     with psycopg.connect(migrated.url, autocommit=True) as holder, migrated.connect() as owner:
-        owner.execute("SELECT scoring.set_policy(p_lock_timeout_ms => 200)")
+        owner.execute("SELECT scoring.set_failure_policy(p_lock_timeout_ms => 200)")
         with psycopg.connect(migrated.url) as waiter:
             holder.execute("BEGIN")
             holder.execute(INSERT, [1, at(1)])
@@ -169,16 +169,16 @@ def test_a_row_without_the_lock_near_the_holder_that_cannot_see_it(migrated: Wor
         assert rows == [(1, 0, None), (2, None, True), (3, 1, None)]
         holder.execute(INSERT, [4, at(4)])  # in order: it goes on from a row that missed one
         assert totals_pending_count(owner) == 1
-        assert _live_is_scanned(owner)
+        assert_live_matches_row_scan(owner, [1], [at(60)])
         holder.execute(INSERT, [2.5, at(2.5)])
         assert (totals_pending_count(owner), wrong_totals(owner)) == (0, [])
-        assert _live_is_scanned(owner)
+        assert_live_matches_row_scan(owner, [1], [at(60)])
 
 
 @pytest.mark.parametrize("ending", ["ROLLBACK TO SAVEPOINT s", "RELEASE SAVEPOINT s"])
 def test_a_row_without_the_lock_in_a_savepoint(migrated: Workspace, ending: str) -> None:
     with psycopg.connect(migrated.url, autocommit=True) as holder, migrated.connect() as owner:
-        owner.execute("SELECT scoring.set_policy(p_lock_timeout_ms => 200)")
+        owner.execute("SELECT scoring.set_failure_policy(p_lock_timeout_ms => 200)")
         with psycopg.connect(migrated.url) as waiter:
             holder.execute("BEGIN")
             holder.execute(INSERT, [1, at(1)])
@@ -190,20 +190,7 @@ def test_a_row_without_the_lock_in_a_savepoint(migrated: Workspace, ending: str)
             waiter.execute(INSERT, [4, at(4)])  # the lock is free now
             waiter.commit()
         assert wrong_totals(owner) == []
-        assert _live_is_scanned(owner)
+        assert_live_matches_row_scan(owner, [1], [at(60)])
     recompute_totals(migrated.url)
     with migrated.connect() as connection:
         assert (totals_pending_count(connection), wrong_totals(connection)) == (0, [])
-
-
-def _live_is_scanned(connection: Connection) -> bool:
-    """Whether the live read returns what a row scan returns."""
-    row = connection.execute(
-        "SELECT left(feature_hash, 8) FROM features.feature_definitions LIMIT 1"
-    ).fetchone()
-    assert row is not None
-    arguments = "(1, 12.5, 7, 'DE', %s)"
-    query = f"SELECT features.live_feature_values_{row[0]}{arguments} = features.row_scan_feature_values_{row[0]}{arguments}"
-    found = connection.execute(query.encode(), [at(60), at(60)]).fetchone()
-    assert found is not None
-    return bool(found[0])

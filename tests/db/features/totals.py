@@ -1,11 +1,15 @@
-"""What running totals must be, computed in Python from the rows."""
+"""What running totals must be, computed in Python from the rows, and what a live read must give."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import psycopg
+
+from tests.db.features.builds import built_hash8
 
 Connection = psycopg.Connection[Any]
 
@@ -35,3 +39,24 @@ def totals_pending_count(connection: Connection) -> int:
     row = connection.execute("SELECT count(*) FROM transactions WHERE user_txns_before IS NULL").fetchone()
     assert row is not None
     return int(row[0])
+
+
+def assert_live_matches_row_scan(
+    connection: Connection, users: Sequence[int], times: Sequence[datetime]
+) -> None:
+    """The live function against the one that scans; and the last row that it brings against the row itself."""
+    hash8 = built_hash8(connection)
+    request = "ROW(u, 12.5, 7, 'DE', at)::scoring.scoring_request"
+    query = (
+        f"SELECT u, at, d.feature_values = features.row_scan_feature_values_{hash8}({request}),"
+        " (d.last_occurred_at, d.txns_through_last, d.amount_through_last, d.amount_squares_through_last)"
+        " IS NOT DISTINCT FROM (l.occurred_at, l.user_txns_before + 1, l.user_amount_before + l.amount,"
+        " l.user_amount_squares_before + l.amount * l.amount)"
+        " FROM unnest(%s::bigint[]) AS u CROSS JOIN unnest(%s::timestamptz[]) AS at"
+        f" CROSS JOIN LATERAL features.live_feature_values_{hash8}({request}) AS d"
+        " LEFT JOIN LATERAL (SELECT * FROM transactions AS t WHERE t.user_id = u"
+        " ORDER BY t.occurred_at DESC, t.user_txns_before DESC LIMIT 1) AS l ON true"
+    )
+    rows = connection.execute(query.encode(), [list(users), list(times)]).fetchall()
+    assert len(rows) == len(users) * len(times)
+    assert [row for row in rows if row[2:] != (True, True)] == []
