@@ -19,22 +19,13 @@ class Built:
     elapsed: float
     command: float
 
-    @property
-    def models(self) -> float:
-        return sum(self.nodes.values())
-
 
 def timed_build(stage: Stage) -> Built:
     """Builds as `rowguard features` does."""
     started = time.monotonic()
     build = build_features(stage.url, stage.settings)
     command = time.monotonic() - started
-    nodes: dict[str, float] = {}
-    tests = 0.0
-    for unique_id, seconds in build.nodes.items():
-        kind, _, name = unique_id.split(".", 2)
-        if kind == "test":
-            tests += seconds
-        else:
-            nodes[name] = seconds
+    names = {unique_id: unique_id.split(".", 2) for unique_id in build.nodes}
+    nodes = {names[node][2]: seconds for node, seconds in build.nodes.items() if names[node][0] != "test"}
+    tests = sum(build.nodes.values()) - sum(nodes.values())
     return Built(nodes, tests, build.seconds, command)

@@ -16,7 +16,7 @@ from benchmarks.features._stage import Stage
 from rowguard.sql_files import read_sql
 
 SQL = Path(__file__).parent / "sql"
-FIRST_USER, FIRST_MERCHANT = 10**9, 10**9
+FIRST_ID = 10**9
 OTHERS = 5 * 10**8  # users who are at the busy merchants, each once or a few times
 
 
@@ -30,13 +30,9 @@ class Timed:
     fast_tenth: float
 
 
-def users_of(size: int) -> list[int]:
-    """A busy user is measured alone; of small ones there are many, as the measured inserts make them bigger."""
-    return [FIRST_USER + size * 10 + place for place in range(max(1, min(100, 10_000 // size)))]
-
-
-def merchants_of(size: int) -> list[int]:
-    return [FIRST_MERCHANT + size * 10 + place for place in range(max(1, min(100, 10_000 // size)))]
+def ids_of(size: int) -> list[int]:
+    """Busy users, and merchants: few large ones; many small ones, as the measured inserts make them larger."""
+    return [FIRST_ID + size * 10 + number for number in range(max(1, min(100, 10_000 // size)))]
 
 
 def add_busy_history(stage: Stage, sizes: list[int]) -> None:
@@ -45,10 +41,9 @@ def add_busy_history(stage: Stage, sizes: list[int]) -> None:
     parts = []
     for size in sizes:
         count = np.arange(size)
-        parts += [_spread(end, size, np.full(size, user), count % 5_000) for user in users_of(size)]
+        parts += [_spread(end, size, np.full(size, user), count % 5_000) for user in ids_of(size)]
         parts += [
-            _spread(end, size, OTHERS + count % 20_000, np.full(size, merchant))
-            for merchant in merchants_of(size)
+            _spread(end, size, OTHERS + count % 20_000, np.full(size, merchant)) for merchant in ids_of(size)
         ]
     stage.load(pa.concat_tables(parts))
 
@@ -106,10 +101,8 @@ def time_inserts(stage: Stage, sizes: list[int], calls: int, rounds: int = 5) ->
         for number in range(rounds + 1):
             for size in sizes:
                 quiet_users = [OTHERS + 100_000 + place for place in range(200)]
-                connection.execute(call, [f"user {size}", users_of(size), [1], calls // rounds])
-                connection.execute(
-                    call, [f"merchant {size}", quiet_users, merchants_of(size), calls // rounds]
-                )
+                connection.execute(call, [f"user {size}", ids_of(size), [1], calls // rounds])
+                connection.execute(call, [f"merchant {size}", quiet_users, ids_of(size), calls // rounds])
             if number == 0:  # first calls of a connection compile the model
                 connection.execute("TRUNCATE bench.times")
         return read_times(stage)
@@ -118,26 +111,18 @@ def time_inserts(stage: Stage, sizes: list[int], calls: int, rounds: int = 5) ->
 def time_reads(stage: Stage, at: datetime, calls: int) -> dict[str, Timed]:
     """The feature read of ordinary users of the data, as of the end of the data."""
     with stage.connect() as connection:
-        users = [
-            user
-            for (user,) in connection.execute(
-                "SELECT user_id FROM public.transactions WHERE is_history AND user_id < %s AND occurred_at > %s"
-                " GROUP BY 1 ORDER BY hashint8(user_id) LIMIT 500",
-                [OTHERS, at - timedelta(days=30)],
-            )
-        ]
-        merchants = [
-            merchant
-            for (merchant,) in connection.execute(
-                "SELECT DISTINCT merchant_id FROM public.transactions WHERE merchant_id < %s LIMIT 499",
-                [OTHERS],
-            )
-        ]
-        for warm in (True, False):
+        row = connection.execute(
+            "SELECT (SELECT array_agg(u.user_id) FROM (SELECT user_id FROM public.transactions"
+            "   WHERE is_history AND user_id < %(first)s AND occurred_at > %(since)s"
+            "   GROUP BY 1 ORDER BY hashint8(user_id) LIMIT 500) AS u),"
+            " (SELECT array_agg(m.merchant_id) FROM (SELECT DISTINCT merchant_id FROM public.transactions"
+            "   WHERE merchant_id < %(first)s LIMIT 499) AS m)",
+            {"first": OTHERS, "since": at - timedelta(days=30)},
+        ).fetchone()
+        assert row is not None
+        for count in (100, calls):  # the first warms up
             connection.execute("TRUNCATE bench.times")
-            connection.execute(
-                "CALL bench.time_reads(%s, %s, %s, %s)", [users, merchants, at, 100 if warm else calls]
-            )
+            connection.execute("CALL bench.time_reads(%s, %s, %s, %s)", [*row, at, count])
     return read_times(stage)
 
 

@@ -180,6 +180,7 @@ def test_a_row_that_was_stamped_while_a_decision_was_about_to_read(passed_by: Wo
         assert recompute(connection, limit=4).wrong > 0
 
 
+@pytest.mark.slow
 def test_rows_that_are_right_are_not_held_against_the_training_set(passed_by: Workspace) -> None:
     stack = cast(ChaosStack, passed_by)  # of which the check uses what a workspace has
     found = check_velocity(stack, None)

@@ -1,13 +1,6 @@
-{# Puts the list's descriptions on the columns of a view that has one column a feature. #}
-{% macro comment_features(relation) %}
-    {% for feature in windowed_features() if feature.entity == 'user' %}
-        COMMENT ON COLUMN {{ relation }}.{{ feature.name }}
-        IS {{ dbt.string_literal(dbt.escape_single_quotes(feature.description)) }};
-    {% endfor %}
-{% endmacro %}
-
-{% macro comment_rollup_features(relation, entity) %}
-    {% for feature in rollup_features(entity) %}
+{# Puts the list's descriptions on the columns of a relation that has one column per feature. #}
+{% macro comment_features(relation, features) %}
+    {% for feature in features %}
         COMMENT ON COLUMN {{ relation }}.{{ feature.name }}
         IS {{ dbt.string_literal(dbt.escape_single_quotes(feature.description)) }};
     {% endfor %}

@@ -11,14 +11,11 @@
     {{ return(feature_list() | selectattr('window_hours', 'defined') | rejectattr('delay_days', 'defined') | list) }}
 {% endmacro %}
 
-{% macro uses_running_totals(feature) %}
-    {{ return(feature.entity == 'user' and feature.aggregate in ['count', 'sum', 'mean', 'stddev']) }}
-{% endmacro %}
-
 {% macro running_total_features() %}
-    {% set found = [] %}
-    {% for feature in windowed_features() if uses_running_totals(feature) %}{% do found.append(feature) %}{% endfor %}
-    {{ return(found) }}
+    {{ return(
+        windowed_features() | selectattr('entity', 'equalto', 'user')
+        | selectattr('aggregate', 'in', ['count', 'sum', 'mean', 'stddev']) | list
+    ) }}
 {% endmacro %}
 
 {% macro recency_features() %}
@@ -28,28 +25,21 @@
 {# The columns, other than the user, by which recency features are keyed. #}
 {% macro recency_keys() %}
     {% set found = [] %}
-    {% for feature in recency_features() if pair_key(feature) and pair_key(feature) not in found %}
-        {% do found.append(pair_key(feature)) %}
-    {% endfor %}
-    {{ return(found) }}
+    {% for feature in recency_features() if pair_key(feature) %}{% do found.append(pair_key(feature)) %}{% endfor %}
+    {{ return(found | unique | list) }}
 {% endmacro %}
 
 {# Whether an expression of the list names one of these. #}
 {% macro are_derived_from(features) %}
-    {% set found = [] %}
-    {% for feature in feature_list() if feature.expression is defined %}
-        {% for name in features | map(attribute='name') if modules.re.search('\\b' ~ name ~ '\\b', feature.expression) %}
-            {% do found.append(name) %}
-        {% endfor %}
-    {% endfor %}
-    {{ return(found | length > 0) }}
+    {% set names = '\\b(' ~ features | map(attribute='name') | join('|') ~ ')\\b' %}
+    {% set expressions = feature_list() | selectattr('expression', 'defined') | map(attribute='expression') | join(' ') %}
+    {{ return(features | length > 0 and modules.re.search(names, expressions) is not none) }}
 {% endmacro %}
 
 {% macro row_scan_features() %}
     {% set found = [] %}
-    {% for feature in windowed_features() if not uses_running_totals(feature) and feature.aggregate != 'minutes_since' %}
-        {% do found.append(feature) %}
-    {% endfor %}
+    {% set others = running_total_features() + recency_features() %}
+    {% for feature in windowed_features() if feature not in others %}{% do found.append(feature) %}{% endfor %}
     {{ return(found) }}
 {% endmacro %}
 

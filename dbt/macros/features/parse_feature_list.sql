@@ -18,28 +18,22 @@
 {% macro read_feature_list(text) %}
     {% set features = [] %}
     {% set names = transaction_columns() %}
-    {% for line in text.split('\n') %}
-        {% set entry = line.strip() %}
-        {% if entry and not entry.startswith('#') %}
-            {% set where = 'feature list, entry ' ~ (features | length + 1) ~ ' `' ~ entry ~ '`: ' %}
-            {% set parsed = fromyaml(entry, none) %}
-            {% if parsed is none or parsed is string or parsed | length != 1 or parsed[0] is not mapping %}
-                {{ reject_feature(where ~ 'not of the form - {name: ..., ...}') }}
-            {% endif %}
-            {% set feature = parsed[0] %}
-            {{ check_feature(feature, names, where) }}
-            {% if 'expression' not in feature %}
-                {{ check_windowed_feature(feature, where) }}
-            {% endif %}
-            {% do names.append(feature.name) %}
-            {% do features.append(feature) %}
-        {% endif %}
+    {% for line in text.split('\n') if line.strip() and not line.strip().startswith('#') %}
+        {% set where = 'feature list, entry ' ~ (features | length + 1) ~ ' `' ~ line.strip() ~ '`: ' %}
+        {% set parsed = fromyaml(line.strip(), none) %}
+        {{ require(
+            parsed is not none and parsed is not string and parsed | length == 1 and parsed[0] is mapping,
+            where ~ 'not of the form - {name: ..., ...}'
+        ) }}
+        {% set feature = parsed[0] %}
+        {{ check_feature(feature, names, where) }}
+        {% if 'expression' not in feature %}{{ check_windowed_feature(feature, where) }}{% endif %}
+        {% do names.append(feature.name) %}
+        {% do features.append(feature) %}
     {% endfor %}
-    {% if not features %}
-        {{ reject_feature('the feature list is empty') }}
-    {% endif %}
-    {% for name in supplied_feature_names() if name not in names %}
-        {{ reject_feature('the feature list lacks `' ~ name ~ '`, which callers of score_features supply') }}
+    {{ require(features, 'the feature list is empty') }}
+    {% for name in supplied_feature_names() %}
+        {{ require(name in names, 'the feature list lacks `' ~ name ~ '`, which callers of score_features supply') }}
     {% endfor %}
     {{ return(features) }}
 {% endmacro %}
@@ -48,21 +42,18 @@
 {% macro check_feature(feature, names, where) %}
     {% set windowed_keys = ['name', 'entity', 'measure', 'aggregate', 'window', 'delay', 'description'] %}
     {% set allowed = ['name', 'expression', 'description'] if 'expression' in feature else windowed_keys %}
-    {% set name = feature.get('name') %}
-    {% if not name or not modules.re.fullmatch('[a-z][a-z0-9_]{0,62}', name | string) %}
-        {{ reject_feature(where ~ 'name must be lower-case letters, digits and _ (at most 63)') }}
-    {% endif %}
-    {% if name in names %}
-        {{ reject_feature(where ~ 'the name `' ~ name ~ '` is taken') }}
-    {% endif %}
-    {% if not feature.get('description') %}
-        {{ reject_feature(where ~ 'a description is missing') }}
-    {% endif %}
-    {% for key in feature if key not in allowed %}
-        {{ reject_feature(where ~ 'unknown key `' ~ key ~ '`; known here: ' ~ allowed | join(', ')) }}
+    {% set name = feature.get('name', '') | string %}
+    {{ require(
+        modules.re.fullmatch('[a-z][a-z0-9_]{0,62}', name),
+        where ~ 'name must be lower-case letters, digits and _ (at most 63)'
+    ) }}
+    {{ require(name not in names, where ~ 'the name `' ~ name ~ '` is taken') }}
+    {{ require(feature.get('description'), where ~ 'a description is missing') }}
+    {% for key in feature %}
+        {{ require(key in allowed, where ~ 'unknown key `' ~ key ~ '`; known here: ' ~ allowed | join(', ')) }}
     {% endfor %}
-    {% for key in allowed if key != 'delay' and key not in feature %}
-        {{ reject_feature(where ~ '`' ~ key ~ '` is missing') }}
+    {% for key in allowed if key != 'delay' %}
+        {{ require(key in feature, where ~ '`' ~ key ~ '` is missing') }}
     {% endfor %}
 {% endmacro %}
 
@@ -75,33 +66,37 @@
         'transaction': ['count', 'minutes_since'], 'amount': ['sum', 'mean', 'max', 'stddev'],
         'merchant': ['distinct'], 'location': ['distinct'],
     } %}
-    {% if feature.entity not in ['user', 'user_merchant', 'user_location', 'merchant'] %}
-        {{ reject_feature(where ~ 'unknown entity `' ~ feature.entity ~ '`') }}
-    {% endif %}
-    {% if feature.aggregate not in aggregates.get(feature.measure, []) %}
-        {{ reject_feature(
-            where ~ 'no aggregate `' ~ feature.aggregate ~ '` of measure `' ~ feature.measure ~ '`'
-            ~ (' with a delay' if is_rollup else ' without a delay')
-        ) }}
-    {% endif %}
-    {% if is_rollup and feature.entity not in ['user', 'merchant'] %}
-        {{ reject_feature(where ~ 'only users and merchants have rollups by day; leave out `delay`') }}
-    {% endif %}
-    {% if feature.entity == 'merchant' and not is_rollup %}
-        {{ reject_feature(where ~ 'merchants have rollups by day: set with `delay` how many days before') }}
-    {% endif %}
+    {{ require(
+        feature.entity in ['user', 'user_merchant', 'user_location', 'merchant'],
+        where ~ 'unknown entity `' ~ feature.entity ~ '`'
+    ) }}
+    {{ require(
+        feature.aggregate in aggregates.get(feature.measure, []),
+        where ~ 'no aggregate `' ~ feature.aggregate ~ '` of measure `' ~ feature.measure ~ '`'
+        ~ (' with a delay' if is_rollup else ' without a delay')
+    ) }}
+    {{ require(
+        not is_rollup or feature.entity in ['user', 'merchant'],
+        where ~ 'only users and merchants have rollups by day; leave out `delay`'
+    ) }}
+    {{ require(
+        is_rollup or feature.entity != 'merchant',
+        where ~ 'merchants have rollups by day: set with `delay` how many days before'
+    ) }}
     {% set window = modules.re.fullmatch('([1-9][0-9]{0,3})(h|d)', feature.window | string) %}
-    {% if not window %}
-        {{ reject_feature(where ~ 'window must be a number and h or d, such as 12h or 30d') }}
-    {% endif %}
+    {{ require(window, where ~ 'window must be a number and h or d, such as 12h or 30d') }}
     {% do feature.update({'window_hours': window.group(1) | int * (24 if window.group(2) == 'd' else 1)}) %}
     {% if is_rollup %}
         {% set delay = modules.re.fullmatch('([0-9]{1,3})d', feature.delay | string) %}
-        {% if not delay or window.group(2) != 'd' %}
-            {{ reject_feature(where ~ 'with a delay, window and delay are whole days, such as 7d') }}
-        {% endif %}
+        {{ require(
+            delay and window.group(2) == 'd', where ~ 'with a delay, window and delay are whole days, such as 7d'
+        ) }}
         {% do feature.update({'window_days': window.group(1) | int, 'delay_days': delay.group(1) | int}) %}
     {% endif %}
+{% endmacro %}
+
+{% macro require(is_met, message) %}
+    {% if not is_met %}{% do exceptions.raise_compiler_error(message) %}{% endif %}
 {% endmacro %}
 
 {# Names in the list of the four arguments of score_features. #}
@@ -112,8 +107,4 @@
 {# The columns that a transaction brings to the features, stored or not. #}
 {% macro transaction_columns() %}
     {{ return(['user_id', 'amount', 'merchant_id', 'location', 'occurred_at', 'home_location']) }}
-{% endmacro %}
-
-{% macro reject_feature(message) %}
-    {% do exceptions.raise_compiler_error(message) %}
 {% endmacro %}

@@ -11,18 +11,12 @@ WITH changes AS (
     FROM {{ ref('stg_labels') }} AS l
     -- Most transactions are never called a fraud; their labels need no sort.
     WHERE (l.user_id, l.transaction_id) IN (
-        SELECT
-            f.user_id,
-            f.transaction_id
+        SELECT f.user_id, f.transaction_id
         FROM {{ ref('stg_labels') }} AS f
         WHERE f.is_fraud
     )
 )
 
-SELECT
-    c.user_id,
-    c.transaction_id,
-    c.known_date,
-    c.fraud_change
+SELECT c.user_id, c.transaction_id, c.known_date, c.fraud_change
 FROM changes AS c
 WHERE c.fraud_change <> 0

@@ -5,7 +5,7 @@
     indexes=[{'columns': ['merchant_id', 'valid_from'], 'unique': True}],
     pre_hook="{{ delete_rows_to_rebuild(this, 'merchant') }}",
     post_hook=[
-        "{{ comment_rollup_features(this, 'merchant') }}",
+        "{{ comment_features(this, rollup_features('merchant')) }}",
         {'sql': 'VACUUM (ANALYZE) {{ this }}', 'transaction': False},
     ],
 ) }}

@@ -5,7 +5,7 @@
     indexes=[{'columns': ['user_id', 'valid_from'], 'unique': True}],
     pre_hook="{{ delete_rows_to_rebuild(this, 'user') }}",
     post_hook=[
-        "{{ comment_rollup_features(this, 'user') }}",
+        "{{ comment_features(this, rollup_features('user')) }}",
         {'sql': 'VACUUM (ANALYZE) {{ this }}', 'transaction': False},
     ],
 ) }}

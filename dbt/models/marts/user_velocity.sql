@@ -2,14 +2,14 @@
 {{ config(
     materialized='replaced_view',
     pre_hook='DROP VIEW IF EXISTS {{ this }}',
-    post_hook='{{ comment_features(this) }}',
+    post_hook="{{ comment_features(this, windowed_features() | selectattr('entity', 'equalto', 'user')) }}",
 ) }}
 -- Dropped first: its columns are the list's, and a view that is replaced in place may only gain some at its end.
 -- Velocity of every user as of now, under the names of the list, for readers and monitors.
 SELECT
     c.user_id,
     c.occurred_at AS as_of,
-    {%- for feature in windowed_features() if feature.entity == 'user' %}
+    {%- for feature in user_windows %}
     w.{{ feature.name }}{{ ',' if not loop.last }}
     {%- endfor %}
 FROM (

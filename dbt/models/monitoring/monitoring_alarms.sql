@@ -18,9 +18,7 @@ SELECT
     ) AS is_alarm
 FROM {{ ref('monitoring_metrics') }} AS m
 INNER JOIN LATERAL (
-    SELECT
-        s.alarm_threshold,
-        s.min_rows
+    SELECT s.alarm_threshold, s.min_rows
     FROM {{ ref('monitoring_thresholds') }} AS s
     WHERE s.metric = m.metric AND (s.subject = m.subject OR s.subject IS NULL)
     ORDER BY s.subject NULLS LAST

@@ -1,9 +1,6 @@
 -- How the live rows of a day fall into the bins of training: at most 2,000 rows a day and version, chosen by a hash.
 WITH sampled AS MATERIALIZED (
-    SELECT
-        r.event_date,
-        r.model_version,
-        r.seen_values
+    SELECT r.event_date, r.model_version, r.seen_values
     FROM (
         SELECT
             rows.event_date,
@@ -19,11 +16,7 @@ WITH sampled AS MATERIALIZED (
 ),
 
 reference AS MATERIALIZED (
-    SELECT
-        d.model_version,
-        d.name,
-        d.position,
-        d.edges
+    SELECT d.model_version, d.name, d.position, d.edges
     FROM {{ ref('monitoring_reference') }} AS d
 ),
 

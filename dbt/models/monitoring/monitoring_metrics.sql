@@ -1,9 +1,6 @@
--- Every measure of the last 7 days that has a threshold, about the champion. `row_count` is what it rests on.
+-- Every metric of the last 7 days that has a threshold, about the champion. `row_count` is what it rests on.
 WITH champion AS MATERIALIZED (
-    SELECT
-        m.version,
-        m.metrics,
-        m.trained_at
+    SELECT m.version, m.metrics, m.trained_at
     FROM {{ source('scoring', 'models') }} AS m
     WHERE m.state = 'champion'
 ),
@@ -29,6 +26,14 @@ outcomes AS MATERIALIZED (
     FROM champion AS c
     INNER JOIN {{ ref('monitoring_outcomes_daily') }} AS o ON c.version = o.model_version
     WHERE o.is_mature
+),
+
+skew AS MATERIALIZED (
+    SELECT
+        sum(s.compared_count) AS compared_count,
+        sum(s.skewed_count) AS skewed_count
+    FROM {{ ref('monitoring_skew_daily') }} AS s
+    WHERE s.event_date > (now() AT TIME ZONE 'UTC')::date - 7
 )
 
 SELECT
@@ -40,58 +45,24 @@ FROM champion AS c
 INNER JOIN {{ ref('monitoring_drift') }} AS d ON c.version = d.model_version
 UNION ALL
 SELECT
-    'alert_rate_ratio' AS metric,
-    c.version AS subject,
-    (d.own_alerts::double precision / d.own_rows)
-    / nullif((c.metrics ->> 'alert_rate')::double precision, 0) AS value,
-    d.own_rows::bigint AS row_count
+    r.metric,
+    r.subject,
+    r.part::double precision / r.whole / nullif(r.trained, 0) AS value,
+    r.whole::bigint AS row_count
 FROM champion AS c
 CROSS JOIN decided AS d
-WHERE d.own_rows > 0
-UNION ALL
-SELECT
-    'unscored_rate' AS metric,
-    'all rows' AS subject,
-    d.unscored::double precision / d.row_count AS value,
-    d.row_count::bigint AS row_count
-FROM decided AS d
-WHERE d.row_count > 0
-UNION ALL
-SELECT
-    'shadow_error_rate' AS metric,
-    'all shadow scores' AS subject,
-    d.errors::double precision / d.shadow_count AS value,
-    d.shadow_count::bigint AS row_count
-FROM decided AS d
-WHERE d.shadow_count > 0
-UNION ALL
-SELECT
-    'skew_rate' AS metric,
-    'live against training' AS subject,
-    sum(s.skewed_count)::double precision / sum(s.compared_count) AS value,
-    sum(s.compared_count)::bigint AS row_count
-FROM {{ ref('monitoring_skew_daily') }} AS s
-WHERE s.event_date > (now() AT TIME ZONE 'UTC')::date - 7
-HAVING sum(s.compared_count) > 0
-UNION ALL
-SELECT
-    'precision_ratio' AS metric,
-    c.version AS subject,
-    (o.true_positives::double precision / o.alerts)
-    / nullif((c.metrics ->> 'precision')::double precision, 0) AS value,
-    o.alerts::bigint AS row_count
-FROM champion AS c
 CROSS JOIN outcomes AS o
-WHERE o.alerts > 0
-UNION ALL
-SELECT
-    'recall_ratio' AS metric,
-    c.version AS subject,
-    (o.true_positives::double precision / o.frauds) / nullif((c.metrics ->> 'recall')::double precision, 0) AS value,
-    o.frauds::bigint AS row_count
-FROM champion AS c
-CROSS JOIN outcomes AS o
-WHERE o.frauds > 0
+CROSS JOIN skew AS s
+CROSS JOIN LATERAL (
+    VALUES
+    ('alert_rate_ratio', c.version, d.own_alerts, d.own_rows, (c.metrics ->> 'alert_rate')::double precision),
+    ('unscored_rate', 'all rows', d.unscored, d.row_count, 1),
+    ('shadow_error_rate', 'all shadow scores', d.errors, d.shadow_count, 1),
+    ('skew_rate', 'live against training', s.skewed_count, s.compared_count, 1),
+    ('precision_ratio', c.version, o.true_positives, o.alerts, (c.metrics ->> 'precision')::double precision),
+    ('recall_ratio', c.version, o.true_positives, o.frauds, (c.metrics ->> 'recall')::double precision)
+) AS r (metric, subject, part, whole, trained)
+WHERE r.whole > 0
 UNION ALL
 SELECT
     'champion_age_days' AS metric,

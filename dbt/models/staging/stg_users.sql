@@ -1,4 +1,2 @@
-SELECT
-    u.user_id,
-    u.home_location
+SELECT u.user_id, u.home_location
 FROM {{ source('public', 'users') }} AS u

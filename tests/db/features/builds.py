@@ -59,9 +59,8 @@ def call_dbt(url: str, project: Path, target: Path, *arguments: str) -> None:
     )  # fmt: skip
 
 
-def compile_sql(workspace: Workspace, project: Path, target: Path) -> CompiledSql:
-    """Every model and data test as a full refresh runs it, for any database with the same feature list."""
-    call_dbt(workspace.url, project, target, "compile", "--full-refresh")
+def read_compiled(workspace: Workspace, target: Path) -> CompiledSql:
+    """Every compiled model and data test, for any database with the same feature list."""
     with workspace.connect() as connection:
         database = f'"{connection.info.dbname}".'
     return {

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sql_scoring.features.dbt import PROJECT_DIR, run_dbt
-from tests.db.features.builds import CompiledSql, compile_sql, extend_feature_list, use_project
+from sql_scoring.features.dbt import PROJECT_DIR
+from tests.db.features.builds import CompiledSql, call_dbt, extend_feature_list, read_compiled, use_project
 from tests.fix_database import Workspace, _database, _settings
 
 # name -> entity, measure, aggregate, window, delay: two delays, counts, rates, amounts; only frauds for users.
@@ -40,44 +40,42 @@ def extended_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def extended_template(
+def extended_build(
     server_url: str,
     migrated_template: Workspace,
     extended_project: Path,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Workspace]:
+) -> Iterator[tuple[Workspace, CompiledSql]]:
+    """The first build of a list compiles the SQL of a full refresh."""
+    target = tmp_path_factory.mktemp("extended_target")
     with _database(server_url, migrated_template.url) as url:
         workspace = Workspace(url, _settings(url, tmp_path_factory.mktemp("extended_state")))
         no_tests = ["--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"]
-        with (
-            pytest.MonkeyPatch.context() as monkeypatch
-        ):  # other templates are built from the project's own list
-            use_project(extended_project, monkeypatch)
-            run_dbt(["build", *no_tests], url, workspace.settings)
-        yield workspace
+        call_dbt(url, extended_project, target, "build", *no_tests)
+        yield workspace, read_compiled(workspace, target)
 
 
 @pytest.fixture
 def extended(
     server_url: str,
-    extended_template: Workspace,
+    extended_build: tuple[Workspace, CompiledSql],
     extended_project: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Workspace]:
     """A clone whose feature list has the features above after the default ones; there is no model."""
     use_project(extended_project, monkeypatch)
-    with _database(server_url, extended_template.url) as url:
+    with _database(server_url, extended_build[0].url) as url:
         yield Workspace(url, _settings(url, tmp_path / "extended"))
 
 
 @pytest.fixture(scope="session")
-def extended_sql(
-    extended_template: Workspace, extended_project: Path, tmp_path_factory: pytest.TempPathFactory
-) -> CompiledSql:
-    return compile_sql(extended_template, extended_project, tmp_path_factory.mktemp("extended_sql"))
+def extended_sql(extended_build: tuple[Workspace, CompiledSql]) -> CompiledSql:
+    return extended_build[1]
 
 
 @pytest.fixture(scope="session")
 def default_sql(migrated_template: Workspace, tmp_path_factory: pytest.TempPathFactory) -> CompiledSql:
-    return compile_sql(migrated_template, PROJECT_DIR, tmp_path_factory.mktemp("default_sql"))
+    target = tmp_path_factory.mktemp("default_sql")
+    call_dbt(migrated_template.url, PROJECT_DIR, target, "compile", "--full-refresh")
+    return read_compiled(migrated_template, target)

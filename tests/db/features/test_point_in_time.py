@@ -152,6 +152,7 @@ def test_leakage_and_gaps_are_found(scored: Workspace, default_sql: CompiledSql)
                 assert connection.execute(query).fetchall() != []
 
 
+@pytest.mark.slow
 def test_the_feature_list_rejects_what_it_cannot_express(
     migrated_template: Workspace, tmp_path: Path
 ) -> None:
@@ -170,6 +171,7 @@ def test_the_feature_list_rejects_what_it_cannot_express(
     assert [message for _, message in REJECTED if message not in output] == [], output
 
 
+@pytest.mark.slow
 def test_a_failing_build_names_its_reason(scored: Workspace) -> None:
     with scored.connect() as connection:
         connection.execute(
@@ -243,11 +245,13 @@ def _reads(node: dict[str, Any], *, under_limit: bool) -> Iterator[tuple[str, bo
         yield from _reads(child, under_limit=node["Node Type"] == "Limit")
 
 
+@pytest.mark.slow
 def test_the_unit_tests_of_the_dbt_project_pass(migrated: Workspace) -> None:
     """The nightly build leaves them out."""
     assert run_dbt(["test", "--select", "test_type:unit"], migrated.url, migrated.settings).passed >= 4
 
 
+@pytest.mark.slow
 def test_every_column_is_documented(migrated_template: Workspace, tmp_path: Path) -> None:
     """dbt's catalog and manifest, compared: no column of a model without a description."""
     target = tmp_path / "target"
@@ -292,6 +296,7 @@ def test_a_label_entered_with_an_earlier_date_is_told_apart(
         assert connection.execute(default_sql["live_features_match_recomputed"].encode()).fetchall() == []
 
 
+@pytest.mark.slow
 def test_a_feature_can_be_added_in_the_middle_of_the_list(
     scored: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,75 +9,29 @@ from typing import Any
 
 import numpy as np
 import psycopg
-import pyarrow as pa
 
-from rowguard.operations.importer import load_history
 from tests.db.features.builds import CompiledSql, built_hash8, refresh
 from tests.db.features.conftest import ROLLUPS
+from tests.db.features.random_rows import insert, label, load, some_rows
 from tests.fix_database import Workspace
 
-TODAY = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+TODAY = datetime.now(UTC).date()
 Event = tuple[int, date, date, float, list[tuple[date, bool]]]  # entity, date, known from, amount, labels
 
 
 def test_rollups_are_those_of_the_transactions(extended: Workspace, extended_sql: CompiledSql) -> None:
     """Live and late rows, loads, labels of any date given and withdrawn, rows changed and deleted."""
     draw = random.Random(3)
-    _load(extended, draw, 150)
+    load(extended, draw, 150, days=16)
     with extended.connect() as connection:
         for _ in range(3):
-            for act in (_insert, _label, _withdraw, _delete, _move):
+            insert(connection, draw, late_hours=200)
+            label(connection, draw, past_hours=300)
+            for act in (_withdraw, _delete, _move):
                 act(connection, draw)
             refresh(connection, extended_sql, "merchant_risk", "user_risk")
             for entity in ("merchant", "user"):
                 assert _stored(connection, entity) == _expected(connection, entity)
-
-
-def _load(workspace: Workspace, draw: random.Random, count: int) -> None:
-    rows = [
-        {
-            "occurred_at": TODAY - timedelta(hours=draw.randrange(12, 24 * 16)),
-            "user_id": draw.randrange(1, 7),
-            "merchant_id": draw.choice([1, 2, 3, 4, None]),
-            "amount": f"{draw.randrange(1, 5000)}.25",
-            "is_fraud": draw.random() < 0.3,
-        }
-        for _ in range(count)
-    ]
-    load_history(
-        workspace.url,
-        pa.Table.from_pylist(rows).to_batches(),
-        label_delay=timedelta(days=draw.randrange(0, 4)),
-        source="test",
-    )
-
-
-def _insert(connection: psycopg.Connection, draw: random.Random) -> None:
-    """Live rows, some of them late by days."""
-    for _ in range(6):
-        connection.execute(
-            "INSERT INTO transactions (user_id, amount, merchant_id, occurred_at) VALUES (%s, %s, %s, %s)",
-            [
-                draw.randrange(1, 7),
-                draw.randrange(1, 100),
-                draw.choice([1, 2, 3, 9]),
-                draw.choice([None, datetime.now(UTC) - timedelta(hours=draw.randrange(200))]),
-            ],
-        )
-
-
-def _label(connection: psycopg.Connection, draw: random.Random) -> None:
-    """Labels of any date, also of frauds that were labeled before."""
-    for user, transaction in _some(connection, draw, 5):
-        connection.execute(
-            "INSERT INTO fraud_labels (user_id, transaction_id, is_fraud, labelled_at) VALUES (%s, %s, %s, %s)",
-            [
-                user,
-                transaction,
-                draw.random() < 0.6,
-                datetime.now(UTC) - timedelta(hours=draw.randrange(300)),
-            ],
-        )
 
 
 def _withdraw(connection: psycopg.Connection, draw: random.Random) -> None:
@@ -90,7 +44,7 @@ def _withdraw(connection: psycopg.Connection, draw: random.Random) -> None:
 
 
 def _delete(connection: psycopg.Connection, draw: random.Random) -> None:
-    for user, transaction in _some(connection, draw, 4):
+    for user, transaction in some_rows(connection, draw, 4):
         connection.execute(
             "DELETE FROM transactions WHERE user_id = %s AND transaction_id = %s", [user, transaction]
         )
@@ -99,13 +53,6 @@ def _delete(connection: psycopg.Connection, draw: random.Random) -> None:
 def _move(connection: psycopg.Connection, draw: random.Random) -> None:
     """Rows of another merchant: those of merchant 4 were 3's all along."""
     connection.execute("UPDATE transactions SET merchant_id = 3 WHERE merchant_id = 4 AND user_id < 3")
-
-
-def _some(connection: psycopg.Connection, draw: random.Random, count: int) -> list[tuple[int, int]]:
-    return connection.execute(
-        "SELECT user_id, transaction_id FROM transactions ORDER BY hashint8extended(transaction_id, %s) LIMIT %s",
-        [draw.randrange(1000), count],
-    ).fetchall()
 
 
 def _rows(connection: psycopg.Connection, entity: str) -> list[tuple[Any, ...]]:
@@ -118,7 +65,7 @@ def _rows(connection: psycopg.Connection, entity: str) -> list[tuple[Any, ...]]:
 
 def _days() -> Iterator[date]:
     for number in range(-20, 15):
-        yield TODAY.date() + timedelta(days=number)
+        yield TODAY + timedelta(days=number)
 
 
 def _stored(connection: psycopg.Connection, entity: str) -> dict[tuple[int, date], tuple[float | None, ...]]:

@@ -136,7 +136,7 @@ class Session:
         connection.execute("SELECT scoring.recompute_totals(%s::bigint[])", [[self._chance.choice(USERS)]])
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_several_sessions_at_once_leave_no_wrong_total(migrated: Workspace, seed: int) -> None:
     with migrated.connect() as connection:
         connection.execute("SELECT scoring.set_failure_policy(p_lock_timeout_ms => 60)")
