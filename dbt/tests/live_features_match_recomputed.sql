@@ -1,5 +1,5 @@
--- A few rows may differ for reasons that cannot be repaired (a home that changed, or history that was loaded, during an
--- INSERT; an INSERT under REPEATABLE READ): they are reported. Many are a defect.
+-- A few rows may differ for reasons that cannot be repaired (a home that changed, or history that was loaded, during
+-- an INSERT; an INSERT under REPEATABLE READ): they are reported. Many are a defect.
 {{ config(warn_if='>0', error_if='>100') }}
 SELECT
     f.user_id,

@@ -202,9 +202,10 @@ SELECT
 FROM compared AS c;
 
 -- name: doctor_skew
--- What the model saw of sampled live rows against the same features computed again: those that are read by window (and
--- those derived of them), and rollups. Of rows that differ by window it counts those with a row of their user, stored
--- without its lock, in their windows: it arrived before them and may have been committed after they were decided.
+-- What the model saw of sampled live rows against the same features computed again: those that are read by window
+-- (and those derived of them), and rollups. Of rows that differ by window it counts those with a row of their user,
+-- stored without its lock, in their windows: it arrived before them and may have been committed after they were
+-- decided.
 WITH compared AS (
     SELECT f.user_id, f.transaction_id, f.occurred_at, f.received_at, f.live_values, f.recomputed_values
     FROM features.monitoring_recomputed_features AS f
@@ -250,10 +251,10 @@ SELECT
     (SELECT count(*) FROM features.feature_definitions AS n WHERE n.delay_days IS NULL) AS window_features,
     (SELECT count(*) FROM features.feature_definitions AS n WHERE n.delay_days IS NOT NULL) AS rollup_features,
     count(*) FILTER (WHERE NOT d.is_rollup) AS window_values_differing,
-    count(DISTINCT (d.user_id, d.transaction_id)) FILTER (WHERE NOT d.is_rollup) AS window_rows_differing,
+    count(DISTINCT d.user_id || '/' || d.transaction_id) FILTER (WHERE NOT d.is_rollup) AS window_rows_differing,
     (SELECT count(*) FROM near_unlocked) AS rows_near_unlocked,
     count(*) FILTER (WHERE d.is_rollup) AS rollup_values_differing,
-    count(DISTINCT (d.user_id, d.transaction_id)) FILTER (WHERE d.is_rollup) AS rollup_rows_differing,
+    count(DISTINCT d.user_id || '/' || d.transaction_id) FILTER (WHERE d.is_rollup) AS rollup_rows_differing,
     (array_agg(DISTINCT d.name))[:5] AS features_differing
 FROM differing AS d;
 
@@ -528,8 +529,8 @@ INSERT INTO scoring.control_rates (rate)
 VALUES (%(rate)s);
 
 -- name: store_history
--- Store the staged rows in order of event time, with running totals where they follow the user's last row. Rows before
--- a stored one get none: these totals are recomputed afterwards.
+-- Store the staged rows in order of event time, with running totals where they follow the user's last row. Rows
+-- before a stored one get none: these totals are recomputed afterwards.
 WITH staged AS (
     SELECT
         h.user_id,

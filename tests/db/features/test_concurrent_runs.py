@@ -92,7 +92,7 @@ def test_timeouts_of_the_database_end_neither_the_lock_nor_the_wait_for_it(
     monkeypatch.setattr("sql_scoring.features.build.recompute_totals", lambda url: 0)
     monkeypatch.setattr("sql_scoring.features.build.run_dbt", run_slowly)
     with psycopg.connect(migrated.url) as other:
-        other.execute("SELECT pg_advisory_xact_lock(7266, 2)")
+        other.execute("SELECT pg_advisory_xact_lock(scoring.job_lock_key('features'))")
         with migrated.connect() as connection:
             names = ["idle_in_transaction_session_timeout", "lock_timeout", "statement_timeout"]
             if connection.info.server_version >= 170000:
