@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import psycopg
 from alembic import context
-from sqlalchemy import Connection, create_engine, pool
+from sqlalchemy import create_engine, pool
 
 from rowguard.database import sqlalchemy_url
 from rowguard.settings import settings
 from sql_scoring import registry
 from sql_scoring.deployment.migrate import missing_function_notes
 
-VERSION_TABLE_SCHEMA = "public"
 
-
-def _run(connection: Connection) -> None:
-    context.configure(
-        connection=connection, version_table_schema=VERSION_TABLE_SCHEMA, transaction_per_migration=False
-    )
-    with context.begin_transaction():
-        context.run_migrations()
-
-
-def _run_offline() -> None:
-    context.configure(
-        dialect_name="postgresql",
-        dialect_opts={"paramstyle": "named"},  # a percent sign then stays one
-        literal_binds=True,
-        version_table_schema=VERSION_TABLE_SCHEMA,
-    )
+def _run(**target: Any) -> None:
+    context.configure(version_table_schema="public", transaction_per_migration=False, **target)
     with context.begin_transaction():
         context.run_migrations()
 
@@ -36,7 +23,7 @@ def _run_offline() -> None:
 def _run_online() -> None:
     given = context.config.attributes.get("connection")
     if given is not None:
-        _run(given)
+        _run(connection=given)
         return
     url = context.get_x_argument(as_dictionary=True).get("url")
     configured = settings().database_url
@@ -47,7 +34,7 @@ def _run_online() -> None:
         poolclass=pool.NullPool,
     )
     with engine.begin() as connection:
-        _run(connection)
+        _run(connection=connection)
     with engine.connect() as connection:
         raw = connection.connection.driver_connection
         assert isinstance(raw, psycopg.Connection)
@@ -57,6 +44,7 @@ def _run_online() -> None:
 
 
 if context.is_offline_mode():
-    _run_offline()
+    # With named parameters a percent sign stays one.
+    _run(dialect_name="postgresql", dialect_opts={"paramstyle": "named"}, literal_binds=True)
 else:
     _run_online()

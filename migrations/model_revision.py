@@ -6,6 +6,7 @@ version was deployed before), `upgrade.sql` and `downgrade.sql`.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import op
 
-from migrations.script_text import run_sql_file
+from migrations.script_text import run_sql_text
 
 FUNCTION, UPGRADE, DOWNGRADE = "function.sql", "upgrade.sql", "downgrade.sql"
 
@@ -86,7 +87,12 @@ class ModelRevision:
         op.execute(_DELETE.bindparams(revision=self.revision))
 
     def _run(self, name: str) -> None:
-        run_sql_file(self.folder / name, sha256=self.sha256[name])
+        data = (self.folder / name).read_bytes()
+        if hashlib.sha256(data).hexdigest() != self.sha256[name]:
+            raise ValueError(
+                f"{name} was changed after it was generated: its sha256 is not {self.sha256[name]}"
+            )
+        run_sql_text(data.decode())
 
     def _files(self) -> dict[str, str]:
         """Text of all files of this revision by their path relative to the models folder."""

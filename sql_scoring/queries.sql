@@ -25,17 +25,8 @@ VALUES (%(version)s, %(champion)s, %(is_passed)s, %(is_forced)s, %(reasons)s, %(
 
 -- name: insert_model
 -- Registers a candidate.
-INSERT INTO scoring.models (
-    version, state, model_kind, layout, function_name, feature_names, feature_hash, trained_at, train_from,
-    train_to, label_cutoff, row_count, fraud_count, threshold, threshold_rule, metrics, tree_count, node_count,
-    sql_text, sql_bytes, sql_sha256, artifact_sha256, library_versions, reference
-)
-VALUES (
-    %(version)s, 'candidate', %(model_kind)s, %(layout)s, %(function_name)s, %(feature_names)s,
-    %(feature_hash)s, %(trained_at)s, %(train_from)s, %(train_to)s, %(label_cutoff)s, %(row_count)s,
-    %(fraud_count)s, %(threshold)s, %(threshold_rule)s, %(metrics)s, %(tree_count)s, %(node_count)s,
-    %(sql_text)s, %(sql_bytes)s, %(sql_sha256)s, %(artifact_sha256)s, %(library_versions)s, %(reference)s
-);
+INSERT INTO scoring.models
+SELECT m.* FROM jsonb_populate_record(NULL::scoring.models, %(model)s) AS m;
 
 -- name: lock_deployments
 -- One deployment at a time; the second waits for the first to commit.
@@ -113,17 +104,11 @@ WHERE
 ORDER BY hashint8(f.transaction_id), f.user_id
 LIMIT %(max_rows)s;
 
--- name: select_challenger
--- The challenger's version.
+-- name: select_deployed
+-- The version in this state: champion or challenger.
 SELECT m.version
 FROM scoring.models AS m
-WHERE m.state = 'challenger';
-
--- name: select_champion
--- The champion's version.
-SELECT m.version
-FROM scoring.models AS m
-WHERE m.state = 'champion';
+WHERE m.state = %(state)s;
 
 -- name: select_gate_report
 -- The newest evaluation of a version.

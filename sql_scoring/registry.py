@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -99,6 +101,12 @@ class ChampionHistory:
         return self
 
 
+def candidate(record: ModelRecord) -> Jsonb:
+    """Return the registry's row of a model that was never deployed, as JSON."""
+    fresh = replace(record, state="candidate", state_reason=None, deployed_at=None, deployed_by=None)
+    return Jsonb(asdict(replace(fresh, canary_percent=None)), dumps=partial(json.dumps, default=str))
+
+
 def has_schema(connection: psycopg.Connection) -> bool:
     """Return whether the database has rowguard's schema."""
     row = connection.execute(QUERIES["has_schema"]).fetchone()
@@ -107,11 +115,7 @@ def has_schema(connection: psycopg.Connection) -> bool:
 
 def register_model(connection: psycopg.Connection, record: ModelRecord) -> None:
     """Register a trained model as a candidate."""
-    values = {field.name: getattr(record, field.name) for field in fields(record)}
-    values["metrics"] = Jsonb(dict(record.metrics))
-    values["library_versions"] = Jsonb(dict(record.library_versions))
-    values["reference"] = Jsonb(dict(record.reference)) if record.reference else None
-    connection.execute(QUERIES["insert_model"], values)
+    connection.execute(QUERIES["insert_model"], {"model": candidate(record)})
 
 
 def list_models(connection: psycopg.Connection) -> list[ModelRecord]:
@@ -150,16 +154,19 @@ def champion_version(connection: psycopg.Connection) -> str | None:
     Raises:
         SchemaError: The database has no rowguard schema.
     """
-    try:
-        row = connection.execute(QUERIES["select_champion"]).fetchone()
-    except psycopg.errors.UndefinedTable:
-        raise SchemaError from None
-    return row[0] if row else None
+    return _version_in_state(connection, "champion")
 
 
 def challenger_version(connection: psycopg.Connection) -> str | None:
     """Return the challenger, or None."""
-    row = connection.execute(QUERIES["select_challenger"]).fetchone()
+    return _version_in_state(connection, "challenger")
+
+
+def _version_in_state(connection: psycopg.Connection, state: str) -> str | None:
+    try:
+        row = connection.execute(QUERIES["select_deployed"], {"state": state}).fetchone()
+    except psycopg.errors.UndefinedTable:
+        raise SchemaError from None
     return row[0] if row else None
 
 

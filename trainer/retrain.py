@@ -138,9 +138,7 @@ def rollback(
     Raises:
         RegistryError: There are not as many, or the version was pruned.
     """
-    if to is not None:
-        return _reconnected(settings, deployments.roll_to_version(url, settings.models_dir, to))
-    return _reconnected(settings, deployments.roll_back(url, settings.models_dir, steps))
+    return _reconnected(settings, deployments.move_champion(url, settings.models_dir, to or -steps))
 
 
 def roll_forward(url: str, settings: Settings, *, steps: int = 1) -> deployments.Deployment:
@@ -149,7 +147,7 @@ def roll_forward(url: str, settings: Settings, *, steps: int = 1) -> deployments
     Raises:
         RegistryError: Not as many were rolled back.
     """
-    return _reconnected(settings, deployments.roll_forward_champion(url, settings.models_dir, steps))
+    return _reconnected(settings, deployments.move_champion(url, settings.models_dir, steps))
 
 
 def verify(url: str, settings: Settings) -> verification.VerifyReport:

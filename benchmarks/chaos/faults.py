@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+from alembic import command
 
 from benchmarks.chaos.kill_at_step import kill_at_every_step
 from benchmarks.chaos.stack import USERS, ChaosStack, train_candidate
@@ -158,9 +159,9 @@ def migrate_schema(stack: ChaosStack) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
         (path / "chaos.py").write_text(REVISION.format(down=migrations.schema_head()))
-        for change, target in ((migrations.upgrade, "chaos"), (migrations.downgrade, "schema@-1")):
+        for change, target in ((command.upgrade, "chaos"), (command.downgrade, "schema@-1")):
             with migrations.transaction(stack.url) as connection:
-                change(connection, target, [stack.settings.models_dir, path])
+                change(migrations.config(connection, [stack.settings.models_dir, path]), target)
 
 
 def lock_the_table(stack: ChaosStack) -> None:

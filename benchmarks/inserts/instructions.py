@@ -33,7 +33,7 @@ REQUEST = "ROW({user}, 12.5, 7, 'DE', pg_catalog.now())::scoring.scoring_request
 def main() -> None:
     """See the module."""
     if shutil.which("valgrind") is None:
-        sys.exit("valgrind is not on PATH: install it, or see `rowguard bench` for times")
+        sys.exit("valgrind is not on PATH: install it; `make bench` measures times")
     with tempfile.TemporaryDirectory(prefix="rowguard-bench-") as folder:
         place = Path(folder)
         place.chmod(0o711)
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def parts(url: str) -> dict[str, str]:
-    """A statement for each part; `{user}` stands for a user's id, `{turn}` for the round."""
+    """A statement for each part; `{user}` is a user's id, `{turn}` the round."""
     with psycopg.connect(url, autocommit=True) as connection:
         for user in _users():
             connection.execute(f"INSERT INTO public.transactions {ROW.format(user=user)}".encode())

@@ -1,6 +1,6 @@
 {#- Relations are rendered without the database's name: the body is text, and must survive a restore elsewhere. -#}
--- The features of a transaction that is being inserted or only scored: a few index lookups of its user. The user's last
--- row comes with them, which the new row's running totals continue from.
+-- The features of a transaction that is being inserted or only scored: a few index lookups of its user. The user's
+-- last row comes with them, which the new row's running totals continue from.
 DECLARE
     d scoring.decision;
 BEGIN

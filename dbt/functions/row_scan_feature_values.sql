@@ -1,5 +1,5 @@
--- The same features from every row of the user's longest window: the slow path for a late-arriving transaction and for a
--- user whose totals are pending.
+-- The same features from every row of the user's longest window: the slow path for a late-arriving transaction and
+-- for a user whose totals are pending.
 DECLARE
     v_feature_values real[];
 BEGIN

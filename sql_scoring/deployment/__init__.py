@@ -10,7 +10,7 @@ from sql_scoring.deployment._champion import deploy_challenger, deploy_champion,
 from sql_scoring.deployment._parity import Parity, check_parity
 from sql_scoring.deployment._prune import prune
 from sql_scoring.deployment._revision import ROLLED_BACK
-from sql_scoring.deployment._rollback import roll_back, roll_forward_champion, roll_to_version
+from sql_scoring.deployment._rollback import move_champion
 from sql_scoring.deployment.migrate import migrate_schema
 from sql_scoring.deployment.revision_files import restore_missing_files
 from sql_scoring.deployment.session import Deployment
@@ -23,10 +23,8 @@ __all__ = [
     "deploy_challenger",
     "deploy_champion",
     "migrate_schema",
+    "move_champion",
     "prune",
     "restore_missing_files",
     "retire_challenger",
-    "roll_back",
-    "roll_forward_champion",
-    "roll_to_version",
 ]

@@ -14,7 +14,6 @@ from rowguard.errors import FeatureMismatchError, RegistryError
 from sql_scoring import registry
 from sql_scoring.deployment._facade import DeploymentState
 from sql_scoring.deployment._parity import check_parity
-from sql_scoring.deployment.revision_files import write_files
 from sql_scoring.deployment.session import Deployment, deployment_session, require_feature_function
 
 
@@ -55,16 +54,9 @@ def deploy_champion(
         _require_features(session.driver, record, built_feature_hash)
         is_promoted = challenger is not None and challenger.version == version
         after = DeploymentState(record, None if is_promoted else challenger)
-        revision = session.apply("promote" if is_promoted else "deploy", after, record, note=note)
+        deployment = session.apply("promote" if is_promoted else "deploy", after, record, note=note)
         parity = check_parity(session.driver, record.function_name, model, parity_rows)
-    write_files(models_dir, revision.files)
-    return Deployment(
-        version,
-        champion.version if champion else None,
-        revision.revision,
-        parity,
-        after.challenger.version if after.challenger else None,
-    )
+    return replace(deployment, parity=parity)
 
 
 def deploy_challenger(
@@ -104,12 +96,9 @@ def deploy_challenger(
         _require_features(session.driver, record, built_feature_hash)
         challenger = replace(record, canary_percent=float(canary_percent))
         after = DeploymentState(champion, challenger)
-        revision = session.apply("deploy_challenger", after, challenger, note=note)
+        deployment = session.apply("deploy_challenger", after, challenger, note=note)
         parity = check_parity(session.driver, record.function_name, model, parity_rows)
-    write_files(models_dir, revision.files)
-    return Deployment(
-        champion.version, champion.version, revision.revision, parity, version, float(canary_percent)
-    )
+    return replace(deployment, parity=parity)
 
 
 def retire_challenger(url: str, models_dir: Path) -> Deployment:
@@ -122,9 +111,7 @@ def retire_challenger(url: str, models_dir: Path) -> Deployment:
         champion, challenger = session.state.champion, session.state.challenger
         if champion is None or challenger is None:
             raise RegistryError("there is no challenger")
-        revision = session.apply("retire_challenger", DeploymentState(champion), challenger)
-    write_files(models_dir, revision.files)
-    return Deployment(champion.version, champion.version, revision.revision, None)
+        return session.apply("retire_challenger", DeploymentState(champion), challenger)
 
 
 def _require_features(

@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from sql_scoring import registry
-from sql_scoring.deployment.revision_files import write_files
 from sql_scoring.deployment.session import deployment_session
 
 _BODY = "function.sql"
@@ -24,7 +23,7 @@ def prune(url: str, models_dir: Path, keep: int) -> list[str]:
     Args:
         url: Address of the database, for a direct connection.
         models_dir: Folder of the generated revisions.
-        keep: How many versions to keep besides champion and challenger, newest first.
+        keep: How many versions to keep next to champion and challenger, newest first.
 
     Returns:
         The pruned versions.
@@ -55,8 +54,7 @@ def prune(url: str, models_dir: Path, keep: int) -> list[str]:
         ]
         for revision in lighter:
             registry.update_files(session.driver, revision)
-    for revision in lighter:
-        write_files(models_dir, revision.files)
+            session.files.update(revision.files)
     return pruned
 
 

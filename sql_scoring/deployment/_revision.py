@@ -3,37 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from typing import Any
-
-from psycopg.types.json import Jsonb
+from dataclasses import replace
 
 from sql_scoring.deployment._facade import DeploymentState, render_facade, render_shadow_score
 from sql_scoring.deployment._templates import literal, render
-from sql_scoring.registry import ModelRecord
+from sql_scoring.registry import ModelRecord, candidate
 
 ROLLED_BACK = "rollback of"  # starts the reason of a model that was rolled back
-_REGISTERED = (
-    "model_kind",
-    "layout",
-    "feature_names",
-    "feature_hash",
-    "trained_at",
-    "train_from",
-    "train_to",
-    "label_cutoff",
-    "row_count",
-    "fraud_count",
-    "threshold",
-    "threshold_rule",
-    "tree_count",
-    "node_count",
-    "sql_bytes",
-    "sql_sha256",
-    "artifact_sha256",
-)
-
-
 _REASONS = {
     "deploy": "deployed",
     "promote": "promoted",
@@ -44,30 +20,9 @@ _REASONS = {
 }
 
 
-@dataclass(frozen=True)
-class GeneratedRevision:
-    """A generated migration before it is written.
-
-    Attributes:
-        revision: Alembic's id of it.
-        files: Text of every file by its path relative to the models folder.
-    """
-
-    revision: str
-    files: dict[str, str]
-
-
-@dataclass(frozen=True)
-class RevisionPosition:
-    """Where a new revision goes: `number` counts from 1; `down_revision` is the models branch's head."""
-
-    number: int
-    down_revision: str | None
-    schema_head: str
-
-
 def render_revision(
-    position: RevisionPosition,
+    number: int,
+    parents: tuple[str | None, str],
     kind: str,
     before: DeploymentState,
     after: DeploymentState,
@@ -76,11 +31,12 @@ def render_revision(
     creates_function: bool,
     steps: int = 1,
     note: str = "",
-) -> GeneratedRevision:
+) -> tuple[str, dict[str, str]]:
     """Render the revision that leads from one state to another.
 
     Args:
-        position: Where it goes in the models branch.
+        number: Its position in the models branch, from 1.
+        parents: The heads of the models branch, if it has one, and of the schema.
         kind: As in `scoring.model_revisions`.
         before: The state that it starts from, and that its downgrade restores.
         after: The state that it leads to.
@@ -90,13 +46,14 @@ def render_revision(
         note: Added to the subject's reason, such as why it was forced.
 
     Returns:
-        The revision's id and files.
+        The revision's id, and the text of its files by their path relative to the models folder.
 
     Raises:
         ValueError: It leaves no champion, or the registry holds no function text.
     """
     if after.champion is None:
         raise ValueError("a revision leaves a champion")
+    down_revision, schema_head = parents
     reason = _REASONS[kind].format(champion=before.champion.version if before.champion else "nothing")
     leaving = {
         "deploy": f"{after.champion.version} was deployed",
@@ -111,7 +68,9 @@ def render_revision(
         "upgrade.sql": render(
             "upgrade.sql",
             **names,
-            register=_register(subject) if creates_function else "",
+            register=render("register.sql", model=literal(candidate(replace(subject, sql_text=None))))
+            if creates_function
+            else "",
             states=_states(before, after, leaving, reason + (f"; {note}" if note else ""), is_deployed=True),
             facades=_facades(before, after),
         ),
@@ -135,24 +94,22 @@ def render_revision(
         if subject.sql_text is None:
             raise ValueError(f"the registry holds no function text for {subject.version}")
         files["function.sql"] = subject.sql_text
-    name = f"m{position.number:04d}_{kind}_{subject.version}"
-    revision = f"m{position.number:04d}_{sha256(files['upgrade.sql'])[:8]}"
+    name = f"m{number:04d}_{kind}_{subject.version}"
+    revision = f"m{number:04d}_{sha256(files['upgrade.sql'])[:8]}"
     python = render(
         "revision.py.txt",
         title=f"{kind.replace('_', ' ').capitalize()}: {subject.version}.",
         revision=revision,
-        down_revision=position.down_revision,
-        branch_labels=None if position.down_revision else ("models",),
-        depends_on=position.schema_head,
+        down_revision=down_revision,
+        branch_labels=None if down_revision else ("models",),
+        depends_on=schema_head,
         kind=kind,
         champion=after.champion.version,
         challenger=after.challenger.version if after.challenger else None,
         steps=steps,
         hashes="\n".join(f'        "{file}": "{sha256(text)}",' for file, text in sorted(files.items())),
     )
-    return GeneratedRevision(
-        revision, {f"{name}.py": python} | {f"{name}/{file}": text for file, text in files.items()}
-    )
+    return revision, {f"{name}.py": python} | {f"{name}/{file}": text for file, text in files.items()}
 
 
 def sha256(text: str) -> str:
@@ -198,15 +155,3 @@ def _facades(before: DeploymentState, after: DeploymentState) -> str:
     if before.challenger or after.challenger:
         parts.append(render_shadow_score(after))
     return "\n".join(parts)
-
-
-def _register(model: ModelRecord) -> str:
-    values: dict[str, Any] = {name: literal(getattr(model, name)) for name in _REGISTERED}
-    documents = {name: getattr(model, name) for name in ("metrics", "library_versions", "reference")}
-    return render(
-        "register.sql",
-        version_literal=literal(model.version),
-        function_literal=literal(model.function_name),
-        **values,
-        **{name: literal(Jsonb(dict(value)) if value else None) for name, value in documents.items()},
-    )

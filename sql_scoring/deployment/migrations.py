@@ -93,18 +93,6 @@ def upgrade(connection: sa.Connection, target: str, version_folders: list[Path])
         raise
 
 
-def downgrade(connection: sa.Connection, target: str, version_folders: list[Path]) -> None:
-    """Downgrade revisions to `target`.
-
-    Raises:
-        RegistryError: The folders and the database do not fit together.
-    """
-    try:
-        command.downgrade(config(connection, version_folders), target)
-    except CommandError as error:
-        raise RegistryError(f"migrations: {error}") from None
-
-
 def schema_head() -> str:
     """Return the id of the newest schema revision."""
     head = ScriptDirectory.from_config(config(None, [])).get_current_head()

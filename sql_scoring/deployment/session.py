@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -17,7 +17,7 @@ from sql_scoring import registry
 from sql_scoring.deployment import migrations
 from sql_scoring.deployment._facade import DeploymentState
 from sql_scoring.deployment._parity import Parity
-from sql_scoring.deployment._revision import GeneratedRevision, RevisionPosition, render_revision
+from sql_scoring.deployment._revision import render_revision
 from sql_scoring.deployment.revision_files import reject_unapplied_files, restore_missing_files, write_files
 
 QUERIES = load_queries("sql_scoring")
@@ -33,20 +33,21 @@ class Deployment:
     version: str
     previous: str | None
     revision: str
-    parity: Parity | None
+    parity: Parity | None = None
     challenger: str | None = None
     canary_percent: float | None = None
 
 
 @dataclass(frozen=True)
 class DeploymentSession:
-    """The transaction, and what it found under the lock."""
+    """The transaction, what it found under the lock, and the files to write after the commit."""
 
     connection: sa.Connection
     driver: psycopg.Connection
     models_dir: Path
     applied: list[registry.AppliedRevision]
     state: DeploymentState
+    files: dict[str, str] = field(default_factory=dict)
 
     def apply(
         self,
@@ -56,11 +57,12 @@ class DeploymentSession:
         *,
         steps: int = 1,
         note: str = "",
-    ) -> GeneratedRevision:
+    ) -> Deployment:
         """Render a revision, see `render_revision`, and run it in this transaction."""
         last = self.applied[-1].revision if self.applied else None
-        revision = render_revision(
-            RevisionPosition(len(self.applied) + 1, last, migrations.schema_head()),
+        revision, files = render_revision(
+            len(self.applied) + 1,
+            (last, migrations.schema_head()),
             kind,
             self.state,
             after,
@@ -73,9 +75,18 @@ class DeploymentSession:
         applied = {name for other in self.applied for name in other.files if name.endswith(".py")}
         reject_unapplied_files(self.models_dir, applied)
         with tempfile.TemporaryDirectory(prefix="rowguard-revision-") as scratch:
-            write_files(Path(scratch), revision.files)
-            migrations.upgrade(self.connection, revision.revision, [self.models_dir, Path(scratch)])
-        return revision
+            write_files(Path(scratch), files)
+            migrations.upgrade(self.connection, revision, [self.models_dir, Path(scratch)])
+        self.files.update(files)
+        champion, challenger = after.champion, after.challenger
+        assert champion is not None
+        return Deployment(
+            champion.version,
+            self.state.champion.version if self.state.champion else None,
+            revision,
+            challenger=challenger.version if challenger else None,
+            canary_percent=challenger.canary_percent if challenger else None,
+        )
 
 
 @contextmanager
@@ -88,7 +99,7 @@ def deployment_session(url: str, models_dir: Path) -> Iterator[DeploymentSession
         restore_missing_files(url, models_dir)
         driver = migrations.driver(connection)
         champion, challenger = registry.champion_version(driver), registry.challenger_version(driver)
-        yield DeploymentSession(
+        session = DeploymentSession(
             connection,
             driver,
             models_dir,
@@ -98,6 +109,8 @@ def deployment_session(url: str, models_dir: Path) -> Iterator[DeploymentSession
                 registry.get_model(driver, challenger) if challenger else None,
             ),
         )
+        yield session
+    write_files(models_dir, session.files)
 
 
 def require_feature_function(connection: psycopg.Connection, record: registry.ModelRecord) -> None:

@@ -1,5 +1,5 @@
--- The failure policy: returns the reason that is stored on the row, or raises and so rejects the INSERT. Called by the
--- trigger when a row could not be scored, never on the fast path.
+-- The failure policy: returns the reason that is stored on the row, or raises and so rejects the INSERT. Called by
+-- the trigger when a row could not be scored, never on the fast path.
 CREATE OR REPLACE FUNCTION scoring.apply_failure_policy(p_sqlstate text, p_message text)
 RETURNS text
 LANGUAGE plpgsql VOLATILE

@@ -1,6 +1,6 @@
--- Guards the loading of history, whose rows do not fire score_on_insert. Any session can set rowguard.load_history, so
--- the guard checks the caller's privilege, which a SECURITY DEFINER function could not: TRIGGER is the owner's. Without
--- the setting the row is a live one, and score_on_insert, which follows in the order of names, scores it.
+-- Guards the loading of history, whose rows do not fire score_on_insert. Any session can set rowguard.load_history,
+-- so the guard checks the caller's privilege, which a SECURITY DEFINER function could not: TRIGGER is the owner's.
+-- Without the setting the row is a live one, and score_on_insert, which follows in the order of names, scores it.
 CREATE OR REPLACE FUNCTION scoring.guard_history_load()
 RETURNS trigger
 LANGUAGE plpgsql VOLATILE

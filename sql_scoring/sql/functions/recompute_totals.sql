@@ -1,5 +1,5 @@
--- Recomputes the running totals of these users under their locks, which are held to the end of the transaction: call it
--- with few users at a time. In the order of the locks, so that two calls wait for each other and do not deadlock.
+-- Recomputes the running totals of these users under their locks, which are held to the end of the transaction: call
+-- it with few users at a time. In the order of the locks, so that two calls wait for each other and do not deadlock.
 CREATE OR REPLACE FUNCTION scoring.recompute_totals(p_user_ids bigint[])
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE

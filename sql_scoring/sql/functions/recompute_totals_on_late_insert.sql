@@ -1,7 +1,7 @@
 -- A late-arriving row shifts the running totals of the rows after it. Few of them are recomputed here, so that the
--- user's next read is fast again; many are left to recompute_totals, as an INSERT must not wait for that.
--- AFTER the row is written: with ON CONFLICT DO NOTHING the BEFORE trigger sees rows that are never stored. It does not
--- wait for rows that the owner or a rescoring holds, and no error of it fails the INSERT: pending totals cost only time.
+-- user's next read is fast again; many are left to recompute_totals, as an INSERT must not wait for that. AFTER the
+-- row is written: with ON CONFLICT DO NOTHING the BEFORE trigger sees rows that are never stored. It does not wait
+-- for rows that the owner or a rescoring holds, and no error of it fails the INSERT: pending totals cost only time.
 CREATE OR REPLACE FUNCTION scoring.recompute_totals_on_late_insert()
 RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER

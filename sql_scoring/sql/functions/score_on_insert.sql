@@ -2,11 +2,11 @@
 --
 -- The lock comes before the read, so that concurrent inserts of one user see each other; it is held to the end of the
 -- transaction (a session lock would leak through PgBouncer). The arrival is stamped after the lock, so that per user
--- the order of arrival is the order in which the rows became visible.
--- The running totals continue from the user's last row, which no other backend can change under the lock. A row that is
--- late, or whose transaction may not see the last row, gets none; recompute_totals fills them in.
--- A lock that is not granted within lock_timeout, and any error while scoring, goes to scoring.apply_failure_policy.
--- SECURITY DEFINER: the inserting role needs no right to read other rows.
+-- the order of arrival is the order in which the rows became visible. The running totals continue from the user's
+-- last row, which no other backend can change under the lock. A row that is late, or whose transaction may not see
+-- the last row, gets none; recompute_totals fills them in. A lock that is not granted within lock_timeout, and any
+-- error while scoring, goes to scoring.apply_failure_policy. SECURITY DEFINER: the inserting role needs no right to
+-- read other rows.
 --
 -- PostgreSQL builds every expression again in each transaction: so there are few, and rare ones are in branches that
 -- are rarely entered. PERFORM would run a whole query, an expression in IF does not.

@@ -1,5 +1,5 @@
--- Changes the failure policy; NULL keeps a value. The lock timeout is a setting of the trigger's function, where it is
--- free to read; called without values, it is set there again, for after the function was replaced.
+-- Changes the failure policy; NULL keeps a value. The lock timeout is a setting of the trigger's function, where it
+-- is free to read; called without values, it is set there again, for after the function was replaced.
 CREATE OR REPLACE FUNCTION scoring.set_failure_policy(
     p_failure_mode text DEFAULT NULL, p_lock_timeout_ms bigint DEFAULT NULL
 )

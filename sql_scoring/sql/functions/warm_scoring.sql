@@ -1,6 +1,6 @@
 -- Runs the champion once, so that a connection's first client does not wait while PostgreSQL reads and plans the
--- functions: poolers and pools call it on connecting. Returns the version, NULL before any model is deployed. A user with
--- rows at an unusual location, so that every lookup is planned. No error keeps a connection from being used.
+-- functions: poolers and pools call it on connecting. Returns the version, NULL before any model is deployed. A user
+-- with rows at an unusual location, so that every lookup is planned. No error keeps a connection from being used.
 CREATE OR REPLACE FUNCTION public.warm_scoring()
 RETURNS text
 LANGUAGE plpgsql STABLE SECURITY DEFINER

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import psycopg
 import pytest
+from alembic import command
 
 from rowguard.errors import RegistryError
 from sql_scoring import registry
@@ -153,7 +154,7 @@ def test_the_revisions_of_a_shadow_deployment_go_down_and_up_again(scored: Works
     seen = []
     for _ in range(3):
         with migrations.transaction(scored.url) as connection:
-            migrations.downgrade(connection, "models@-1", [scored.settings.models_dir])
+            command.downgrade(migrations.config(connection, [scored.settings.models_dir]), "models@-1")
         insert_rows(scored, 1)
         with scored.connect() as connection:
             seen.append(

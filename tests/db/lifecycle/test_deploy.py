@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import psycopg
 import pytest
+from alembic import command
 from sklearn.ensemble import RandomForestClassifier
 
 from rowguard.errors import FeatureMismatchError, ParityError, RegistryError, RowguardError
@@ -80,7 +81,7 @@ def test_downgrading_a_deployment_restores_what_was_before(scored: Workspace) ->
     first, second = _champion(scored), _train(scored, 1)
     deploy(scored.url, scored.settings, second, force=True)
     with migrations.transaction(scored.url) as connection:
-        migrations.downgrade(connection, "models@-1", [scored.settings.models_dir])
+        command.downgrade(migrations.config(connection, [scored.settings.models_dir]), "models@-1")
     assert _champion(scored) == first and _decided_by(scored) == first
     with scored.connect() as connection:
         gone = connection.execute("SELECT to_regproc(%s)", [f"scoring.{second}"]).fetchone()

@@ -14,7 +14,8 @@ import pytest
 from rowguard.errors import RegistryError
 from rowguard.settings import PROJECT_ROOT
 from sql_scoring import deployment, registry
-from sql_scoring.deployment import _champion, revision_files
+from sql_scoring.deployment import revision_files
+from sql_scoring.deployment import session as deployment_session
 from sql_scoring.deployment.migrate import migrate_models
 from tests.db.lifecycle.models import champion_of, insert_rows, train_small
 from tests.fix_database import Workspace
@@ -116,7 +117,8 @@ def test_a_killed_deploy_leaves_the_champion_and_the_next_one_works(scored: Work
     program = f"""
 import time
 from rowguard.settings import Settings
-from sql_scoring.deployment import _champion, revision_files
+from sql_scoring.deployment import _champion
+from trainer.retrain import deploy
 
 def never_ends(*arguments):
     print("in the middle", flush=True)
@@ -170,7 +172,7 @@ def test_files_lost_between_commit_and_writing_come_back(
             raise KeyboardInterrupt
         real(folder, files)
 
-    monkeypatch.setattr(_champion, "write_files", write)
+    monkeypatch.setattr(deployment_session, "write_files", write)
     with pytest.raises(KeyboardInterrupt):
         deploy(scored.url, scored.settings, second, force=True)
     monkeypatch.undo()

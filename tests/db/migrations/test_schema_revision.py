@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from alembic import command
 
 from rowguard.local import find_postgres_binaries
 from rowguard.settings import PROJECT_ROOT
@@ -38,7 +39,7 @@ def test_downgrade_leaves_nothing_and_upgrade_works_again(empty_workspace: Works
     url, models = empty_workspace.url, empty_workspace.settings.models_dir
     migrate_schema(url, models)
     with migrations.transaction(url) as connection:
-        migrations.downgrade(connection, "schema@base", [])
+        command.downgrade(migrations.config(connection, []), "schema@base")
     with empty_workspace.connect() as connection:
         left = connection.execute(
             "SELECT relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
