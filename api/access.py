@@ -64,8 +64,11 @@ class AccessPolicy:
         self._clients = FixedWindowLimiter(rate) if rate is not None else None
         self._invalid_tokens = FixedWindowLimiter(INVALID_TOKEN_RATE)
 
-    def check(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
+    def check(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str | None:
         """Check host, token, rate limit and scope.
+
+        Returns:
+            The subject of the token; None where no token is required.
 
         Raises:
             ApiProblem: The request is not admitted.
@@ -74,11 +77,11 @@ class AccessPolicy:
         if self._authenticator is None:
             _require_local_host(headers)
             _count(self._clients, address)
-            return
+            return None
         required = self._scopes.get(scope["path"])
         if required is None:  # public or unknown
             _count(self._clients, address)
-            return
+            return None
         try:
             client = self._authenticator.client(_token(headers))
         except TokenError as error:
@@ -87,13 +90,13 @@ class AccessPolicy:
             challenge = {"WWW-Authenticate": 'Bearer realm="rowguard", error="invalid_token"'}
             raise ApiProblem(401, str(error), headers=challenge) from None
         _count(self._clients, client.subject)
-        scope["state"]["client"] = client.subject
         if not required & client.scopes:
             names = " or ".join(sorted(required))
             challenge = {
                 "WWW-Authenticate": f'Bearer realm="rowguard", error="insufficient_scope", scope="{names}"'
             }
             raise ApiProblem(403, f"the token lacks the scope {names}", headers=challenge)
+        return client.subject
 
 
 def _count(limiter: FixedWindowLimiter | None, key: str) -> None:

@@ -37,13 +37,14 @@ SELECT
 -- Score rows of four features, in their order.
 SELECT s.prediction, s.probability, s.flag, s.fraud_probability, s.model_version
 FROM
-    json_to_recordset(%(rows)s::json) AS q (
-        transaction_amount double precision,
-        time_since_last_txn double precision,
-        num_txns_last_hour integer,
-        user_location_match boolean,
-        ordinal integer
-    )
+    ROWS FROM (
+        json_to_recordset(%(rows)s::json) AS (
+            transaction_amount double precision,
+            time_since_last_txn double precision,
+            num_txns_last_hour integer,
+            user_location_match boolean
+        )
+    ) WITH ORDINALITY AS q
 CROSS JOIN
     LATERAL public.score_features(
         transaction_amount => q.transaction_amount,
@@ -51,20 +52,21 @@ CROSS JOIN
         num_txns_last_hour => q.num_txns_last_hour,
         user_location_match => q.user_location_match
     ) AS s
-ORDER BY q.ordinal;
+ORDER BY q.ordinality;
 
 -- name: score_transactions
 -- Score transactions without storing them, in their order.
 SELECT s.prediction, s.probability, s.flag, s.fraud_probability, s.model_version
 FROM
-    json_to_recordset(%(rows)s::json) AS q (
-        user_id bigint,
-        amount numeric,
-        merchant_id bigint,
-        location text,
-        occurred_at timestamptz,
-        ordinal integer
-    )
+    ROWS FROM (
+        json_to_recordset(%(rows)s::json) AS (
+            user_id bigint,
+            amount numeric,
+            merchant_id bigint,
+            location text,
+            occurred_at timestamptz
+        )
+    ) WITH ORDINALITY AS q
 CROSS JOIN
     LATERAL public.score_transaction(
         user_id => q.user_id,
@@ -73,7 +75,7 @@ CROSS JOIN
         location => q.location,
         occurred_at => coalesce(q.occurred_at, now())
     ) AS s
-ORDER BY q.ordinal;
+ORDER BY q.ordinality;
 
 -- name: select_champion
 -- Read the registry row of the champion.

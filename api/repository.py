@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import select
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
-from psycopg.rows import dict_row, tuple_row
+from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from api.errors import InvalidValueError, UnknownTransactionError, translated_errors
@@ -17,16 +17,6 @@ from api.transaction_writer import TransactionWriter
 from rowguard.queries import load_queries
 
 QUERIES = load_queries("api")
-
-
-class Score(NamedTuple):
-    """A `fraud_score`."""
-
-    prediction: int
-    probability: float
-    flag: str
-    fraud_probability: float
-    model_version: str
 
 
 class Repository:
@@ -43,26 +33,26 @@ class Repository:
         self._pool = pool
         self._writer = TransactionWriter(pool, max_insert_batch)
         per_item = (InvalidValueError,)
-        self._features: MicroBatcher[Row, Score] = MicroBatcher(
+        self._features: MicroBatcher[Row, Row] = MicroBatcher(
             self.score_features_batch, per_item_errors=per_item
         )
-        self._transactions: MicroBatcher[Row, Score] = MicroBatcher(
+        self._transactions: MicroBatcher[Row, Row] = MicroBatcher(
             self.score_transactions_batch, per_item_errors=per_item
         )
 
-    async def score_features(self, features: Row) -> Score:
+    async def score_features(self, features: Row) -> Row:
         """Return the score of four features."""
         return await self._features(features)
 
-    async def score_transaction(self, transaction: Row) -> Score:
+    async def score_transaction(self, transaction: Row) -> Row:
         """Return the score of a transaction."""
         return await self._transactions(transaction)
 
-    async def score_features_batch(self, rows: Sequence[Row]) -> list[Score]:
+    async def score_features_batch(self, rows: Sequence[Row]) -> list[Row]:
         """Return the scores in the order of the rows."""
         return await self._scores("score_features", rows)
 
-    async def score_transactions_batch(self, rows: Sequence[Row]) -> list[Score]:
+    async def score_transactions_batch(self, rows: Sequence[Row]) -> list[Row]:
         """Return the scores in the order of the rows."""
         return await self._scores("score_transactions", rows)
 
@@ -107,16 +97,16 @@ class Repository:
         """Return the flags `has_schema` and `is_writable`."""
         return (await self._rows("is_ready"))[0]
 
-    async def _scores(self, query: str, rows: Sequence[Row]) -> list[Score]:
+    async def _scores(self, query: str, rows: Sequence[Row]) -> list[Row]:
         if not rows:
             return []
         with translated_errors():
             async with (
                 self._pool.connection() as connection,
-                connection.cursor(row_factory=tuple_row, binary=True) as cursor,
+                connection.cursor(binary=True, row_factory=dict_row) as cursor,
             ):
                 await cursor.execute(QUERIES[query], rows_parameter(rows))
-                return [Score(*row) for row in await cursor.fetchall()]
+                return await cursor.fetchall()
 
     async def _rows(self, query: str) -> list[Row]:
         with translated_errors():
