@@ -18,7 +18,6 @@ BEARER = "bearer"
 PUBLIC = frozenset({"/", "/livez", "/readyz", "/docs", "/openapi.json"})
 DEFAULT_RATE = "1000/second"
 INVALID_TOKEN_RATE = "20/second"  # noqa: S105
-LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def require_scope(*scopes: str) -> dict[str, object]:
@@ -117,12 +116,9 @@ def _require_local_host(headers: Mapping[bytes, bytes]) -> None:
     """Reject other host names: a web page could have its name resolve to loopback (DNS rebinding)."""
     host = headers.get(b"host", b"").decode("latin-1")
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    if name.lower() not in LOCAL_NAMES and not _is_loopback(name):
-        raise ApiProblem(421, "without configured authentication only requests to localhost are served")
-
-
-def _is_loopback(name: str) -> bool:
     try:
-        return ipaddress.ip_address(name).is_loopback
+        is_local = name.lower() == "localhost" or ipaddress.ip_address(name).is_loopback
     except ValueError:
-        return False
+        is_local = False
+    if not is_local:
+        raise ApiProblem(421, "without configured authentication only requests to localhost are served")

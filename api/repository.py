@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -22,6 +23,8 @@ QUERIES = load_queries("api")
 class Repository:
     """Statements over a pool; each is its own transaction. Concurrent scores and inserts are micro-batched.
 
+    `score_features` and `score_transaction` take a row and return its score; with `_batch`, lists of them.
+
     Every method raises the errors of `api.errors`.
 
     Args:
@@ -32,29 +35,11 @@ class Repository:
     def __init__(self, pool: AsyncConnectionPool, *, max_insert_batch: int = 1) -> None:
         self._pool = pool
         self._writer = TransactionWriter(pool, max_insert_batch)
+        self.score_features_batch = partial(self._scores, "score_features")
+        self.score_transactions_batch = partial(self._scores, "score_transactions")
         per_item = (InvalidValueError,)
-        self._features: MicroBatcher[Row, Row] = MicroBatcher(
-            self.score_features_batch, per_item_errors=per_item
-        )
-        self._transactions: MicroBatcher[Row, Row] = MicroBatcher(
-            self.score_transactions_batch, per_item_errors=per_item
-        )
-
-    async def score_features(self, features: Row) -> Row:
-        """Return the score of four features."""
-        return await self._features(features)
-
-    async def score_transaction(self, transaction: Row) -> Row:
-        """Return the score of a transaction."""
-        return await self._transactions(transaction)
-
-    async def score_features_batch(self, rows: Sequence[Row]) -> list[Row]:
-        """Return the scores in the order of the rows."""
-        return await self._scores("score_features", rows)
-
-    async def score_transactions_batch(self, rows: Sequence[Row]) -> list[Row]:
-        """Return the scores in the order of the rows."""
-        return await self._scores("score_transactions", rows)
+        self.score_features = MicroBatcher(self.score_features_batch, per_item_errors=per_item)
+        self.score_transaction = MicroBatcher(self.score_transactions_batch, per_item_errors=per_item)
 
     async def insert_transaction(self, transaction: Row) -> Row:
         """Store a transaction, or find the one that its idempotency key stored before (`is_replayed`).
@@ -67,7 +52,7 @@ class Repository:
 
     async def drain(self) -> None:
         """Return when no micro-batch is in flight."""
-        for batcher in (self._features, self._transactions, self._writer):
+        for batcher in (self.score_features, self.score_transaction, self._writer):
             await batcher.drain()
 
     async def insert_label(self, label: Row) -> Row:
@@ -98,6 +83,7 @@ class Repository:
         return (await self._rows("is_ready"))[0]
 
     async def _scores(self, query: str, rows: Sequence[Row]) -> list[Row]:
+        """Return scores in the order of the rows."""
         if not rows:
             return []
         with translated_errors():
