@@ -37,14 +37,16 @@ SELECT
 -- Score rows of four features, in their order.
 SELECT s.prediction, s.probability, s.flag, s.fraud_probability, s.model_version
 FROM
-    ROWS FROM (
-        json_to_recordset(%(rows)s::json) AS (
-            transaction_amount double precision,
-            time_since_last_txn double precision,
-            num_txns_last_hour integer,
-            user_location_match boolean
-        )
-    ) WITH ORDINALITY AS q
+    (
+        SELECT r.*, row_number() OVER () AS ordinal
+        FROM
+            json_to_recordset(%(rows)s::json) AS r (
+                transaction_amount double precision,
+                time_since_last_txn double precision,
+                num_txns_last_hour integer,
+                user_location_match boolean
+            )
+    ) AS q
 CROSS JOIN
     LATERAL public.score_features(
         transaction_amount => q.transaction_amount,
@@ -52,21 +54,23 @@ CROSS JOIN
         num_txns_last_hour => q.num_txns_last_hour,
         user_location_match => q.user_location_match
     ) AS s
-ORDER BY q.ordinality;
+ORDER BY q.ordinal;
 
 -- name: score_transactions
 -- Score transactions without storing them, in their order.
 SELECT s.prediction, s.probability, s.flag, s.fraud_probability, s.model_version
 FROM
-    ROWS FROM (
-        json_to_recordset(%(rows)s::json) AS (
-            user_id bigint,
-            amount numeric,
-            merchant_id bigint,
-            location text,
-            occurred_at timestamptz
-        )
-    ) WITH ORDINALITY AS q
+    (
+        SELECT r.*, row_number() OVER () AS ordinal
+        FROM
+            json_to_recordset(%(rows)s::json) AS r (
+                user_id bigint,
+                amount numeric,
+                merchant_id bigint,
+                location text,
+                occurred_at timestamptz
+            )
+    ) AS q
 CROSS JOIN
     LATERAL public.score_transaction(
         user_id => q.user_id,
@@ -75,7 +79,7 @@ CROSS JOIN
         location => q.location,
         occurred_at => coalesce(q.occurred_at, now())
     ) AS s
-ORDER BY q.ordinality;
+ORDER BY q.ordinal;
 
 -- name: select_champion
 -- Read the registry row of the champion.
