@@ -205,7 +205,7 @@ def overload(service: Service, seconds: float) -> list[dict[str, Any]]:
 
 
 def markdown(document: dict[str, Any]) -> str:
-    """The tables of docs/api.md."""
+    """The tables of docs/notes/api-load.md."""
     lines = [
         "| Endpoint | Connections | Service | Requests/s | p50 ms | p99 ms | Errors | Memory MB | Against classic |",
         "|---|---|---|---|---|---|---|---|---|",
