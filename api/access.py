@@ -18,7 +18,6 @@ BEARER = "bearer"
 PUBLIC = frozenset({"/", "/livez", "/readyz", "/docs", "/openapi.json"})
 DEFAULT_RATE = "1000/second"
 INVALID_TOKEN_RATE = "20/second"  # noqa: S105
-LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def require_scope(*scopes: str) -> dict[str, object]:
@@ -64,8 +63,11 @@ class AccessPolicy:
         self._clients = FixedWindowLimiter(rate) if rate is not None else None
         self._invalid_tokens = FixedWindowLimiter(INVALID_TOKEN_RATE)
 
-    def check(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
+    def check(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str | None:
         """Check host, token, rate limit and scope.
+
+        Returns:
+            The subject of the token; None where no token is required.
 
         Raises:
             ApiProblem: The request is not admitted.
@@ -74,11 +76,11 @@ class AccessPolicy:
         if self._authenticator is None:
             _require_local_host(headers)
             _count(self._clients, address)
-            return
+            return None
         required = self._scopes.get(scope["path"])
         if required is None:  # public or unknown
             _count(self._clients, address)
-            return
+            return None
         try:
             client = self._authenticator.client(_token(headers))
         except TokenError as error:
@@ -87,13 +89,13 @@ class AccessPolicy:
             challenge = {"WWW-Authenticate": 'Bearer realm="rowguard", error="invalid_token"'}
             raise ApiProblem(401, str(error), headers=challenge) from None
         _count(self._clients, client.subject)
-        scope["state"]["client"] = client.subject
         if not required & client.scopes:
             names = " or ".join(sorted(required))
             challenge = {
                 "WWW-Authenticate": f'Bearer realm="rowguard", error="insufficient_scope", scope="{names}"'
             }
             raise ApiProblem(403, f"the token lacks the scope {names}", headers=challenge)
+        return client.subject
 
 
 def _count(limiter: FixedWindowLimiter | None, key: str) -> None:
@@ -114,12 +116,9 @@ def _require_local_host(headers: Mapping[bytes, bytes]) -> None:
     """Reject other host names: a web page could have its name resolve to loopback (DNS rebinding)."""
     host = headers.get(b"host", b"").decode("latin-1")
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    if name.lower() not in LOCAL_NAMES and not _is_loopback(name):
-        raise ApiProblem(421, "without configured authentication only requests to localhost are served")
-
-
-def _is_loopback(name: str) -> bool:
     try:
-        return ipaddress.ip_address(name).is_loopback
+        is_local = name.lower() == "localhost" or ipaddress.ip_address(name).is_loopback
     except ValueError:
-        return False
+        is_local = False
+    if not is_local:
+        raise ApiProblem(421, "without configured authentication only requests to localhost are served")

@@ -14,7 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 from api import problems, warm
 from api.access import BEARER, AccessPolicy, scopes_by_path
 from api.metrics import Metrics
-from api.middleware import AccessLogMiddleware, AdmissionMiddleware, LoadSheddingMiddleware
+from api.middleware import RequestMiddleware
 from api.repository import Repository, check_connection
 from api.routes import bodies, labels, scoring, service, transactions
 from api.tokens import SCOPES, Authenticator
@@ -89,19 +89,7 @@ def create_app(config: ApiConfig) -> FastAPI:
         authenticator if authenticator.is_configured else None,
         settings.api_rate_limit,
     )
-    # The last one added is the outermost.
-    app.add_middleware(
-        AdmissionMiddleware,
-        policy=policy,
-        max_body_bytes=settings.api_max_body_bytes,
-        timeout_s=settings.api_request_timeout_s,
-    )
-    app.add_middleware(AccessLogMiddleware, metrics=metrics, log_all=settings.api_access_log == "all")
-    app.add_middleware(
-        LoadSheddingMiddleware,
-        metrics=metrics,
-        max_concurrent_requests=settings.api_max_concurrent_requests,
-    )
+    app.add_middleware(RequestMiddleware, policy=policy, metrics=metrics, settings=settings)
     _extend_openapi(app)
     return app
 

@@ -15,7 +15,6 @@ from typing import Any
 import psycopg
 
 FRAMES = 8
-ENCODE = json.JSONEncoder(ensure_ascii=True).encode
 
 
 class JsonFormatter(logging.Formatter):
@@ -34,28 +33,33 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(document, ensure_ascii=True)
 
 
-class BufferedJsonLog:
-    """The same documents for one frequent message: without a log record, and with one write for many lines.
+class AccessLog:
+    """The same documents for requests: without a log record, and with one write for many lines.
 
     Args:
-        log: The logger whose level applies.
-        message: The message of every line.
+        log: The logger whose name and level apply.
         flush_interval_s: Longest time that a line is buffered.
     """
 
-    def __init__(self, log: logging.Logger, message: str, flush_interval_s: float = 0.05) -> None:
-        self._log, self._tail = log, f'"logger": {json.dumps(log.name)}, "message": {json.dumps(message)}'
-        self._flush_interval_s = flush_interval_s
+    def __init__(self, log: logging.Logger, flush_interval_s: float = 0.05) -> None:
+        self._log, self._flush_interval_s = log, flush_interval_s
         self._lines: list[str] = []
 
-    def write(self, level: int, fields: dict[str, Any]) -> None:
-        """Buffer one line; call it within a running event loop."""
+    def write(
+        self, request_id: str, method: str, route: str, status: int, seconds: float, client: str | None
+    ) -> None:
+        """Buffer one line; call it within a running event loop. No text may need escapes in JSON."""
+        level, name = (logging.WARNING, "warning") if status >= 500 else (logging.INFO, "info")
         if not self._log.isEnabledFor(level):
             return
         if not self._lines:
             asyncio.get_running_loop().call_later(self._flush_interval_s, self.flush)
-        head = f'{{"time": "{_iso_time(time.time())}", "level": "{_level(level)}", {self._tail}, '
-        self._lines.append(head + ENCODE(fields)[1:] + "\n")
+        tail = "" if client is None else f', "client": "{client}"'
+        self._lines.append(
+            f'{{"time": "{_iso_time(time.time())}", "level": "{name}", "logger": "{self._log.name}", '
+            f'"message": "request", "request_id": "{request_id}", "method": "{method}", "route": "{route}", '
+            f'"status": {status}, "ms": {seconds * 1000:.1f}{tail}}}\n'
+        )
 
     def flush(self) -> None:
         """Write the buffered lines."""
@@ -74,11 +78,6 @@ def _iso_time(timestamp: float) -> str:
 @lru_cache(maxsize=4)
 def _second(timestamp: int) -> str:
     return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-@lru_cache(maxsize=16)
-def _level(level: int) -> str:
-    return logging.getLevelName(level).lower()
 
 
 def describe(error: BaseException) -> dict[str, Any]:

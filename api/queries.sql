@@ -37,13 +37,16 @@ SELECT
 -- Score rows of four features, in their order.
 SELECT s.prediction, s.probability, s.flag, s.fraud_probability, s.model_version
 FROM
-    json_to_recordset(%(rows)s::json) AS q (
-        transaction_amount double precision,
-        time_since_last_txn double precision,
-        num_txns_last_hour integer,
-        user_location_match boolean,
-        ordinal integer
-    )
+    (
+        SELECT r.*, row_number() OVER () AS ordinal
+        FROM
+            json_to_recordset(%(rows)s::json) AS r (
+                transaction_amount double precision,
+                time_since_last_txn double precision,
+                num_txns_last_hour integer,
+                user_location_match boolean
+            )
+    ) AS q
 CROSS JOIN
     LATERAL public.score_features(
         transaction_amount => q.transaction_amount,
@@ -57,14 +60,17 @@ ORDER BY q.ordinal;
 -- Score transactions without storing them, in their order.
 SELECT s.prediction, s.probability, s.flag, s.fraud_probability, s.model_version
 FROM
-    json_to_recordset(%(rows)s::json) AS q (
-        user_id bigint,
-        amount numeric,
-        merchant_id bigint,
-        location text,
-        occurred_at timestamptz,
-        ordinal integer
-    )
+    (
+        SELECT r.*, row_number() OVER () AS ordinal
+        FROM
+            json_to_recordset(%(rows)s::json) AS r (
+                user_id bigint,
+                amount numeric,
+                merchant_id bigint,
+                location text,
+                occurred_at timestamptz
+            )
+    ) AS q
 CROSS JOIN
     LATERAL public.score_transaction(
         user_id => q.user_id,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import select
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import psycopg
-from psycopg.rows import dict_row, tuple_row
+from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from api.errors import InvalidValueError, UnknownTransactionError, translated_errors
@@ -19,18 +20,10 @@ from rowguard.queries import load_queries
 QUERIES = load_queries("api")
 
 
-class Score(NamedTuple):
-    """A `fraud_score`."""
-
-    prediction: int
-    probability: float
-    flag: str
-    fraud_probability: float
-    model_version: str
-
-
 class Repository:
     """Statements over a pool; each is its own transaction. Concurrent scores and inserts are micro-batched.
+
+    `score_features` and `score_transaction` take a row and return its score; with `_batch`, lists of them.
 
     Every method raises the errors of `api.errors`.
 
@@ -42,29 +35,11 @@ class Repository:
     def __init__(self, pool: AsyncConnectionPool, *, max_insert_batch: int = 1) -> None:
         self._pool = pool
         self._writer = TransactionWriter(pool, max_insert_batch)
+        self.score_features_batch = partial(self._scores, "score_features")
+        self.score_transactions_batch = partial(self._scores, "score_transactions")
         per_item = (InvalidValueError,)
-        self._features: MicroBatcher[Row, Score] = MicroBatcher(
-            self.score_features_batch, per_item_errors=per_item
-        )
-        self._transactions: MicroBatcher[Row, Score] = MicroBatcher(
-            self.score_transactions_batch, per_item_errors=per_item
-        )
-
-    async def score_features(self, features: Row) -> Score:
-        """Return the score of four features."""
-        return await self._features(features)
-
-    async def score_transaction(self, transaction: Row) -> Score:
-        """Return the score of a transaction."""
-        return await self._transactions(transaction)
-
-    async def score_features_batch(self, rows: Sequence[Row]) -> list[Score]:
-        """Return the scores in the order of the rows."""
-        return await self._scores("score_features", rows)
-
-    async def score_transactions_batch(self, rows: Sequence[Row]) -> list[Score]:
-        """Return the scores in the order of the rows."""
-        return await self._scores("score_transactions", rows)
+        self.score_features = MicroBatcher(self.score_features_batch, per_item_errors=per_item)
+        self.score_transaction = MicroBatcher(self.score_transactions_batch, per_item_errors=per_item)
 
     async def insert_transaction(self, transaction: Row) -> Row:
         """Store a transaction, or find the one that its idempotency key stored before (`is_replayed`).
@@ -77,7 +52,7 @@ class Repository:
 
     async def drain(self) -> None:
         """Return when no micro-batch is in flight."""
-        for batcher in (self._features, self._transactions, self._writer):
+        for batcher in (self.score_features, self.score_transaction, self._writer):
             await batcher.drain()
 
     async def insert_label(self, label: Row) -> Row:
@@ -107,16 +82,17 @@ class Repository:
         """Return the flags `has_schema` and `is_writable`."""
         return (await self._rows("is_ready"))[0]
 
-    async def _scores(self, query: str, rows: Sequence[Row]) -> list[Score]:
+    async def _scores(self, query: str, rows: Sequence[Row]) -> list[Row]:
+        """Return scores in the order of the rows."""
         if not rows:
             return []
         with translated_errors():
             async with (
                 self._pool.connection() as connection,
-                connection.cursor(row_factory=tuple_row, binary=True) as cursor,
+                connection.cursor(binary=True, row_factory=dict_row) as cursor,
             ):
                 await cursor.execute(QUERIES[query], rows_parameter(rows))
-                return [Score(*row) for row in await cursor.fetchall()]
+                return await cursor.fetchall()
 
     async def _rows(self, query: str) -> list[Row]:
         with translated_errors():

@@ -14,9 +14,13 @@ from pydantic import (
     Discriminator,
     Field,
     PlainSerializer,
+    PlainValidator,
     Tag,
     WithJsonSchema,
 )
+from typing_extensions import TypedDict
+
+from rowguard.amounts import LIMIT, MALFORMED, AmountError, parse_amount, parse_float_amount
 
 BIGINT_MAX = 2**63 - 1
 INTEGER_MAX = 2**31 - 1
@@ -43,6 +47,14 @@ def _parse_id(value: Any) -> Any:
     if isinstance(value, str) and len(value) <= 20 and value.isascii() and value.removeprefix("-").isdigit():
         return int(value)
     return _parse_integer(value)
+
+
+def _parse_amount(value: Any) -> Decimal:
+    if isinstance(value, float):
+        return parse_float_amount(repr(value))
+    if isinstance(value, str | int | Decimal) and not isinstance(value, bool):
+        return parse_amount(value)
+    raise AmountError(MALFORMED)
 
 
 def _round_to_single(value: float) -> float:
@@ -82,7 +94,7 @@ ID_SCHEMA = {
 AMOUNT_SCHEMA = {
     "description": "At most 4 decimals.",
     "anyOf": [
-        {"type": "number", "minimum": 0, "exclusiveMaximum": 10**12, "multipleOf": 0.0001},
+        {"type": "number", "minimum": 0, "exclusiveMaximum": int(LIMIT), "multipleOf": 0.0001},
         {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,4})?$"},
     ],
 }
@@ -93,13 +105,11 @@ Id = Annotated[
     WithJsonSchema(ID_SCHEMA),
 ]
 Count = Annotated[int, Field(ge=0, le=INTEGER_MAX, strict=True), BeforeValidator(_parse_integer)]
-FeatureAmount = Annotated[float, Field(ge=0, lt=1e12, allow_inf_nan=False), AfterValidator(_round_to_single)]
-Minutes = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False), AfterValidator(_round_to_single)]
-Amount = Annotated[
-    Decimal,
-    Field(ge=0, lt=10**12, decimal_places=4, allow_inf_nan=False),
-    WithJsonSchema(AMOUNT_SCHEMA),
+FeatureAmount = Annotated[
+    float, Field(ge=0, lt=float(LIMIT), allow_inf_nan=False), AfterValidator(_round_to_single)
 ]
+Minutes = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False), AfterValidator(_round_to_single)]
+Amount = Annotated[Decimal, PlainValidator(_parse_amount), WithJsonSchema(AMOUNT_SCHEMA)]
 Text = Annotated[
     str,
     Field(max_length=64, json_schema_extra={"pattern": r"^[^\u0000]*$"}),
@@ -170,7 +180,8 @@ class PredictBatch(_Body):
     items: Annotated[list[PredictRequest], Field(min_length=1, max_length=MAX_ITEMS)]
 
 
-class ScoreResult(BaseModel):
+# Responses are typed dictionaries: rows of the database become JSON without being validated.
+class ScoreResult(TypedDict):
     """The score of the model. `probability` is the confidence in `prediction`."""
 
     prediction: int
@@ -186,14 +197,14 @@ class Prediction(ScoreResult):
     message: str
 
 
-class Predictions(BaseModel):
+class Predictions(TypedDict):
     """Scores in the order of the items."""
 
     predictions: list[ScoreResult]
     message: str
 
 
-class Decision(BaseModel):
+class Decision(TypedDict):
     """A stored transaction and its decision; null when no model was deployed or it failed."""
 
     transaction_id: int

@@ -93,7 +93,10 @@ class TransactionWriter:
         self, query: str, transactions: Sequence[Row], timeout_s: float | None = None
     ) -> list[Row]:
         """Run a statement; after the timeout the server is asked to cancel it, and its response is awaited."""
-        async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
+        async with (
+            self._pool.connection() as connection,
+            connection.cursor(binary=True, row_factory=dict_row) as cursor,
+        ):
             cancellations: list[asyncio.Task[None]] = []
 
             def cancel() -> None:
@@ -106,8 +109,8 @@ class TransactionWriter:
             finally:
                 if timer is not None:
                     timer.cancel()
-                # A late cancellation would hit the next user of the connection.
-                await asyncio.gather(*cancellations, return_exceptions=True)
+                if cancellations:  # a late one would hit the next user of the connection
+                    await asyncio.wait(cancellations)
 
 
 def _has_same_content(row: Row, transaction: Row) -> bool:

@@ -16,7 +16,6 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRe
 from rowguard.queries import load_queries
 
 QUERIES = load_queries("api")
-WATCH_INTERVAL_S = 5.0
 
 
 async def warm(connection: psycopg.AsyncConnection) -> str | None:
@@ -39,9 +38,7 @@ async def configure(connection: psycopg.AsyncConnection) -> None:
 
 
 @asynccontextmanager
-async def keep_warm(
-    pool: AsyncConnectionPool, *, interval_s: float = WATCH_INTERVAL_S
-) -> AsyncIterator[None]:
+async def keep_warm(pool: AsyncConnectionPool, *, interval_s: float = 5.0) -> AsyncIterator[None]:
     """While the block lasts, warm every connection of the pool after a deployment."""
     task = asyncio.create_task(_watch(pool, interval_s))
     try:

@@ -9,7 +9,6 @@ from typing import Any, Generic, TypeVar
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
-from starlette.requests import ClientDisconnect
 
 from api.problems import invalid_body, invalid_field
 from api.schemas import Label, PredictBatch, PredictRequest, RawTransaction
@@ -56,7 +55,7 @@ class JsonBody(Generic[Body]):
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
             raise invalid_field("body", "is not application/json")
-        content = await _receive_body(request)
+        content = await request.body()
         try:
             return self._adapter.validate_json(content)
         except ValidationError as error:
@@ -72,18 +71,6 @@ class JsonBody(Generic[Body]):
             except (ValueError, RecursionError):
                 pass
         return error
-
-
-async def _receive_body(request: Request) -> bytes:
-    """Receive the body by ASGI messages; `request.body()` would create an asynchronous generator for it."""
-    parts: list[bytes] = []
-    while True:
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        parts.append(message.get("body", b""))
-        if not message.get("more_body", False):
-            return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 FEATURES_EXAMPLE = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter
@@ -12,11 +13,12 @@ from api.metrics import Metrics
 from api.problems import RESPONSES
 from api.repository import Repository
 from api.routes.bodies import PREDICT, PREDICT_BATCH, RequestRoute
-from api.schemas import Features, Prediction, Predictions, ScoreResult
+from api.rows import Row
+from api.schemas import Features, Prediction, Predictions
 
 router = APIRouter(tags=["scoring"], responses=RESPONSES, route_class=RequestRoute)
-PREDICTION = TypeAdapter(Prediction)
-PREDICTIONS = TypeAdapter(Predictions)
+PREDICTION: TypeAdapter[Any] = TypeAdapter(Prediction)
+PREDICTIONS: TypeAdapter[Any] = TypeAdapter(Predictions)
 
 
 @router.post(
@@ -34,9 +36,9 @@ async def predict(request: Request) -> Response:
         score = await repository.score_features(body.__dict__)
     else:
         score = await repository.score_transaction(body.__dict__)
-    _count(request, score.flag)
-    prediction = Prediction(**score._asdict(), message=_served("Prediction", started))
-    return Response(PREDICTION.dump_json(prediction), media_type="application/json")
+    _count(request, score)
+    score["message"] = _served("Prediction", started)
+    return Response(PREDICTION.dump_json(score), media_type="application/json")
 
 
 @router.post(
@@ -56,17 +58,14 @@ async def predict_batch(request: Request) -> Response:
     from_transactions = iter(await repository.score_transactions_batch(transactions))
     scores = [next(from_features if isinstance(item, Features) else from_transactions) for item in items]
     for score in scores:
-        _count(request, score.flag)
-    predictions = Predictions(
-        predictions=[ScoreResult(**score._asdict()) for score in scores],
-        message=_served(f"{len(scores)} predictions", started),
-    )
+        _count(request, score)
+    predictions = {"predictions": scores, "message": _served(f"{len(scores)} predictions", started)}
     return Response(PREDICTIONS.dump_json(predictions), media_type="application/json")
 
 
-def _count(request: Request, flag: str) -> None:
+def _count(request: Request, score: Row) -> None:
     metrics: Metrics = request.app.state.metrics
-    metrics.count_decision("predict", flag)
+    metrics.count_decision("predict", score["flag"])
 
 
 def _served(what: str, started: float) -> str:

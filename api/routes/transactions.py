@@ -15,7 +15,7 @@ from api.routes.bodies import TRANSACTION, RequestRoute
 from api.schemas import Decision
 
 router = APIRouter(tags=["scoring"], responses=RESPONSES, route_class=RequestRoute)
-DECISION = TypeAdapter(Decision)
+DECISION: TypeAdapter[Any] = TypeAdapter(Decision)
 MAX_KEY_LENGTH = 255
 IDEMPOTENCY_KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
@@ -46,8 +46,7 @@ async def create_transaction(request: Request) -> Response:
     if not is_replayed:
         metrics: Metrics = request.app.state.metrics
         metrics.count_decision("transactions", row["fraud_flag"] or "NONE")
-    content = DECISION.dump_json(Decision(**row))
-    return Response(content, 200 if is_replayed else 201, media_type="application/json")
+    return Response(DECISION.dump_json(row), 200 if is_replayed else 201, media_type="application/json")
 
 
 def _idempotency_key(request: Request) -> str | None:

@@ -52,7 +52,7 @@ def main() -> None:
         with services(folder.absolute(), given.workers, keep=given.folder is not None) as (classic, ours):
             document = {
                 "workers": given.workers,
-                "wrong_answers": compare(classic, ours),
+                "different_scores": compare(classic, ours),
                 "load": measure((classic, ours), given.seconds, given.rounds),
                 "overload": overload(ours, given.seconds),
             }
@@ -205,7 +205,7 @@ def overload(service: Service, seconds: float) -> list[dict[str, Any]]:
 
 
 def markdown(document: dict[str, Any]) -> str:
-    """The tables of docs/api.md."""
+    """The tables of docs/notes/api-load.md."""
     lines = [
         "| Endpoint | Connections | Service | Requests/s | p50 ms | p99 ms | Errors | Memory MB | Against classic |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -237,7 +237,10 @@ def markdown(document: dict[str, Any]) -> str:
         f"| {one['p50_ms_afterwards'] or 0:.2f} |"
         for one in document["overload"]
     ]
-    lines += ["", f"Scores that differ between the two services: {document['wrong_answers']} of {CHECKED}."]
+    lines += [
+        "",
+        f"Scores that differ between the two services: {document['different_scores']} of {CHECKED}.",
+    ]
     return "\n".join(lines)
 
 

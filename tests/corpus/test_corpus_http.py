@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.corpus.conftest import Case, parameters
-from tests.db.api.conftest import Api, problem
+from tests.db.api.conftest import Api, count_rows, problem
 
 METHODS = ("get", "post", "put", "delete")
 
@@ -34,10 +34,8 @@ def test_http(api: Api, case: Case) -> None:
     if "field" in case:
         errors = document["errors"]
         assert isinstance(errors, list) and [error["field"] for error in errors] == [case["field"]]
+        assert errors[0]["message"] and str(document["detail"]).startswith(f"{case['field']}: ")
 
 
 def _rows(api: Api) -> int:
-    with api.database.connect() as connection:
-        row = connection.execute("SELECT count(*) FROM transactions").fetchone()
-    assert row is not None
-    return int(row[0])
+    return count_rows(api, "transactions") + count_rows(api, "fraud_labels")

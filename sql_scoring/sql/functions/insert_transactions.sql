@@ -1,7 +1,8 @@
--- Stores a batch of transactions for the API with one INSERT, and returns each row with the ordinal of its request.
+-- Stores a batch of transactions for the API with one INSERT, and returns each row with the position of its request.
 --
--- Unless p_waits_for_locks, a row whose user is locked by another transaction is skipped and not returned, so that no
--- request waits for another's user. A key that was used before returns the row of its first use, with is_replayed.
+-- Unless p_waits_for_locks, the rows of a user whose lock another transaction holds are skipped and not returned, so
+-- that no request waits for another's user. Each lock is tried once: of a user all rows are stored in order, or none.
+-- A key that was used before returns the row of its first use, with is_replayed.
 -- An error of one row rolls all of them back; the caller then stores them individually.
 -- Ids are assigned first: they show whose row is whose, and which request of a key stored it.
 CREATE OR REPLACE FUNCTION scoring.insert_transactions(p_rows jsonb, p_waits_for_locks boolean)
@@ -31,20 +32,31 @@ DECLARE
     v_stored integer;
 BEGIN
     RETURN QUERY
+        WITH
+        free_locks AS MATERIALIZED (
+            SELECT k.lock_key
+            FROM (
+                SELECT DISTINCT scoring.user_lock_key(q.user_id) AS lock_key
+                FROM jsonb_to_recordset(p_rows) AS q (user_id bigint)
+            ) AS k
+            WHERE pg_try_advisory_xact_lock(k.lock_key)
+        )
+
         INSERT INTO public.transactions AS t
             (transaction_id, user_id, amount, merchant_id, location, occurred_at, idempotency_key)
-        SELECT v_ids[q.ordinal + 1], q.user_id, q.amount, q.merchant_id, q.location, q.occurred_at, q.idempotency_key
+        SELECT v_ids[q.ordinality], q.user_id, q.amount, q.merchant_id, q.location, q.occurred_at, q.idempotency_key
         FROM
-            jsonb_to_recordset(p_rows) AS q (
-                ordinal integer,
-                user_id bigint,
-                amount numeric,
-                merchant_id bigint,
-                location text,
-                occurred_at timestamptz,
-                idempotency_key text
-            )
-        WHERE p_waits_for_locks OR pg_try_advisory_xact_lock(scoring.user_lock_key(q.user_id))
+            ROWS FROM (
+                jsonb_to_recordset(p_rows) AS (
+                    user_id bigint,
+                    amount numeric,
+                    merchant_id bigint,
+                    location text,
+                    occurred_at timestamptz,
+                    idempotency_key text
+                )
+            ) WITH ORDINALITY AS q
+        WHERE p_waits_for_locks OR scoring.user_lock_key(q.user_id) IN (SELECT f.lock_key FROM free_locks AS f)
         ON CONFLICT (user_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
         RETURNING
             array_position(v_ids, t.transaction_id) - 1, false, t.transaction_id, t.user_id, t.amount::numeric,
@@ -54,11 +66,12 @@ BEGIN
     IF v_stored < cardinality(v_ids) THEN
         RETURN QUERY
             SELECT
-                q.ordinal, true, t.transaction_id, t.user_id, t.amount::numeric, t.merchant_id,
+                q.ordinality::integer - 1, true, t.transaction_id, t.user_id, t.amount::numeric, t.merchant_id,
                 t.location::text, t.occurred_at, t.fraud_flag, t.fraud_probability, t.model_version, t.unscored_reason
-            FROM jsonb_to_recordset(p_rows) AS q (ordinal integer, user_id bigint, idempotency_key text)
+            FROM
+                ROWS FROM (jsonb_to_recordset(p_rows) AS (user_id bigint, idempotency_key text)) WITH ORDINALITY AS q
             INNER JOIN public.transactions AS t ON q.user_id = t.user_id AND q.idempotency_key = t.idempotency_key
-            WHERE t.transaction_id <> v_ids[q.ordinal + 1];
+            WHERE t.transaction_id <> v_ids[q.ordinality];
     END IF;
 END
 $$;

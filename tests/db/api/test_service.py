@@ -9,12 +9,6 @@ import pytest
 from tests.db.api.conftest import Api, Count, problem
 
 
-def test_root_greets(api: Api) -> None:
-    answer = api.client.get("/")
-    assert answer.status_code == 200
-    assert answer.json() == {"status": "ok", "message": "Fraud Detection API is running!"}
-
-
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
 def test_probes_return_ok(api: Api, path: str) -> None:
     answer = api.client.get(path)
@@ -89,11 +83,6 @@ def test_a_label_of_no_transaction_is_not_found(api: Api, rows_of: Count, refere
     )
     assert problem(answer, 404)["detail"] == f"user {user} has no transaction {transaction}"
     assert rows_of("fraud_labels") == before
-
-
-@pytest.mark.parametrize("path", ["/nowhere", "/predict/1", "/..%2f", "/%00"])
-def test_unknown_paths_are_not_found(api: Api, path: str) -> None:
-    assert problem(api.client.get(path), 404)["title"] == "Not Found"
 
 
 @pytest.mark.parametrize(
