@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from psycopg import sql
 
 from benchmarks.features._stage import Stage
-from rowguard.sql_files import read_sql
 
 SQL = Path(__file__).parent / "sql"
 FIRST_USER, FIRST_MERCHANT = 10**9, 10**9
@@ -92,7 +91,7 @@ def install(stage: Stage, hash8: str) -> None:
         values["windows"] = ", ".join(f"interval '{hour} hours'" for hour in hours)
         values["longest"] = f"interval '{hours[-1]} hours'"
         values["live_function"] = sql.Identifier("features", f"live_feature_values_{hash8}").as_string()
-        text = read_sql(SQL, "timed_procedures")
+        text = (SQL / "timed_procedures.sql").read_text()
         for name, value in values.items():
             text = text.replace("{" + name + "}", value)
         connection.execute(text.encode())
@@ -170,4 +169,4 @@ def explain_read(stage: Stage, hash8: str, at: datetime) -> str:
 
 def read_times(stage: Stage) -> dict[str, Timed]:
     with stage.connect() as connection:
-        return {row[0]: Timed(*row) for row in connection.execute(read_sql(SQL, "times").encode())}
+        return {row[0]: Timed(*row) for row in connection.execute((SQL / "times.sql").read_bytes())}
