@@ -12,6 +12,7 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg import sql
 
+from rowguard.database import fetch_one
 from rowguard.errors import TrainingDataError
 from rowguard.queries import load_queries
 
@@ -70,10 +71,7 @@ def read_feature_list(connection: psycopg.Connection) -> FeatureList:
     Raises:
         TrainingDataError: The features were never built.
     """
-    try:
-        rows = connection.execute(QUERIES["feature_definitions"]).fetchall()
-    except psycopg.errors.UndefinedTable:
-        raise TrainingDataError("the features are not built; run: rowguard features") from None
+    rows = _fetch_built(connection, "feature_definitions")
     return FeatureList(tuple(name for name, _ in rows), rows[0][1])
 
 
@@ -83,8 +81,7 @@ def read_feature_groups(connection: psycopg.Connection) -> dict[str, str]:
     Raises:
         TrainingDataError: The features were never built.
     """
-    read_feature_list(connection)
-    return dict(connection.execute(QUERIES["feature_groups"]).fetchall())
+    return dict(_fetch_built(connection, "feature_groups"))
 
 
 def read_time_range(connection: psycopg.Connection) -> tuple[datetime, datetime, int]:
@@ -93,10 +90,7 @@ def read_time_range(connection: psycopg.Connection) -> tuple[datetime, datetime,
     Raises:
         TrainingDataError: It is empty or was never built; names the next command.
     """
-    try:
-        first, last, rows = connection.execute(QUERIES["training_range"]).fetchone() or (None, None, 0)
-    except psycopg.errors.UndefinedTable:
-        raise TrainingDataError("the features are not built; run: rowguard features") from None
+    ((first, last, rows),) = _fetch_built(connection, "training_range")
     if not rows:
         raise TrainingDataError(
             "the features of the stored transactions are not built; run: rowguard features"
@@ -106,10 +100,17 @@ def read_time_range(connection: psycopg.Connection) -> tuple[datetime, datetime,
     return first, last, rows
 
 
+def _fetch_built(connection: psycopg.Connection, query: str) -> list[tuple[Any, ...]]:
+    """Return the rows of a query over tables that dbt builds."""
+    try:
+        return connection.execute(QUERIES[query]).fetchall()
+    except psycopg.errors.UndefinedTable:
+        raise TrainingDataError("the features are not built; run: rowguard features") from None
+
+
 def has_transactions(connection: psycopg.Connection) -> bool:
     """Return whether any transaction is stored."""
-    row = connection.execute(QUERIES["has_transactions"]).fetchone()
-    return bool(row and row[0])
+    return bool(fetch_one(connection, QUERIES["has_transactions"])[0])
 
 
 def read_dataset(url: str, start: datetime, end: datetime, label_cutoff: datetime | None = None) -> Dataset:

@@ -13,7 +13,7 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg import sql
 
-from rowguard.database import connect
+from rowguard.database import connect, fetch_one
 from rowguard.errors import SettingsError, TrainingDataError
 from rowguard.progress import Progress, prefixed, silent
 from rowguard.queries import load_queries
@@ -27,14 +27,6 @@ from trainer.dataset import Dataset, has_transactions, read_dataset, read_featur
 from trainer.forest import ForestParameters, fit_forest
 
 QUERIES = load_queries("trainer")
-
-
-@dataclass(frozen=True)
-class BacktestedModel:
-    """A model and its result of each fold."""
-
-    name: str
-    results: list[BacktestResult]
 
 
 @dataclass(frozen=True)
@@ -56,7 +48,7 @@ def compare_models(
     baselines: bool = False,
     ablation: bool = False,
     progress: Progress = silent,
-) -> list[BacktestedModel]:
+) -> dict[str, list[BacktestResult]]:
     """Backtest one or several models on the same rows.
 
     Args:
@@ -70,7 +62,7 @@ def compare_models(
         progress: Called with each step.
 
     Returns:
-        The forest first, then the ablations, then the baselines.
+        The result of each fold by model: the forest first, then the ablations, then the baselines.
 
     Raises:
         SettingsError: There is no such feature group.
@@ -100,7 +92,7 @@ def compare_models(
                     url, fold.plan.start, fold.plan.test_end, delay_days=fold.plan.delay_days
                 )
             results[name].append(evaluate_baseline(name, fold.plan, fold.train, fold.rows, handbook))
-    return [BacktestedModel(name, of_folds) for name, of_folds in results.items()]
+    return results
 
 
 def build_missing_features(
@@ -127,10 +119,10 @@ def build_missing_features(
                 "there are no transactions; run: rowguard import FILE, or rowguard simulate"
             )
         try:
-            row = connection.execute(QUERIES["lacks_features"], {"end": end}).fetchone()
+            (lacks_features,) = fetch_one(connection, QUERIES["lacks_features"], {"end": end})
         except psycopg.errors.UndefinedTable:
-            row = (True,)
-    if not (row and row[0]):
+            lacks_features = True
+    if not lacks_features:
         return False
     progress("building the features of new transactions")
     build_features(url, settings, progress=progress)

@@ -32,7 +32,7 @@ REPLICATED = (
     "public.transactions, public.users, public.fraud_labels, scoring.user_home_history, scoring.models,"
     " scoring.model_state_changes, scoring.model_revisions, public.alembic_version"
 )
-WAIT_S = 300
+WAIT_S = 100
 
 
 def test_a_restored_dump_decides_alike(
@@ -138,7 +138,7 @@ def test_a_logical_replica_takes_decisions_over_and_makes_none(
 
 FACADE = (
     "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'scoring'::regnamespace"
-    " AND proname IN ('score_candidate', 'score_basic')"
+    " AND proname IN ('decide_transaction', 'decide_from_features')"
 )
 
 
