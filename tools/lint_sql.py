@@ -38,7 +38,7 @@ SQUAWK_EXCLUDED = (
     "ban-drop-table",
     "require-concurrent-index-deletion",  # the same: an index that the next release replaces
     "ban-drop-constraint",  # widened in the same statement
-    "ban-drop-function",  # of triggers that are dropped beside them
+    "ban-drop-function",  # of triggers that are dropped with them
     "require-timeout-settings",
     "prefer-text-field",
     "ban-create-domain-with-constraint",

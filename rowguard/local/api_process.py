@@ -45,7 +45,7 @@ class ApiProcess(BackgroundProcess):
         host = _LOCAL_HOSTS.get(self.host, self.host)
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
-    def answers(self) -> bool:
+    def is_responding(self) -> bool:
         """Return whether `GET /livez` succeeds."""
         try:
             with _OPENER.open(f"{self.url}/livez", timeout=5) as response:

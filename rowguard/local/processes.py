@@ -50,7 +50,7 @@ class BackgroundProcess:
         """Return whether the process runs."""
         return self.process is not None
 
-    def answers(self) -> bool:
+    def is_responding(self) -> bool:
         """Return whether the program is ready for clients."""
         raise NotImplementedError
 
@@ -79,7 +79,7 @@ class BackgroundProcess:
     def _answers_soon(self) -> bool:
         deadline = time.monotonic() + START_TIMEOUT_S
         while self.is_running() and time.monotonic() < deadline:
-            if self.answers():
+            if self.is_responding():
                 return True
             time.sleep(0.05)
         return False
