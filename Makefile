@@ -6,9 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 LINT := .venv-lint/bin
 PIP := -m pip install --quiet --disable-pip-version-check --no-warn-conflicts
-# Each worker has its own server. POSTGRES=container runs it in Docker.
+# Each worker has a server: POSTGRES=container runs it in Docker. In the order of folders the long database files come
+# first and the short unit tests last; xdist's order, most tests first, would leave long files for one worker.
 WORKERS ?= 2
-PYTEST = TEST_POSTGRES=$(POSTGRES) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+PYTEST = TEST_POSTGRES=$(POSTGRES) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo test test-slow test-all lint format bench chaos soak lock golden airflow airflow-env clean
 

@@ -108,16 +108,6 @@ class Settings(BaseSettings):
     keep_versions: int = Field(default=10, ge=1)
     """Retired models whose functions are kept; older ones are pruned, their history is kept."""
 
-    def require_database_url(self) -> str:
-        """Return DATABASE_URL, for programs that do not start a server.
-
-        Raises:
-            SettingsError: It is not set.
-        """
-        if self.database_url is None:
-            raise SettingsError("DATABASE_URL is not set")
-        return self.database_url.get_secret_value()
-
     @model_validator(mode="after")
     def _one_models_folder_per_database(self) -> Settings:
         if "models_dir" in self.model_fields_set:

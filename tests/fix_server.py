@@ -57,9 +57,9 @@ def container() -> Iterator[str]:
 
 
 def check_docker() -> None:
-    """Stop pytest if no Docker engine answers."""
+    """Stop pytest if no Docker engine runs."""
     try:
         docker.from_env(timeout=10).ping()
     except docker.errors.DockerException as error:
         reason = " ".join(str(error).split())
-        raise pytest.UsageError(f"POSTGRES=container needs a Docker engine that answers: {reason}") from None
+        raise pytest.UsageError(f"POSTGRES=container needs a running Docker engine: {reason}") from None

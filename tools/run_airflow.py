@@ -62,7 +62,7 @@ def main() -> int:
     announced = False
     while process.poll() is None and not stop_requested.wait(1):
         tree.update()
-        if not announced and answers(arguments.port):
+        if not announced and is_responding(arguments.port):
             announced = True
             print(
                 f"Airflow is at http://localhost:{arguments.port} (no login needed here); Ctrl-C stops it",
@@ -160,11 +160,11 @@ def is_open(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def answers(port: int) -> bool:
+def is_responding(port: int) -> bool:
     """Return whether Airflow's health check succeeds."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v2/monitor/health", timeout=2) as answer:
-            return bool(answer.status == 200)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v2/monitor/health", timeout=2) as response:
+            return bool(response.status == 200)
     except OSError:
         return False
 

@@ -92,11 +92,11 @@ FROM features.training_set;
 
 -- name: has_transactions
 -- Whether any transaction is stored.
-SELECT EXISTS (SELECT FROM public.transactions);
+SELECT exists(SELECT FROM public.transactions);
 
 -- name: lacks_features
 -- Whether a transaction before the end has no features, although the training set reaches back as far.
-SELECT EXISTS (
+SELECT exists(
     SELECT
     FROM public.transactions AS t
     WHERE

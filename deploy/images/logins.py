@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 
 from rowguard.database import connect
 from rowguard.errors import RowguardError, SettingsError
-from rowguard.settings import settings
+from rowguard.settings import require_database_url, settings
 
 PGBOUNCER = "pgbouncer"
 # Login role, its group role (the schema makes it), the variable with its password.
@@ -76,7 +76,7 @@ def _set_password(connection: psycopg.Connection, name: str, password: str) -> N
 def main() -> None:
     """Set the logins; print one line."""
     try:
-        names = set_logins(settings().require_database_url())
+        names = set_logins(require_database_url(settings()))
         sys.stdout.write(f"logins ready: {', '.join(names)}\n")
     except RowguardError as error:
         sys.exit(f"logins: {error}")

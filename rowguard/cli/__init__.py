@@ -8,16 +8,13 @@ import sys
 import typer
 
 from rowguard.cli import (
-    _archive,
     _backtest,
     _data,
     _demo,
     _deploy,
-    _doctor,
     _models,
-    _monitor,
+    _operations,
     _policy,
-    _rescore,
     _serve,
     _stack,
     _tradeoff,
@@ -40,9 +37,9 @@ for command in (
     *(_stack.up, _stack.down, _stack.status, _stack.migrate),
     *(_data.simulate, _data.features, _models.train, _models.models, _models.retrain),
     *(_deploy.deploy, _deploy.promote, _deploy.retire_challenger, _deploy.rollback, _deploy.roll_forward),
-    *(_policy.control_rate, _policy.failure_policy, _policy.unscored, _rescore.rescore),
-    *(_backtest.backtest, _tune.tune, _tradeoff.tradeoff, _doctor.doctor, _monitor.monitor),
-    *(_archive.archive, _serve.serve, _serve.token, _demo.demo),
+    *(_policy.control_rate, _policy.failure_policy, _policy.unscored, _operations.rescore),
+    *(_backtest.backtest, _tune.tune, _tradeoff.tradeoff, _operations.doctor, _operations.monitor),
+    *(_operations.archive, _serve.serve, _serve.token, _demo.demo),
 ):
     app.command(command.__name__.replace("_", "-"))(command)
 app.command("import")(_data.import_file)

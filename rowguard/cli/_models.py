@@ -85,36 +85,23 @@ def models(as_json: Json = False) -> None:
         out.print("no model yet")
         next_steps("rowguard retrain")
         return
-    columns = [
-        "version",
-        "state",
-        "trained (UTC)",
-        "on",
-        "rows",
-        "frauds",
-        "AUC",
-        "AP",
-        "threshold",
-        "nodes",
-        "kB",
-    ]
     rows = [
-        (
-            record.version,
-            record.state,
-            record.trained_at,
-            f"{record.train_from:%Y-%m-%d} … {record.train_to:%Y-%m-%d}",
-            record.row_count,
-            record.fraud_count,
-            record.metrics["auc"],
-            record.metrics["average_precision"],
-            record.threshold,
-            record.node_count,
-            record.sql_bytes // 1000,
-        )
+        {
+            "version": record.version,
+            "state": record.state,
+            "trained (UTC)": record.trained_at,
+            "on": f"{record.train_from:%Y-%m-%d} … {record.train_to:%Y-%m-%d}",
+            "rows": record.row_count,
+            "frauds": record.fraud_count,
+            "AUC": record.metrics["auc"],
+            "AP": record.metrics["average_precision"],
+            "threshold": record.threshold,
+            "nodes": record.node_count,
+            "kB": record.sql_bytes // 1000,
+        }
         for record in records
     ]
-    print_table(columns, rows)
+    print_table(list(rows[0]), [list(row.values()) for row in rows])
 
 
 def retrain(start: From = None, cutoff: To = None, as_json: Json = False) -> None:

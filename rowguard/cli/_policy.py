@@ -11,8 +11,6 @@ from rowguard.cli._target import database_url
 from rowguard.queries import load_queries
 
 QUERIES = load_queries("rowguard.cli")
-# Word of the command line → word of the database.
-MODES = {"fail-open": "fail_open", "fail-closed": "fail_closed"}
 
 
 def control_rate(
@@ -56,22 +54,17 @@ def failure_policy(
 
     Example: rowguard failure-policy fail-closed --lock-timeout-ms 500
     """
+    from psycopg.rows import dict_row
+
     from rowguard.database import connect
 
-    with connect(database_url()) as connection:
+    with connect(database_url()) as connection, connection.cursor(row_factory=dict_row) as cursor:
         if mode is not None or lock_timeout_ms is not None:
-            values = {"failure_mode": MODES[mode] if mode else None, "lock_timeout_ms": lock_timeout_ms}
-            connection.execute(QUERIES["set_failure_policy"], values)
-        row = connection.execute(QUERIES["failure_policy"]).fetchone()
-    assert row is not None
-    words = {stored: word for word, stored in MODES.items()}
-    current = dict(
-        zip(
-            ("failure_mode", "lock_timeout_ms", "changed_at", "changed_by"),
-            (words[row[0]], *row[1:]),
-            strict=True,
-        )
-    )
+            values = {"failure_mode": mode and mode.replace("-", "_"), "lock_timeout_ms": lock_timeout_ms}
+            cursor.execute(QUERIES["set_failure_policy"], values)
+        current = cursor.execute(QUERIES["failure_policy"]).fetchone()
+    assert current is not None
+    current["failure_mode"] = current["failure_mode"].replace("_", "-")
     if as_json:
         print_json(current)
     else:

@@ -7,7 +7,6 @@ import shutil
 from typing import Annotated
 
 import typer
-from psycopg.conninfo import conninfo_to_dict
 
 from rowguard.cli._output import Json, err, next_steps, out, print_json, print_table, steps
 from rowguard.cli._target import local_stack, require_addresses, unchecked_database_url
@@ -113,6 +112,8 @@ def psql(context: typer.Context) -> None:
 
     Example: rowguard psql -c "SELECT * FROM model_versions"
     """
+    from psycopg.conninfo import conninfo_to_dict
+
     from rowguard.errors import SettingsError
 
     options = conninfo_to_dict(unchecked_database_url())

@@ -25,7 +25,7 @@ def server_account() -> pwd.struct_passwd | None:
     for name in _CANDIDATES:
         if name in accounts:
             return accounts[name]
-    raise LocalStackError("PostgreSQL does not run as root and no user postgres or nobody exists")
+    raise LocalStackError("PostgreSQL does not run as root and no user postgres exists")
 
 
 def run_as_server() -> dict[str, Any]:

@@ -45,7 +45,7 @@ class ApiProcess(BackgroundProcess):
         host = _LOCAL_HOSTS.get(self.host, self.host)
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
-    def answers(self) -> bool:
+    def is_responding(self) -> bool:
         """Return whether `GET /livez` succeeds."""
         try:
             with _OPENER.open(f"{self.url}/livez", timeout=5) as response:
@@ -58,7 +58,7 @@ class ApiProcess(BackgroundProcess):
         facts = {"url": self.url, "addresses": list(addresses)}
         with component_lock(self.directory):
             is_current = facts.items() <= load_state(self.directory).items() and self.is_running()
-            if not (is_current and self._answers_soon()):
+            if not (is_current and self._responds_soon()):
                 self._end()
                 self.check_port()
                 self._launch(self._command, facts, env=self._environment, cwd=Path.cwd())

@@ -66,7 +66,7 @@ class PgBouncer(BackgroundProcess):
         """Return the URL of a database through PgBouncer for a login."""
         return loopback_url(user, password, load_state(self.directory)["port"], database)
 
-    def answers(self) -> bool:
+    def is_responding(self) -> bool:
         """Return whether the owner reaches the server, which proves every part."""
         try:
             with connect_loopback(self.url or "", timeout_s=5) as connection:
@@ -81,7 +81,7 @@ class PgBouncer(BackgroundProcess):
             return None
         self.server.ensure_running()
         with component_lock(self.directory):
-            if not (self.is_running() and self._write_files() and self.answers()):
+            if not (self.is_running() and self._write_files() and self.is_responding()):
                 self._end()
                 save_state(self.directory, port=choose_port(self.directory))
                 self._write_files()

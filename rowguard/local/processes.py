@@ -50,7 +50,7 @@ class BackgroundProcess:
         """Return whether the process runs."""
         return self.process is not None
 
-    def answers(self) -> bool:
+    def is_responding(self) -> bool:
         """Return whether the program is ready for clients."""
         raise NotImplementedError
 
@@ -76,10 +76,10 @@ class BackgroundProcess:
                         member.kill()
             time.sleep(0.05)
 
-    def _answers_soon(self) -> bool:
+    def _responds_soon(self) -> bool:
         deadline = time.monotonic() + START_TIMEOUT_S
         while self.is_running() and time.monotonic() < deadline:
-            if self.answers():
+            if self.is_responding():
                 return True
             time.sleep(0.05)
         return False
@@ -96,7 +96,7 @@ class BackgroundProcess:
         process.returncode = 0  # it outlives this object, which would warn about that
         started_at = psutil.Process(process.pid).create_time()
         save_state(self.directory, pid=process.pid, started_at=started_at, **facts)
-        if not self._answers_soon():
+        if not self._responds_soon():
             reason = error_line(self.log_file.read_text(encoding="utf-8", errors="replace"))
             self._end()
             raise LocalStackError(f"{self.name} does not start: {reason}; see {self.log_file}")

@@ -161,7 +161,7 @@ def status(settings: Settings) -> StackStatus:
         database_url, pooled_url = settings.database_url.get_secret_value(), None
     if settings.pooled_url is not None:
         pooled_url = settings.pooled_url.get_secret_value()
-    api_url = api.url if api.is_running() and api.answers() else None
+    api_url = api.url if api.is_running() and api.is_responding() else None
     logs = {"postgres": server.log_file, "pgbouncer": pgbouncer.log_file, "api": api.log_file}
     present = {name: path for name, path in logs.items() if path.exists()}
     return StackStatus(database_url, pooled_url, api_url, present)

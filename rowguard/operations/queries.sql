@@ -278,10 +278,10 @@ SELECT
     (SELECT count(*) FROM features.feature_definitions AS n WHERE n.delay_days IS NULL) AS window_features,
     (SELECT count(*) FROM features.feature_definitions AS n WHERE n.delay_days IS NOT NULL) AS rollup_features,
     count(*) FILTER (WHERE NOT d.is_rollup) AS window_values_differing,
-    count(DISTINCT d.user_id || '/' || d.transaction_id) FILTER (WHERE NOT d.is_rollup) AS window_rows_differing,
+    count(DISTINCT row(d.user_id, d.transaction_id)) FILTER (WHERE NOT d.is_rollup) AS window_rows_differing,
     (SELECT count(*) FROM near_unlocked) AS rows_near_unlocked,
     count(*) FILTER (WHERE d.is_rollup) AS rollup_values_differing,
-    count(DISTINCT d.user_id || '/' || d.transaction_id) FILTER (WHERE d.is_rollup) AS rollup_rows_differing,
+    count(DISTINCT row(d.user_id, d.transaction_id)) FILTER (WHERE d.is_rollup) AS rollup_rows_differing,
     (array_agg(DISTINCT d.name))[:5] AS features_differing
 FROM differing AS d;
 

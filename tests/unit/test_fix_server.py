@@ -25,7 +25,7 @@ def test_a_missing_engine_is_one_line(monkeypatch: pytest.MonkeyPatch, pytestcon
     controller = SimpleNamespace()
     with pytest.raises(pytest.UsageError) as error:
         fix_server.pytest_configure(controller)  # type: ignore[arg-type]
-    assert str(error.value) == "POSTGRES=container needs a Docker engine that answers: no such socket"
+    assert str(error.value) == "POSTGRES=container needs a running Docker engine: no such socket"
     fix_server.pytest_configure(SimpleNamespace(workerinput={}))  # type: ignore[arg-type]
     monkeypatch.delenv("TEST_POSTGRES")
     fix_server.pytest_configure(controller)  # type: ignore[arg-type]

@@ -36,9 +36,9 @@ SELECT
     s.received_at,
     s.feature_values AS live_values,
     r.feature_values AS recomputed_values,
-    {{ values_of(by_window, 's.feature_values') }}
-    <> {{ values_of(by_window, 'r.feature_values') }} AS has_window_skew,
-    {{ values_of(rollup_features(), 's.feature_values') }}
-    <> {{ values_of(rollup_features(), 'r.feature_values') }} AS has_rollup_skew
+    ({{ values_of(by_window, 's.feature_values') }}
+    IS DISTINCT FROM {{ values_of(by_window, 'r.feature_values') }}) AS has_window_skew,
+    ({{ values_of(rollup_features(), 's.feature_values') }}
+    IS DISTINCT FROM {{ values_of(rollup_features(), 'r.feature_values') }}) AS has_rollup_skew
 FROM sampled AS s
 INNER JOIN recomputed AS r ON s.user_id = r.user_id AND s.transaction_id = r.transaction_id

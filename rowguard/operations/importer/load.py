@@ -69,6 +69,7 @@ def load_history(
             on_rows()
         transactions, labels, frauds, highest = fetch_one(connection, QUERIES["count_staged"])
         on_storing()
+        connection.execute(QUERIES["wait_for_features"])
         _, received_at = fetch_one(connection, QUERIES["lock_staged_users"])
         connection.execute(QUERIES["store_history"], {"received_at": received_at})
         values = {"delay_s": label_delay.total_seconds(), "source": source}

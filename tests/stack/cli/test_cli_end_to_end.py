@@ -1,4 +1,4 @@
-"""From nothing to a deployed model, a second one, and back: every command that reports, on the embedded stack."""
+"""From scratch to a deployed model, a second one, and back: every command that reports, on the embedded stack."""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,15 @@ def test_help_has_a_purpose_every_option_and_an_example(run: Run, command: str) 
     assert "Example: " in done.out
     for parameter in typer.main.get_group(app).commands[command].params:
         assert getattr(parameter, "help", None), f"{command} {parameter.name}"
+
+
+def test_commands_that_read_the_registry_start_without_the_heavy_libraries() -> None:
+    code = (
+        "import sys, rowguard.cli, sql_scoring.registry, rowguard.local\n"
+        "print(*sorted({'sklearn', 'scipy', 'matplotlib', 'dbt', 'pyarrow', 'fastapi'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
 
 
 def test_help_without_a_command_lists_them(run: Run) -> None:

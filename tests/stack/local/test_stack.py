@@ -143,7 +143,7 @@ def test_the_api_starts_once_restarts_for_other_addresses_and_stops(folder: Path
     assert api.ensure_running("db") == url and api.process == first
     api.ensure_running("other")
     assert api.process != first
-    assert api.stop() and not api.stop() and not api.answers()
+    assert api.stop() and not api.stop() and not api.is_responding()
 
 
 def test_an_api_that_ends_states_why(folder: Path) -> None:
