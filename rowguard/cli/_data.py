@@ -24,7 +24,7 @@ from rowguard.cli._output import (
 from rowguard.cli._target import database_url
 
 if TYPE_CHECKING:
-    from rowguard.operations.importer import LoadResult
+    from rowguard.operations.importer import HistoryFile, LoadResult
     from rowguard.progress import Progress
     from simulator import Simulation, SimulationConfig
 
@@ -153,30 +153,27 @@ def load_simulated_history(
     return world, load_history(url, rows.to_batches(65_536), label_delay=delay, source="simulator")
 
 
-def _load_file(url: str, opened: object, labels: bool, quiet: bool) -> LoadResult:
-    from rowguard.operations.importer import HistoryFile, LoadResult, load_history, load_labels
+def _load_file(url: str, opened: HistoryFile, labels: bool, quiet: bool) -> LoadResult:
+    from rowguard.operations.importer import load_history, load_labels
     from rowguard.settings import settings
 
-    assert isinstance(opened, HistoryFile)
-    # Parquet knows its number of rows, CSV only the fraction that was read.
-    shown = 0.0
-    with bar("loading", opened.rows or 100, quiet=quiet) as advance:
+    percent = 0.0
+    with bar("loading", 100, quiet=quiet) as advance:
 
-        def on_rows(count: int) -> None:
-            nonlocal shown
-            read = float(opened.rows_read if opened.rows else 100 * opened.fraction_read)
-            advance(read - shown)
-            shown = read
+        def on_rows() -> None:
+            nonlocal percent
+            advance(100 * opened.fraction_read - percent)
+            percent = 100 * opened.fraction_read
 
         if labels:
-            return LoadResult(0, load_labels(url, opened, source="import"), 0)
+            return load_labels(url, opened, source="import", on_rows=on_rows)
         return load_history(
             url,
             opened,
             label_delay=timedelta(days=settings().label_delay_days),
             source="import",
             on_rows=on_rows,
-            on_storing=None if quiet else lambda: err.print("  storing"),
+            on_storing=lambda: None if quiet else err.print("  storing"),
         )
 
 

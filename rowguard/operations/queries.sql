@@ -12,18 +12,25 @@ SELECT a.metric, a.subject, a.value, a.row_count, a.alarm_threshold, a.has_enoug
 FROM features.monitoring_alarms AS a
 ORDER BY a.is_alarm DESC, a.metric, a.value DESC, a.subject;
 
--- name: allocate_ids
--- New transaction ids, none of which a concurrent INSERT can get.
-SELECT nextval('public.transactions_transaction_id_seq')
-FROM generate_series(1, %(count)s);
-
 -- name: analyze_expired
 -- Statistics for the batches that follow.
 ANALYZE expired_transactions;
 
--- name: analyze_history
--- Fresh statistics after a load.
-VACUUM (ANALYZE) public.transactions, public.fraud_labels;
+-- name: archived_columns
+-- Columns of a table with their types; generated ones can be computed again.
+SELECT
+    a.attname,
+    format_type(a.atttypid, a.atttypmod)
+FROM pg_catalog.pg_attribute AS a
+WHERE a.attrelid = %(table)s::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+ORDER BY a.attnum;
+
+-- name: archived_rows
+-- The expired rows of a table, oldest first.
+SELECT {columns}
+FROM {table} AS t
+INNER JOIN expired_transactions AS e ON t.user_id = e.user_id AND t.transaction_id = e.transaction_id
+ORDER BY e.number;
 
 -- name: begin_history_load
 -- For this transaction only: loaded rows are not scored. Only the owner may do so.
@@ -38,19 +45,20 @@ SELECT
 FROM features.monitoring_challenger_daily AS c
 ORDER BY c.event_date, c.first_version, c.second_version;
 
--- name: copy_labels
--- Store labels.
-COPY public.fraud_labels (user_id, transaction_id, is_fraud, labelled_at, source)
-FROM STDIN (FORMAT csv);
+-- name: control_group
+-- The current control rate, and its effect in the last 30 days.
+SELECT
+    coalesce(
+        (SELECT s.rate FROM scoring.control_rates AS s ORDER BY s.valid_from DESC LIMIT 1), 0
+    ) AS rate,
+    count(*) FILTER (WHERE t.fraud_flag = 'FRAUD' OR t.is_control) AS alerts,
+    count(*) FILTER (WHERE t.is_control) AS controls
+FROM public.transactions AS t
+WHERE t.received_at >= now() - interval '30 days' AND NOT t.is_history;
 
--- name: copy_transactions
--- Stage transactions.
-COPY history_stage (user_id, transaction_id, occurred_at, amount, merchant_id, location)
-FROM STDIN (FORMAT csv);
-
--- name: copy_users_stage
--- Stage profiles.
-COPY users_stage (user_id, home_location) FROM STDIN (FORMAT csv);
+-- name: copy_rows
+-- Stage a batch.
+COPY {table} ({columns}) FROM STDIN (FORMAT csv);
 
 -- name: count_expired
 -- How many transactions and labels are archived.
@@ -62,6 +70,15 @@ SELECT
         INNER JOIN expired_transactions AS e ON l.user_id = e.user_id AND l.transaction_id = e.transaction_id
     );
 
+-- name: count_staged
+-- Staged rows, labels and frauds, and the highest id.
+SELECT
+    count(*),
+    count(s.is_fraud),
+    count(*) FILTER (WHERE s.is_fraud),
+    coalesce(max(s.transaction_id), 0)
+FROM history_stage AS s;
+
 -- name: create_expired
 -- Numbered, so that a batch is one range and the large table is read once.
 CREATE TEMP TABLE expired_transactions (
@@ -71,14 +88,24 @@ CREATE TEMP TABLE expired_transactions (
 );
 
 -- name: create_history_stage
--- The rows of a file until all of them are known: running totals need a user's rows together.
+-- The rows of a file until all of them are known: running totals need a user's rows together. No concurrent INSERT can
+-- get the assigned ids.
 CREATE TEMP TABLE history_stage (
     user_id bigint NOT NULL,
-    transaction_id bigint NOT NULL,
+    transaction_id bigint NOT NULL DEFAULT nextval('public.transactions_transaction_id_seq'),
     occurred_at timestamptz NOT NULL,
     amount numeric NOT NULL,
     merchant_id bigint,
-    location text
+    location text,
+    is_fraud boolean,
+    labelled_at timestamptz
+)
+ON COMMIT DROP;
+
+-- name: create_labels_stage
+-- The labels of a file.
+CREATE TEMP TABLE labels_stage (
+    user_id bigint, transaction_id bigint, is_fraud boolean, labelled_at timestamptz, source text
 )
 ON COMMIT DROP;
 
@@ -340,17 +367,6 @@ INSERT INTO scoring.retention_runs (cutoff, complete_from, transactions, labels,
 VALUES (%(cutoff)s, %(complete_from)s, %(transactions)s, %(labels)s, %(archives)s)
 RETURNING run_id;
 
--- name: control_group
--- The current control rate, and its effect in the last 30 days.
-SELECT
-    coalesce(
-        (SELECT s.rate FROM scoring.control_rates AS s ORDER BY s.valid_from DESC LIMIT 1), 0
-    ) AS rate,
-    count(*) FILTER (WHERE t.fraud_flag = 'FRAUD' OR t.is_control) AS alerts,
-    count(*) FILTER (WHERE t.is_control) AS controls
-FROM public.transactions AS t
-WHERE t.received_at >= now() - interval '30 days' AND NOT t.is_history;
-
 -- name: lock_archive
 -- For the session, which is a direct connection and ends with the run.
 SELECT pg_try_advisory_lock(scoring.job_lock_key('archive'));
@@ -451,27 +467,6 @@ SELECT
     count(*) FILTER (WHERE d.fraud_flag = 'FRAUD')
 FROM decided AS d;
 
--- name: rescore_scores
--- The selected rows with their score. Where every row is selected, the planner removes the join.
-SELECT
-    r.user_id,
-    r.transaction_id,
-    r.occurred_at,
-    {score} AS fraud_probability
-FROM (
-    SELECT
-        f.user_id,
-        f.transaction_id,
-        f.occurred_at,
-        {features}
-    FROM features.training_set AS f
-    LEFT JOIN public.transactions AS t ON f.user_id = t.user_id AND f.transaction_id = t.transaction_id
-    WHERE {condition} AND f.occurred_at >= {start} AND f.occurred_at < {end}
-    -- Keeps the subquery, so that each feature is unpacked once. A bare 0 would be taken for a limit, which is
-    -- not planned in parallel.
-    OFFSET '0'::bigint
-) AS r;
-
 -- name: rescore_into
 -- Store the scores in a new table.
 CREATE TABLE {table} AS
@@ -494,6 +489,27 @@ SELECT
     count(*) FILTER (WHERE b.fraud_flag = 'FRAUD')
 FROM {table} AS b;
 
+-- name: rescore_scores
+-- The selected rows with their score. Where every row is selected, the planner removes the join.
+SELECT
+    r.user_id,
+    r.transaction_id,
+    r.occurred_at,
+    {score} AS fraud_probability
+FROM (
+    SELECT
+        f.user_id,
+        f.transaction_id,
+        f.occurred_at,
+        {features}
+    FROM features.training_set AS f
+    LEFT JOIN public.transactions AS t ON f.user_id = t.user_id AND f.transaction_id = t.transaction_id
+    WHERE {condition} AND f.occurred_at >= {start} AND f.occurred_at < {end}
+    -- Keeps the subquery, so that each feature is unpacked once. A bare 0 would be taken for a limit, which is
+    -- not planned in parallel.
+    OFFSET '0'::bigint
+) AS r;
+
 -- name: rescore_stage
 -- Stage the scores.
 CREATE TEMP TABLE rescored_now ON COMMIT DROP AS
@@ -506,22 +522,6 @@ SELECT
     d.shadow_count, d.shadow_error_count, d.score_quantiles
 FROM features.monitoring_scores_daily AS d
 ORDER BY d.event_date, d.model_version;
-
--- name: archived_columns
--- Columns of a table with their types; generated ones can be computed again.
-SELECT
-    a.attname,
-    format_type(a.atttypid, a.atttypmod)
-FROM pg_catalog.pg_attribute AS a
-WHERE a.attrelid = %(table)s::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-ORDER BY a.attnum;
-
--- name: archived_rows
--- The expired rows of a table, oldest first.
-SELECT {columns}
-FROM {table} AS t
-INNER JOIN expired_transactions AS e ON t.user_id = e.user_id AND t.transaction_id = e.transaction_id
-ORDER BY e.number;
 
 -- name: set_control_rate
 -- Every change is stored with its time.
@@ -605,6 +605,30 @@ FROM totalled AS n
 INNER JOIN starts AS s ON n.user_id = s.user_id
 ORDER BY n.occurred_at, n.transaction_id;
 
+-- name: store_history_labels
+-- Store the staged labels. One without a time counts as known a label delay after its transaction.
+INSERT INTO public.fraud_labels (user_id, transaction_id, is_fraud, labelled_at, source)
+SELECT
+    s.user_id,
+    s.transaction_id,
+    s.is_fraud,
+    coalesce(s.labelled_at, s.occurred_at + make_interval(secs => %(delay_s)s)),
+    %(source)s
+FROM history_stage AS s
+WHERE s.is_fraud IS NOT NULL;
+
+-- name: store_labels
+-- Store the staged labels, and count them and their frauds. One without a time is known from now on.
+WITH stored AS (
+    INSERT INTO public.fraud_labels (user_id, transaction_id, is_fraud, labelled_at, source)
+    SELECT s.user_id, s.transaction_id, s.is_fraud, coalesce(s.labelled_at, now()), coalesce(s.source, %(source)s)
+    FROM labels_stage AS s
+    RETURNING is_fraud
+)
+
+SELECT count(*), count(*) FILTER (WHERE t.is_fraud)
+FROM stored AS t;
+
 -- name: table_exists
 -- Whether a table exists.
 SELECT to_regclass(%(name)s) IS NOT NULL;
@@ -617,7 +641,7 @@ WHERE c.relnamespace = to_regnamespace('features') AND c.relname LIKE 'training\
 ORDER BY c.relname;
 
 -- name: vacuum_transactions
--- Free the deleted rows' space for new ones.
+-- Fresh statistics after a load; free space after an archive run.
 VACUUM (ANALYZE) public.transactions, public.fraud_labels;
 
 -- name: wait_for_features

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rowguard.amounts import LIMIT, UNIT, AmountError, parse_amount, parse_float_amount
-from rowguard.operations.importer._amounts import parse_amounts
+from rowguard.operations.importer.amounts import parse_amounts
 
 UNITS = st.integers(0, 10**16 - 1)
 
@@ -129,4 +129,4 @@ def _column(values: pa.Array) -> tuple[list[Decimal | None], dict[int, str]]:
     assert parsed is not None
     amounts, faults = parsed
     amounts.validate(full=True)
-    return amounts.to_pylist(), {int(n): reason for mask, reason in faults for n in np.flatnonzero(mask)}
+    return amounts.to_pylist(), {int(n): reason for reason, mask in faults.items() for n in np.flatnonzero(mask)}

@@ -1,11 +1,10 @@
 """Import of history and labels from Parquet and CSV."""
 
-from rowguard.operations.importer._errors import HistoryFileError, RowProblem
-from rowguard.operations.importer._load import LoadResult, load_history, load_labels, load_users
-from rowguard.operations.importer._reader import FileFormat, HistoryFile, read_history, read_labels
+from rowguard.operations.importer.load import LoadResult, load_history, load_labels, load_users
+from rowguard.operations.importer.problems import HistoryFileError, RowProblem
+from rowguard.operations.importer.reader import HistoryFile, read_history, read_labels
 
 __all__ = [
-    "FileFormat",
     "HistoryFile",
     "HistoryFileError",
     "LoadResult",

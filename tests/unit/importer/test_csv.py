@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowguard.operations.importer import HistoryFileError, _csv, read_history
+from rowguard.operations.importer import HistoryFileError, csv_file, read_history
 
 Write = Callable[..., Path]
 Rows = Callable[..., list[dict[str, Any]]]
@@ -87,9 +87,9 @@ def test_names_may_have_blanks_around_them(write_csv: Write, rows_of: Rows) -> N
         (HEADER.encode() + b"\n\n,,,\n", "there are no rows in it"),
         ((HEADER + ROW).encode("utf-16"), "not text in UTF-8"),
         ((HEADER.replace("location", "orté")).encode("latin-1"), "line 1 is not UTF-8 text"),
-        ((HEADER + ROW * 3 + "2026-01-01,1,2,Köln\n").encode("latin-1"), "line 5 is not UTF-8 text"),
-        (HEADER.encode() + "2026-01-01,1,Köln\n".encode("latin-1"), "line 2 is not UTF-8 text"),
-        (HEADER.encode() + b"2026-01-01,1,2,K\xc3", "line 2 is not UTF-8 text"),
+        ((HEADER + ROW * 3 + "2026-01-01,1,2,Köln\n").encode("latin-1"), "line 5: location is not UTF-8 text: K\\xf6ln"),
+        (HEADER.encode() + "2026-01-01,1,Köln\n".encode("latin-1"), "Row #2: Expected 4 columns, got 3"),
+        (HEADER.encode() + b"2026-01-01,1,2,K\xc3", "line 2: location is not UTF-8 text: K\\xc3"),
         (b'occurred_at,"user_id,amount\n', "line 1: a quote is opened and not closed"),
         (b"occurred_at,user_id,,amount\n", "column 3 has no name"),
         (b"x" * 70_000, "the first line is longer than 64 KiB"),
@@ -128,7 +128,7 @@ def test_a_quote_that_is_never_closed(
 ) -> None:
     text = HEADER + ROW + '2026-01-01,1,2,"DE\n' + ROW * 200
     assert error_of(write_csv(text)).problems[0].line == 3
-    monkeypatch.setattr(_csv, "_BLOCK_BYTES", 256)
+    monkeypatch.setattr(csv_file, "BLOCK_BYTES", 256)
     assert "is a quote opened and not closed?" in str(error_of(write_csv(text)))
 
 
@@ -154,11 +154,11 @@ def test_line_numbers_are_those_of_an_editor(
             expected.append(line)
         text += row
         line += row.count("\n")
-    monkeypatch.setattr(_csv, "_BLOCK_BYTES", block)
+    monkeypatch.setattr(csv_file, "BLOCK_BYTES", block)
     path = write_csv(text)
     if expected:
-        error = error_of(path, problem_limit=1_000)
-        assert [problem.line for problem in error.problems] == expected
+        error = error_of(path)
+        assert [problem.line for problem in error.problems] == expected[:20]
         assert error.bad_rows == len(expected)
     elif ROW in text or "broken" in text or "a\n\nb" in text:
         assert rows_of(path)
@@ -192,9 +192,9 @@ def test_whatever_is_written_is_read(
 
 
 def test_can_be_read_again_and_tells_how_far_it_is(write_csv: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_csv, "_BLOCK_BYTES", 300)
+    monkeypatch.setattr(csv_file, "BLOCK_BYTES", 300)
     opened = read_history(write_csv(HEADER + ROW * 100))
-    assert (opened.rows, opened.rows_read, opened.fraction_read) == (None, 0, 0.0)
+    assert (opened.rows_read, opened.fraction_read) == (0, 0.0)
     fractions = [opened.fraction_read for _ in opened]
     assert len(fractions) > 5
     assert fractions == sorted(fractions)

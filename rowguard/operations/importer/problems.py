@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from rowguard.errors import ImportFileError
 
+PROBLEM_LIMIT = 20
 _VALUE_WIDTH = 40
 
 
 class RowProblem(NamedTuple):
-    """One reason why one row cannot be loaded."""
+    """One reason why one row cannot be loaded.
+
+    Attributes:
+        line: CSV: line of the file, counted from 1, the header and quoted line breaks included. Parquet: row,
+            counted from 1.
+        column: The canonical column; None if the row as a whole is malformed.
+        reason: Why.
+        value: What the file holds there, shortened; None if it holds nothing.
+    """
 
     line: int
-    """CSV: line of the file, counted from 1, the header and quoted line breaks included.
-    Parquet: row, counted from 1."""
     column: str | None
-    """Name of the column that is loaded into; `None` if the row as a whole is malformed."""
     reason: str
     value: str | None
-    """What the file holds there, shortened; `None` if it holds nothing."""
 
     def __str__(self) -> str:
         where = f"{self.column} " if self.column else ""
-        shown = "" if self.value is None else f": {self.value}"
-        return f"{where}{self.reason}{shown}"
+        value = "" if self.value is None else f": {self.value}"
+        return f"{where}{self.reason}{value}"
 
 
 class HistoryFileError(ImportFileError):
@@ -56,25 +61,20 @@ class HistoryFileError(ImportFileError):
 
 
 class Problems:
-    """Problems of a file while it is read: all are counted, the first `limit` are stored."""
+    """Problems of a file while it is read: all are counted, the first `PROBLEM_LIMIT` are stored."""
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
+    def __init__(self) -> None:
         self.bad_rows = 0
         self._reasons: Counter[str] = Counter()
         self._examples: list[RowProblem] = []
 
-    def __bool__(self) -> bool:
-        return self.bad_rows > 0
-
-    def add_examples(self, examples: list[RowProblem]) -> None:
-        """Keep the earliest examples."""
-        merged = sorted([*self._examples, *examples], key=lambda problem: problem.line)
-        self._examples = merged[: self.limit]
-
-    def count(self, column: str | None, reason: str, times: int) -> None:
-        """Count rows of one reason."""
-        self._reasons[f"{column} {reason}" if column else reason] += times
+    def add(
+        self, column: str | None, reason: str, count: int, examples: Iterable[tuple[int, str, object]]
+    ) -> None:
+        """Count rows of one reason, and keep the earliest examples as (line, reason, value)."""
+        self._reasons[f"{column} {reason}" if column else reason] += count
+        found = [RowProblem(line, column, reason, shown(value)) for line, reason, value in examples]
+        self._examples = sorted([*self._examples, *found], key=lambda problem: problem.line)[:PROBLEM_LIMIT]
 
     def error(self, name: str, unit: str, rows: int) -> HistoryFileError:
         """Return the error to raise at the end, a message of one line."""
@@ -93,8 +93,6 @@ def shown(value: object) -> str | None:
     """Return a value of the file for a message: one line, shortened, control characters escaped."""
     if value is None:
         return None
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", errors="backslashreplace")
-    text = value if isinstance(value, str) else str(value)
+    text = value.decode("utf-8", errors="backslashreplace") if isinstance(value, bytes) else str(value)
     text = repr(text) if not text.isprintable() or not text.strip() or text != text.strip() else text
     return text if len(text) <= _VALUE_WIDTH else f"{text[: _VALUE_WIDTH - 1]}…"
