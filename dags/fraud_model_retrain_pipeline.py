@@ -72,7 +72,7 @@ def fraud_model_retrain_pipeline() -> None:
     @task
     def train() -> dict[str, Any]:
         """`rowguard train`."""
-        from trainer.retrain import train
+        from trainer.training import train
 
         params = get_current_context()["params"]
         if params["from"] and params["days"]:
@@ -88,7 +88,7 @@ def fraud_model_retrain_pipeline() -> None:
             is_champion=result.record.state == "champion",
             rows=result.record.row_count,
             frauds=result.record.fraud_count,
-            metrics=result.evaluation.as_dict(),
+            metrics=vars(result.evaluation),
         )
 
     @task

@@ -70,10 +70,7 @@ def read_feature_list(connection: psycopg.Connection) -> FeatureList:
     Raises:
         TrainingDataError: The features were never built.
     """
-    try:
-        rows = connection.execute(QUERIES["feature_definitions"]).fetchall()
-    except psycopg.errors.UndefinedTable:
-        raise TrainingDataError("the features are not built; run: rowguard features") from None
+    rows = _fetch_built(connection, "feature_definitions")
     return FeatureList(tuple(name for name, _ in rows), rows[0][1])
 
 
@@ -83,8 +80,7 @@ def read_feature_groups(connection: psycopg.Connection) -> dict[str, str]:
     Raises:
         TrainingDataError: The features were never built.
     """
-    read_feature_list(connection)
-    return dict(connection.execute(QUERIES["feature_groups"]).fetchall())
+    return dict(_fetch_built(connection, "feature_groups"))
 
 
 def read_time_range(connection: psycopg.Connection) -> tuple[datetime, datetime, int]:
@@ -93,10 +89,7 @@ def read_time_range(connection: psycopg.Connection) -> tuple[datetime, datetime,
     Raises:
         TrainingDataError: It is empty or was never built; names the next command.
     """
-    try:
-        first, last, rows = connection.execute(QUERIES["training_range"]).fetchone() or (None, None, 0)
-    except psycopg.errors.UndefinedTable:
-        raise TrainingDataError("the features are not built; run: rowguard features") from None
+    ((first, last, rows),) = _fetch_built(connection, "training_range")
     if not rows:
         raise TrainingDataError(
             "the features of the stored transactions are not built; run: rowguard features"
@@ -104,6 +97,14 @@ def read_time_range(connection: psycopg.Connection) -> tuple[datetime, datetime,
             else "there are no transactions to train on; run: rowguard simulate, or rowguard import FILE"
         )
     return first, last, rows
+
+
+def _fetch_built(connection: psycopg.Connection, query: str) -> list[tuple[Any, ...]]:
+    """Return the rows of a query over tables that dbt builds."""
+    try:
+        return connection.execute(QUERIES[query]).fetchall()
+    except psycopg.errors.UndefinedTable:
+        raise TrainingDataError("the features are not built; run: rowguard features") from None
 
 
 def has_transactions(connection: psycopg.Connection) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,10 +107,6 @@ class Evaluation:
     false_positives: int
     false_negatives: int
     true_negatives: int
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the metrics by name."""
-        return asdict(self)
 
 
 def evaluate(scores: NDArray[np.float64], is_fraud: NDArray[np.bool_], threshold: float) -> Evaluation:

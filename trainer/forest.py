@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +27,6 @@ class ForestParameters:
     max_samples: int = 250_000
     random_state: int = 0
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the parameters by name."""
-        return asdict(self)
-
 
 def fit_forest(
     features: NDArray[np.float32],
@@ -51,7 +46,7 @@ def fit_forest(
     Returns:
         The forest, set to predict with one job: then its sum runs in tree order, as the SQL function's does.
     """
-    arguments = parameters.as_dict()
+    arguments = asdict(parameters)
     weight = arguments.pop("fraud_class_weight")
     arguments["max_samples"] = min(len(is_fraud), parameters.max_samples)
     forest = RandomForestClassifier(**arguments, class_weight={0: 1.0, 1: weight}, n_jobs=n_jobs)

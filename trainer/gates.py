@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rowguard.database import connect
-from rowguard.errors import ParityError
+from rowguard.errors import ParityError, RegistryError
 from rowguard.queries import load_queries
 from rowguard.settings import Settings
 from sql_scoring import registry
@@ -17,7 +17,7 @@ from sql_scoring.deployment.temporary_function import measure_latency, parity_ro
 from trainer.artifact import artifact_path, load_artifact
 from trainer.dataset import read_dataset, read_feature_list
 from trainer.forest import predict_fraud_probability
-from trainer.quality import NotComparableError, compare_with_champion, read_evaluation_rows
+from trainer.quality import compare_with_champion, read_evaluation_rows
 
 QUERIES = load_queries("trainer")
 MIN_LIFT = 3.0  # of average precision over the prevalence, which random scores reach
@@ -195,7 +195,7 @@ def _check_quality(
         comparison = compare_with_champion(
             settings.state_dir, record, champion, read_evaluation_rows(url, record), settings.alert_budget
         )
-    except NotComparableError as error:
+    except RegistryError as error:
         # Only the two separate evaluations are left; their windows differ, so only a wide gap counts.
         other = float(champion.metrics["average_precision"])
         report.details |= {"compared_by": f"own evaluations: {error}", "champion_average_precision": other}

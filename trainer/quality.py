@@ -56,10 +56,6 @@ class Comparison:
     recall_at_budget: Difference
 
 
-class NotComparableError(RegistryError):
-    """The two models cannot be compared on the same rows."""
-
-
 def read_evaluation_rows(url: str, record: ModelRecord) -> Dataset:
     """Return the later rows of a version's training window, with the labels known at its cutoff."""
     return read_dataset(url, _evaluated_from(record), record.train_to, record.label_cutoff)
@@ -84,27 +80,20 @@ def compare_with_champion(
         The differences with their intervals.
 
     Raises:
-        NotComparableError: Another feature list, a lost artifact, or the champion was fitted on the rows.
+        RegistryError: Another feature list, a lost artifact, or the champion was fitted on the rows.
     """
     if champion.feature_hash != candidate.feature_hash:
-        raise NotComparableError(f"the champion has another feature list, {champion.feature_hash[:8]}")
+        raise RegistryError(f"the champion has another feature list, {champion.feature_hash[:8]}")
     start = _evaluated_from(candidate)
-    try:
-        candidate_forest = _evaluation_forest(state_dir, candidate)
-        if champion.train_to <= start:
-            champion_forest = load_artifact(
-                artifact_path(state_dir, champion.version), champion.artifact_sha256
-            )
-            basis = "the champion itself"
-        elif datetime.fromisoformat(champion.metrics["fit_until"]) <= start:
-            champion_forest = _evaluation_forest(state_dir, champion)
-            basis = "the champion's evaluation forest"
-        else:
-            raise NotComparableError("the champion was fitted on the evaluation rows")
-    except NotComparableError:
-        raise
-    except RegistryError as error:
-        raise NotComparableError(str(error)) from None
+    candidate_forest = _evaluation_forest(state_dir, candidate)
+    if champion.train_to <= start:
+        champion_forest = load_artifact(artifact_path(state_dir, champion.version), champion.artifact_sha256)
+        basis = "the champion itself"
+    elif datetime.fromisoformat(champion.metrics["fit_until"]) <= start:
+        champion_forest = _evaluation_forest(state_dir, champion)
+        basis = "the champion's evaluation forest"
+    else:
+        raise RegistryError("the champion was fitted on the evaluation rows")
     precision, recall = bootstrap_differences(
         predict_fraud_probability(candidate_forest, rows.features),
         predict_fraud_probability(champion_forest, rows.features),
@@ -138,12 +127,7 @@ def bootstrap_differences(
     rankings = [_Ranking(scores, is_fraud) for scores in (candidate, champion)]
 
     def measure(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.array(
-            [
-                (ranking.average_precision(weights), ranking.recall(weights, alert_budget))
-                for ranking in rankings
-            ]
-        )
+        return np.array([ranking.measure(weights, alert_budget) for ranking in rankings])
 
     points = measure(np.ones(len(is_fraud)))
     resampled = np.empty((RESAMPLES, 2))
@@ -166,25 +150,18 @@ class _Ranking:
         self.fraud = is_fraud[self.order].astype(np.float64)
         self.last_of_tie = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
 
-    def _counts(self, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Alerts and true positives at each threshold."""
+    def measure(self, weights: NDArray[np.float64], alert_rate: float) -> tuple[float, float]:
+        """Return average precision, and recall at an alert rate, with each row counted `weight` times."""
         weights = weights[self.order]
         flagged = np.cumsum(weights)[self.last_of_tie]
-        return flagged, np.cumsum(weights * self.fraud)[self.last_of_tie]
-
-    def average_precision(self, weights: NDArray[np.float64]) -> float:
-        flagged, true_positives = self._counts(weights)
-        if true_positives[-1] == 0:
-            return 0.0
+        true_positives = np.cumsum(weights * self.fraud)[self.last_of_tie]
+        frauds = true_positives[-1]
+        if frauds == 0:
+            return 0.0, 0.0
         precision = np.divide(true_positives, flagged, out=np.zeros_like(true_positives), where=flagged > 0)
-        return float(np.sum(np.diff(true_positives, prepend=0.0) * precision) / true_positives[-1])
-
-    def recall(self, weights: NDArray[np.float64], alert_rate: float) -> float:
-        flagged, true_positives = self._counts(weights)
-        if true_positives[-1] == 0:
-            return 0.0
+        average_precision = np.sum(np.diff(true_positives, prepend=0.0) * precision) / frauds
         at = int(np.searchsorted(flagged, alert_rate * flagged[-1], side="right")) - 1
-        return float(true_positives[at] / true_positives[-1]) if at >= 0 else 0.0
+        return float(average_precision), float(true_positives[at] / frauds) if at >= 0 else 0.0
 
 
 def _evaluated_from(record: ModelRecord) -> datetime:

@@ -1,9 +1,9 @@
-"""A model's life: train, deploy after the gates, promote, roll back, and the nightly retrain."""
+"""A model's life: deploy after the gates, promote, roll back, and the nightly retrain."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 from rowguard.database import connect
@@ -19,10 +19,8 @@ from sql_scoring.features.build import build_features
 from sql_scoring.features.dbt import FeatureBuild
 from trainer.artifact import artifact_path, load_artifact
 from trainer.dataset import read_feature_list
-from trainer.evaluation import AlertBudget, ThresholdRule
 from trainer.gates import evaluate_gates
-from trainer.training import TrainingResult
-from trainer.training import train as train_model
+from trainer.training import TrainingResult, train
 
 PARITY_ROWS = 10_000
 
@@ -36,27 +34,6 @@ class RetrainResult:
     features: FeatureBuild
     training: TrainingResult
     deployment: deployments.Deployment | None
-
-
-def train(
-    url: str,
-    settings: Settings,
-    *,
-    start: datetime | None = None,
-    cutoff: datetime | None = None,
-    rule: ThresholdRule | None = None,
-    progress: Progress = silent,
-) -> TrainingResult:
-    """Fit, evaluate and register a candidate with the defaults of the settings; see `trainer.training.train`."""
-    return train_model(
-        url,
-        state_dir=settings.state_dir,
-        label_delay=timedelta(days=settings.label_delay_days),
-        rule=rule or AlertBudget(settings.alert_budget),
-        start=start,
-        cutoff=cutoff,
-        progress=progress,
-    )
 
 
 def deploy(

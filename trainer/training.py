@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version as library_version
 from pathlib import Path
@@ -13,11 +13,12 @@ from sklearn.ensemble import RandomForestClassifier
 
 from rowguard.database import connect
 from rowguard.progress import Progress, silent
+from rowguard.settings import Settings
 from sql_scoring import registry, transpile
 from sql_scoring.engine import forest_shape
 from trainer.artifact import artifact_path, evaluation_path, save_artifact
 from trainer.dataset import FeatureList, read_feature_list
-from trainer.evaluation import Evaluation, ThresholdRule, evaluate
+from trainer.evaluation import AlertBudget, Evaluation, ThresholdRule, evaluate
 from trainer.forest import ForestParameters, fit_forest, predict_fraud_probability
 from trainer.model_card import write_model_card
 from trainer.reference import reference_distribution
@@ -44,10 +45,9 @@ class TrainingResult:
 
 def train(
     url: str,
+    settings: Settings,
     *,
-    state_dir: Path,
-    label_delay: timedelta,
-    rule: ThresholdRule,
+    rule: ThresholdRule | None = None,
     start: datetime | None = None,
     cutoff: datetime | None = None,
     parameters: ForestParameters = ForestParameters(),
@@ -60,9 +60,8 @@ def train(
 
     Args:
         url: Address of the database.
-        state_dir: Folder of artifacts and cards.
-        label_delay: Time until most frauds are reported.
-        rule: Chooses the threshold.
+        settings: Folder of artifacts and cards, and the label delay.
+        rule: Chooses the threshold; by default the alert budget of the settings.
         start: First event time of the window; by default 60 days before its end.
         cutoff: Label cutoff; by default just after the last row.
         parameters: Size and randomness of the forest.
@@ -78,7 +77,9 @@ def train(
     progress("reading the training set")
     with connect(url) as connection:
         features = read_feature_list(connection)
-    rows = read_window(url, label_delay, start, cutoff)
+    rows = read_window(url, timedelta(days=settings.label_delay_days), start, cutoff)
+    rule = rule or AlertBudget(settings.alert_budget)
+    state_dir = settings.state_dir
 
     progress("fitting on the earlier rows, evaluating on the later ones")
     earlier_forest = fit_forest(rows.earlier.features, rows.earlier.is_fraud, parameters)
@@ -154,10 +155,10 @@ def _record(
         threshold=threshold,
         threshold_rule=rule,
         metrics={
-            **evaluation.as_dict(),
+            **asdict(evaluation),
             "fit_until": rows.window.fit_end.isoformat(),
             "evaluated_from": rows.window.validation_start.isoformat(),
-            "parameters": parameters.as_dict(),
+            "parameters": asdict(parameters),
         },
         tree_count=shape.trees,
         node_count=shape.nodes,

@@ -110,7 +110,7 @@ def search(
     *,
     outer_folds: int,
     inner_folds: int,
-    on_trial: Callable[[int, int], None] = lambda done, total: None,
+    on_trial: Callable[[], None] = lambda: None,
 ) -> SearchResult:
     """Evaluate all trials on all folds, and select per outer fold.
 
@@ -121,7 +121,7 @@ def search(
         names: Feature list in model order.
         outer_folds: Number of outer folds.
         inner_folds: Number of inner folds per outer fold.
-        on_trial: Called with (done, total) after each trial of a fold.
+        on_trial: Called after each trial of a fold.
 
     Returns:
         The results.
@@ -132,8 +132,7 @@ def search(
     gap = weeks_between(first)
     plans = [first.shifted(week) for week in range(1 - gap - inner_folds, outer_folds)]
     results: list[list[BacktestResult]] = [[] for _ in trials]
-    total = len(plans) * len(trials)
-    for number, fold in enumerate(read_folds(url, plans)):
+    for fold in read_folds(url, plans):
         tested = test_mask(fold.plan, fold.rows)
         for position, trial in enumerate(trials):
             columns = [list(names).index(name) for name in trial.features]
@@ -141,7 +140,7 @@ def search(
             scores = predict_fraud_probability(forest, fold.rows.features[tested][:, columns])
             nodes = forest_shape(forest).nodes
             results[position].append(evaluate_fold(fold.plan, scores, fold.rows, tested, nodes))
-            on_trial(number * len(trials) + position + 1, total)
+            on_trial()
     evaluated = [TrialResult(trial, tuple(of_trial)) for trial, of_trial in zip(trials, results, strict=True)]
     return select_per_fold(evaluated, inner_folds=inner_folds, gap=gap)
 

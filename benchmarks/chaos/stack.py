@@ -23,7 +23,6 @@ from rowguard.operations.importer import load_history, load_users
 from rowguard.settings import Settings
 from simulator import SimulationConfig, simulate
 from sql_scoring.deployment.migrate import migrate
-from trainer.evaluation import AlertBudget
 from trainer.forest import ForestParameters
 from trainer.retrain import retrain
 from trainer.training import train
@@ -155,13 +154,7 @@ def _fill(stack: ChaosStack, with_candidates: bool) -> None:
 
 def train_candidate(stack: ChaosStack, seed: int) -> str:
     """Register one more model that can be deployed."""
-    return train(
-        stack.url,
-        state_dir=stack.settings.state_dir,
-        label_delay=timedelta(days=7),
-        rule=AlertBudget(0.01),
-        parameters=replace(SMALL, random_state=seed),
-    ).version
+    return train(stack.url, stack.settings, parameters=replace(SMALL, random_state=seed)).version
 
 
 def _mount(folder: Path) -> Path | None:

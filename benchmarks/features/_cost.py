@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from psycopg import sql
 
 from benchmarks.features._stage import Stage
-from rowguard.sql_files import read_sql
 
 SQL = Path(__file__).parent / "sql"
 FIRST_ID = 10**9
@@ -86,7 +85,7 @@ def install(stage: Stage, hash8: str) -> None:
         ]
         values["windows"] = ", ".join(f"interval '{hour} hours'" for hour in hours)
         values["live_function"] = sql.Identifier("features", f"live_feature_values_{hash8}").as_string()
-        text = read_sql(SQL, "timed_procedures")
+        text = (SQL / "timed_procedures.sql").read_text()
         for name, value in values.items():
             text = text.replace("{" + name + "}", value)
         connection.execute(text.encode())
@@ -128,4 +127,4 @@ def time_reads(stage: Stage, at: datetime, calls: int) -> dict[str, Timed]:
 
 def read_times(stage: Stage) -> dict[str, Timed]:
     with stage.connect() as connection:
-        return {row[0]: Timed(*row) for row in connection.execute(read_sql(SQL, "times").encode())}
+        return {row[0]: Timed(*row) for row in connection.execute((SQL / "times.sql").read_bytes())}

@@ -9,7 +9,6 @@ import pyarrow as pa
 from psycopg import sql
 
 from benchmarks.features._stage import Stage
-from rowguard.sql_files import read_sql
 
 SQL = Path(__file__).parent / "sql"
 
@@ -55,6 +54,6 @@ def insert_day(stage: Stage, rows: pa.Table, hash8: str) -> Replayed:
 def compare_with_training(stage: Stage, replayed: Replayed) -> None:
     """Fill in the comparison with the training set, after the build that holds the inserted rows."""
     with stage.connect() as connection:
-        row = connection.execute(read_sql(SQL, "replayed_values").encode()).fetchone()
+        row = connection.execute((SQL / "replayed_values.sql").read_bytes()).fetchone()
     assert row is not None
     replayed.training = (row[0], row[1])

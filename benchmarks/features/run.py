@@ -30,7 +30,8 @@ from benchmarks.features._stage import (
 from rowguard.database import connect
 from sql_scoring.deployment.migrate import migrate
 from trainer.dataset import read_feature_list
-from trainer.retrain import deploy, train
+from trainer.retrain import deploy
+from trainer.training import train
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "notes" / "benchmarks"
 SIZES = [100, 1_000, 10_000, 100_000]

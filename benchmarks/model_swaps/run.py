@@ -32,7 +32,6 @@ from rowguard.settings import Settings
 from simulator import SimulationConfig, simulate
 from sql_scoring import registry
 from sql_scoring.deployment.migrate import migrate
-from trainer.evaluation import AlertBudget
 from trainer.forest import ForestParameters
 from trainer.gates import evaluate_gates
 from trainer.retrain import deploy, promote, retrain, roll_forward, rollback
@@ -117,13 +116,7 @@ def prepare(
 
 def train_seed(url: str, settings: Settings, parameters: ForestParameters, seed: int) -> str:
     """Train a candidate with another seed."""
-    return train(
-        url,
-        state_dir=settings.state_dir,
-        label_delay=timedelta(days=settings.label_delay_days),
-        rule=AlertBudget(settings.alert_budget),
-        parameters=replace(parameters, random_state=seed),
-    ).version
+    return train(url, settings, parameters=replace(parameters, random_state=seed)).version
 
 
 def run(

@@ -11,7 +11,7 @@ from rowguard.cli._output import Json, parse_day, print_json, print_table, steps
 from rowguard.cli._target import database_url
 
 if TYPE_CHECKING:
-    from trainer.backtest.runner import BacktestedModel
+    from trainer.backtest.protocol import BacktestResult
 
 MEASURES = ("auc", "average_precision", "card_precision_at_100")
 
@@ -67,12 +67,13 @@ def backtest(
             progress=step,
         )
     if as_json:
-        document = _document(models[0])
-        if len(models) > 1:
-            document["compared"] = {model.name: _document(model) for model in models[1:]}
+        first, *others = models
+        document = _document(models[first])
+        if others:
+            document["compared"] = {name: _document(models[name]) for name in others}
         print_json(document)
         return
-    _print_folds(models[0])
+    _print_folds(*next(iter(models.items())))
     if len(models) > 1:
         _print_comparison(models)
 
@@ -82,54 +83,49 @@ def means(results: Any) -> dict[str, float]:
     return {name: mean(getattr(result, name) for result in results) for name in MEASURES}
 
 
-def _document(model: BacktestedModel) -> dict[str, Any]:
-    return {
-        **means(model.results),
-        **_counts(model),
-        "spread": _spreads(model),
-        "folds": model.results,
-    }
+def _document(results: list[BacktestResult]) -> dict[str, Any]:
+    return {**means(results), **_counts(results), "spread": _spreads(results), "folds": results}
 
 
-def _spreads(model: BacktestedModel) -> dict[str, float | None]:
-    if len(model.results) == 1:
+def _spreads(results: list[BacktestResult]) -> dict[str, float | None]:
+    if len(results) == 1:
         return dict.fromkeys(MEASURES)
-    return {name: stdev(getattr(result, name) for result in model.results) for name in MEASURES}
+    return {name: stdev(getattr(result, name) for result in results) for name in MEASURES}
 
 
-def _counts(model: BacktestedModel) -> dict[str, int]:
+def _counts(results: list[BacktestResult]) -> dict[str, int]:
     return {
-        "nodes": max(result.nodes for result in model.results),
-        "rows": sum(result.rows for result in model.results),
-        "frauds": sum(result.frauds for result in model.results),
+        "nodes": max(result.nodes for result in results),
+        "rows": sum(result.rows for result in results),
+        "frauds": sum(result.frauds for result in results),
     }
 
 
-def _print_folds(model: BacktestedModel) -> None:
-    counts = _counts(model)
+def _print_folds(name: str, results: list[BacktestResult]) -> None:
+    counts = _counts(results)
     rows: list[tuple[Any, ...]] = [
         (f"{result.start:%Y-%m-%d}", *(getattr(result, name) for name in (*MEASURES, *counts)))
-        for result in model.results
+        for result in results
     ]
-    if len(model.results) > 1:
-        rows.append(("mean", *means(model.results).values(), *counts.values()))
-        rows.append(("± (std)", *_spreads(model).values(), None, None, None))
-    print_table(["train from", "AUC", "AP", "CP@100", "nodes", "test rows", "frauds"], rows, model.name)
+    if len(results) > 1:
+        rows.append(("mean", *means(results).values(), *counts.values()))
+        rows.append(("± (std)", *_spreads(results).values(), None, None, None))
+    print_table(["train from", "AUC", "AP", "CP@100", "nodes", "test rows", "frauds"], rows, name)
 
 
-def _print_comparison(models: list[BacktestedModel]) -> None:
+def _print_comparison(models: dict[str, list[BacktestResult]]) -> None:
     """Print means over the folds, and the mean difference of average precision to the first model."""
-    rows = []
-    for model in models:
-        pairs = zip(model.results, models[0].results, strict=True)
-        difference = mean(own.average_precision - first.average_precision for own, first in pairs)
+    first, rows = next(iter(models.values())), []
+    for name, results in models.items():
+        pairs = zip(results, first, strict=True)
+        difference = mean(own.average_precision - other.average_precision for own, other in pairs)
         rows.append(
             (
-                model.name,
-                *means(model.results).values(),
-                _spreads(model)["average_precision"],
-                difference if model is not models[0] else None,
-                _counts(model)["nodes"] or None,
+                name,
+                *means(results).values(),
+                _spreads(results)["average_precision"],
+                difference if results is not first else None,
+                _counts(results)["nodes"] or None,
             )
         )
     print_table(["model", "AUC", "AP", "CP@100", "± AP", "AP to first", "nodes"], rows, "Compared")

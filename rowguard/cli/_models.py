@@ -54,7 +54,7 @@ def train(
     Example: rowguard train --from 2026-09-01 --to 2026-11-01 --alert-budget 0.005
     """
     from rowguard.settings import settings
-    from trainer.retrain import train as run
+    from trainer.training import train as run
 
     rule = _threshold_rule(alert_budget, false_positive_cost, false_negative_cost)
     window = {"start": parse_time(start, "--from"), "cutoff": parse_time(cutoff, "--to")}

@@ -33,7 +33,6 @@ def tradeoff(
     from datetime import timedelta
 
     from rowguard.settings import settings
-    from trainer.evaluation import AlertBudget
     from trainer.plots import plot_tradeoff
     from trainer.tradeoff import CostLimit, search_tradeoff
     from trainer.training import train as run
@@ -51,14 +50,7 @@ def tradeoff(
         plot_tradeoff(result, limit, plot)
         if train:
             version = run(
-                url,
-                state_dir=config.state_dir,
-                label_delay=delay,
-                rule=AlertBudget(config.alert_budget),
-                start=begin,
-                cutoff=end,
-                parameters=result.parameters,
-                progress=step,
+                url, config, start=begin, cutoff=end, parameters=result.parameters, progress=step
             ).version
     if as_json:
         print_json({**vars(result), "plot": plot, "version": version})

@@ -129,4 +129,6 @@ def _column(values: pa.Array) -> tuple[list[Decimal | None], dict[int, str]]:
     assert parsed is not None
     amounts, faults = parsed
     amounts.validate(full=True)
-    return amounts.to_pylist(), {int(n): reason for reason, mask in faults.items() for n in np.flatnonzero(mask)}
+    return amounts.to_pylist(), {
+        int(n): reason for reason, mask in faults.items() for n in np.flatnonzero(mask)
+    }

@@ -30,14 +30,6 @@ QUERIES = load_queries("trainer")
 
 
 @dataclass(frozen=True)
-class BacktestedModel:
-    """A model and its result of each fold."""
-
-    name: str
-    results: list[BacktestResult]
-
-
-@dataclass(frozen=True)
 class Fold:
     """A plan, its training rows with the labels known at the test start, and all its rows with all labels."""
 
@@ -56,7 +48,7 @@ def compare_models(
     baselines: bool = False,
     ablation: bool = False,
     progress: Progress = silent,
-) -> list[BacktestedModel]:
+) -> dict[str, list[BacktestResult]]:
     """Backtest one or several models on the same rows.
 
     Args:
@@ -70,7 +62,7 @@ def compare_models(
         progress: Called with each step.
 
     Returns:
-        The forest first, then the ablations, then the baselines.
+        The result of each fold by model: the forest first, then the ablations, then the baselines.
 
     Raises:
         SettingsError: There is no such feature group.
@@ -100,7 +92,7 @@ def compare_models(
                     url, fold.plan.start, fold.plan.test_end, delay_days=fold.plan.delay_days
                 )
             results[name].append(evaluate_baseline(name, fold.plan, fold.train, fold.rows, handbook))
-    return [BacktestedModel(name, of_folds) for name, of_folds in results.items()]
+    return results
 
 
 def build_missing_features(

@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -34,7 +33,8 @@ _UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _SHORT_INTEGER = r"^-?\d{1,18}(\.0*)?$"
 _WHOLE = re.compile(r"-?\d+(\.0*)?", re.ASCII)
 _ISO_TIME = re.compile(
-    r"\d{4}-\d\d-\d\d([ T]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?( ?(Z|[+-][01]\d(:?[0-5]\d)?))?)?", re.ASCII
+    r"\d{4}-\d\d-\d\d([ T]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?( ?(Z|[+-][01]\d(:?[0-5]\d)?))?)?",
+    re.ASCII,
 )
 # Arrow parses these; it rejects more digits than microseconds, and a blank before the zone.
 _PLAIN_TIME = r"^\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?"
@@ -126,7 +126,9 @@ def _parse_integer(value: object) -> int:
 def _times(values: pa.Array, now: datetime) -> Converted:
     faults: dict[str, Mask] = {}
     if pa.types.is_string(values.type):
-        zoned = masked(values, ~true_mask(pc.match_substring_regex(values, _PLAIN_TIME + r"(Z|[+-]\d\d(:?\d\d)?)$")))
+        zoned = masked(
+            values, ~true_mask(pc.match_substring_regex(values, _PLAIN_TIME + r"(Z|[+-]\d\d(:?\d\d)?)$"))
+        )
         naive = masked(values, ~true_mask(pc.match_substring_regex(values, _PLAIN_TIME + "$")))
         plain = pc.coalesce(
             cast_or_nulls(zoned, Kind.TIME.value),
@@ -140,7 +142,9 @@ def _times(values: pa.Array, now: datetime) -> Converted:
         raise UnreadableColumnError(f"holds {values.type}, not times (numbers have no unit)")
     # Compared in the unit of the file, where nothing overflows. A time without a zone is UTC.
     numbers = values.view(pa.int64())
-    latest = int((now + MAX_FUTURE - _EPOCH) / timedelta(microseconds=1)) * _UNITS_PER_SECOND[values.type.unit]
+    latest = (
+        int((now + MAX_FUTURE - _EPOCH) / timedelta(microseconds=1)) * _UNITS_PER_SECOND[values.type.unit]
+    )
     early, late = true_mask(pc.less(numbers, 0)), true_mask(pc.greater(numbers, latest // 10**6))
     faults |= {
         "is before 1970": early,

@@ -38,7 +38,9 @@ class CsvSource:
         self._read = 0
         header = self._header()
         self._delimiter = max(_DELIMITERS, key=header.count)
-        self.column_names = [name.strip() for name in next(csv.reader([header], delimiter=self._delimiter), [])]
+        self.column_names = [
+            name.strip() for name in next(csv.reader([header], delimiter=self._delimiter), [])
+        ]
         if not any(self.column_names):
             raise HistoryFileError(f"{path.name}: the first line is empty; it must name the columns")
         if "" in self.column_names:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 
 from sql_scoring import registry
 from tests.fix_database import Workspace
-from trainer.evaluation import AlertBudget
 from trainer.forest import ForestParameters
 from trainer.training import train
 
@@ -16,13 +14,7 @@ SMALL = ForestParameters(n_estimators=5, max_leaf_nodes=8)
 
 def train_small(workspace: Workspace, seed: int, parameters: ForestParameters = SMALL) -> str:
     """A registered candidate, probably worse than the champion of the template."""
-    return train(
-        workspace.url,
-        state_dir=workspace.settings.state_dir,
-        label_delay=timedelta(days=7),
-        rule=AlertBudget(0.01),
-        parameters=replace(parameters, random_state=seed),
-    ).version
+    return train(workspace.url, workspace.settings, parameters=replace(parameters, random_state=seed)).version
 
 
 def champion_of(workspace: Workspace) -> str | None:

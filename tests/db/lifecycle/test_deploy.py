@@ -245,17 +245,8 @@ def test_a_changed_artifact_is_not_loaded(scored: Workspace) -> None:
 
 
 def _train(workspace: Workspace, seed: int) -> str:
-    from datetime import timedelta
 
-    from trainer.evaluation import AlertBudget
-
-    return train(
-        workspace.url,
-        state_dir=workspace.settings.state_dir,
-        label_delay=timedelta(days=7),
-        rule=AlertBudget(0.01),
-        parameters=replace(SMALL, random_state=seed),
-    ).version
+    return train(workspace.url, workspace.settings, parameters=replace(SMALL, random_state=seed)).version
 
 
 def _champion(workspace: Workspace) -> str | None:

@@ -138,7 +138,7 @@ def test_a_logical_replica_takes_decisions_over_and_makes_none(
 
 FACADE = (
     "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'scoring'::regnamespace"
-    " AND proname IN ('score_candidate', 'score_basic')"
+    " AND proname IN ('decide_transaction', 'decide_from_features')"
 )
 
 

@@ -23,7 +23,7 @@ SMALL = ForestParameters(n_estimators=10, max_leaf_nodes=16)
 
 def _run(url: str, plan: BacktestPlan, **options: Any) -> list[BacktestResult]:
     """The results of the forest alone."""
-    return compare_models(url, plan, **options)[0].results
+    return compare_models(url, plan, **options)["rowguard"]
 
 
 def _start(workspace: Workspace) -> datetime:
@@ -59,17 +59,17 @@ def test_folds_beyond_the_stored_transactions_are_refused(scored_template: Works
 def test_baselines_and_ablation_are_in_one_table(scored_template: Workspace) -> None:
     plan = BacktestPlan(_start(scored_template))
     models = compare_models(scored_template.url, plan, parameters=SMALL, baselines=True, ablation=True)
-    assert [model.name for model in models] == [
+    assert list(models) == [
         "rowguard", "rowguard without user-windows", "rowguard without location", "rowguard without merchant-risk",
         "rowguard without derived",
         "handbook features, default forest", "logistic regression", "gradient boosting",
     ]  # fmt: skip
     # All are evaluated on the same rows.
-    assert len({(model.results[0].rows, model.results[0].frauds) for model in models}) == 1
-    assert models[0].results == _run(scored_template.url, plan, parameters=SMALL)
-    assert models[1].results != models[0].results
+    assert len({(results[0].rows, results[0].frauds) for results in models.values()}) == 1
+    assert models["rowguard"] == _run(scored_template.url, plan, parameters=SMALL)
+    assert models["rowguard without user-windows"] != models["rowguard"]
     without = _run(scored_template.url, plan, parameters=SMALL, without=["user-windows"])
-    assert without == models[1].results
+    assert without == models["rowguard without user-windows"]
 
 
 def test_what_is_left_out_is_scored_by_sql_as_by_scikit_learn(scored_template: Workspace) -> None:

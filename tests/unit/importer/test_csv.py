@@ -87,7 +87,10 @@ def test_names_may_have_blanks_around_them(write_csv: Write, rows_of: Rows) -> N
         (HEADER.encode() + b"\n\n,,,\n", "there are no rows in it"),
         ((HEADER + ROW).encode("utf-16"), "not text in UTF-8"),
         ((HEADER.replace("location", "orté")).encode("latin-1"), "line 1 is not UTF-8 text"),
-        ((HEADER + ROW * 3 + "2026-01-01,1,2,Köln\n").encode("latin-1"), "line 5: location is not UTF-8 text: K\\xf6ln"),
+        (
+            (HEADER + ROW * 3 + "2026-01-01,1,2,Köln\n").encode("latin-1"),
+            "line 5: location is not UTF-8 text: K\\xf6ln",
+        ),
         (HEADER.encode() + "2026-01-01,1,Köln\n".encode("latin-1"), "Row #2: Expected 4 columns, got 3"),
         (HEADER.encode() + b"2026-01-01,1,2,K\xc3", "line 2: location is not UTF-8 text: K\\xc3"),
         (b'occurred_at,"user_id,amount\n', "line 1: a quote is opened and not closed"),

@@ -234,9 +234,7 @@ def test_no_rows(write_parquet: Write, error_of: Error) -> None:
     assert "there are no rows" in str(error_of(write_parquet(column("amount", pa.array([], pa.float64())))))
 
 
-def test_knows_parquet_by_its_first_bytes(
-    write_parquet: Write, rows_of: Rows, tmp_path: Path
-) -> None:
+def test_knows_parquet_by_its_first_bytes(write_parquet: Write, rows_of: Rows, tmp_path: Path) -> None:
     renamed = tmp_path / "history.data"
     write_parquet(column("amount", pa.array([1.0]))).rename(renamed)
     assert len(rows_of(renamed)) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +23,7 @@ def fitted(*, n_jobs: int = 1, seed: int = 0) -> RandomForestClassifier:
     features = random.normal(size=(400, 3)).astype(np.float32)
     features[random.random((400, 3)) < 0.1] = np.nan
     is_fraud = np.nan_to_num(features[:, 0]) + random.normal(size=400) > 1
-    return fit_forest(
-        features, is_fraud, ForestParameters(**SMALL.as_dict() | {"random_state": seed}), n_jobs=n_jobs
-    )
+    return fit_forest(features, is_fraud, replace(SMALL, random_state=seed), n_jobs=n_jobs)
 
 
 def sql_of(forest: RandomForestClassifier) -> str:

@@ -16,7 +16,7 @@ def test_average_precision_is_scikit_learns_with_ties_and_weights() -> None:
     weights = random.poisson(1, 500).astype(float)
     ranking = _Ranking(scores, fraud)
     for given in (np.ones(500), weights):
-        assert ranking.average_precision(given) == pytest.approx(
+        assert ranking.measure(given, 0.1)[0] == pytest.approx(
             average_precision_score(fraud, scores, sample_weight=given)
         )
 
@@ -25,9 +25,9 @@ def test_recall_at_an_alert_budget() -> None:
     scores = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0])
     fraud = np.array([1, 0, 1, 0, 0, 0, 0, 0, 0, 1], bool)
     ranking = _Ranking(scores, fraud)
-    assert ranking.recall(np.ones(10), 0.1) == pytest.approx(1 / 3)
-    assert ranking.recall(np.ones(10), 0.3) == pytest.approx(2 / 3)
-    assert ranking.recall(np.ones(10), 0.05) == 0.0
+    assert ranking.measure(np.ones(10), 0.1)[1] == pytest.approx(1 / 3)
+    assert ranking.measure(np.ones(10), 0.3)[1] == pytest.approx(2 / 3)
+    assert ranking.measure(np.ones(10), 0.05)[1] == 0.0
 
 
 def test_a_worse_ranking_is_significantly_worse_and_the_same_one_is_not() -> None:

@@ -124,7 +124,7 @@ def test_rules_are_stated_in_words() -> None:
 def test_metrics_at_a_threshold() -> None:
     scores = np.array([0.9, 0.8, 0.7, 0.4, 0.2])
     truth = np.array([True, False, True, True, False])
-    got = evaluate(scores, truth, 0.7).as_dict()
+    got = vars(evaluate(scores, truth, 0.7))
     # Pairs ranked rightly: 2 + 1 + 1 of 6; precision at each fraud: 1, 2/3, 3/4.
     assert got.pop("auc") == pytest.approx(4 / 6)
     assert got.pop("average_precision") == pytest.approx((1 + 2 / 3 + 3 / 4) / 3)

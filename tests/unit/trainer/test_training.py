@@ -20,24 +20,13 @@ WEEK = timedelta(days=7)
 
 
 def small(workspace: Workspace, rule: ThresholdRule | None = None) -> TrainingResult:
-    return train(
-        workspace.url,
-        state_dir=workspace.settings.state_dir,
-        label_delay=WEEK,
-        rule=rule or AlertBudget(0.02),
-        parameters=SMALL,
-    )
+    return train(workspace.url, workspace.settings, rule=rule or AlertBudget(0.02), parameters=SMALL)
 
 
 def test_a_candidate_is_registered_with_its_card_and_plots(scored: Workspace) -> None:
     steps: list[str] = []
     result = train(
-        scored.url,
-        state_dir=scored.settings.state_dir,
-        label_delay=WEEK,
-        rule=AlertBudget(0.02),
-        parameters=SMALL,
-        progress=steps.append,
+        scored.url, scored.settings, rule=AlertBudget(0.02), parameters=SMALL, progress=steps.append
     )
     with scored.connect() as connection:
         record = registry.get_model(connection, result.version)
