@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, LiteralString
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import URL
 
@@ -43,6 +45,15 @@ def connect(url: str, *, autocommit: bool = False) -> Iterator[psycopg.Connectio
         raise DatabaseUnavailableError(f"no connection to {redact_url(url)}: {one_line(error)}") from None
     with connection:
         yield connection
+
+
+def fetch_one(
+    connection: psycopg.Connection, query: LiteralString | sql.Composed, values: dict[str, Any] | None = None
+) -> tuple[Any, ...]:
+    """Return the row of a query that has exactly one, such as a count."""
+    row: tuple[Any, ...] | None = connection.execute(query, values).fetchone()
+    assert row is not None
+    return row
 
 
 def one_line(error: Exception) -> str:

@@ -10,6 +10,7 @@ import joblib
 from sklearn.ensemble import RandomForestClassifier
 
 from rowguard.errors import RegistryError
+from sql_scoring.registry import ModelRecord
 
 
 def artifact_path(state_dir: Path, version: str) -> Path:
@@ -29,6 +30,11 @@ def save_artifact(forest: RandomForestClassifier, path: Path) -> str:
     joblib.dump(forest, part, compress=3)
     os.replace(part, path)
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def load_forest(state_dir: Path, record: ModelRecord) -> RandomForestClassifier:
+    """Load a registered model's forest; RegistryError as `load_artifact`."""
+    return load_artifact(artifact_path(state_dir, record.version), record.artifact_sha256)
 
 
 def load_artifact(path: Path, sha256: str) -> RandomForestClassifier:

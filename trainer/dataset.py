@@ -12,6 +12,7 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg import sql
 
+from rowguard.database import fetch_one
 from rowguard.errors import TrainingDataError
 from rowguard.queries import load_queries
 
@@ -109,8 +110,7 @@ def _fetch_built(connection: psycopg.Connection, query: str) -> list[tuple[Any, 
 
 def has_transactions(connection: psycopg.Connection) -> bool:
     """Return whether any transaction is stored."""
-    row = connection.execute(QUERIES["has_transactions"]).fetchone()
-    return bool(row and row[0])
+    return bool(fetch_one(connection, QUERIES["has_transactions"])[0])
 
 
 def read_dataset(url: str, start: datetime, end: datetime, label_cutoff: datetime | None = None) -> Dataset:

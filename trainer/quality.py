@@ -12,7 +12,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from rowguard.errors import RegistryError
 from sql_scoring.registry import ModelRecord
-from trainer.artifact import artifact_path, evaluation_path, load_artifact
+from trainer.artifact import evaluation_path, load_artifact, load_forest
 from trainer.dataset import Dataset, read_dataset
 from trainer.forest import predict_fraud_probability
 
@@ -87,7 +87,7 @@ def compare_with_champion(
     start = _evaluated_from(candidate)
     candidate_forest = _evaluation_forest(state_dir, candidate)
     if champion.train_to <= start:
-        champion_forest = load_artifact(artifact_path(state_dir, champion.version), champion.artifact_sha256)
+        champion_forest = load_forest(state_dir, champion)
         basis = "the champion itself"
     elif datetime.fromisoformat(champion.metrics["fit_until"]) <= start:
         champion_forest = _evaluation_forest(state_dir, champion)

@@ -17,7 +17,7 @@ from sql_scoring.deployment.temporary_function import parity_rows
 from sql_scoring.deployment.warm_up import renew_pooled_connections
 from sql_scoring.features.build import build_features
 from sql_scoring.features.dbt import FeatureBuild
-from trainer.artifact import artifact_path, load_artifact
+from trainer.artifact import load_forest
 from trainer.dataset import read_feature_list
 from trainer.gates import evaluate_gates
 from trainer.training import TrainingResult, train
@@ -72,7 +72,7 @@ def deploy(
         features = read_feature_list(connection)
     note = _pass_gates(url, settings, record, role, force, progress)
     progress("loading the artifact")
-    forest = load_artifact(artifact_path(settings.state_dir, version), record.artifact_sha256)
+    forest = load_forest(settings.state_dir, record)
     rows = parity_rows(url, record, forest, PARITY_ROWS)
     progress(f"comparing {len(rows):,} rows in the database and switching")
     arguments = (url, settings.models_dir, version, forest, rows)
@@ -131,12 +131,7 @@ def roll_forward(url: str, settings: Settings, *, steps: int = 1) -> deployments
 
 def verify(url: str, settings: Settings) -> verification.VerifyReport:
     """Check the deployed models against the artifacts of the state folder; see `sql_scoring.deployment.verify`."""
-    return verification.verify(
-        url,
-        lambda record: load_artifact(
-            artifact_path(settings.state_dir, record.version), record.artifact_sha256
-        ),
-    )
+    return verification.verify(url, lambda record: load_forest(settings.state_dir, record))
 
 
 def retrain(
@@ -169,12 +164,11 @@ def retrain(
         champion = registry.champion_version(connection)
     if champion == training.version:
         return RetrainResult(features, training, None)
+    # Here also of a retired model, which deploy() takes unasked: a rollback must not be undone by the nightly run.
     progress("evaluating the gates")
     report = evaluate_gates(url, settings, training.version)
     if not report.passed:
-        raise GateError(
-            f"{training.version} was rejected, the champion is unchanged: {'; '.join(report.reasons)}"
-        )
+        raise GateError(f"{training.version} was rejected, nothing changed: {'; '.join(report.reasons)}")
     return RetrainResult(features, training, deploy(url, settings, training.version, progress=progress))
 
 

@@ -93,17 +93,11 @@ def read_window(
     window = plan_window(first, last, label_delay, start, cutoff)
     earlier = read_dataset(url, window.start, window.fit_end, window.validation_start)
     everything = read_dataset(url, window.start, window.end, window.label_cutoff)
-    rows = TrainingRows(window, earlier, everything.between(window.validation_start, window.end), everything)
-    _require_frauds(rows)
-    return rows
-
-
-def _require_frauds(rows: TrainingRows) -> None:
-    window = rows.window
-    if rows.earlier.frauds < MIN_FRAUDS_TO_FIT or rows.later.frauds < MIN_FRAUDS_TO_EVALUATE:
+    later = everything.between(window.validation_start, window.end)
+    if earlier.frauds < MIN_FRAUDS_TO_FIT or later.frauds < MIN_FRAUDS_TO_EVALUATE:
         raise TrainingDataError(
-            f"too few labeled frauds: {rows.earlier.frauds} from {window.start:%Y-%m-%d} to "
-            f"{window.fit_end:%Y-%m-%d} to fit on (at least {MIN_FRAUDS_TO_FIT}), {rows.later.frauds} from "
-            f"{window.validation_start:%Y-%m-%d} to {window.end:%Y-%m-%d} to evaluate on "
-            f"(at least {MIN_FRAUDS_TO_EVALUATE})"
+            f"too few labeled frauds: {earlier.frauds} from {window.start:%Y-%m-%d} to {window.fit_end:%Y-%m-%d} "
+            f"to fit on (at least {MIN_FRAUDS_TO_FIT}), {later.frauds} from {window.validation_start:%Y-%m-%d} to "
+            f"{window.end:%Y-%m-%d} to evaluate on (at least {MIN_FRAUDS_TO_EVALUATE})"
         )
+    return TrainingRows(window, earlier, later, everything)

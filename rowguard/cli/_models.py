@@ -57,10 +57,10 @@ def train(
     from trainer.training import train as run
 
     rule = _threshold_rule(alert_budget, false_positive_cost, false_negative_cost)
-    window = {"start": parse_time(start, "--from"), "cutoff": parse_time(cutoff, "--to")}
+    begin, end = parse_time(start, "--from"), parse_time(cutoff, "--to")
     url = database_url()
     with steps(quiet=as_json) as step:
-        result = run(url, settings(), **window, rule=rule, progress=step)
+        result = run(url, settings(), start=begin, cutoff=end, rule=rule, progress=step)
     if as_json:
         print_json(_training_document(result))
         return

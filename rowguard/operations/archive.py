@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from psycopg import sql
 
-from rowguard.database import connect
+from rowguard.database import connect, fetch_one
 from rowguard.errors import RetentionError, SchemaError
 from rowguard.progress import Progress, silent
 from rowguard.queries import load_queries
@@ -73,11 +73,10 @@ def min_keep_days(connection: psycopg.Connection, label_delay_days: int) -> int:
         SchemaError: The features are not built.
     """
     try:
-        row = connection.execute(QUERIES["longest_window"]).fetchone()
+        (hours,) = fetch_one(connection, QUERIES["longest_window"])
     except psycopg.errors.UndefinedTable:
         raise SchemaError("the features are not built; run: rowguard migrate") from None
-    hours = row[0] if row and row[0] else 0
-    return max(math.ceil(hours / 24), label_delay_days) + 1
+    return max(math.ceil((hours or 0) / 24), label_delay_days) + 1
 
 
 def archive_transactions(
@@ -117,13 +116,13 @@ def archive_transactions(
         midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         cutoff = midnight - timedelta(days=keep_days)
         complete_from = cutoff + timedelta(days=min_days)
-        if not _fetch_one(connection, "lock_archive")[0]:
+        if not fetch_one(connection, QUERIES["lock_archive"])[0]:
             raise RetentionError("another archive run is active on this database")
         progress("finding older transactions")
         connection.execute(QUERIES["create_expired"])
         connection.execute(QUERIES["fill_expired"], {"cutoff": cutoff})
         connection.execute(QUERIES["analyze_expired"])
-        transactions, labels = _fetch_one(connection, "count_expired")
+        transactions, labels = fetch_one(connection, QUERIES["count_expired"])
         if not transactions:
             return RetentionResult(cutoff, complete_from, 0, 0, ())
         progress(f"archiving {transactions:,} transactions and {labels:,} labels")
@@ -137,7 +136,7 @@ def archive_transactions(
             "labels": labels,
             "archives": [f"{file.sha256}  {file.path.name}" for file in files],
         }
-        (run_id,) = _fetch_one(connection, "insert_retention_run", values)
+        (run_id,) = fetch_one(connection, QUERIES["insert_retention_run"], values)
         _delete(connection, transactions, batch_rows, progress)
         for (name,) in connection.execute(QUERIES["training_tables"]).fetchall():
             query = sql.SQL(QUERIES["delete_training"]).format(table=sql.Identifier("features", name))
@@ -146,14 +145,6 @@ def archive_transactions(
         progress("vacuuming")
         connection.execute(QUERIES["vacuum_transactions"])
     return RetentionResult(cutoff, complete_from, transactions, labels, files)
-
-
-def _fetch_one(
-    connection: psycopg.Connection, query: str, values: dict[str, Any] | None = None
-) -> tuple[Any, ...]:
-    row = connection.execute(QUERIES[query], values).fetchone()
-    assert row is not None
-    return row
 
 
 def _delete(connection: psycopg.Connection, total: int, batch_rows: int, progress: Progress) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rowguard.database import connect
+from rowguard.database import connect, fetch_one
 from rowguard.errors import SettingsError
 from rowguard.queries import load_queries
 
@@ -44,6 +44,4 @@ def control_rate(url: str, rate: float | None = None) -> ControlGroup:
     with connect(url) as connection:
         if rate is not None:
             connection.execute(QUERIES["set_control_rate"], {"rate": rate})
-        row = connection.execute(QUERIES["control_group"]).fetchone()
-    assert row is not None
-    return ControlGroup(*row)
+        return ControlGroup(*fetch_one(connection, QUERIES["control_group"]))

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from rowguard.database import connect
+from rowguard.database import connect, fetch_one
 from rowguard.errors import (
     FeatureMismatchError,
     NoModelError,
@@ -27,7 +27,7 @@ from rowguard.settings import Settings
 from sql_scoring import registry
 from sql_scoring.engine import UnsupportedModelError, transpile_for_bulk
 from sql_scoring.features.build import build_features
-from trainer.artifact import artifact_path, load_artifact
+from trainer.artifact import load_forest
 from trainer.dataset import read_feature_list
 
 QUERIES = load_queries("rowguard.operations")
@@ -113,12 +113,12 @@ def rescore(
                 f"{version} was trained on feature list {record.feature_hash[:8]}, but {built_hash[:8]} is "
                 "built; run: rowguard retrain"
             )
-        if output_table and _one_row(connection, QUERIES["table_exists"], {"name": output_table})[0]:
+        if output_table and fetch_one(connection, QUERIES["table_exists"], {"name": output_table})[0]:
             raise RegistryError(f"the table {output_table} exists; name another or drop it")
         selection = _Selection(
             start or _MIN_TIME, end or _MAX_TIME, output_table is not None, include_history
         )
-        total, with_features = _one_row(connection, selection.compose("rescore_count"))
+        total, with_features = fetch_one(connection, selection.compose("rescore_count"))
         _set_planner(connection, workers)
         bulk = None
         if with_features >= bulk_from_rows:
@@ -196,7 +196,7 @@ def _bulk_scores(
     """Return the scoring query by the bulk form, or None without the artifact or such a form."""
     names = record.feature_names
     try:
-        forest = load_artifact(artifact_path(settings.state_dir, record.version), record.artifact_sha256)
+        forest = load_forest(settings.state_dir, record)
         text = transpile_for_bulk(forest, feature_names=names, function_name=_BULK_NAME, expected_rows=rows)
     except (RegistryError, UnsupportedModelError):
         return None
@@ -207,7 +207,7 @@ def _bulk_scores(
         rows=sql.Literal(COMPARED_ROWS),
         function=sql.Identifier(*record.function_name.split(".")),
     )
-    (differences,) = _one_row(connection, comparison)
+    (differences,) = fetch_one(connection, comparison)
     if differences:
         raise ParityError(
             f"the bulk form of {record.version} and the deployed function differ on {differences} of "
@@ -218,7 +218,7 @@ def _bulk_scores(
 
 def _planned_workers(connection: psycopg.Connection, scores: sql.Composable) -> int:
     """Return the workers that score: those of a Gather at the top. A lower one would only read rows."""
-    (plans,) = _one_row(connection, sql.SQL("EXPLAIN (FORMAT JSON) {}").format(scores))
+    (plans,) = fetch_one(connection, sql.SQL("EXPLAIN (FORMAT JSON) {}").format(scores))
     return int(plans[0]["Plan"].get("Workers Planned", 0))
 
 
@@ -227,7 +227,7 @@ def _store_decisions(
 ) -> tuple[Any, ...]:
     connection.execute(sql.SQL(QUERIES["rescore_stage"]).format(scores=scores))
     values = {"threshold": record.threshold, "version": record.version}
-    return _one_row(connection, QUERIES["rescore_decide"], values)
+    return fetch_one(connection, QUERIES["rescore_decide"], values)
 
 
 def _insert_into_table(
@@ -244,12 +244,4 @@ def _insert_into_table(
         connection.execute(query)
     except (psycopg.errors.InvalidSchemaName, psycopg.errors.DuplicateTable) as error:
         raise RegistryError(f"the table {table} cannot be created: {error.diag.message_primary}") from None
-    return _one_row(connection, sql.SQL(QUERIES["rescore_into_count"]).format(table=name))
-
-
-def _one_row(
-    connection: psycopg.Connection, query: Any, values: dict[str, Any] | None = None
-) -> tuple[Any, ...]:
-    row: tuple[Any, ...] | None = connection.execute(query, values).fetchone()
-    assert row is not None
-    return row
+    return fetch_one(connection, sql.SQL(QUERIES["rescore_into_count"]).format(table=name))

@@ -1,4 +1,4 @@
-"""Every query that a room asks for by name is in its file, and none is there that nobody asks for."""
+"""Every query that a room uses is in its file, and each of its queries is used."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_every_query_is_named_and_used(package: str) -> None:
     assert not unused
 
 
-def test_a_name_that_stands_twice_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_repeated_name_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "twice"
     package.mkdir()
     (package / "__init__.py").touch()

@@ -13,7 +13,7 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg import sql
 
-from rowguard.database import connect
+from rowguard.database import connect, fetch_one
 from rowguard.errors import SettingsError, TrainingDataError
 from rowguard.progress import Progress, prefixed, silent
 from rowguard.queries import load_queries
@@ -119,10 +119,10 @@ def build_missing_features(
                 "there are no transactions; run: rowguard import FILE, or rowguard simulate"
             )
         try:
-            row = connection.execute(QUERIES["lacks_features"], {"end": end}).fetchone()
+            (lacks_features,) = fetch_one(connection, QUERIES["lacks_features"], {"end": end})
         except psycopg.errors.UndefinedTable:
-            row = (True,)
-    if not (row and row[0]):
+            lacks_features = True
+    if not lacks_features:
         return False
     progress("building the features of new transactions")
     build_features(url, settings, progress=progress)

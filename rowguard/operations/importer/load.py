@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 import psycopg
 import pyarrow as pa
@@ -15,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from psycopg import sql
 
-from rowguard.database import connect
+from rowguard.database import connect, fetch_one
 from rowguard.errors import ImportFileError, SchemaError
 from rowguard.queries import load_queries
 from sql_scoring.features.totals import recompute_totals
@@ -68,7 +67,7 @@ def load_history(
         for batch in batches:
             _stage_history(connection, batch)
             on_rows()
-        transactions, labels, frauds, highest = _fetch_one(connection, "count_staged")
+        transactions, labels, frauds, highest = fetch_one(connection, QUERIES["count_staged"])
         if highest > MAX_TRANSACTION_ID:
             raise ImportFileError(
                 f"transaction_id {highest} leaves no ids for new transactions "
@@ -76,7 +75,7 @@ def load_history(
             )
         on_storing()
         connection.execute(QUERIES["wait_for_features"])
-        _, received_at = _fetch_one(connection, "lock_staged_users")
+        _, received_at = fetch_one(connection, QUERIES["lock_staged_users"])
         connection.execute(QUERIES["store_history"], {"received_at": received_at})
         values = {"delay_s": label_delay.total_seconds(), "source": source}
         connection.execute(QUERIES["store_history_labels"], values)
@@ -111,7 +110,7 @@ def load_labels(
         for batch in batches:
             _copy(connection, "labels_stage", batch)
             on_rows()
-        labels, frauds = _fetch_one(connection, "store_labels", {"source": source})
+        labels, frauds = fetch_one(connection, QUERIES["store_labels"], {"source": source})
     return LoadResult(0, labels, frauds)
 
 
@@ -159,11 +158,3 @@ def _copy(connection: psycopg.Connection, table: str, rows: pa.RecordBatch) -> N
     pa.csv.write_csv(rows, buffer, pa.csv.WriteOptions(include_header=False))
     with connection.cursor() as cursor, cursor.copy(query) as copy:
         copy.write(buffer.getbuffer())
-
-
-def _fetch_one(
-    connection: psycopg.Connection, query: str, values: dict[str, Any] | None = None
-) -> tuple[Any, ...]:
-    row = connection.execute(QUERIES[query], values).fetchone()
-    assert row is not None
-    return row
