@@ -38,6 +38,7 @@ _ISO_TIME = re.compile(
 )
 # Arrow parses these; it rejects more digits than microseconds, and a blank before the zone.
 _PLAIN_TIME = r"^\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?"
+_ZONE = r"(Z|[+-]\d\d(:?\d\d)?)"
 _TRUE = pa.array(["true", "t", "yes", "y", "1", "1.0"])
 _FALSE = pa.array(["false", "f", "no", "n", "0", "0.0"])
 
@@ -106,7 +107,9 @@ def _integers(values: pa.Array, now: datetime) -> Converted:
         whole = cast_or_nulls(values, pa.int64())
     elif pa.types.is_string(kind):
         plain = masked(values, ~true_mask(pc.match_substring_regex(values, _SHORT_INTEGER)))
-        whole = pc.cast(pc.replace_substring_regex(plain, r"\..*$", ""), pa.int64())
+        if true_mask(pc.match_substring(plain, ".")).any():
+            plain = pc.replace_substring_regex(plain, r"\..*$", "")
+        whole = pc.cast(plain, pa.int64())
     else:
         raise UnreadableColumnError(f"holds {kind}, not whole numbers")
     return parse_others(values, whole, _parse_integer)
@@ -126,14 +129,11 @@ def _parse_integer(value: object) -> int:
 def _times(values: pa.Array, now: datetime) -> Converted:
     faults: dict[str, Mask] = {}
     if pa.types.is_string(values.type):
-        zoned = masked(
-            values, ~true_mask(pc.match_substring_regex(values, _PLAIN_TIME + r"(Z|[+-]\d\d(:?\d\d)?)$"))
-        )
-        naive = masked(values, ~true_mask(pc.match_substring_regex(values, _PLAIN_TIME + "$")))
-        plain = pc.coalesce(
-            cast_or_nulls(zoned, Kind.TIME.value),
-            pc.cast(cast_or_nulls(naive, pa.timestamp("us")), Kind.TIME.value),
-        )
+        is_naive = true_mask(pc.match_substring_regex(values, _PLAIN_TIME + "$"))
+        plain = pc.cast(cast_or_nulls(masked(values, ~is_naive), pa.timestamp("us")), Kind.TIME.value)
+        if not is_naive.all():
+            is_zoned = true_mask(pc.match_substring_regex(values, _PLAIN_TIME + _ZONE + "$"))
+            plain = pc.coalesce(plain, cast_or_nulls(masked(values, ~is_zoned), Kind.TIME.value))
         numbers, faults = parse_others(values, plain.view(pa.int64()), _parse_time)
         values = numbers.view(Kind.TIME.value)
     elif pa.types.is_date(values.type):
