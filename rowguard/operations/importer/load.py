@@ -68,11 +68,6 @@ def load_history(
             _stage_history(connection, batch)
             on_rows()
         transactions, labels, frauds, highest = fetch_one(connection, QUERIES["count_staged"])
-        if highest > MAX_TRANSACTION_ID:
-            raise ImportFileError(
-                f"transaction_id {highest} leaves no ids for new transactions "
-                f"(at most {MAX_TRANSACTION_ID}); nothing was loaded"
-            )
         on_storing()
         connection.execute(QUERIES["wait_for_features"])
         _, received_at = fetch_one(connection, QUERIES["lock_staged_users"])
@@ -143,7 +138,13 @@ def _stage_history(connection: psycopg.Connection, batch: pa.RecordBatch) -> Non
     if "transaction_id" not in batch.schema.names:
         _copy(connection, "history_stage", batch)
         return
-    has_id = pc.is_valid(batch.column("transaction_id"))
+    ids = batch.column("transaction_id")
+    if (pc.max(ids).as_py() or 0) > MAX_TRANSACTION_ID:
+        raise ImportFileError(
+            f"transaction_id {pc.max(ids)} leaves no ids for new transactions "
+            f"(at most {MAX_TRANSACTION_ID}); nothing was loaded"
+        )
+    has_id = pc.is_valid(ids)
     _copy(connection, "history_stage", batch.filter(has_id))
     _copy(connection, "history_stage", batch.filter(pc.invert(has_id)).drop_columns(["transaction_id"]))
 
