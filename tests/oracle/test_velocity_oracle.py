@@ -98,7 +98,7 @@ def test_what_is_stored_is_what_was_visible(passed_by: Workspace) -> None:
             assert _stored(connection, amount) == _as_if_only(connection, amount, visible)
 
 
-def test_a_decision_beside_an_open_row_is_right_without_it_and_with_it(passed_by: Workspace) -> None:
+def test_a_decision_next_to_an_open_row_is_right_without_it_and_with_it(passed_by: Workspace) -> None:
     with passed_by.connect() as connection:
         missed = frozenset({(901, _number(connection, 11))})
         assert recompute(connection, limit=4) == Recomputed(4, 28, 0, (), missed)

@@ -71,14 +71,14 @@ def test_every_decision_of_many_sessions_is_a_right_one(scored: Workspace) -> No
         with scored.connect() as connection:
 
             def has_shown_enough() -> bool:
-                """Enough rows, and some decisions that fell beside an open one."""
+                """Enough rows, and some decisions that were next to an open one."""
                 assert [session.failed for session in sessions if session.failed] == []
                 if time.monotonic() < began + LEAST_S:
                     return False
                 found = recompute(connection, open_for=timedelta(0))
                 return found.rows > LEAST_ROWS and found.wrong > 0
 
-            wait_until(has_shown_enough, "a decision fell beside an open row", seconds=600)
+            wait_until(has_shown_enough, "a decision was next to an open row", seconds=600)
     finally:
         is_over.set()
         for thread in threads:

@@ -3,7 +3,7 @@
   from it on. It is the earliest of
 
     - the last build's date less `var('lookback_days')`, for labels that were entered with an earlier date;
-    - the first date with more loaded history than the training set has, for imports into the past;
+    - the first date with more transactions than the training set has, for late rows and imports into the past;
     - `var('rebuild_from')`, for what a run cannot know.
 
   Arguments:
@@ -35,13 +35,13 @@
             SELECT t.event_date, count(*) AS row_count
             FROM {{ transactions }} AS t
             CROSS JOIN (SELECT coalesce(max(r.complete_from), '-infinity') AS complete_from FROM {{ retention_runs }} AS r) AS c
-            WHERE t.is_history AND t.occurred_at >= c.complete_from
+            WHERE t.occurred_at >= c.complete_from
             GROUP BY t.event_date
         ) AS t
         FULL JOIN (
             SELECT
                 (f.occurred_at AT TIME ZONE 'UTC')::date AS event_date,
-                count(*) FILTER (WHERE f.is_history) AS row_count,
+                count(*) AS row_count,
                 max(f.built_at) AS built_at
             FROM {{ built }} AS f
             GROUP BY 1

@@ -171,11 +171,11 @@ def count_rows(api: Api, table: str) -> int:
     return int(row[0])
 
 
-def problem(answer: httpx.Response, status: int) -> dict[str, object]:
+def problem(response: httpx.Response, status: int) -> dict[str, object]:
     """Return the problem document of a response, after its form was checked."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    document: dict[str, object] = answer.json()
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    document: dict[str, object] = response.json()
     assert document["type"] == "about:blank" and document["status"] == status
     assert document["title"] and document["detail"]
     assert set(document) <= {"type", "title", "status", "detail", "errors"}

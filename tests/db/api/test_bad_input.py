@@ -22,5 +22,5 @@ def test_a_body_beyond_the_limits_of_json_is_rejected(api: Api, path: str, text:
 
 
 def test_all_bad_fields_are_named(api: Api) -> None:
-    answer = api.client.post("/predict", json={"transaction_amount": -1, "colour": 1})
-    assert set(fields_of(problem(answer, 422))) == {"transaction_amount", "colour"}
+    response = api.client.post("/predict", json={"transaction_amount": -1, "colour": 1})
+    assert set(fields_of(problem(response, 422))) == {"transaction_amount", "colour"}

@@ -35,9 +35,11 @@ def send(api: Api, number: int) -> httpx.Response:
     """Retry when the request was shed: `wait_for_arrivals` takes a place for a moment."""
     key = {"Idempotency-Key": f"key {number}"}
     while True:
-        answer = api.client.post("/transactions", json={"user_id": number % 5, "amount": number}, headers=key)
-        if "server is busy" not in answer.text:
-            return answer
+        response = api.client.post(
+            "/transactions", json={"user_id": number % 5, "amount": number}, headers=key
+        )
+        if "server is busy" not in response.text:
+            return response
 
 
 def wait_for_statements(holder: psycopg.Connection, least: int) -> None:
@@ -71,11 +73,11 @@ def test_inserts_in_flight_at_shutdown_are_stored_and_returned(migrated: Workspa
             api.process.send_signal(signal.SIGTERM)
             time.sleep(0.3)
             assert api.process.poll() is None
-        answers = [one.result() for one in waiting]
-        assert {answer.status_code for answer in answers} == {201}
+        responses = [one.result() for one in waiting]
+        assert {response.status_code for response in responses} == {201}
         assert api.process.wait(STOP_S) in (0, -15)
         assert stored(migrated) == {
-            f"key {number}": answer.json()["transaction_id"] for number, answer in enumerate(answers)
+            f"key {number}": response.json()["transaction_id"] for number, response in enumerate(responses)
         }
 
 
@@ -89,15 +91,15 @@ def test_a_lost_connection_is_503_and_retries_with_the_key_find_stored_rows(
                 "SELECT pg_terminate_backend(pid) FROM pg_locks"
                 " WHERE NOT granted AND relation = 'transactions'::regclass"
             )
-        answers = [one.result() for one in waiting]
-        lost = [answer for answer in answers if answer.status_code != 201]
-        assert lost and all("try again" in str(problem(answer, 503)["detail"]) for answer in lost)
+        responses = [one.result() for one in waiting]
+        lost = [response for response in responses if response.status_code != 201]
+        assert lost and all("try again" in str(problem(response, 503)["detail"]) for response in lost)
         again = [send(api, number) for number in range(CALLERS)]
-        assert {answer.status_code for answer in again} <= {200, 201}
-        for before, after in zip(answers, again, strict=True):
+        assert {response.status_code for response in again} <= {200, 201}
+        for before, after in zip(responses, again, strict=True):
             assert before.status_code == 503 or before.json() == after.json()
         assert stored(migrated) == {
-            f"key {number}": answer.json()["transaction_id"] for number, answer in enumerate(again)
+            f"key {number}": response.json()["transaction_id"] for number, response in enumerate(again)
         }
 
 

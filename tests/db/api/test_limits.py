@@ -53,20 +53,20 @@ def bounded(bounded_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def test_a_client_beyond_its_rate_waits_and_others_do_not(bounded: Api) -> None:
     first, second = bearer(token("write", sub="first")), bearer(token("write", sub="second"))
-    answers: list[httpx.Response] = []
+    responses: list[httpx.Response] = []
 
     def is_limited() -> bool:
-        answers.append(bounded.client.get("/model", headers=first))
-        return answers[-1].status_code == 429
+        responses.append(bounded.client.get("/model", headers=first))
+        return responses[-1].status_code == 429
 
     # A busy machine may need several windows of a second before five requests fit into one.
     wait_until(is_limited, "more than five requests within a second")
-    assert {answer.status_code for answer in answers[:-1]} == {403} and len(answers) > 5
-    problem(answers[-1], 429)
-    assert int(answers[-1].headers["retry-after"]) >= 1
+    assert {response.status_code for response in responses[:-1]} == {403} and len(responses) > 5
+    problem(responses[-1], 429)
+    assert int(responses[-1].headers["retry-after"]) >= 1
     assert bounded.client.get("/model", headers=second).status_code == 403
     wait_until(lambda: not is_limited(), "the next second")
-    assert answers[-1].status_code == 403
+    assert responses[-1].status_code == 403
 
 
 def test_guessing_tokens_is_limited(bounded: Api) -> None:
@@ -90,8 +90,8 @@ def test_large_bodies_are_rejected(bounded: Api, is_declared: bool) -> None:
     text = json.dumps(RAW | {"location": "x" * 3_000}).encode()
     content = text if is_declared else iter([text[:1_000], text[1_000:]])
     headers = bearer(token("write", sub=f"large {is_declared}")) | {"content-type": "application/json"}
-    answer = bounded.client.post("/transactions", content=content, headers=headers)
-    assert "2,000 bytes" in str(problem(answer, 413)["detail"])
+    response = bounded.client.post("/transactions", content=content, headers=headers)
+    assert "2,000 bytes" in str(problem(response, 413)["detail"])
 
 
 def test_a_body_that_does_not_arrive_times_out(bounded: Api) -> None:
@@ -115,8 +115,8 @@ def test_slow_requests_time_out_and_more_are_shed(bounded: Api, bounded_url: str
         with holder.transaction():
             holder.execute(LOCK_USER, [4_711])
             waiting = list(threads.map(insert, range(8)))
-        details = [str(problem(answer, 503)["detail"]) for answer in waiting]
-        assert all(int(answer.headers["retry-after"]) >= 1 for answer in waiting)
+        details = [str(problem(response, 503)["detail"]) for response in waiting]
+        assert all(int(response.headers["retry-after"]) >= 1 for response in waiting)
         assert sum("busy" in detail for detail in details) == 5, details
         assert sum("within 3 s" in detail for detail in details) == 3, details
         assert bounded.client.get("/livez").status_code == 200

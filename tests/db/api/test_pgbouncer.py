@@ -27,17 +27,17 @@ def test_many_callers_through_pgbouncer(tmp_path: Path) -> None:
             with serving(server.url, tmp_path, pooled_database_url=pooled) as api:
 
                 def insert(number: int) -> tuple[int, str | None]:
-                    answer = api.client.post(
+                    response = api.client.post(
                         "/transactions",
                         json={"user_id": number % 7, "amount": number},
                         headers={"Idempotency-Key": f"{number // 2}-{number % 7}"},
                     )
-                    return answer.status_code, answer.text if answer.status_code >= 500 else None
+                    return response.status_code, response.text if response.status_code >= 500 else None
 
                 with ThreadPoolExecutor(20) as threads:
-                    answers = list(threads.map(insert, range(300)))
-                assert {text for _, text in answers} == {None}
-                assert {status for status, _ in answers} <= {200, 201, 409}
+                    responses = list(threads.map(insert, range(300)))
+                assert {text for _, text in responses} == {None}
+                assert {status for status, _ in responses} <= {200, 201, 409}
                 # The sessions of the pool go; the next requests get new ones.
                 with server.connect() as connection:
                     connection.execute(
@@ -49,8 +49,8 @@ def test_many_callers_through_pgbouncer(tmp_path: Path) -> None:
                 def pay() -> bool:
                     body = {"user_id": 1, "amount": len(statuses)}
                     key = {"Idempotency-Key": uuid.uuid4().hex}
-                    answer = api.client.post("/transactions", json=body, headers=key)
-                    statuses.append(answer.status_code)
+                    response = api.client.post("/transactions", json=body, headers=key)
+                    statuses.append(response.status_code)
                     return statuses[-10:] == [201] * 10
 
                 wait_until(pay, "ten payments in a row are stored")

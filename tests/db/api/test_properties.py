@@ -54,17 +54,17 @@ def send(api: Api, path: str, body: Any) -> Any:
 @quick
 @given(path=st.sampled_from(PATHS), body=st.dictionaries(names, anything, max_size=6) | anything)
 def test_any_json_gets_a_documented_response(api: Api, path: str, body: Any) -> None:
-    answer = send(api, path, body)
-    assert answer.status_code in (200, 201, 404, 422), answer.text
-    if answer.status_code >= 400:
-        problem(answer, answer.status_code)
+    response = send(api, path, body)
+    assert response.status_code in (200, 201, 404, 422), response.text
+    if response.status_code >= 400:
+        problem(response, response.status_code)
 
 
 @quick
 @given(path=st.sampled_from(PATHS), body=st.binary(max_size=200))
 def test_any_bytes_are_rejected(api: Api, path: str, body: bytes) -> None:
-    answer = api.client.post(path, content=body, headers={"content-type": "application/json"})
-    problem(answer, 422)
+    response = api.client.post(path, content=body, headers={"content-type": "application/json"})
+    problem(response, 422)
 
 
 @quick
@@ -85,10 +85,10 @@ def test_valid_features_get_the_score_of_the_database(api: Api, body: dict[str, 
 @quick
 @given(body=transactions, key=st.none() | st.text("abcXYZ09-_.", min_size=1, max_size=255))
 def test_valid_transactions_are_stored_as_sent(api: Api, body: dict[str, Any], key: str | None) -> None:
-    answer = api.client.post("/transactions", json=body, headers={"Idempotency-Key": key} if key else {})
-    assert answer.status_code in (200, 201, 409), answer.text
-    if answer.status_code == 201:
-        got = answer.json()
+    response = api.client.post("/transactions", json=body, headers={"Idempotency-Key": key} if key else {})
+    assert response.status_code in (200, 201, 409), response.text
+    if response.status_code == 201:
+        got = response.json()
         with api.database.connect() as connection:
             row = connection.execute(
                 "SELECT amount, merchant_id, location, fraud_probability FROM transactions"

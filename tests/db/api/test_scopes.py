@@ -73,15 +73,15 @@ def test_matrix(
     holder: tuple[str, ...] | None,
     mint: Any,
 ) -> None:
-    answer = call(guarded_api, method, path, body, None if holder is None else mint(*holder))
+    response = call(guarded_api, method, path, body, None if holder is None else mint(*holder))
     if opened_by is None or (holder is not None and opened_by & set(holder)):
-        assert answer.status_code == status, answer.text
+        assert response.status_code == status, response.text
     elif holder is None:
-        problem(answer, 401)
-        assert answer.headers["www-authenticate"].startswith("Bearer ")
+        problem(response, 401)
+        assert response.headers["www-authenticate"].startswith("Bearer ")
     else:
-        problem(answer, 403)
-        assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
+        problem(response, 403)
+        assert 'error="insufficient_scope"' in response.headers["www-authenticate"]
 
 
 def test_the_matrix_names_every_endpoint_of_the_document(guarded_api: Api) -> None:
@@ -134,8 +134,8 @@ REJECTIONS_APART_S = 0.15
 def test_bad_tokens_open_nothing(guarded_api: Api, name: str) -> None:
     before = count_rows(guarded_api, "transactions")
     time.sleep(1.1 if name == "not a token" else REJECTIONS_APART_S)  # the first lets the matrix pass
-    answer = call(guarded_api, "POST", "/transactions", RAW, bad_tokens()[name])
-    problem(answer, 401)
+    response = call(guarded_api, "POST", "/transactions", RAW, bad_tokens()[name])
+    problem(response, 401)
     assert count_rows(guarded_api, "transactions") == before
 
 
@@ -153,8 +153,8 @@ def test_a_list_of_scopes_counts_too(guarded_api: Api) -> None:
 
 def test_an_unauthorised_body_is_not_even_read(guarded_api: Api) -> None:
     time.sleep(REJECTIONS_APART_S)
-    answer = guarded_api.client.post("/predict", content=b"{", headers={"content-type": "application/json"})
-    problem(answer, 401)
+    response = guarded_api.client.post("/predict", content=b"{", headers={"content-type": "application/json"})
+    problem(response, 401)
 
 
 def test_keys_that_leave_the_file_stop_to_count(scored_template: Workspace, tmp_path: Path) -> None:

@@ -42,9 +42,9 @@ INSERT = (
 def test_four_features_get_the_score_of_the_sql_function(api: Api) -> None:
     for left_out in (None, "time_since_last_txn", "num_txns_last_hour", "user_location_match"):
         body = {name: value for name, value in FEATURES.items() if name != left_out}
-        answer = api.client.post("/predict", json=body)
-        assert answer.status_code == 200, answer.text
-        got = answer.json()
+        response = api.client.post("/predict", json=body)
+        assert response.status_code == 200, response.text
+        got = response.json()
         assert set(got) == {*SCORE, "message"}
         with api.database.connect() as connection:
             row = connection.execute(SCORE_FEATURES, dict.fromkeys(FEATURES) | body).fetchone()
@@ -98,9 +98,9 @@ def test_a_stored_transaction_returns_its_row(api: Api) -> None:
         "location": "DE",
         "occurred_at": moment.isoformat(),
     }
-    answer = api.client.post("/transactions", json=body)
-    assert answer.status_code == 201, answer.text
-    got = answer.json()
+    response = api.client.post("/transactions", json=body)
+    assert response.status_code == 201, response.text
+    got = response.json()
     assert set(got) == DECISION
     assert got["user_id"] == 42 and float(got["amount"]) == 99.95 and got["merchant_id"] == 3
     assert got["location"] == "DE" and datetime.fromisoformat(got["occurred_at"]) == moment
@@ -151,23 +151,23 @@ def test_a_key_for_another_transaction_is_a_conflict(
 
 def test_a_key_belongs_to_one_user(api: Api) -> None:
     key = {"Idempotency-Key": uuid.uuid4().hex}
-    answers = [
+    responses = [
         api.client.post("/transactions", json={"user_id": user, "amount": 1}, headers=key) for user in (1, 2)
     ]
-    assert [answer.status_code for answer in answers] == [201, 201]
+    assert [response.status_code for response in responses] == [201, 201]
 
 
 def test_sixteen_retries_at_once_store_one_row(api: Api) -> None:
     key, body = uuid.uuid4().hex, {"user_id": 77, "amount": 10.5}
 
     def send(_: int) -> tuple[int, dict[str, Any]]:
-        answer = api.client.post("/transactions", json=body, headers={"Idempotency-Key": key})
-        return answer.status_code, answer.json()
+        response = api.client.post("/transactions", json=body, headers={"Idempotency-Key": key})
+        return response.status_code, response.json()
 
     with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(send, range(16)))
-    assert sorted(status for status, _ in answers) == [200] * 15 + [201]
-    assert all(document == answers[0][1] for _, document in answers)
+        responses = list(pool.map(send, range(16)))
+    assert sorted(status for status, _ in responses) == [200] * 15 + [201]
+    assert all(document == responses[0][1] for _, document in responses)
     with api.database.connect() as connection:
         row = connection.execute(
             "SELECT count(*) FROM transactions WHERE idempotency_key = %s", [key]
@@ -193,8 +193,8 @@ def test_a_batch_returns_in_order_what_single_calls_return(api: Api, rows_of: Co
 
 
 def test_a_batch_has_at_most_1000_items(api: Api) -> None:
-    answer = api.client.post("/predict/batch", json={"items": [ONE_FEATURE] * 1_001})
-    assert str(problem(answer, 422)["detail"]).startswith("items: ")
+    response = api.client.post("/predict/batch", json={"items": [ONE_FEATURE] * 1_001})
+    assert str(problem(response, 422)["detail"]).startswith("items: ")
 
 
 def test_concurrent_callers_get_their_own_scores(api: Api) -> None:
@@ -215,12 +215,12 @@ def test_a_row_whose_score_failed_is_stored_with_the_reason(api: Api) -> None:
         version = _champion(connection)
         connection.execute(f"ALTER FUNCTION scoring.{version} RENAME TO set_aside".encode())
     try:
-        answer = api.client.post("/transactions", json={"user_id": 6, "amount": 1})
+        response = api.client.post("/transactions", json={"user_id": 6, "amount": 1})
     finally:
         with api.database.connect() as connection:
             connection.execute(f"ALTER FUNCTION scoring.set_aside RENAME TO {version}".encode())
-    assert answer.status_code == 201
-    got = answer.json()
+    assert response.status_code == 201
+    got = response.json()
     assert (got["fraud_flag"], got["fraud_probability"], got["model_version"]) == (None, None, None)
     assert got["unscored_reason"].startswith("42883: ")
 

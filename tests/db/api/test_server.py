@@ -76,8 +76,8 @@ def test_workers_share_their_counters_and_secrets_are_not_visible(
         )
         for number in range(20):
             body = {"user_id": number, "amount": 1}
-            answer = ask("POST", "/transactions", json=body, headers=bearer(token("write")))
-            assert answer.status_code == 201, answer.text
+            response = ask("POST", "/transactions", json=body, headers=bearer(token("write")))
+            assert response.status_code == 201, response.text
         text = api.client.get("/metrics", headers=bearer(token("admin"))).text
         assert re.search(r'rowguard_decisions_total\{endpoint="transactions",flag="NONE"\} 20\.0', text)
         titles = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout

@@ -11,8 +11,8 @@ from tests.db.api.conftest import Api, Count, problem
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
 def test_probes_return_ok(api: Api, path: str) -> None:
-    answer = api.client.get(path)
-    assert answer.status_code == 200 and answer.json()["status"] == "ok"
+    response = api.client.get(path)
+    assert response.status_code == 200 and response.json()["status"] == "ok"
     head = api.client.head(path)
     assert head.status_code == 200 and head.content == b""
     assert api.client.head("/predict").status_code == 405
@@ -39,9 +39,9 @@ def test_model_is_the_champion_of_the_registry(api: Api) -> None:
 
 def test_metrics_count_requests_by_route_and_decisions_by_flag(api: Api) -> None:
     def value(line: str) -> float:
-        answer = api.client.get("/metrics")
-        assert answer.headers["content-type"].startswith("text/plain")
-        found = [row for row in answer.text.splitlines() if row.startswith(line + " ")]
+        response = api.client.get("/metrics")
+        assert response.headers["content-type"].startswith("text/plain")
+        found = [row for row in response.text.splitlines() if row.startswith(line + " ")]
         return float(found[0].rpartition(" ")[2]) if found else 0.0
 
     served = 'rowguard_http_requests_total{method="POST",route="/predict",status="200"}'
@@ -78,10 +78,10 @@ def test_a_label_is_stored_and_corrections_are_kept(api: Api, rows_of: Count) ->
 def test_a_label_of_no_transaction_is_not_found(api: Api, rows_of: Count, reference: tuple[int, int]) -> None:
     before = rows_of("fraud_labels")
     user, transaction = reference
-    answer = api.client.post(
+    response = api.client.post(
         "/labels", json={"user_id": user, "transaction_id": transaction, "is_fraud": True}
     )
-    assert problem(answer, 404)["detail"] == f"user {user} has no transaction {transaction}"
+    assert problem(response, 404)["detail"] == f"user {user} has no transaction {transaction}"
     assert rows_of("fraud_labels") == before
 
 
@@ -91,6 +91,6 @@ def test_a_label_of_no_transaction_is_not_found(api: Api, rows_of: Count, refere
      ("POST", "/metrics", "GET"), ("POST", "/model", "GET")],
 )  # fmt: skip
 def test_wrong_methods_say_which_is_allowed(api: Api, method: str, path: str, allowed: str) -> None:
-    answer = api.client.request(method, path)
-    problem(answer, 405)
-    assert answer.headers["allow"] == allowed
+    response = api.client.request(method, path)
+    problem(response, 405)
+    assert response.headers["allow"] == allowed

@@ -20,9 +20,9 @@ FEATURES = {"transaction_amount": 450.75}
 RAW = {"user_id": 1, "amount": 1}
 
 
-def unavailable(answer: httpx.Response) -> str:
-    detail = problem(answer, 503)["detail"]
-    assert int(answer.headers["retry-after"]) >= 1
+def unavailable(response: httpx.Response) -> str:
+    detail = problem(response, 503)["detail"]
+    assert int(response.headers["retry-after"]) >= 1
     return str(detail)
 
 
@@ -40,9 +40,9 @@ def test_without_a_model_there_is_none_to_show(api_without_model: Api) -> None:
 
 
 def test_without_a_model_transactions_are_stored_unscored(api_without_model: Api) -> None:
-    answer = api_without_model.client.post("/transactions", json=RAW)
-    assert answer.status_code == 201
-    got = answer.json()
+    response = api_without_model.client.post("/transactions", json=RAW)
+    assert response.status_code == 201
+    got = response.json()
     assert got["transaction_id"] >= 1
     assert [
         got[name] for name in ("fraud_flag", "fraud_probability", "model_version", "unscored_reason")
@@ -55,7 +55,7 @@ def test_without_a_model_the_api_is_ready(api_without_model: Api) -> None:
 
 def test_without_the_schema_every_call_names_the_command(empty_workspace: Workspace, tmp_path: Path) -> None:
     with serving(empty_workspace.url, tmp_path, until="/livez") as api:
-        answers = [
+        responses = [
             api.client.get("/readyz"),
             api.client.get("/model"),
             api.client.post("/predict", json=FEATURES),
@@ -63,7 +63,7 @@ def test_without_the_schema_every_call_names_the_command(empty_workspace: Worksp
             api.client.post("/transactions", json=RAW),
             api.client.post("/labels", json={"user_id": 1, "transaction_id": 1, "is_fraud": True}),
         ]
-        assert {unavailable(answer) for answer in answers} == {
+        assert {unavailable(response) for response in responses} == {
             "the database has no rowguard schema yet; run: rowguard migrate"
         }
 
@@ -75,8 +75,8 @@ def test_a_database_that_goes_away_is_503_until_it_is_back(tmp_path: Path) -> No
             assert api.client.get("/readyz").status_code == 200
             server.stop()
             assert api.client.get("/livez").status_code == 200
-            for answer in (api.client.get("/readyz"), api.client.post("/transactions", json=RAW)):
-                assert "try again" in unavailable(answer)
+            for response in (api.client.get("/readyz"), api.client.post("/transactions", json=RAW)):
+                assert "try again" in unavailable(response)
             server.ensure_running()
             wait_until(lambda: api.client.get("/readyz").status_code == 200, "the API is ready again")
             assert api.client.post("/transactions", json=RAW).status_code == 201

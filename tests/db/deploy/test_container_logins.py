@@ -87,7 +87,7 @@ def test_a_missing_password_is_one_line(migrated: Workspace) -> None:
 def test_a_database_that_is_away_is_one_line(migrated: Workspace) -> None:
     done = subprocess.run(
         [sys.executable, DOCKER / "logins.py"],
-        env=environment(migrated, **PASSWORDS) | {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"},
+        env=environment(migrated, **PASSWORDS) | {"DATABASE_URL": "postgresql://user@127.0.0.1:1/none"},
         capture_output=True,
         text=True,
         timeout=300,

@@ -31,7 +31,7 @@ def test_before_any_live_row_nothing_is_an_alarm(scored: Workspace) -> None:
     assert [row["metric"] for row in found.metrics] == ["champion_age_days"]
 
 
-def test_drifted_amounts_and_undecided_rows_are_alarms(scored: Workspace, tmp_path: Path) -> None:
+def test_drifted_amounts_and_unscored_rows_are_alarms(scored: Workspace, tmp_path: Path) -> None:
     with scored.connect() as connection:
         connection.execute(
             "INSERT INTO transactions (user_id, amount, merchant_id, location)"
@@ -112,9 +112,9 @@ def test_outcomes_wait_for_the_label_delay(scored: Workspace) -> None:
             "SELECT is_mature, sum(row_count), sum(labeled_count), sum(frauds)"
             " FROM features.monitoring_outcomes_daily GROUP BY 1 ORDER BY 1"
         ).fetchall()
-    (_, young, labelled_young, _), (_, old, labelled_old, frauds_old) = days
-    assert young == labelled_young, "of young days only what is labelled counts"
-    assert old > labelled_old >= frauds_old > 0
+    (_, young, labeled_young, _), (_, old, labeled_old, frauds_old) = days
+    assert young == labeled_young, "of young days only labeled rows count"
+    assert old > labeled_old >= frauds_old > 0
 
 
 def test_the_challengers_view_compares_both_on_the_same_rows(scored: Workspace) -> None:

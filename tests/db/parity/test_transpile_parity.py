@@ -31,7 +31,7 @@ COLUMN_LIMIT = 100
 
 @pytest.fixture(scope="module")
 def connection(database_url: str) -> Iterator[psycopg.Connection[Any]]:
-    """One connection with a schema of its own; it is dropped in the end."""
+    """One connection with a separate schema, dropped at the end."""
     with psycopg.connect(database_url, autocommit=True) as opened:
         opened.execute(sql.SQL("DROP SCHEMA IF EXISTS {0} CASCADE").format(sql.Identifier(SCHEMA)))
         opened.execute(sql.SQL("CREATE SCHEMA {0}").format(sql.Identifier(SCHEMA)))

@@ -17,7 +17,7 @@ RETURNING transaction_id, fraud_flag, fraud_probability, model_version
 """
 
 
-def test_before_any_model_inserts_work_and_stay_undecided(migrated: Workspace) -> None:
+def test_before_any_model_inserts_work_and_stay_unscored(migrated: Workspace) -> None:
     with migrated.connect() as connection:
         row = connection.execute(INSERT, ["order-991"]).fetchone()
         assert row is not None and row[0] >= 1 and row[1:] == (None, None, None)

@@ -81,7 +81,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
 
     def in_process(*arguments: str, **variables: str) -> CliResult:
         given = {
-            "DATABASE_URL": "postgresql://nobody:hidden@127.0.0.1:1/nothing",
+            "DATABASE_URL": "postgresql://user:hidden@127.0.0.1:1/nothing",
             "ROWGUARD_STATE_DIR": str(tmp_path / ".rowguard"),
             "ROWGUARD_MODELS_DIR": str(tmp_path / "models"),
             "COLUMNS": "200",

@@ -100,7 +100,7 @@ def test_usage_errors_exit_with_2_and_leave_standard_output_empty(
 def test_a_database_that_is_down_is_one_line(run: Run, tmp_path: Path, arguments: tuple[str, ...]) -> None:
     (tmp_path / "good.csv").write_text("occurred_at,user_id,amount\n2026-01-01,1,5.00\n")
     line = run(*arguments, "--json").refusal()
-    assert line.startswith("no connection to postgresql://nobody@127.0.0.1:1/nothing: ")
+    assert line.startswith("no connection to postgresql://user@127.0.0.1:1/nothing: ")
     assert "hidden" not in line
 
 
@@ -124,7 +124,7 @@ def test_status_of_a_database_that_is_down_is_a_report(run: Run) -> None:
     assert document["champion"] is None and document["api_url"] is None
     assert len(document["notes"]) == len(set(document["notes"]))
     assert any(
-        note.startswith("no connection to postgresql://nobody@127.0.0.1:1/nothing")
+        note.startswith("no connection to postgresql://user@127.0.0.1:1/nothing")
         for note in document["notes"]
     )
 
@@ -151,7 +151,7 @@ def test_a_port_taken_by_a_stranger_is_one_line(tmp_path: Path) -> None:
         stranger.listen()
         port = stranger.getsockname()[1]
         run = runner(tmp_path, ROWGUARD_API_PORT=str(port))
-        external = "postgresql://nobody@127.0.0.1:1/nothing"
+        external = "postgresql://user@127.0.0.1:1/nothing"
         assert (
             run("serve", DATABASE_URL=external).refusal().startswith(f"cannot listen on 127.0.0.1:{port}: ")
         )

@@ -1,4 +1,4 @@
-"""The DAGs run for real, by `airflow dags test` in Airflow's own environment with records of its own."""
+"""The DAGs run for real, by `airflow dags test` in Airflow's environment, with separate records."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ pytestmark = [
 
 
 class Airflow:
-    """Airflow with a home of its own; `dags test` runs every task in one process."""
+    """Airflow with a separate home; `dags test` runs every task in one process."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -144,7 +144,7 @@ def in_airflow(airflow: Airflow, code: str) -> str:
 
 
 def test_three_nights(airflow: Airflow, scored: Workspace) -> None:
-    """A new champion; the same data once more; a candidate that a gate refuses. Each night ends with the monitor."""
+    """A new champion; the same data again; a candidate that a gate rejects. Each night ends with the monitor."""
     # A weak champion, so that the first night's candidate is better beyond doubt.
     before = train_small(scored, 1)
     deploy(scored.url, scored.settings, before, force=True)
@@ -246,7 +246,7 @@ except Exception as error:
 
 
 def test_options_in_the_container_files_are_airflows(airflow: Airflow) -> None:
-    """Airflow ignores a misspelt option silently."""
+    """Airflow ignores a misspelled option silently."""
     compose = yaml.safe_load((PROJECT_ROOT / "deploy" / "compose.yaml").read_text())
     given = set(compose["services"]["airflow"]["environment"])
     given |= set(re.findall(r"AIRFLOW__\w+", (PROJECT_ROOT / "deploy" / "images" / "Dockerfile").read_text()))

@@ -150,17 +150,17 @@ def test_data_and_programs_out_of_reach_of_that_user(folder: Path) -> None:
 
 @as_root
 def test_an_ordinary_user_runs_it_as_themselves(folder: Path) -> None:
-    nobody = pwd.getpwnam("nobody")
-    os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    account = pwd.getpwnam("nobody")
+    os.chown(folder, account.pw_uid, account.pw_gid)
     child = os.fork()  # Python itself may be out of reach for that user
     if child == 0:
         try:
             os.setgroups([])
-            os.setgid(nobody.pw_gid)
-            os.setuid(nobody.pw_uid)
+            os.setgid(account.pw_gid)
+            os.setuid(account.pw_uid)
             server = PostgresServer(folder / "pg", durable=False)
             server.ensure_running()
-            assert server.process is not None and server.process.uids().real == nobody.pw_uid
+            assert server.process is not None and server.process.uids().real == account.pw_uid
             server.destroy()
             os._exit(0)
         except BaseException:
