@@ -75,6 +75,7 @@ def parse_float_amount(shortest: str) -> Decimal:
         number = Decimal(shortest)
         if 0 <= number < LIMIT:
             rounded = number.quantize(UNIT)
-            if abs(rounded - number) <= _FLOAT_NOISE or float(rounded) == float(shortest):
+            is_noise = abs(rounded - number) <= _FLOAT_NOISE and bool(rounded)
+            if is_noise or float(rounded) == float(shortest):
                 return min(abs(rounded), LIMIT - UNIT)  # just below the limit it may round to it
     return parse_amount(shortest)

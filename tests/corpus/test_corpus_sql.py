@@ -64,6 +64,8 @@ def _do(connection: Connection, case: Case) -> list[dict[str, Any]]:
         text = f"INSERT INTO transactions {case['insert']} RETURNING user_id, transaction_id"
     elif "ask" in case:
         text = f"SELECT * FROM score_transaction({case['ask']})"
+    elif "features" in case:
+        text = f"SELECT * FROM score_features({case['features']})"
     else:
         text = case["do"]
     cursor = connection.execute(text.encode(), case.get("with"))

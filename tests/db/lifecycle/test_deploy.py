@@ -203,19 +203,19 @@ def test_a_worse_candidate_is_rejected_and_the_champion_stays(scored: Workspace)
             [candidate],
         )
     report = evaluate_gates(scored.url, scored.settings, candidate)
-    assert not report.passed and "under 3 times guessing" in report.reasons[0]
+    assert not report.passed and "under 3 times the prevalence" in report.reasons[0]
     with scored.connect() as connection:
         rejected = registry.get_model(connection, candidate)
     assert rejected.state == "rejected" and rejected.state_reason == "; ".join(report.reasons)
 
 
-def test_the_nightly_run_does_not_bring_back_what_was_taken_back(scored: Workspace) -> None:
+def test_the_nightly_run_does_not_bring_back_a_rolled_back_model(scored: Workspace) -> None:
     second = _train(scored, 1)
     deploy(scored.url, scored.settings, second, force=True)
     rollback(scored.url, scored.settings)
     report = evaluate_gates(scored.url, scored.settings, second)
     assert not report.passed
-    assert "it was taken back" in report.reasons[0]
+    assert "it was rolled back" in report.reasons[0]
     assert deploy(scored.url, scored.settings, second, force=True).version == second
 
 

@@ -180,7 +180,7 @@ def test_a_challenger_is_deployed_and_retired(scenario: CliScenario) -> None:
 def test_monitor_reports_measures_and_no_alarm(scenario: CliScenario) -> None:
     report = scenario.reports["monitor"]
     assert report["champion"] == scenario.reports["retrain"]["version"] and report["alarms"] == 0
-    assert {"alert_rate_ratio", "unscored_share"} <= {row["metric"] for row in report["metrics"]}
+    assert {"alert_rate_ratio", "unscored_rate"} <= {row["metric"] for row in report["metrics"]}
 
 
 def test_models_lists_both_versions_newest_first(scenario: CliScenario) -> None:
