@@ -65,16 +65,6 @@ def test_dag_is_named_as_its_file(path: Path) -> None:
     assert not path.name.startswith("dbt_"), "dbt's own package would be shadowed"
 
 
-def imported_objects(path: Path) -> dict[str, object]:
-    """What tasks import from our packages, by its name in the file."""
-    return {
-        alias.asname or alias.name: getattr(importlib.import_module(str(node.module)), alias.name)
-        for node in ast.walk(parsed(path))
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in OURS
-        for alias in node.names
-    }
-
-
 @each_file
 def test_calls_fit_our_functions(path: Path) -> None:
     called = set()
