@@ -52,7 +52,7 @@ def deploy(
         return
     if role == "challenger":
         next_steps(
-            'rowguard psql -c "SELECT * FROM features.challenger_days"      how it compares',
+            'rowguard psql -c "SELECT * FROM features.monitoring_challenger_daily"      how it compares',
             "rowguard promote                make it the champion",
             "rowguard retire-challenger      end the shadow deployment",
         )

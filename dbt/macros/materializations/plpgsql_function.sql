@@ -1,5 +1,4 @@
-{# dbt writes LANGUAGE SQL into every function on PostgreSQL. Ours are PL/pgSQL: plans are kept, and SQL
-   functions that read views fail inside a trigger on a distributed table. #}
+{# dbt writes LANGUAGE SQL into every function on PostgreSQL. Ours are PL/pgSQL, which keeps their plans. #}
 {% macro postgres__scalar_function_body_sql() %}
     $rowguard$
     {{ model.compiled_code }}

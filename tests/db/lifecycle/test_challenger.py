@@ -104,6 +104,22 @@ def test_a_challenger_that_fails_never_touches_the_decision(scored: Workspace, c
     assert rows == [(champion, None, second, None, "P0001: broken")]
 
 
+def test_a_shadow_score_that_runs_out_of_time_keeps_the_decision(scored: Workspace) -> None:
+    champion, second = champion_of(scored), train_small(scored, 1)
+    challenge(scored, second, canary=0)
+    with scored.connect() as connection:
+        connection.execute(
+            f"CREATE OR REPLACE FUNCTION scoring.{second}(features real[]) RETURNS double precision LANGUAGE plpgsql"
+            " SET search_path = pg_catalog AS $$ BEGIN PERFORM pg_sleep(60); RETURN 0; END $$".encode()
+        )
+        connection.execute("SET statement_timeout = '5s'")
+        row = connection.execute(
+            "INSERT INTO transactions (user_id, amount) VALUES (1, 10)"
+            " RETURNING model_version, unscored_reason, left(shadow_error, 5)"
+        ).fetchone()
+    assert row == (champion, None, "57014")
+
+
 def test_promotion_ends_the_shadow_deployment_and_a_rollback_returns_to_the_previous_champion(
     scored: Workspace,
 ) -> None:
