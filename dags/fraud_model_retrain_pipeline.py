@@ -166,6 +166,7 @@ def _target() -> Iterator[tuple[str, Any]]:
     """Give the address and the settings; let Airflow retry only what can pass by waiting."""
     from rowguard.errors import DatabaseUnavailableError, GateError, RowguardError
     from rowguard.settings import require_database_url, settings
+    from sql_scoring import UnsupportedModelError
 
     try:
         yield require_database_url(settings()), settings()
@@ -173,7 +174,7 @@ def _target() -> Iterator[tuple[str, Any]]:
         raise
     except GateError as error:
         raise AirflowSkipException(str(error)) from error
-    except RowguardError as error:
+    except (RowguardError, UnsupportedModelError) as error:
         raise AirflowFailException(str(error)) from error
 
 

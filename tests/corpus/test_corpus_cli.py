@@ -8,6 +8,8 @@ from tests.corpus.conftest import Case, parameters, read_cases
 from tests.fix_database import Workspace
 from tests.stack.cli.conftest import Run
 
+pytestmark = pytest.mark.slow
+
 FILES = ("sql", "http", "csv", "parquet", "cli")
 
 

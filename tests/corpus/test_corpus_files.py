@@ -15,6 +15,8 @@ from tests.corpus.conftest import Case, parameters
 from tests.fix_database import Workspace
 from tests.stack.cli.conftest import Run
 
+pytestmark = pytest.mark.slow
+
 HEADER = "occurred_at,user_id,amount,merchant_id,location,is_fraud"
 GOOD = {
     "occurred_at": {"type": "timestamp[us]", "values": ["2026-01-01T00:00:00"]},

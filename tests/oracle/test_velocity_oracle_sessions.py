@@ -9,10 +9,13 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import psycopg
+import pytest
 
 from tests.fix_database import Workspace
 from tests.oracle.velocity_oracle import recompute
 from tests.waiting import wait_until
+
+pytestmark = pytest.mark.slow
 
 USERS = 40
 SESSIONS = 8

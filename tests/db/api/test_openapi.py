@@ -8,9 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from rowguard.settings import PROJECT_ROOT
 from tests.db.api.conftest import Api
 from tests.db.api.tokens import SCOPES, bearer, token
+
+pytestmark = pytest.mark.slow
 
 EXAMPLES = 40
 

@@ -8,10 +8,13 @@ from decimal import Decimal
 from typing import Any
 
 import psycopg
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.db.api.conftest import Api, problem
+
+pytestmark = pytest.mark.slow
 
 quick = settings(max_examples=150)
 

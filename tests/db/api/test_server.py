@@ -23,6 +23,8 @@ from tests.fix_database import Workspace
 from tests.ports import free_port
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 def run(tmp_path: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """`rowguard serve` that is expected to fail, for a database that does not exist."""

@@ -16,6 +16,8 @@ from tests.db.api.conftest import Api, problem, serve_command, serve_environment
 from tests.fix_database import Workspace
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 FEATURES = {"transaction_amount": 450.75}
 RAW = {"user_id": 1, "amount": 1}
 

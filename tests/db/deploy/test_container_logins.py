@@ -21,6 +21,8 @@ from rowguard.settings import PROJECT_ROOT
 from tests.fix_database import Workspace
 from tests.ports import free_port
 
+pytestmark = pytest.mark.slow
+
 DOCKER = PROJECT_ROOT / "deploy" / "images"
 PASSWORDS = {"API_DB_PASSWORD": "a1b2c3", "APP_DB_PASSWORD": "d4e5f6", "PGBOUNCER_PASSWORD": 'seven"eight'}
 LOGINS = ["rowguard_api_service", "rowguard_app_service", "pgbouncer"]

@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import psycopg
+import pytest
 
 from rowguard.operations.doctor import Check, DoctorLimits, DoctorReport, diagnose
 from rowguard.operations.rescore import rescore
 from tests.db.features.builds import CompiledSql, refresh
 from tests.fix_database import Workspace
 from tests.stack.cli.conftest import runner
+
+pytestmark = pytest.mark.slow
 
 INSERT = (
     "INSERT INTO transactions (user_id, amount, merchant_id) SELECT g, 10, 7 FROM generate_series(1, 40) AS g"

@@ -14,6 +14,8 @@ from tests.db.lifecycle.models import champion_of, insert_rows, train_small
 from tests.fix_database import Workspace
 from trainer.retrain import deploy, promote, retire_challenger, rollback, verify
 
+pytestmark = pytest.mark.slow
+
 SPLIT = """
     SELECT model_version, shadow_version, count(*), count(shadow_probability), count(shadow_error),
         count(DISTINCT user_id)

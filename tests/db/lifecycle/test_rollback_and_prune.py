@@ -22,6 +22,8 @@ from tests.fix_database import Workspace
 from tests.waiting import wait_until
 from trainer.retrain import deploy, roll_forward, rollback, verify
 
+pytestmark = pytest.mark.slow
+
 OTHERS = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     " AND backend_type = 'client backend'"

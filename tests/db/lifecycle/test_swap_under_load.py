@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from benchmarks.model_swaps.run import run
 from tests.db.lifecycle.models import train_small
 from tests.fix_database import Workspace
+
+pytestmark = pytest.mark.slow
 
 
 def test_swaps_under_load_lose_and_mix_nothing(scored: Workspace) -> None:

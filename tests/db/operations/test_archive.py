@@ -18,6 +18,8 @@ from tests.fix_database import Workspace
 from tests.stack.cli.conftest import Run, run  # noqa: F401
 from trainer.retrain import verify
 
+pytestmark = pytest.mark.slow
+
 LEAST = 36  # the longest window looks back 28 days, ending 7 days before; and a day for clocks
 ASK = (
     "SELECT s.fraud_probability, s.flag FROM generate_series(1, 300) AS g CROSS JOIN LATERAL score_transaction("

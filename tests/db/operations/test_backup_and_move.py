@@ -25,6 +25,8 @@ from tests.db.operations.conftest import (
 from tests.fix_database import Workspace
 from trainer.retrain import verify
 
+pytestmark = pytest.mark.slow
+
 INSERT = (
     "INSERT INTO transactions (user_id, amount) VALUES (7, 12.5) RETURNING model_version, unscored_reason"
 )

@@ -18,6 +18,8 @@ from trainer.backtest.runner import build_missing_features, compare_models
 from trainer.dataset import read_dataset, read_feature_groups, read_time_range
 from trainer.forest import ForestParameters, fit_forest, predict_fraud_probability
 
+pytestmark = pytest.mark.slow
+
 SMALL = ForestParameters(n_estimators=10, max_leaf_nodes=16)
 
 

@@ -21,6 +21,8 @@ from rowguard.settings import PROJECT_ROOT
 from tests.stack.local.conftest import listener
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
