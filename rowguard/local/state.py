@@ -80,7 +80,7 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
 
 def choose_port(directory: Path) -> int:
     """Return the stored port of a component if it is free, else a random free port."""
-    stored = load_state(directory).get("port")
+    stored: int | None = load_state(directory).get("port")
     ports = [*([stored] if stored else []), *random.sample(PORTS, 200)]
     return next(port for port in ports if is_free(port))
 
