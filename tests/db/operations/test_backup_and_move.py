@@ -34,7 +34,7 @@ REPLICATED = (
     "public.transactions, public.users, public.fraud_labels, scoring.user_home_history, scoring.models,"
     " scoring.model_state_changes, scoring.model_revisions, public.alembic_version"
 )
-WAIT_S = 100
+WAIT_S = 300
 
 
 def test_a_restored_dump_decides_alike(
