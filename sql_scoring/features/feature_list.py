@@ -104,7 +104,7 @@ def check_feature_list(path: Path) -> None:
 
 
 def _lines(text: str) -> Iterator[int]:
-    node = yaml.compose(text)
+    node: Any = yaml.compose(text)
     for key in ("vars", "features"):
         node = next(value for name, value in node.value if name.value == key)
     yield from (item.start_mark.line + 1 for item in node.value)
