@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, LiteralString, cast
+from typing import Any, cast
 
 import psycopg
 import pytest
@@ -205,7 +205,7 @@ def _stored(connection: Connection, amount: int) -> list[float | None]:
 
 def _fetch(connection: Connection, column: str, amount: int) -> Any:
     query = f"SELECT {column} FROM transactions WHERE user_id = 901 AND amount = {amount}"
-    return fetch_one(connection, cast(LiteralString, query))[0]
+    return fetch_one(connection, query)[0]
 
 
 def _store(connection: Connection, amount: int, values: list[float | None]) -> None:
@@ -231,4 +231,4 @@ def _as_if_only(connection: Connection, amount: int, visible: list[int]) -> list
     with connection.transaction(force_rollback=True):
         values = {"amount": amount, "at": _fetch(connection, "occurred_at", amount)}
         connection.execute("DELETE FROM transactions WHERE user_id = 901 AND amount <> ALL(%s)", [visible])
-        return list(fetch_one(connection, cast(LiteralString, query), values)[0])
+        return list(fetch_one(connection, query, values)[0])
