@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import psycopg
 from psycopg import IsolationLevel
@@ -50,7 +51,13 @@ def build_features(
     arguments = [*_NIGHTLY, "--full-refresh"] if full_refresh else list(_NIGHTLY)
     with _exclusive_run(url, progress):
         recompute_totals(url)
-        return run_dbt(arguments, url, settings, on_node=on_node)
+        built = run_dbt(arguments, url, settings, on_node=on_node)
+    with connect(url) as connection:
+        names = [name for (name,) in connection.execute(QUERIES["empty_features"])]
+    warnings = tuple(f"feature `{name}` is missing in every row of the training set" for name in names)
+    for warning in warnings:
+        _log.warning(warning)
+    return replace(built, warnings=warnings)
 
 
 @contextmanager
