@@ -9,9 +9,7 @@ AS $$
 DECLARE
     v_from timestamptz;
     v_locked_from timestamptz;
-    v_txns bigint;
-    v_amount numeric;
-    v_squares numeric;
+    d scoring.decision;
     v_rows bigint;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -32,18 +30,13 @@ BEGIN
         FOR NO KEY UPDATE;
         v_locked_from := v_from;
     END LOOP;
-    SELECT t.txns_through, t.amount_through, t.amount_squares_through
-    INTO v_txns, v_amount, v_squares
-    FROM scoring.totals_through AS t
-    WHERE t.user_id = p_user_id AND t.occurred_at < v_from
-    ORDER BY t.occurred_at DESC, t.user_txns_before DESC
-    LIMIT 1;
+    d := scoring.totals_before(p_user_id, v_from);
     -- Rows of one timestamp are ordered again: loaded history by id, otherwise by arrival.
     UPDATE public.transactions AS t
     SET
-        user_txns_before = coalesce(v_txns, 0) + n.txns,
-        user_amount_before = coalesce(v_amount, 0) + n.amount,
-        user_amount_squares_before = coalesce(v_squares, 0) + n.squares
+        user_txns_before = d.txns_through_last + n.txns,
+        user_amount_before = d.amount_through_last + n.amount,
+        user_amount_squares_before = d.amount_squares_through_last + n.squares
     FROM (
         SELECT
             e.transaction_id,
