@@ -8,7 +8,7 @@ BEGIN
     {{ live_query(
         source('public', 'transactions').include(database=false),
         source('public', 'users').include(database=false),
-        {'merchant': ref('merchant_risk').include(database=false), 'user': ref('user_risk').include(database=false)},
+        ref('merchant_risk').include(database=false),
         feature_hash()[:8],
     ) }}
     INTO
