@@ -21,41 +21,36 @@ DECLARE
     v_sqlstate text;
     v_message text;
 BEGIN
-    BEGIN
-        -- The usual row: it brings no column that only the trigger sets, and the lock is free. The setting counts the
-        -- rows of the transaction, as lock_user explains.
-        IF (
-            NOT NEW.is_history
-            AND octet_length(
-                set_config('rowguard.user_locks', coalesce(current_setting('rowguard.user_locks', true), '') || '.', true)
-            ) <= 128
-            AND current_setting('transaction_isolation') = 'read committed'
-            AND NOT NEW.is_control
-            AND num_nonnulls(
-                NEW.received_at, NEW.features_caveat, NEW.unscored_reason, NEW.shadow_version, NEW.shadow_probability,
-                NEW.shadow_feature_values, NEW.shadow_error
-            ) = 0
-            AND pg_try_advisory_xact_lock(scoring.user_lock_key(NEW.user_id))
-        ) IS NOT TRUE THEN
-            IF NEW.is_history OR NEW.user_id IS NULL THEN
-                RETURN NEW; -- loaded, as its domain allows; the table rejects a row without a user by name
-            END IF;
-            IF NEW.received_at IS NOT NULL THEN
-                PERFORM scoring.refuse_past_row();
-            END IF;
-            NEW.is_history := false;
-            NEW.is_control := false;
-            NEW.unscored_reason := NULL;
-            NEW.shadow_version := NULL;
-            NEW.shadow_probability := NULL;
-            NEW.shadow_feature_values := NULL;
-            NEW.shadow_error := NULL;
-            NEW.features_caveat := scoring.lock_user(NEW.user_id);
+    -- The usual row: it brings no column that only the trigger sets, and the lock is free. The setting counts the
+    -- rows of the transaction, as lock_user explains.
+    IF (
+        NOT NEW.is_history
+        AND octet_length(
+            set_config('rowguard.user_locks', coalesce(current_setting('rowguard.user_locks', true), '') || '.', true)
+        ) <= 128
+        AND current_setting('transaction_isolation') = 'read committed'
+        AND NOT NEW.is_control
+        AND num_nonnulls(
+            NEW.received_at, NEW.features_caveat, NEW.unscored_reason, NEW.shadow_version, NEW.shadow_probability,
+            NEW.shadow_feature_values, NEW.shadow_error
+        ) = 0
+        AND pg_try_advisory_xact_lock(scoring.user_lock_key(NEW.user_id))
+    ) IS NOT TRUE THEN
+        IF NEW.is_history OR NEW.user_id IS NULL THEN
+            RETURN NEW; -- loaded, as its domain allows; the table rejects a row without a user by name
         END IF;
-    EXCEPTION
-        WHEN out_of_memory THEN -- the server's lock table is full
-            NEW.features_caveat := 'lock_limit';
-    END;
+        IF NEW.received_at IS NOT NULL THEN
+            PERFORM scoring.refuse_past_row();
+        END IF;
+        NEW.is_history := false;
+        NEW.is_control := false;
+        NEW.unscored_reason := NULL;
+        NEW.shadow_version := NULL;
+        NEW.shadow_probability := NULL;
+        NEW.shadow_feature_values := NULL;
+        NEW.shadow_error := NULL;
+        NEW.features_caveat := scoring.lock_user(NEW.user_id);
+    END IF;
     NEW.received_at := clock_timestamp();
     IF NEW.occurred_at IS NULL THEN
         NEW.occurred_at := NEW.received_at;

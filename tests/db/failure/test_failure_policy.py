@@ -55,9 +55,9 @@ def break_things(connection: psycopg.Connection, what: str) -> str:
     if what == "feature function missing":
         connection.execute(f"DROP FUNCTION {feature_function(connection)} CASCADE".encode())
         return "42883: function features.live_feature_values_"
-    if what == "feature view missing":
-        connection.execute("DROP VIEW features.stg_transactions CASCADE")
-        return '42P01: relation "features.stg_transactions" does not exist'
+    if what == "table of profiles missing":
+        connection.execute("ALTER TABLE users RENAME TO gone")
+        return '42P01: relation "public.users" does not exist'
     if what == "function fails":
         replace_scoring(connection, "RETURN 1 / 0;")
         return "22012: division by zero"
@@ -66,7 +66,7 @@ def break_things(connection: psycopg.Connection, what: str) -> str:
 
 
 CAUSES = [
-    "model function missing", "feature function missing", "feature view missing", "function fails", *BODIES
+    "model function missing", "feature function missing", "table of profiles missing", "function fails", *BODIES
 ]  # fmt: skip
 
 

@@ -187,18 +187,6 @@ def test_what_a_session_sets_beforehand_does_not_keep_a_row_from_its_lock(
         assert rows == [(0, None), (1, None), (2, None)]
 
 
-def test_a_full_lock_table_keeps_no_payment_from_its_decision(scored: Workspace) -> None:
-    """Whoever may log in can take advisory locks until the server has no more."""
-    with psycopg.connect(scored.url) as filler, scored.connect("rowguard_app") as client:
-        client.execute(INSERT, [FIRST_USER])  # its relations are open
-        with pytest.raises(psycopg.errors.OutOfMemory):
-            filler.execute("SELECT count(pg_advisory_lock(i)) FROM generate_series(1, 10000000) AS i")
-        row = client.execute(
-            INSERT + " RETURNING fraud_flag IS NOT NULL, features_caveat", [FIRST_USER + 1]
-        ).fetchone()
-        assert row == (True, "lock_limit")
-
-
 def test_tools_write_on_conflict_without_a_condition(migrated: Workspace) -> None:
     statement = (
         "INSERT INTO transactions (user_id, amount, idempotency_key) VALUES (1, 1, 'k')"
