@@ -3,6 +3,7 @@ decided, and says so where its features may miss a concurrent one."""
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
+from sql_scoring.features.totals import recompute_totals
 from tests.db.features.totals import totals_pending_count, wrong_totals
 from tests.fix_database import Workspace
 from tests.waiting import LONG_S
@@ -129,6 +131,47 @@ def test_users_in_opposite_orders_wait_once_and_are_decided(scored: Workspace) -
         assert {decided for decided, _ in found} == {True}
         assert {caveat for _, caveat in found} == {None, "lock_timeout"}
         assert wrong_totals(owner) == []
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_random_transactions_of_shared_users_are_all_decided(scored: Workspace, seed: int) -> None:
+    """Statements of several users in any order, several to a transaction, some rolled back: no error, no row without
+    a decision, and totals that are right or pending."""
+    with scored.connect() as owner:
+        owner.execute("SELECT scoring.set_failure_policy('fail_closed', 100)")
+
+    def work(session: int) -> None:
+        chance = random.Random(seed * 100 + session)
+        with psycopg.connect(scored.url) as connection:
+            for _ in range(12):
+                for _ in range(chance.randint(1, 3)):
+                    users = [FIRST_USER + chance.randint(0, 15) for _ in range(chance.randint(1, 8))]
+                    connection.execute(BULK, [users])
+                    time.sleep(chance.uniform(0, 0.03))
+                if chance.random() < 0.2:
+                    connection.rollback()
+                else:
+                    connection.commit()
+
+    run_together(*[lambda session=session: work(session) for session in range(6)])  # type: ignore[misc]
+    with scored.connect() as owner:
+        counts = owner.execute(
+            "SELECT count(*), count(fraud_flag), count(unscored_reason) FROM transactions WHERE user_id >= %s",
+            [FIRST_USER],
+        ).fetchone()
+        assert counts is not None and counts[0] == counts[1] > 100 and counts[2] == 0
+        # Of a user all of whose rows had the lock, each row saw exactly those that arrived before it.
+        wrong = owner.execute(
+            "SELECT user_id FROM transactions WHERE user_id >= %s GROUP BY user_id HAVING count(features_caveat) = 0"
+            " AND array_agg(user_txns_before ORDER BY received_at)"
+            " <> ARRAY(SELECT generate_series(0, count(*) - 1))",
+            [FIRST_USER],
+        ).fetchall()
+        assert wrong == []
+        assert wrong_totals(owner) == []
+    recompute_totals(scored.url)
+    with scored.connect() as owner:
+        assert (totals_pending_count(owner), wrong_totals(owner)) == (0, [])
 
 
 def test_a_transaction_waits_in_vain_once(migrated: Workspace) -> None:
