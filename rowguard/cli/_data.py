@@ -111,11 +111,10 @@ def simulate(
 
     Example: rowguard simulate --live --count 300 --rate 50
     """
-    from simulator import SimulationConfig
+    from simulator import SimulationConfig, current_hour
 
-    config = SimulationConfig(
-        users=users, merchants=merchants, days=days, seed=seed, end=parse_time(end, "--end")
-    )
+    ends_at = parse_time(end, "--end") or current_hour()
+    config = SimulationConfig(users=users, merchants=merchants, days=days, seed=seed, end=ends_at)
     if live:
         _simulate_live(config, rate, count, fraud_rate, as_json)
         return
@@ -124,7 +123,7 @@ def simulate(
         world, result = load_simulated_history(url, config, step)
     document = {
         "users": len(world.users),
-        "merchants": len(world.merchants),
+        "merchants": merchants,
         "transactions": result.transactions,
         "frauds": result.frauds,
     }
@@ -172,7 +171,7 @@ def load_simulated_history(
     step(f"loading {len(world.users):,} users and {len(world.transactions):,} transactions")
     load_users(url, world.users.to_batches())
     # Ids come from the database's sequence, so a second simulation does not collide with the first.
-    rows = world.transactions.drop_columns(["transaction_id", "scenario"])
+    rows = world.transactions.drop_columns(["scenario"])
     delay = timedelta(days=settings().label_delay_days)
     return world, load_history(url, rows.to_batches(65_536), label_delay=delay, source="simulator")
 
@@ -214,16 +213,7 @@ def _simulate_live(
     stream = live_transactions(config, fraud_rate=fraud_rate, count=count)
     with connect(url, autocommit=True) as connection, bar("inserting", count, quiet=as_json) as advance:
         summary = insert_live(connection, stream, rate=rate, on_row=lambda decision: advance(1))
-    document = {
-        "rows": summary.rows,
-        "true_positives": summary.true_positives,
-        "false_negatives": summary.false_negatives,
-        "false_positives": summary.false_positives,
-        "unscored": summary.unscored,
-        "precision": summary.precision,
-        "recall": summary.recall,
-        "seconds": summary.seconds,
-    }
+    document = summary.metrics()
     if as_json:
         print_json(document)
     else:

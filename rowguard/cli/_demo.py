@@ -109,18 +109,11 @@ def _print_decisions(summary: LiveSummary) -> None:
     shown = [decision for decision in ranked if decision.is_flagged or decision.transaction.is_fraud]
     columns = ["transaction", "user", "amount", "from", "score", "flag", "label"]
     rows = [_decision_row(decision) for decision in shown[:SHOWN_ROWS]]
-    print_table(columns, rows, f"alerts and frauds: {len(shown)} of {summary.rows}")
+    print_table(columns, rows, f"alerts and frauds: {len(shown)} of {len(summary.decisions)}")
     milliseconds = sorted(decision.seconds * 1000 for decision in summary.decisions)
-    metrics = {
-        "true positives": summary.true_positives,
-        "false negatives": summary.false_negatives,
-        "false positives": summary.false_positives,
-        "true negatives": summary.true_negatives,
-        "precision": summary.precision,
-        "recall": summary.recall,
-        "median ms": milliseconds[len(milliseconds) // 2],
-    }
-    print_table(list(metrics), [list(metrics.values())])
+    metrics = summary.metrics() | {"median_ms": milliseconds[len(milliseconds) // 2]}
+    names = [name for name in metrics if name not in ("rows", "unscored", "seconds")]
+    print_table([name.replace("_", " ") for name in names], [[metrics[name] for name in names]])
 
 
 def _decision_row(decision: LiveDecision) -> tuple[Any, ...]:

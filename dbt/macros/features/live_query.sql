@@ -3,15 +3,15 @@
    cannot give them: the request is late, or a row of the user is pending; then the rows are scanned. So it is for a user
    without rows, for whom the statement returns none.
 
-   Arguments: the relations of transactions and users; `rollups` maps an entity to its table of daily sums; `hash8` ends
-   the names of the functions that it calls. Columns after the values: time of the user's last row, totals through it. #}
-{% macro live_query(transactions, users, rollups, hash8) -%}
-    {%- set totalled = running_total_features() -%}
+   Arguments: the relations of transactions and users; of the merchants' rollups; `hash8` ends the names of the
+   functions that it calls. Columns after the values: time of the user's last row, totals through it. #}
+{% macro live_query(transactions, users, merchant_risk, hash8) -%}
+    {%- set totalled = features_of('running_total') -%}
     {%- set hours = totalled | map(attribute='window_hours') | unique | list -%}
     {%- set aggregates = totalled | map(attribute='aggregate') | unique | list -%}
     SELECT
         CASE
-            WHEN {{ 'l.last_occurred_at > c.occurred_at OR l.totals_pending' if totalled else 'false' }} THEN NULL
+            WHEN l.last_occurred_at > c.occurred_at OR l.totals_pending THEN NULL
             ELSE {{ feature_values() }}
         END,
         l.last_occurred_at,
@@ -34,16 +34,15 @@
             e.txns_through,
             e.amount_through,
             e.amount_squares_through,
-            {%- for key in recency_keys() if totalled %}
+            {%- for key in recency_keys() %}
             e.{{ key }} AS last_{{ key }},
             {%- endfor %}
-            {{ 'EXISTS (SELECT FROM ' ~ transactions ~ ' AS n WHERE n.user_id = p_request.user_id AND n.user_txns_before IS NULL)' if totalled else 'false' }} AS totals_pending
+            EXISTS (SELECT FROM {{ transactions }} AS n WHERE n.user_id = p_request.user_id AND n.user_txns_before IS NULL) AS totals_pending
         FROM scoring.totals_through AS e
         WHERE e.user_id = p_request.user_id
         ORDER BY e.occurred_at DESC, e.user_txns_before DESC
         LIMIT 1
     ) AS l
-    {%- if totalled %}
     CROSS JOIN LATERAL (
         -- Both OFFSETs keep the planner from copying these expressions into each derived feature.
         SELECT
@@ -75,16 +74,15 @@
         ) AS s
         OFFSET 0
     ) AS w
-    {%- endif %}
     {%- set named = [] %}
-    {%- for feature in recency_features() %}
+    {%- for feature in features_of('recency') %}
         {%- do named.append((feature.name, live_recency(feature, transactions, hash8))) %}
     {%- endfor %}
-    {{- named_values(named, 'p', is_single=are_derived_from(recency_features())) }}
-    {{- rollup_joins(rollups, is_single=true) }}
-    {%- if row_scan_features() %}
+    {{- named_values(named, 'p', is_single=are_derived_from(features_of('recency'))) }}
+    {{- rollup_joins(merchant_risk, is_single=true) }}
+    {%- if features_of('row_scan') %}
     CROSS JOIN LATERAL (
-        {{ window_scan(row_scan_features(), transactions) }}
+        {{ window_scan(features_of('row_scan'), transactions) }}
     ) AS x
     {%- endif %}
 {%- endmacro %}
@@ -93,23 +91,8 @@
    request, so the newest row there is the one, and usually that is the user's last row: the lookup of another one is in a
    separate function, whose statement is set up only when it is called. #}
 {% macro live_recency(feature, transactions, hash8) -%}
-    {%- set key = pair_key(feature) -%}
-    {%- if not running_total_features() -%}
-    {%- set sql -%}
-    (
-                SELECT {{ since_within(feature, 'e.occurred_at') }}
-                FROM {{ transactions }} AS e
-                WHERE e.user_id = p_request.user_id
-                    {%- if key %}
-                    AND e.{{ key }} = p_request.{{ key }}
-                    {%- endif %}
-                    AND e.occurred_at <= p_request.occurred_at
-                ORDER BY e.occurred_at DESC
-                LIMIT 1
-            )
-    {%- endset -%}
-    {{ only_with_key(feature, sql) }}
-    {%- elif key -%}
+    {%- set key = feature.key -%}
+    {%- if key -%}
     CASE
                 WHEN l.last_{{ key }} = c.{{ key }} THEN {{ since_within(feature, 'l.last_occurred_at') }}
                 WHEN c.{{ key }} IS NOT NULL

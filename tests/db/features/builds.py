@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import textwrap
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -17,10 +18,9 @@ import pytest
 from sql_scoring.features.dbt import PROJECT_DIR, profile_variables, run_dbt
 from tests.fix_database import Workspace
 
-MODELS = ["--select", "merchant_risk", "user_risk", "training_features", "training_set"]
+MODELS = ["--select", "merchant_risk", "training_features", "training_set"]
 TABLES = {
     "merchant_risk": "to_jsonb(m)",
-    "user_risk": "to_jsonb(m)",
     "training_features": "user_id, transaction_id, occurred_at, is_history, feature_values",
 }
 
@@ -28,13 +28,11 @@ CompiledSql = Mapping[str, str]
 
 
 def extend_feature_list(lines: str, folder: Path) -> Path:
-    """A copy of the dbt project whose feature list ends with these lines."""
+    """A copy of the dbt project whose feature list ends with these entries."""
     project = folder / "dbt"
     shutil.copytree(PROJECT_DIR, project, ignore=shutil.ignore_patterns("target", "logs"))
-    path = project / "macros" / "features" / "feature_list.sql"
-    text = path.read_text()
-    assert text.count("{% endset %}") == 1
-    path.write_text(text.replace("{% endset %}", lines + "{% endset %}"))
+    path = project / "dbt_project.yml"
+    path.write_text(path.read_text().replace("\nmodels:", textwrap.indent(lines, "    ") + "\nmodels:"))
     return project
 
 

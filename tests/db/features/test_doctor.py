@@ -39,7 +39,7 @@ def test_a_healthy_database(scored: Workspace, default_sql: CompiledSql) -> None
     recompute(scored, default_sql)
     found = diagnose(scored.url)
     assert {each.name: each.status for each in found.checks} == dict.fromkeys(
-        ["champion", "skew", "rollup skew", "running totals", "unscored rows", "merchant risk", "user risk"],
+        ["champion", "skew", "rollup skew", "running totals", "unscored rows", "merchant risk"],
         "ok",
     )
     skew = check(found, "skew").details
@@ -134,11 +134,10 @@ def test_broken_totals_are_an_alarm_and_pending_ones_a_warning(scored: Workspace
 def test_a_champion_of_another_list(scored: Workspace) -> None:
     with scored.connect() as connection:
         connection.execute("UPDATE features.feature_definitions SET feature_hash = repeat('0', 32)")
-        for entity in ("merchant", "user"):
-            connection.execute(
-                f"CREATE TABLE features.{entity}_risk_00000000 AS SELECT r.* FROM"
-                f" features.{entity}_risk_{_hash8(scored)} AS r"
-            )
+        connection.execute(
+            "CREATE TABLE features.merchant_risk_00000000 AS"
+            f" SELECT r.* FROM features.merchant_risk_{_hash8(scored)} AS r"
+        )
     found = diagnose(scored.url)
     assert alarms(found) == ["champion"]
     assert "run: rowguard retrain" in check(found, "champion").summary
