@@ -74,7 +74,7 @@ def import_file(
     except HistoryFileError as error:
         if error.problems and not as_json:
             rows = [
-                (p.count, p.column, p.reason, p.value, ", ".join(f"{line:,}" for line in p.lines))
+                (p.rows, p.column, p.reason, p.value, ", ".join(f"{line:,}" for line in p.lines))
                 for p in error.problems
             ]
             err.print(table(["rows", "column", "reason", "example", f"first {error.unit}s"], rows))

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -116,7 +116,7 @@ class CsvSource:
         self.column_names = self._header()
 
     def _header(self) -> list[str]:
-        with self._open() as file:
+        with self.path.open("rb") as raw, self._decode(raw) as file:
             try:
                 names = [name.strip() for name in next(self._reader(file), [])]
             except csv.Error as error:
@@ -131,9 +131,9 @@ class CsvSource:
             raise HistoryFileError(f"{self.path.name}: line 1 is not UTF-8 text")
         return names
 
-    def _open(self) -> io.TextIOWrapper:
+    def _decode(self, raw: BinaryIO) -> IO[str]:
         # Bytes that are not UTF-8 are found by their row, where they are in a column that is read.
-        file = io.TextIOWrapper(self.path.open("rb"), "utf-8-sig", errors="surrogateescape", newline="")
+        file = io.TextIOWrapper(raw, "utf-8-sig", errors="surrogateescape", newline="")
         for _ in range(self._skipped_lines):
             file.readline()
         return file
@@ -156,7 +156,7 @@ class CsvSource:
             return RawBatch(columns, lines, malformed)
 
         try:
-            with self._open() as file:
+            with self.path.open("rb") as raw, self._decode(raw) as file:
                 reader = self._reader(file)
                 last = 0
                 is_header = True
@@ -174,7 +174,7 @@ class CsvSource:
                                 reason = f"has {len(row)} field{'s' * (len(row) != 1)}, but the header names {width}"
                                 malformed.append(MalformedRow(line, reason, self._delimiter.join(row)))
                             if len(lines) == CSV_BATCH_ROWS:
-                                self._read = file.buffer.tell()
+                                self._read = raw.tell()
                                 yield batch()
                                 fields, lines, malformed = [], [], []
                         break

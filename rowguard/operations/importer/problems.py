@@ -17,7 +17,7 @@ class RowProblem(NamedTuple):
     Attributes:
         column: The canonical column; None if the rows as a whole are malformed.
         reason: Why.
-        count: Number of such rows.
+        rows: Number of such rows.
         lines: The first of them. CSV: lines of the file, counted from 1, the header and quoted line breaks included.
             Parquet: rows, counted from 1.
         value: What the file holds in the first one, shortened; None if it holds nothing.
@@ -25,7 +25,7 @@ class RowProblem(NamedTuple):
 
     column: str | None
     reason: str
-    count: int
+    rows: int
     lines: tuple[int, ...]
     value: str | None
 
@@ -65,7 +65,7 @@ class Problems:
         problem = RowProblem(column, reason, len(lines), tuple(lines[:SHOWN_LINES]), shown(value))
         if earlier := self._kinds.get((column, reason)):
             some = (earlier.lines + problem.lines)[:SHOWN_LINES]
-            problem = earlier._replace(count=earlier.count + problem.count, lines=some)
+            problem = earlier._replace(rows=earlier.rows + problem.rows, lines=some)
         self._kinds[column, reason] = problem
 
     def error(self, name: str, unit: str, rows: int) -> HistoryFileError:

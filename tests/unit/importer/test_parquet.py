@@ -31,7 +31,7 @@ def column(name: str, values: Any) -> dict[str, Any]:
 
 
 INTEGERS = [getattr(pa, f"{sign}int{bits}")() for sign in ("", "u") for bits in (8, 16, 32, 64)]
-EXTREMES = {
+EXTREMES: dict[pa.DataType, list[Any]] = {
     **{kind: [np.iinfo(str(kind)).min, 0, 1, np.iinfo(str(kind)).max] for kind in INTEGERS},
     **{
         kind: [0.0, 1.0, -1.0, 0.5, *(float(edge) for edge in (finfo.max, finfo.tiny)), np.nan, np.inf]
@@ -119,7 +119,7 @@ def test_a_narrow_float_gives_its_cents_or_is_refused(
     assert [int(row["amount"] * 100) for row in rows] == cents[: len(below)].tolist()
     (problem,) = error_of(write_parquet(column("amount", pa.array(values)))).problems
     assert "is a float that stands for several values" in str(problem)
-    assert problem.count == len(values) - len(below)
+    assert problem.rows == len(values) - len(below)
 
 
 def test_damaged_files(write_parquet: Write, error_of: Error, tmp_path: Path) -> None:
