@@ -21,7 +21,7 @@ from rowguard.operations.importer.columns import Column
 
 MAX_TEXT_LENGTH = 64
 MAX_FUTURE = timedelta(days=1)
-TOO_COARSE = "is a float that stands for several values; write exact numbers"
+TOO_COARSE = "is a float that several values share; write exact numbers"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MISSING_WORDS = {"nan", "nat", "<na>", "na", "n/a", "null", "none", "\\n"}

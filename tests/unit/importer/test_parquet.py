@@ -118,7 +118,7 @@ def test_a_narrow_float_gives_its_cents_or_is_refused(
     rows = rows_of(write_parquet(column("amount", pa.array(below))))
     assert [int(row["amount"] * 100) for row in rows] == cents[: len(below)].tolist()
     (problem,) = error_of(write_parquet(column("amount", pa.array(values)))).problems
-    assert "is a float that stands for several values" in str(problem)
+    assert "is a float that several values share" in str(problem)
     assert problem.rows == len(values) - len(below)
 
 
