@@ -207,7 +207,7 @@ def _convert_plain(values: pa.Array, kind: _Kind) -> pa.Array:
             texts = pc.replace_substring_regex(texts, _UTC_ZONE, "")
         is_plain = pc.match_substring_regex(texts, kind.plain)
         if pa.types.is_floating(given):
-            # Numbers of so few digits have floats of their own, and so have their neighbors.
+            # So few digits identify one float, and their neighbors another.
             digits = np.finfo(given.to_pandas_dtype()).precision
             is_plain = pc.and_(is_plain, pc.less_equal(pc.utf8_length(texts), digits))
             is_plain = pc.and_(is_plain, pc.less(values.cast(pa.float64()), float(kind.step.scaleb(digits))))

@@ -1,4 +1,4 @@
-"""Loading beside live traffic: no user waits, totals are pending until they are compared, interruptions lose nothing."""
+"""Loading during live traffic: no user waits, totals are pending until they are compared, interruptions lose nothing."""
 
 from __future__ import annotations
 
