@@ -54,7 +54,7 @@ VALUES (
     %(occurred_at)s::timestamptz,
     %(key)s::text
 )
-ON CONFLICT (user_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
+ON CONFLICT (user_id, idempotency_key) DO NOTHING
 RETURNING transaction_id, fraud_probability, model_version, unscored_reason;
 
 -- name: count_not_reproducible

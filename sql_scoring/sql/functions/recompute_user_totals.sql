@@ -1,5 +1,5 @@
--- Recomputes a user's running totals from the first pending row on; returns how many rows it wrote. The caller holds
--- the user's lock, or no backend inserts. The owner changes and deletes rows without that lock: so the rows are
+-- Recomputes a user's running totals from the first pending row on; returns how many rows it changed. The caller
+-- holds the user's lock, or no backend inserts. The owner changes and deletes rows without that lock: so the rows are
 -- locked first, and computed from what is visible then.
 CREATE OR REPLACE FUNCTION scoring.recompute_user_totals(p_user_id bigint)
 RETURNS bigint
@@ -9,9 +9,7 @@ AS $$
 DECLARE
     v_from timestamptz;
     v_locked_from timestamptz;
-    v_txns bigint;
-    v_amount numeric;
-    v_squares numeric;
+    d scoring.decision;
     v_rows bigint;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -32,18 +30,13 @@ BEGIN
         FOR NO KEY UPDATE;
         v_locked_from := v_from;
     END LOOP;
-    SELECT t.txns_through, t.amount_through, t.amount_squares_through
-    INTO v_txns, v_amount, v_squares
-    FROM scoring.totals_through AS t
-    WHERE t.user_id = p_user_id AND t.occurred_at < v_from
-    ORDER BY t.occurred_at DESC, t.user_txns_before DESC
-    LIMIT 1;
+    d := scoring.totals_before(p_user_id, v_from);
     -- Rows of one timestamp are ordered again: loaded history by id, otherwise by arrival.
     UPDATE public.transactions AS t
     SET
-        user_txns_before = coalesce(v_txns, 0) + n.txns,
-        user_amount_before = coalesce(v_amount, 0) + n.amount,
-        user_amount_squares_before = coalesce(v_squares, 0) + n.squares
+        user_txns_before = d.txns_through_last + n.txns,
+        user_amount_before = d.amount_through_last + n.amount,
+        user_amount_squares_before = d.amount_squares_through_last + n.squares
     FROM (
         SELECT
             e.transaction_id,
@@ -57,7 +50,10 @@ BEGIN
             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         )
     ) AS n
-    WHERE t.user_id = p_user_id AND t.transaction_id = n.transaction_id;
+    WHERE t.user_id = p_user_id
+        AND t.transaction_id = n.transaction_id
+        AND (t.user_txns_before, t.user_amount_before, t.user_amount_squares_before)
+        IS DISTINCT FROM (coalesce(v_txns, 0) + n.txns, coalesce(v_amount, 0) + n.amount, coalesce(v_squares, 0) + n.squares);
     GET DIAGNOSTICS v_rows = ROW_COUNT;
     RETURN v_rows;
 END

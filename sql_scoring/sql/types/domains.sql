@@ -13,3 +13,7 @@ CREATE DOMAIN scoring.idempotency_key AS text CONSTRAINT idempotency_key_valid C
     length(VALUE) BETWEEN 1 AND 255
     OR scoring.reject_value('idempotency_key', VALUE, 'does not have 1 to 255 characters')
 );
+
+CREATE DOMAIN scoring.history_mark AS boolean CONSTRAINT history_mark_valid CHECK (
+    NOT VALUE OR scoring.may_load_history()
+);

@@ -96,16 +96,38 @@ def test_application_roles_cannot_pass_the_trigger_by_as_history(migrated: Works
         " VALUES (1, 1, now(), now(), 'LEGITIMATE', 7, %s)"
     )
     with migrated.connect("rowguard_app") as connection, migrated.connect() as owner:
-        connection.execute("SET rowguard.load_history = 'on'")
-        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="only the owner"):
-            connection.execute(forged, [True])
-        connection.execute(forged, [False])
-        connection.execute("RESET rowguard.load_history")
-        connection.execute(forged, [True])
+        for setting in ("on", "off"):
+            connection.execute("SELECT set_config('rowguard.load_history', %s, false)", [setting])
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="only the owner"):
+                connection.execute(forged, [True])
+            connection.execute(forged, [False])
         rows = owner.execute(
             "SELECT is_history, fraud_flag, user_txns_before FROM transactions ORDER BY 3"
         ).fetchall()
         assert rows == [(False, None, 0), (False, None, 1)]
+
+
+def test_the_owners_rows_of_the_past_are_not_decided_again(migrated: Workspace) -> None:
+    """History without the setting, and rows of a backup; a decision alone is dropped, as everybody's is."""
+    with migrated.connect() as owner:
+        for columns, value in (("is_history", "true"), ("received_at", "now() - interval '1 day'")):
+            with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState) as caught:
+                owner.execute(
+                    f"INSERT INTO transactions (user_id, amount, {columns}) VALUES (1, 1, {value})".encode()
+                )
+            assert caught.value.diag.column_name == columns
+            assert caught.value.diag.message_hint
+        row = owner.execute(
+            "INSERT INTO transactions (user_id, amount, fraud_flag, scored_at, is_control) VALUES (1, 1, 'FRAUD',"
+            " now(), true) RETURNING fraud_flag, scored_at, is_control"
+        ).fetchone()
+        assert row == (None, None, False)
+        owner.execute("ALTER TABLE transactions DISABLE TRIGGER USER")
+        row = owner.execute(
+            "INSERT INTO transactions (user_id, amount, occurred_at, received_at, fraud_flag)"
+            " VALUES (1, 1, '2026-01-01', '2026-01-01', 'FRAUD') RETURNING fraud_flag, user_txns_before"
+        ).fetchone()
+        assert row == ("FRAUD", None)
 
 
 def test_the_owners_session_does_not_lend_its_rights_to_the_inserting_role(migrated: Workspace) -> None:

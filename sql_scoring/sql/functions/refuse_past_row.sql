@@ -1,0 +1,19 @@
+-- Refuses a row of the owner's that brings its arrival, as a backup or a copy of the table does: deciding it anew would
+-- lose what it was. What an application brings of the trigger's columns is dropped. Asks for the role of the session,
+-- as the trigger runs with its owner's rights.
+CREATE OR REPLACE FUNCTION scoring.refuse_past_row()
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF has_table_privilege(
+        coalesce(nullif(current_setting('role'), 'none'), session_user), 'public.transactions', 'TRIGGER'
+    ) THEN
+        RAISE EXCEPTION 'the row brings received_at, so it arrived before: it is not decided again'
+            USING ERRCODE = 'object_not_in_prerequisite_state', COLUMN = 'received_at',
+            HINT = 'To restore rows as they are: ALTER TABLE transactions DISABLE TRIGGER USER, and ENABLE it afterwards.'
+            ' To have the row decided: leave received_at out.';
+    END IF;
+END
+$$;
