@@ -12,9 +12,15 @@ BEGIN
         feature_hash()[:8],
     ) }}
     INTO
-        d.feature_values, d.last_occurred_at, d.txns_through_last, d.amount_through_last, d.amount_squares_through_last;
+        d.feature_values, d.user_home_location, d.last_occurred_at, d.txns_through_last, d.amount_through_last,
+        d.amount_squares_through_last;
     IF d.feature_values IS NULL THEN
         IF NOT FOUND THEN
+            d.user_home_location := (
+                SELECT u.home_location
+                FROM {{ source('public', 'users').include(database=false) }} AS u
+                WHERE u.user_id = p_request.user_id
+            );
             d.last_occurred_at := '-infinity';
             d.txns_through_last := 0;
             d.amount_through_last := 0;

@@ -4,8 +4,8 @@
    without rows, for whom the statement returns none.
 
    Arguments: the relations of transactions and users; of the merchants' rollups; `hash8` ends the names of the
-   functions that it calls. Columns after the values: time of the user's last row, NULL where a row is pending, and the
-   totals through it. #}
+   functions that it calls. Columns after the values: the home, the time of the user's last row, NULL where a
+   row is pending, and the totals through it. #}
 {% macro live_query(transactions, users, merchant_risk, hash8) -%}
     {%- set totalled = features_of('running_total') -%}
     {%- set hours = totalled | map(attribute='window_hours') | unique | list -%}
@@ -15,6 +15,7 @@
             WHEN l.last_occurred_at > c.occurred_at OR l.totals_pending THEN NULL
             ELSE {{ feature_values() }}
         END,
+        c.home_location,
         CASE WHEN NOT l.totals_pending THEN l.last_occurred_at END,
         l.txns_through,
         l.amount_through,

@@ -47,10 +47,11 @@ SELECT
 FROM (
     SELECT
         w.*,
-        h.home_location
+        CASE WHEN w.is_scored_live THEN w.user_home_location ELSE h.home_location END AS home_location
     FROM {{ windowed }} AS w
     LEFT JOIN {{ ref('int_user_homes') }} AS h
         ON w.user_id = h.user_id
+        AND NOT w.is_scored_live
         AND CASE WHEN w.is_history THEN h.history_valid_from ELSE h.valid_from END
         <= CASE WHEN w.is_history THEN w.occurred_at ELSE w.received_at END
         AND CASE WHEN w.is_history THEN w.occurred_at ELSE w.received_at END < h.valid_to

@@ -10,6 +10,8 @@ SELECT
     t.merchant_id,
     t.location,
     t.feature_values,
+    t.user_home_location,
+    coalesce(t.scored_at = t.received_at, false) AS is_scored_live,
     m.version IS NOT NULL AS is_logged,
     t.occurred_at >= r.complete_from AS is_complete
 FROM {{ ref('stg_transactions') }} AS t

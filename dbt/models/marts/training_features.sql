@@ -9,6 +9,7 @@
 {%- set rows = ref('int_training_rows') %}
 {%- set columns = [
     'user_id', 'transaction_id', 'occurred_at', 'received_at', 'is_history', 'amount', 'merchant_id', 'location',
+    'user_home_location', 'is_scored_live',
 ] %}
 {%- set is_unbuilt -%}
 NOT EXISTS (

@@ -1,6 +1,7 @@
 {{ config(materialized='table', post_hook='ANALYZE {{ this }}') }}
 {%- set columns = [
     'user_id', 'transaction_id', 'occurred_at', 'received_at', 'is_history', 'amount', 'merchant_id', 'location',
+    'user_home_location', 'is_scored_live',
 ] %}
 {%- set not_rollups = feature_list() | rejectattr('kind', 'equalto', 'rollup') | list %}
 -- Live rows of the last 7 days whose features are computed again from the transactions, and what the model saw. It

@@ -12,7 +12,9 @@ SELECT
     t.user_amount_before,
     t.user_amount_squares_before,
     t.model_version,
+    t.scored_at,
     t.feature_values,
+    t.user_home_location,
     (t.occurred_at AT TIME ZONE 'UTC')::date AS event_date,
     -- Loaded history counts as known when it happened.
     ((CASE WHEN t.is_history THEN t.occurred_at ELSE t.received_at END) AT TIME ZONE 'UTC')::date AS known_date

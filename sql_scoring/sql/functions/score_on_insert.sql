@@ -79,6 +79,7 @@ BEGIN
         NEW.fraud_probability := d.fraud_probability;
         NEW.model_version := d.model_version;
         NEW.feature_values := d.feature_values;
+        NEW.user_home_location := d.user_home_location;
         NEW.scored_at := NEW.received_at;
         NEW.fraud_flag := 'LEGITIMATE';
         IF d.is_fraud THEN
@@ -108,6 +109,7 @@ BEGIN
     NEW.model_version := NULL;
     NEW.scored_at := NULL;
     NEW.feature_values := NULL;
+    NEW.user_home_location := NULL;
     IF d.model_version IS NOT NULL THEN
         v_sqlstate := 'XX001';
         v_message := format(

@@ -51,8 +51,8 @@ TO rowguard_trainer, rowguard_readonly;
 -- dropped, and there is no UPDATE and no DELETE. Ids come from the sequence: a chosen one would make later INSERTs fail.
 GRANT INSERT (
     user_id, occurred_at, received_at, is_history, amount, merchant_id, location, idempotency_key, fraud_flag,
-    fraud_probability, model_version, scored_at, feature_values, unscored_reason, features_caveat, user_txns_before,
-    user_amount_before, user_amount_squares_before, is_control, shadow_version, shadow_probability,
+    fraud_probability, model_version, scored_at, feature_values, user_home_location, unscored_reason, features_caveat,
+    user_txns_before, user_amount_before, user_amount_squares_before, is_control, shadow_version, shadow_probability,
     shadow_feature_values, shadow_error
 ), SELECT ON public.transactions TO rowguard_app;
 

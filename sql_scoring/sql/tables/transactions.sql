@@ -20,6 +20,9 @@ CREATE TABLE public.transactions (
     model_version text,
     scored_at timestamptz,
     feature_values real[],
+    -- The user's home that the decision read. user_home_history cannot tell: its times are those of statements, and a
+    -- change is visible from its commit.
+    user_home_location text,
     -- Why the row has no decision although a model is deployed.
     unscored_reason text,
     -- Why the features may miss rows that other transactions were inserting: lock_timeout, lock_limit, old_snapshot.

@@ -81,6 +81,45 @@ def test_a_live_row_is_trained_on_what_the_model_saw(scored: Workspace, default_
         assert connection.execute(read).fetchall() == [(10,)]
 
 
+HOME_CHANGES = [
+    "UPDATE users SET home_location = 'JP' WHERE user_id = 5",
+    "DELETE FROM users WHERE user_id = 5",
+    "INSERT INTO users (user_id, home_location) VALUES (900001, 'JP')",
+]
+
+
+@pytest.mark.parametrize("change", HOME_CHANGES)
+@pytest.mark.parametrize("ending", ["COMMIT", "ROLLBACK"])
+def test_training_reads_the_home_that_the_trigger_read(
+    scored: Workspace, default_sql: CompiledSql, change: str, ending: str
+) -> None:
+    """Before a change of the home, in its own transaction, beside it while it is open, and after it has ended. Its time
+    is that of the statement; what others read changes with the commit."""
+    pay = (
+        "INSERT INTO transactions (user_id, amount, location) SELECT u, 10, l FROM (VALUES ('JP'), (%s)) AS v (l),"
+        " unnest('{5,900001}'::bigint[]) AS u RETURNING user_home_location"
+    )
+    with scored.connect() as owner, scored.connect() as other:
+        home = fetch_one(owner, "SELECT home_location FROM users WHERE user_id = 5")[0]
+        before = other.execute(pay, [home]).fetchall()
+        owner.execute("BEGIN")
+        owner.execute(change.encode())
+        beside = other.execute(pay, [home]).fetchall()
+        owner.execute("SELECT pg_sleep(0.01)")
+        inside = [] if ending == "ROLLBACK" else owner.execute(pay, [home]).fetchall()
+        owner.execute(ending.encode())
+        after = other.execute(pay, [home]).fetchall()
+        assert set(before) == set(beside) == {(home,), (None,)}
+        assert ending == "ROLLBACK" or set(inside) == set(after)
+        assert (set(after) == set(before)) is (ending == "ROLLBACK")
+        # Computed anew for the doctor, and for a training set whose list is not the model's.
+        refresh(owner, default_sql, "monitoring_recomputed_features")
+        assert owner.execute(RECOMPUTED).fetchone() == (len(before + beside + inside + after), 0)
+        owner.execute("UPDATE scoring.models SET feature_hash = repeat('0', 32)")
+        refresh(owner, default_sql, "training_features")
+        assert owner.execute(TRAINED).fetchone() == (len(before + beside + inside + after), 0)
+
+
 def test_leakage_and_gaps_are_found(scored: Workspace, default_sql: CompiledSql) -> None:
     """The data tests, on a training set whose counts are off, and on one that lacks rows."""
     with scored.connect() as connection:
