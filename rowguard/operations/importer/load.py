@@ -18,6 +18,7 @@ from rowguard.database import connect, fetch_one
 from rowguard.errors import ImportFileError, SchemaError
 from rowguard.queries import load_queries
 from sql_scoring.features.totals import recompute_totals
+from sql_scoring.jobs import lock_job
 
 QUERIES = load_queries("rowguard.operations")
 MAX_TRANSACTION_ID = 2**62  # the sequence continues from the highest id
@@ -69,7 +70,8 @@ def load_history(
             on_rows()
         transactions, labels, frauds, highest = fetch_one(connection, QUERIES["count_staged"])
         on_storing()
-        connection.execute(QUERIES["wait_for_features"])
+        # Until the commit no features are built: a run would see the rows in some of its models only.
+        lock_job(connection, "features", is_shared=True)
         _, received_at = fetch_one(connection, QUERIES["lock_staged_users"])
         connection.execute(QUERIES["store_history"], {"received_at": received_at})
         values = {"delay_s": label_delay.total_seconds(), "source": source}
