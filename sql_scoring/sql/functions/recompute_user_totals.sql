@@ -53,7 +53,11 @@ BEGIN
     WHERE t.user_id = p_user_id
         AND t.transaction_id = n.transaction_id
         AND (t.user_txns_before, t.user_amount_before, t.user_amount_squares_before)
-        IS DISTINCT FROM (coalesce(v_txns, 0) + n.txns, coalesce(v_amount, 0) + n.amount, coalesce(v_squares, 0) + n.squares);
+        IS DISTINCT FROM (
+            d.txns_through_last + n.txns,
+            d.amount_through_last + n.amount,
+            d.amount_squares_through_last + n.squares
+        );
     GET DIAGNOSTICS v_rows = ROW_COUNT;
     RETURN v_rows;
 END

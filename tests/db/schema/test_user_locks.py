@@ -4,9 +4,11 @@ decided, and says so where its features may miss a concurrent one."""
 from __future__ import annotations
 
 import random
+import re
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -246,3 +248,21 @@ def test_applications_do_not_choose_ids(migrated: Workspace) -> None:
     """An id that the sequence has yet to give would make a later INSERT fail."""
     with migrated.connect("rowguard_app") as client, pytest.raises(psycopg.errors.InsufficientPrivilege):
         client.execute("INSERT INTO transactions (user_id, transaction_id, amount) VALUES (1, 2, 1)")
+
+
+def test_the_documented_revocation_leaves_the_locks_to_inserts(scored: Workspace) -> None:
+    page = (Path(__file__).parents[3] / "docs/how-to/secure-the-database-and-api.md").read_text()
+    found = re.search(r"```sql\n(DO \$\$\nDECLARE\n    f regprocedure;.*?)```", page, re.DOTALL)
+    assert found is not None
+    with (
+        scored.connect() as owner,
+        scored.connect("rowguard_readonly") as reader,
+        scored.connect("rowguard_app") as app,
+    ):
+        owner.execute(found[1].replace("rowguard_owner", "CURRENT_USER").encode())
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            reader.execute("SELECT pg_advisory_lock(1)")
+        row = app.execute(
+            INSERT + " RETURNING fraud_flag IS NOT NULL, features_caveat", [FIRST_USER]
+        ).fetchone()
+        assert row == (True, None)
