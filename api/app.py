@@ -45,10 +45,10 @@ def create_app(settings: Settings) -> FastAPI:
     repository = Repository(pool, max_insert_batch=settings.api_max_insert_batch)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, int]]:
         await pool.open()
         async with nullcontext() if settings.pooled_url else warm.keep_warm(pool):
-            yield
+            yield {"max_connections_per_address": settings.api_max_connections_per_address}
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_TIMEOUT_S):
                 await repository.drain()
