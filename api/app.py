@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 from psycopg_pool import AsyncConnectionPool
 
 from api import problems, warm
@@ -54,14 +55,13 @@ def create_app(settings: Settings) -> FastAPI:
                 await repository.drain()
         await pool.close()
 
-    app = FastAPI(
+    app = FastAPIOffline(  # /docs works on a closed network
         title="rowguard",
         summary="Fraud scores from inside PostgreSQL",
         version=__version__,
         lifespan=lifespan,
         redirect_slashes=False,
         redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
     )
     app.state.repository, app.state.metrics = repository, metrics
     for routes in (transactions, scoring, labels, service):  # matched in this order

@@ -32,7 +32,7 @@ class RequestMiddleware:
     """Admits requests within the limits, and counts, times and logs each of them by its route.
 
     One class of plain ASGI: every layer costs processor time in every request. Path, query, address and body are not
-    logged: they may hold anything. The client is a hash of the token's subject.
+    logged: they may hold anything. The client is a hash of the token's subject; endpoints find it as `state.client`.
 
     Args:
         app: The application.
@@ -60,10 +60,12 @@ class RequestMiddleware:
         exchange = _Exchange(receive, send, _request_id(headers))
         client = problem = None
         try:
-            client = self._policy.check(scope, headers)
+            subject = self._policy.check(scope, headers)
+            client = None if subject is None else _hash(subject)
+            scope["state"]["client"] = client
             if int(headers.get(b"content-length", b"0")) > self._max_body_bytes:
                 raise _too_large(self._max_body_bytes)
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self._timeout_s) as exchange.deadline:
                 # A request counts as in flight from here on: slow bodies take no place of others.
                 await exchange.read_body(self._max_body_bytes)
                 if not await self._run(scope, exchange):
@@ -81,6 +83,7 @@ class RequestMiddleware:
                 )
                 problem = ApiProblem(500, "unexpected error")
         if problem is not None:
+            exchange.deadline = None
             if exchange.status is None:
                 await problem.response()(scope, receive, exchange.send)
             exchange.status = problem.status
@@ -120,20 +123,21 @@ class RequestMiddleware:
                 "route": route,
                 "status": status,
                 "ms": round(seconds * 1000, 1),
-            } | ({} if client is None else {"client": _hash(client)})
+            } | ({} if client is None else {"client": client})
             log.log(logging.WARNING if status >= 500 else logging.INFO, "request", extra={"fields": fields})
 
 
 class _Exchange:
     """The messages of one request: reads its body, adds the request id, and keeps the status of the response."""
 
-    __slots__ = ("_receive", "_send", "body", "is_replayed", "request_id", "status")
+    __slots__ = ("_receive", "_send", "body", "deadline", "is_replayed", "request_id", "status")
 
     def __init__(self, receive: Receive, send: Send, request_id: str) -> None:
         self._receive, self._send, self.request_id = receive, send, request_id
         self.body: bytes | None = None
         self.is_replayed = False
         self.status: int | None = None
+        self.deadline: asyncio.Timeout | None = None
 
     async def read_body(self, max_bytes: int) -> None:
         """Read the body.
@@ -163,6 +167,8 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            if self.deadline is not None:  # from now on the connection's bound of slow readers counts
+                self.deadline.reschedule(None)
             message["headers"] = [*message["headers"], (b"x-request-id", self.request_id.encode())]
         await self._send(message)
 
@@ -172,8 +178,8 @@ def _too_large(max_bytes: int) -> ApiProblem:
 
 
 @lru_cache(maxsize=1_024)
-def _hash(client: str) -> str:
-    return hashlib.sha256(client.encode()).hexdigest()[:12]
+def _hash(subject: str) -> str:
+    return hashlib.sha256(subject.encode()).hexdigest()[:16]
 
 
 def _request_id(headers: dict[bytes, bytes]) -> str:

@@ -15,11 +15,13 @@ from api.problems import ApiProblem
 
 MAX_HEAD_BYTES = 32_768
 HEAD_TIMEOUT_S = 5.0
+# Without one byte of a response read by the client.
+WRITE_TIMEOUT_S = 10.0
 TOO_LARGE = f"the head is larger than {MAX_HEAD_BYTES:,} bytes"
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Bounds the size of a head, the time until one is complete, and the connections of an address.
+    """Bounds size and time of a head, a stalled response, and the connections of an address.
 
     A connection either has a request in flight, which the application bounds, or has no data since its last response,
     which `timeout_keep_alive` bounds, or receives something: a head, a trailer, the rest of a body that was rejected.
@@ -34,6 +36,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*args, **options)
         self._bytes_since_event = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
         self._address = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -49,6 +52,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._stop_write_timer()
         if self._address:
             self.open_connections[self._address] -= 1
             if not self.open_connections[self._address]:
@@ -80,6 +84,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self._bytes_since_event = 0
         super().on_body(body)
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._write_timer = self.loop.call_later(WRITE_TIMEOUT_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_write_timer()
+
     def send_400_response(self, msg: str) -> None:
         self._reject(400, msg)
 
@@ -91,6 +103,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
 
     def _reject(self, status: int, detail: str) -> None:
         """Send a problem unless a response is on its way, and close the connection."""

@@ -139,6 +139,15 @@ def test_a_head_that_comes_in_drops_ends_too(attacked: Api) -> None:
         assert drops < 100, start
 
 
+def test_readers_that_stop_are_disconnected(attacked: Api) -> None:
+    """They ask for many large responses, and read none."""
+    request = b"GET /static-offline-docs/swagger-ui-bundle.js HTTP/1.1\r\nhost: localhost\r\n\r\n"
+    with connections(attacked, 30, request * 4):
+        wait_until(lambda: established(attacked) >= 30, "the connections are open")
+        wait_until(lambda: established(attacked) < 10, "the connections have ended")
+    assert "unexpected error" not in attacked.log.read_text()
+
+
 def test_slow_bodies_take_no_place_of_others(attacked: Api) -> None:
     head = (
         b"POST /transactions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
