@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar, cast
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from api.problems import ApiProblem
 
@@ -37,6 +37,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._bytes_since_event = 0
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
+        self._active_cycle: RequestResponseCycle | None = None
         self._address = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -86,11 +87,20 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._write_timer = self.loop.call_later(WRITE_TIMEOUT_S, self.transport.abort)
+        self._write_timer = self.loop.call_later(WRITE_TIMEOUT_S, self._abort)
 
     def resume_writing(self) -> None:
         super().resume_writing()
         self._stop_write_timer()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._active_cycle = cycle  # with pipelining, uvicorn's `cycle` may be a later one
+        super()._start_asgi_task(cycle, app)
+
+    def _abort(self) -> None:
+        if self._active_cycle is not None:
+            self._active_cycle.disconnected = True
+        self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
         self._reject(400, msg)

@@ -150,7 +150,7 @@ def test_a_key_for_another_transaction_is_a_conflict(
 
 
 def test_a_key_has_no_control_characters(api: Api) -> None:
-    body, headers = {"user_id": 42, "amount": 1}, {"Idempotency-Key": b"a\x85b"}
+    body, headers = {"user_id": 42, "amount": 1}, {b"Idempotency-Key": b"a\x85b"}
     detail = problem(api.client.post("/transactions", json=body, headers=headers), 422)["detail"]
     assert str(detail).startswith("idempotency_key: ") and "control characters" in str(detail)
 
