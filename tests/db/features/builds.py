@@ -15,6 +15,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from rowguard.database import fetch_one
 from sql_scoring.features.dbt import PROJECT_DIR, profile_variables, run_dbt
 from tests.fix_database import Workspace
 
@@ -91,8 +92,6 @@ def assert_matches_full_refresh(workspace: Workspace, compiled: CompiledSql, sin
 
 
 def built_hash8(connection: psycopg.Connection[Any]) -> str:
-    row = connection.execute(
-        "SELECT left(feature_hash, 8) FROM features.feature_definitions LIMIT 1"
-    ).fetchone()
-    assert row is not None
-    return str(row[0])
+    return str(
+        fetch_one(connection, "SELECT left(feature_hash, 8) FROM features.feature_definitions LIMIT 1")[0]
+    )
