@@ -149,7 +149,7 @@ def test_a_list_of_scopes_counts_too(guarded_api: Api) -> None:
 
 
 def test_an_idempotency_key_belongs_to_the_subject_of_the_token(guarded_api: Api) -> None:
-    """Another client with the same key and the same request gets a row of its own, and never the first one's."""
+    """Another client with the same key and the same request gets a separate row, and never the first one's."""
 
     def insert(subject: str, amount: float) -> Any:
         headers = bearer(token("write", sub=subject)) | {"Idempotency-Key": "shared"}
