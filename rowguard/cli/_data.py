@@ -35,37 +35,61 @@ def import_file(
         list[str] | None, typer.Option("--map", help="Map a file column, as OURS=THEIRS. Repeatable.")
     ] = None,
     ignore_unknown_columns: Annotated[bool, typer.Option(help="Skip unknown columns.")] = False,
-    labels: Annotated[bool, typer.Option(help="The file holds labels of stored transactions.")] = False,
+    labels: Annotated[
+        bool, typer.Option("--labels", help="The file holds labels of stored transactions.")
+    ] = False,
+    users: Annotated[
+        bool, typer.Option("--users", help="The file holds profiles: user_id, home_location.")
+    ] = False,
+    delimiter: Annotated[
+        str | None, typer.Option(help="Of CSV, one character or `tab`; by default it is found.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Load history atomically from Parquet or CSV.
 
     Columns: occurred_at, user_id, amount; optional merchant_id, location, transaction_id, is_fraud.
     A bad row is reported by its line, and nothing is loaded. Loaded rows are not scored. Files of `rowguard archive`
-    load unchanged: transactions first, then labels with --labels.
+    load unchanged: transactions first, then labels with --labels. Profiles load with --users.
 
     Example: rowguard import history.csv --map occurred_at=TX_DATETIME --map user_id=CUSTOMER_ID
     """
-    from rowguard.operations.importer import HistoryFileError, read_history, read_labels
+    from rowguard.operations.importer import LABELS, TRANSACTIONS, USERS, HistoryFileError, read_history
 
+    if labels and users:
+        raise typer.BadParameter("a file holds either --labels or --users")
+    delimiter = "\t" if delimiter == "tab" else delimiter
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+        raise typer.BadParameter(f"{delimiter!r} is not one character", param_hint="--delimiter")
     started = time.monotonic()
-    read = read_labels if labels else read_history
     try:
-        opened = read(file, column_mapping=_parse_mapping(mapping), ignore_unknown=ignore_unknown_columns)
-        result = _load_file(database_url(), opened, labels, as_json)
+        opened = read_history(
+            file,
+            LABELS if labels else USERS if users else TRANSACTIONS,
+            column_mapping=_parse_mapping(mapping),
+            ignore_unknown=ignore_unknown_columns,
+            delimiter=delimiter,
+        )
+        result = _load_file(database_url(), opened, as_json)
     except HistoryFileError as error:
         if error.problems and not as_json:
-            rows = [(p.line, p.column, p.reason, p.value) for p in error.problems]
-            err.print(table([error.unit, "column", "reason", "value"], rows))
+            rows = [
+                (p.rows, p.column, p.reason, p.value, ", ".join(f"{line:,}" for line in p.lines))
+                for p in error.problems
+            ]
+            err.print(table(["rows", "column", "reason", "example", f"first {error.unit}s"], rows))
         raise
     seconds = time.monotonic() - started
     if as_json:
         print_json({**vars(result), "ignored_columns": opened.ignored_columns, "seconds": seconds})
         return
-    out.print(
-        f"loaded {result.transactions:,} transactions and {result.labels:,} labels "
-        f"({result.frauds:,} frauds) in {seconds:.1f} s"
-    )
+    if users:
+        out.print(f"stored {result.users:,} new or changed profiles in {seconds:.1f} s")
+    else:
+        out.print(
+            f"loaded {result.transactions:,} transactions and {result.labels:,} labels "
+            f"({result.frauds:,} frauds) in {seconds:.1f} s"
+        )
     next_steps("rowguard retrain      features, model, deploy")
 
 
@@ -146,15 +170,15 @@ def load_simulated_history(
     step("simulating a history")
     world = run(config)
     step(f"loading {len(world.users):,} users and {len(world.transactions):,} transactions")
-    load_users(url, world.users)
+    load_users(url, world.users.to_batches())
     # Ids come from the database's sequence, so a second simulation does not collide with the first.
     rows = world.transactions.drop_columns(["scenario"])
     delay = timedelta(days=settings().label_delay_days)
     return world, load_history(url, rows.to_batches(65_536), label_delay=delay, source="simulator")
 
 
-def _load_file(url: str, opened: HistoryFile, labels: bool, quiet: bool) -> LoadResult:
-    from rowguard.operations.importer import load_history, load_labels
+def _load_file(url: str, opened: HistoryFile, quiet: bool) -> LoadResult:
+    from rowguard.operations.importer import LABELS, USERS, load_history, load_labels, load_users
     from rowguard.settings import settings
 
     percent = 0.0
@@ -165,7 +189,9 @@ def _load_file(url: str, opened: HistoryFile, labels: bool, quiet: bool) -> Load
             advance(100 * opened.fraction_read - percent)
             percent = 100 * opened.fraction_read
 
-        if labels:
+        if opened.file_schema is USERS:
+            return load_users(url, opened, on_rows=on_rows)
+        if opened.file_schema is LABELS:
             return load_labels(url, opened, source="import", on_rows=on_rows)
         return load_history(
             url,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from tests.fix_database import Workspace
-from tests.stack.cli.conftest import CliResult, Run
+from tests.stack.cli.conftest import CliResult, Run, runner
 
 HEADER = "transaction_id,occurred_at,user_id,amount\n"
 FIRST = "1,2026-01-01,1,5.00\n"
@@ -55,12 +56,23 @@ def test_without_the_schema_commands_say_what_to_run_and_leave_no_trace(
     assert row == (0,)
 
 
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_a_taken_port_of_the_api_is_noticed_before_anything_starts(tmp_path: Path, command: str) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        done = runner(tmp_path, ROWGUARD_API_PORT=str(port))(command)
+    assert done.refusal() == f"port {port} on 127.0.0.1 is taken; end that program or set ROWGUARD_API_PORT"
+    assert not (tmp_path / ".rowguard").exists()
+
+
 def test_import_loads_a_good_file_once(run: Run, migrated: Workspace, tmp_path: Path) -> None:
     (tmp_path / "good.csv").write_text(HEADER + FIRST)
     on = run_on(run, migrated)
     document = on("import", "good.csv", "--json").document()
     assert document.pop("seconds") >= 0
-    assert document == {"transactions": 1, "labels": 0, "frauds": 0, "ignored_columns": []}
+    assert document == {"transactions": 1, "labels": 0, "frauds": 0, "users": 0, "ignored_columns": []}
     assert (
         on("import", "good.csv", "--json")
         .refusal()
@@ -93,12 +105,12 @@ def test_import_rejects_a_bad_file_as_a_whole(
     assert count(migrated_template) == 0
 
 
-def test_import_shows_every_bad_line(run: Run, migrated_template: Workspace, tmp_path: Path) -> None:
+def test_import_shows_every_kind_of_bad_line(run: Run, migrated_template: Workspace, tmp_path: Path) -> None:
     (tmp_path / "file.csv").write_text(HEADER + "1,2026-01-01,1,-1\n2,2026-01-01,x,1\n")
     done = run_on(run, migrated_template)("import", "file.csv")
     assert done.code == 1 and done.out == ""
     shown = [" ".join(line.split()) for line in done.err.splitlines()]
-    assert "2 amount is negative -1" in shown and "3 user_id is not a whole number x" in shown
+    assert "1 amount is negative -1 2" in shown and "1 user_id is not a whole number x 3" in shown
     assert shown[-1].startswith(
         "rowguard: file.csv: 2 of 2 rows cannot be loaded, nothing was loaded; line 2: "
     )
