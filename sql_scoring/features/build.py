@@ -11,6 +11,7 @@ import psycopg
 from psycopg import IsolationLevel
 
 from rowguard.database import connect
+from rowguard.queries import load_queries
 from rowguard.settings import Settings
 from sql_scoring.features.dbt import FeatureBuild, OnNode, run_dbt
 from sql_scoring.features.totals import recompute_totals
@@ -18,6 +19,7 @@ from sql_scoring.jobs import lock_job
 
 __all__ = ["FeatureBuild", "build_features"]
 
+QUERIES = load_queries("sql_scoring")
 # Unit tests bring their own rows: they belong to changes of the project.
 _NIGHTLY = ("build", "--exclude-resource-type", "unit_test")
 
