@@ -120,6 +120,20 @@ def test_training_reads_the_home_that_the_trigger_read(
         assert owner.execute(TRAINED).fetchone() == (len(before + beside + inside + after), 0)
 
 
+def test_the_first_row_of_a_user_states_the_home_as_well(scored: Workspace, migrated: Workspace) -> None:
+    """It has no last row, so another statement reads the home. What a client brings is dropped, also without a model."""
+    pay = (
+        "INSERT INTO transactions (user_id, amount, user_home_location) VALUES (%(user)s, 10, 'XX')"
+        " RETURNING user_home_location"
+    )
+    for workspace, users in ((scored, {900002: "FR", 900003: None}), (migrated, {900002: None})):
+        with workspace.connect() as connection:
+            connection.execute("INSERT INTO users (user_id, home_location) VALUES (900002, 'FR')")
+            for user, home in users.items():
+                for _ in range(2):
+                    assert fetch_one(connection, pay, {"user": user}) == (home,)
+
+
 def test_leakage_and_gaps_are_found(scored: Workspace, default_sql: CompiledSql) -> None:
     """The data tests, on a training set whose counts are off, and on one that lacks rows."""
     with scored.connect() as connection:
