@@ -166,6 +166,7 @@ def test_a_request_in_flight_is_finished_at_shutdown(scored: Workspace, tmp_path
         scored.connect() as holder,
         ThreadPoolExecutor(1) as thread,
     ):
+        holder.execute("SELECT scoring.set_failure_policy(p_lock_timeout_ms => 60000)")
         with holder.transaction(force_rollback=True):
             holder.execute(LOCK_USER, [815])
             waiting = thread.submit(api.client.post, "/labels", json={
