@@ -55,7 +55,7 @@ def tune(
             list(groups),
             outer_folds=folds,
             inner_folds=inner_folds,
-            on_trial=lambda: advance(1),
+            progress=lambda step: advance(1),
         )
     if plot is not None:
         plot_tuning(result, plot)
