@@ -50,16 +50,7 @@ def simulate_transactions() -> None:
         stream = live_transactions(config, fraud_rate=params["fraud_rate"], count=params["count"])
         with connect(require_database_url(settings()), autocommit=True) as connection:
             summary = insert_live(connection, stream, keep_decisions=False)
-        result = {
-            "rows": summary.rows,
-            "true_positives": summary.true_positives,
-            "false_negatives": summary.false_negatives,
-            "false_positives": summary.false_positives,
-            "unscored": summary.unscored,
-            "precision": summary.precision,
-            "recall": summary.recall,
-            "seconds": round(summary.seconds, 2),
-        }
+        result = summary.as_document()
         log.info("result: %s", result)
         return result
 

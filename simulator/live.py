@@ -65,6 +65,12 @@ class LiveSummary:
         frauds = self.true_positives + self.false_negatives
         return self.true_positives / frauds if frauds else None
 
+    def as_document(self) -> dict[str, Any]:
+        """Return the counts and rates by name."""
+        names = ("true_positives", "false_negatives", "false_positives", "true_negatives", "unscored")
+        rates = {"precision": self.precision, "recall": self.recall, "seconds": round(self.seconds, 2)}
+        return {"rows": self.rows, **{name: getattr(self, name) for name in names}, **rates}
+
     def add(self, decision: LiveDecision) -> None:
         """Count one more decision."""
         if decision.is_flagged is None:

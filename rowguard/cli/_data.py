@@ -19,7 +19,6 @@ from rowguard.cli._output import (
     print_json,
     print_table,
     steps,
-    table,
 )
 from rowguard.cli._target import database_url
 
@@ -55,8 +54,11 @@ def import_file(
         result = _load_file(database_url(), opened, labels, as_json)
     except HistoryFileError as error:
         if error.problems and not as_json:
-            rows = [(p.line, p.column, p.reason, p.value) for p in error.problems]
-            err.print(table([error.unit, "column", "reason", "value"], rows))
+            rows = [
+                {error.unit: p.line, "column": p.column, "reason": p.reason, "value": p.value}
+                for p in error.problems
+            ]
+            print_table(rows, console=err)
         raise
     seconds = time.monotonic() - started
     if as_json:
@@ -66,7 +68,7 @@ def import_file(
         f"loaded {result.transactions:,} transactions and {result.labels:,} labels "
         f"({result.frauds:,} frauds) in {seconds:.1f} s"
     )
-    next_steps("rowguard retrain      features, model, deploy")
+    next_steps(("rowguard retrain", "features, model, deploy"))
 
 
 def simulate(
@@ -107,8 +109,8 @@ def simulate(
     if as_json:
         print_json(document)
     else:
-        print_table(list(document), [list(document.values())])
-        next_steps("rowguard retrain      features, model, deploy")
+        print_table([document])
+        next_steps(("rowguard retrain", "features, model, deploy"))
 
 
 def features(
@@ -130,9 +132,7 @@ def features(
         print_json({"passed": built.passed, "skipped": built.skipped, "seconds": built.seconds})
         return
     out.print(f"{built.passed} dbt nodes passed in {built.seconds:.1f} s")
-    next_steps(
-        "rowguard train        fit a candidate", "rowguard retrain      features, model, gates, deploy"
-    )
+    next_steps(("rowguard train", "fit a candidate"), ("rowguard retrain", "features, model, gates, deploy"))
 
 
 def load_simulated_history(
@@ -188,21 +188,11 @@ def _simulate_live(
     stream = live_transactions(config, fraud_rate=fraud_rate, count=count)
     with connect(url, autocommit=True) as connection, bar("inserting", count, quiet=as_json) as advance:
         summary = insert_live(connection, stream, rate=rate, on_row=lambda decision: advance(1))
-    document = {
-        "rows": summary.rows,
-        "true_positives": summary.true_positives,
-        "false_negatives": summary.false_negatives,
-        "false_positives": summary.false_positives,
-        "unscored": summary.unscored,
-        "precision": summary.precision,
-        "recall": summary.recall,
-        "seconds": summary.seconds,
-    }
     if as_json:
-        print_json(document)
+        print_json(summary.as_document())
     else:
-        print_table(list(document), [list(document.values())])
-        next_steps("rowguard monitor      drift and alert rate of the last days")
+        print_table([summary.as_document()])
+        next_steps(("rowguard monitor", "drift and alert rate of the last days"))
 
 
 def _parse_mapping(given: list[str] | None) -> dict[str, str]:

@@ -6,6 +6,7 @@ import json
 import time
 import urllib.request
 from datetime import UTC, datetime
+from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -55,14 +56,14 @@ def demo(
     _score_twice(api_url, url)
     out.print(f"\n[dim]{time.monotonic() - started:.0f} s in total[/dim]")
     next_steps(
-        f"open {api_url}/docs                every HTTP call, to try",
-        "rowguard psql                      a SQL prompt; try:",
+        (f"open {api_url}/docs", "every HTTP call, to try"),
+        ("rowguard psql", "a SQL prompt; try:"),
         "    INSERT INTO transactions (user_id, amount) VALUES (42, 999)",
         "    RETURNING fraud_flag, fraud_probability;",
-        "rowguard models                    the registry",
-        "rowguard simulate --live           more live transactions",
-        "rowguard retrain                   the nightly run; then: rowguard rollback",
-        "rowguard down                      stop everything",
+        ("rowguard models", "the registry"),
+        ("rowguard simulate --live", "more live transactions"),
+        ("rowguard retrain", "the nightly run; then: rowguard rollback"),
+        ("rowguard down", "stop everything"),
         "In a checkout the program is .venv/bin/rowguard.",
     )
 
@@ -107,33 +108,23 @@ def _insert(url: str, world: SimulationConfig, count: int, fraud_rate: float) ->
 def _print_decisions(summary: LiveSummary) -> None:
     ranked = sorted(summary.decisions, key=lambda decision: -(decision.fraud_probability or 0.0))
     shown = [decision for decision in ranked if decision.is_flagged or decision.transaction.is_fraud]
-    columns = ["transaction", "user", "amount", "from", "score", "flag", "label"]
     rows = [_decision_row(decision) for decision in shown[:SHOWN_ROWS]]
-    print_table(columns, rows, f"alerts and frauds: {len(shown)} of {summary.rows}")
-    milliseconds = sorted(decision.seconds * 1000 for decision in summary.decisions)
-    metrics = {
-        "true positives": summary.true_positives,
-        "false negatives": summary.false_negatives,
-        "false positives": summary.false_positives,
-        "true negatives": summary.true_negatives,
-        "precision": summary.precision,
-        "recall": summary.recall,
-        "median ms": milliseconds[len(milliseconds) // 2],
-    }
-    print_table(list(metrics), [list(metrics.values())])
+    print_table(rows, f"alerts and frauds: {len(shown)} of {summary.rows}")
+    milliseconds = median(decision.seconds * 1000 for decision in summary.decisions)
+    print_table([{**summary.as_document(), "seconds": None, "median ms": milliseconds}])
 
 
-def _decision_row(decision: LiveDecision) -> tuple[Any, ...]:
+def _decision_row(decision: LiveDecision) -> dict[str, Any]:
     transaction = decision.transaction
-    return (
-        str(decision.transaction_id),
-        str(transaction.user_id),
-        f"{transaction.amount:>10,.2f}",
-        transaction.location,
-        decision.fraud_probability,
-        "FRAUD" if decision.is_flagged else "–",
-        transaction.scenario if transaction.is_fraud else "legitimate",
-    )
+    return {
+        "transaction": str(decision.transaction_id),
+        "user": str(transaction.user_id),
+        "amount": f"{transaction.amount:>10,.2f}",
+        "from": transaction.location,
+        "score": decision.fraud_probability,
+        "flag": "FRAUD" if decision.is_flagged else "–",
+        "label": transaction.scenario if transaction.is_fraud else "legitimate",
+    }
 
 
 def _score_twice(api_url: str, database_url: str) -> None:
@@ -157,11 +148,16 @@ def _score_twice(api_url: str, database_url: str) -> None:
     with connect(database_url) as connection:
         in_sql = connection.execute(QUERIES["score_transaction"], scoring_request).fetchone()
     assert in_sql is not None
-    rows = [
-        ("POST /predict", repr(over_http["fraud_probability"]), over_http["flag"]),
-        ("score_transaction", repr(in_sql[0]), in_sql[1]),
-    ]
-    print_table(["caller", "fraud probability", "flag"], rows)
+    answers = {
+        "POST /predict": (over_http["fraud_probability"], over_http["flag"]),
+        "score_transaction": in_sql,
+    }
+    print_table(
+        [
+            {"caller": caller, "fraud probability": repr(probability), "flag": flag}
+            for caller, (probability, flag) in answers.items()
+        ]
+    )
 
 
 def _authorization() -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -52,12 +52,12 @@ def deploy(
         return
     if role == "challenger":
         next_steps(
-            'rowguard psql -c "SELECT * FROM features.monitoring_challenger_daily"      how it compares',
-            "rowguard promote                make it the champion",
-            "rowguard retire-challenger      end the shadow deployment",
+            ('rowguard psql -c "SELECT * FROM features.monitoring_challenger_daily"', "how it compares"),
+            ("rowguard promote", "make it the champion"),
+            ("rowguard retire-challenger", "end the shadow deployment"),
         )
     else:
-        next_steps("rowguard simulate --live      watch it decide", "rowguard rollback             go back")
+        next_steps(("rowguard simulate --live", "watch it decide"), ("rowguard rollback", "go back"))
 
 
 def promote(force: Force = False, as_json: Json = False) -> None:
@@ -113,22 +113,12 @@ def roll_forward(steps: Steps = 1, as_json: Json = False) -> None:
     _report(run(database_url(), settings(), steps=steps), as_json)
 
 
-def deployment_document(deployment: Deployment) -> dict[str, Any]:
-    """Return a deployment as JSON."""
-    parity = deployment.parity
-    return {
-        "champion": deployment.version,
-        "previous": deployment.previous,
-        "challenger": deployment.challenger,
-        "canary_percent": deployment.canary_percent,
-        "revision": deployment.revision,
-        "parity_rows": parity.rows if parity else None,
-        "parity_differences": parity.differences if parity else None,
-    }
-
-
 def print_deployment(deployment: Deployment) -> None:
-    """Print a deployment as one line."""
+    """Print a deployment as one line.
+
+    Args:
+        deployment: What changed.
+    """
     parity, version = deployment.parity, deployment.version
     compared = f"; {parity.rows:,} rows compared, {parity.differences} differ" if parity else ""
     if version != deployment.previous:
@@ -143,6 +133,6 @@ def print_deployment(deployment: Deployment) -> None:
 
 def _report(deployment: Deployment, as_json: bool) -> None:
     if as_json:
-        print_json(deployment_document(deployment))
+        print_json(deployment.as_document())
     else:
         print_deployment(deployment)

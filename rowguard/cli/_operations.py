@@ -56,8 +56,8 @@ def archive(
         f"before {result.cutoff:%Y-%m-%d}"
     )
     if result.archives:
-        print_table(["archive", "rows"], [(str(file.path), file.rows) for file in result.archives])
-        next_steps(f"rowguard import {result.archives[0].path}      load them back as history")
+        print_table([{"archive": str(file.path), "rows": file.rows} for file in result.archives])
+        next_steps((f"rowguard import {result.archives[0].path}", "load them back as history"))
 
 
 def _parse_days(value: str) -> int:
@@ -117,15 +117,15 @@ def rescore(
         return
     print_facts(
         result.output_table or "transactions",
-        [
-            ("model", result.model_version),
-            ("scored", f"{result.rows:,} rows in {result.seconds:.1f} s, {result.workers} parallel workers"),
-            ("alerts", f"{result.flagged:,}"),
-            ("without features", f"{result.rows_without_features:,}, unchanged"),
-        ],
+        {
+            "model": result.model_version,
+            "scored": f"{result.rows:,} rows in {result.seconds:.1f} s, {result.workers} parallel workers",
+            "alerts": result.flagged,
+            "without features": f"{result.rows_without_features:,}, unchanged",
+        },
     )
     if result.rows_without_features:
-        next_steps("rowguard features      build what they need", "rowguard rescore")
+        next_steps(("rowguard features", "build what they need"), "rowguard rescore")
 
 
 def doctor(
@@ -154,7 +154,7 @@ def doctor(
     if as_json:
         print_json({"is_ok": not report.alarms, "checks": report.checks})
     else:
-        print_table(["check", "", ""], [(check.name, check.status, check.summary) for check in report.checks])
+        print_table([{"check": c.name, "is": c.status, "": c.summary} for c in report.checks])
     if report.alarms:
         raise HealthError("; ".join(f"{check.name}: {check.summary}" for check in report.alarms))
 
@@ -185,17 +185,17 @@ def monitor(
         )
     else:
         rows = [
-            (
-                row["metric"],
-                row["subject"],
-                row["value"],
-                row["alarm_threshold"],
-                row["row_count"],
-                "ALARM" if row["is_alarm"] else ("ok" if row["has_enough_rows"] else "too few rows"),
-            )
+            {
+                "metric": row["metric"],
+                "of": row["subject"],
+                "is": "ALARM" if row["is_alarm"] else "ok" if row["has_enough_rows"] else "too few rows",
+                "value": row["value"],
+                "threshold": row["alarm_threshold"],
+                "rows": row["row_count"],
+            }
             for row in result.metrics
         ]
-        print_table(["metric", "of", "value", "threshold", "rows", ""], rows)
+        print_table(rows)
         if report:
             err.print(f"report: {report}", markup=False)
     if result.alarms:

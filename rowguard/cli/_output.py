@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
@@ -43,34 +43,79 @@ def print_json(document: Any) -> None:
     sys.stdout.write(json.dumps(document, default=_to_json, indent=2) + "\n")
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
-    """Print a table; columns of numbers are aligned to the right."""
-    out.print(table(columns, rows, title))
+def print_table(
+    rows: Sequence[Mapping[str, Any]], title: str | None = None, *, console: Console = out
+) -> None:
+    """Print rows as a table that fits the console.
+
+    Args:
+        rows: Header to value, the most important column first. Columns that do not fit are left out from the right,
+            and named below the table; words of a text wrap.
+        title: Line above the table.
+        console: Standard output or standard error.
+    """
+    headers = list(rows[0]) if rows else []
+    fitting = next(
+        (count for count in range(len(headers), 1, -1) if _fits(console, _table(rows, headers[:count]))), 1
+    )
+    console.print(_table(rows, headers[:fitting], title))
+    if headers[fitting:]:
+        console.print(f"[dim]Left out at this width: {', '.join(headers[fitting:])}; see --json[/dim]")
 
 
-def print_facts(title: str, facts: Sequence[tuple[str, str]]) -> None:
-    """Print names with their values."""
-    out.print(table(["", title], facts))
+def print_facts(title: str, facts: Mapping[str, Any]) -> None:
+    """Print names with their values, which wrap.
+
+    Args:
+        title: Line above them.
+        facts: Name to value.
+    """
+    result = Table(
+        box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", show_header=False
+    )
+    result.add_column(no_wrap=True)
+    result.add_column(overflow="fold")
+    for name, value in facts.items():
+        result.add_row(name, _format(value))
+    out.print(result)
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> Table:
-    """Return a table for `out` or `err`."""
+def _table(rows: Sequence[Mapping[str, Any]], headers: Sequence[str], title: str | None = None) -> Table:
     result = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
-    for index, column in enumerate(columns):
-        is_numeric = bool(rows) and all(
-            isinstance(row[index], int | float) or row[index] is None for row in rows
+    for header in headers:
+        values = [row[header] for row in rows]
+        is_numeric = all(isinstance(value, int | float) or value is None for value in values)
+        is_text = any(isinstance(value, str) and " " in value for value in values)
+        result.add_column(
+            header,
+            justify="right" if is_numeric else "left",
+            no_wrap=not is_text,
+            min_width=min(24, max(len(value) for value in values)) if is_text else None,
+            overflow="fold",
         )
-        result.add_column(column, justify="right" if is_numeric else "left", no_wrap=True)
     for row in rows:
-        result.add_row(*(_format(value) for value in row))
+        result.add_row(*(_format(row[header]) for header in headers))
     return result
 
 
-def next_steps(*lines: str) -> None:
-    """Print what to try after this command."""
+def _fits(console: Console, table: Table) -> bool:
+    return table.__rich_measure__(console, console.options.update(max_width=1_000)).minimum <= console.width
+
+
+def next_steps(*lines: str | tuple[str, str]) -> None:
+    """Print what to try after this command.
+
+    Args:
+        lines: A command, or a command and what it does.
+    """
     out.print("\n[bold]Next[/bold]")
-    for line in lines:
-        out.print(f"  {line}", markup=False)
+    pairs = [(line, "") if isinstance(line, str) else line for line in lines]
+    indent = 2 + max((len(command) for command, purpose in pairs if purpose and len(command) < 40), default=0)
+    for command, purpose in pairs:
+        text = f"  {command}".ljust(indent + 3) + purpose
+        if len(text) > out.width:
+            text = f"  {command}\n      {purpose}"
+        out.print(text.rstrip(), markup=False, soft_wrap=True)  # a command is copied from its one line
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rowguard.cli._output import Json, err, next_steps, out, print_json, print_table, steps
+from rowguard.cli._output import Json, err, next_steps, out, print_facts, print_json, steps
 from rowguard.cli._target import local_stack, require_addresses, unchecked_database_url
 
 _PSQL_VARIABLES = {
@@ -48,7 +48,8 @@ def up(
     _print_status(as_json)
     if not as_json:
         next_steps(
-            "rowguard migrate      schema, features, models", "rowguard simulate     a history to train on"
+            ("rowguard migrate", "schema, features, models"),
+            ("rowguard simulate", "a history to train on"),
         )
 
 
@@ -102,8 +103,8 @@ def migrate(as_json: Json = False) -> None:
     for note in result.notes:
         err.print(f"  {note}")
     next_steps(
-        "rowguard simulate         a history with fraud scenarios",
-        "rowguard import FILE      your own history",
+        ("rowguard simulate", "a history with fraud scenarios"),
+        ("rowguard import FILE", "your own history"),
     )
 
 
@@ -148,12 +149,14 @@ def _print_status(as_json: bool) -> None:
         print_json({**vars(stack), "champion": champion, "notes": notes})
         return
     shown = stack.redacted()
-    rows = [
-        ("PostgreSQL", shown.database_url or "stopped", "rowguard psql opens it"),
-        ("PgBouncer", shown.pooled_url or "stopped", "transaction pooling"),
-        ("API", shown.api_url or "stopped", "/docs shows every call"),
-        ("champion", champion or "none yet", ""),
-    ]
-    print_table(["part", "where", ""], rows)
+    print_facts(
+        "rowguard",
+        {
+            "PostgreSQL": shown.database_url or "stopped",
+            "PgBouncer": shown.pooled_url or "stopped",
+            "API": shown.api_url or "stopped",
+            "champion": champion or "none yet",
+        },
+    )
     for note in notes:
         out.print(f"note: {note}", markup=False)

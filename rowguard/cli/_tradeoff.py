@@ -56,20 +56,18 @@ def tradeoff(
         print_json({**vars(result), "plot": plot, "version": version})
         return
     rows = [
-        (
-            point.n_estimators,
-            point.max_leaf_nodes,
-            point.average_precision,
-            round(point.microseconds, 1),
-            round(point.megabytes, 1),
-            "★" if point == result.best else "yes" if point.is_within_limit else "no",
-        )
+        {
+            "trees": point.n_estimators,
+            "leaves": point.max_leaf_nodes,
+            "AP": point.average_precision,
+            "µs per call": round(point.microseconds, 1),
+            "MB per connection": round(point.megabytes, 1),
+            "within limit": "★" if point == result.best else "yes" if point.is_within_limit else "no",
+        }
         for point in result.grid
     ]
-    columns = ["trees", "leaves", "average precision", "µs per call", "MB per connection", "within limit"]
-    title = f"Evaluated on {result.rows:,} later rows, {result.frauds:,} frauds; cost is predicted"
-    print_table(columns, rows, title)
-    out.print(f"plot: {plot}")
+    print_table(rows, f"Evaluated on {result.rows:,} later rows, {result.frauds:,} frauds; cost is predicted")
+    out.print(f"plot: {plot}", soft_wrap=True)
     next_steps(
-        f"rowguard deploy {version}" if version else "the same with --train      fit the ★ and register it"
+        f"rowguard deploy {version}" if version else ("the same with --train", "fit the ★ and register it")
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rowguard.cli._backtest import MEASURES, means
+from rowguard.cli._backtest import headed, means
 from rowguard.cli._output import Json, bar, next_steps, out, parse_day, print_json, print_table
 from rowguard.cli._target import database_url
 
@@ -65,7 +65,7 @@ def tune(
     _print(result)
     if plot is not None:
         out.print(f"plot: {plot}")
-    next_steps("rowguard tradeoff --max-us 30      what a smaller forest would cost in precision")
+    next_steps(("rowguard tradeoff --max-us 30", "what a smaller forest would cost in precision"))
 
 
 def _document(result: SearchResult) -> dict[str, Any]:
@@ -93,23 +93,29 @@ def _document(result: SearchResult) -> dict[str, Any]:
 
 
 def _print(result: SearchResult) -> None:
-    selected = means([selection.result for selection in result.selections])
-    rows: list[tuple[Any, ...]] = [("selected", *selected.values(), None, None)]
-    outer = {trial.trial.name: means(trial.results[result.outer :]) for trial in result.trials}
+    selected = [selection.result for selection in result.selections]
+    rows: list[dict[str, Any]] = [
+        {"trial": "selected", **headed(means(selected)), "nodes": None, "times selected": None}
+    ]
     default, *others = result.trials
+    outer = {trial.trial.name: means(trial.results[result.outer :]) for trial in result.trials}
     others.sort(key=lambda trial: -outer[trial.trial.name]["average_precision"])
     for trial in (default, *others):
-        times = sum(selection.trial == trial.trial for selection in result.selections)
-        nodes = max(fold.nodes for fold in trial.results)
-        rows.append((trial.trial.name, *outer[trial.trial.name].values(), nodes, times))
-    columns = ["trial", "AUC", "AP", "CP@100", "nodes", "times selected"]
-    print_table(columns, rows, "Means over the outer folds")
-    folds = [
-        (
-            f"{selection.result.start:%Y-%m-%d}",
-            selection.trial.name,
-            *(getattr(selection.result, name) for name in MEASURES),
+        rows.append(
+            {
+                "trial": trial.trial.name,
+                **headed(outer[trial.trial.name]),
+                "nodes": max(fold.nodes for fold in trial.results),
+                "times selected": sum(selection.trial == trial.trial for selection in result.selections),
+            }
         )
+    print_table(rows, "Means over the outer folds")
+    folds = [
+        {
+            "train from": f"{selection.result.start:%Y-%m-%d}",
+            "selected": selection.trial.name,
+            **headed(vars(selection.result)),
+        }
         for selection in result.selections
     ]
-    print_table(["train from", "selected", "AUC", "AP", "CP@100"], folds, "Selections")
+    print_table(folds, "Selections")
