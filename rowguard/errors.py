@@ -50,10 +50,6 @@ class ParityError(RowguardError):
     """The SQL function and scikit-learn differ; nothing was deployed."""
 
 
-class HealthError(RowguardError):
-    """The doctor found a problem."""
-
-
 class GateError(RowguardError):
     """A gate rejected the candidate; the champion is unchanged."""
 
@@ -62,8 +58,8 @@ class RegistryError(RowguardError):
     """The model registry does not allow this."""
 
 
-class MonitoringAlarmError(RowguardError):
-    """A monitoring metric is beyond its threshold."""
+class AlarmError(RowguardError):
+    """A check or a monitoring metric is beyond its limit."""
 
 
 class RetentionError(RowguardError):

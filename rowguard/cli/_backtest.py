@@ -20,7 +20,7 @@ MEASURES = {"auc": "AUC", "average_precision": "AP", "card_precision_at_100": "C
 
 def backtest(
     train_start: Annotated[
-        str, typer.Option(help="First training day of the first fold.", show_default=False)
+        Any, typer.Option(parser=parse_day, metavar="DAY", help="First training day of the first fold.")
     ],
     train_days: Annotated[int, typer.Option(help="Days to train on.", min=1)] = 7,
     delay_days: Annotated[int, typer.Option(help="Label delay in days.", min=0)] = 7,
@@ -54,10 +54,9 @@ def backtest(
     from trainer.backtest.protocol import BacktestPlan
     from trainer.backtest.runner import build_missing_features, compare_models
 
-    start = parse_day(train_start, "--train-start")
     url = database_url()
     with steps(quiet=as_json) as step:
-        plan = BacktestPlan(start, train_days, delay_days, test_days)
+        plan = BacktestPlan(train_start, train_days, delay_days, test_days)
         build_missing_features(url, settings(), plan.shifted(folds - 1).test_end, progress=step)
         models = compare_models(
             url,

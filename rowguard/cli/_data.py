@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,10 +15,10 @@ from rowguard.cli._output import (
     err,
     next_steps,
     out,
-    parse_time,
     print_json,
     print_table,
     steps,
+    time_option,
 )
 from rowguard.cli._target import database_url
 
@@ -82,7 +82,7 @@ def simulate(
     rate: Annotated[float | None, typer.Option(help="With --live: inserts per second.")] = None,
     count: Annotated[int, typer.Option(help="With --live: number of transactions.")] = 300,
     fraud_rate: Annotated[float, typer.Option(help="With --live: fraction of frauds.")] = 0.05,
-    end: Annotated[str | None, typer.Option(help="End of the history; by default now.")] = None,
+    end: Annotated[Any, time_option(help="End of the history; by default now.")] = None,
     as_json: Json = False,
 ) -> None:
     """Simulate realistic transactions with fraud scenarios: a history by COPY, or a live stream by INSERT.
@@ -91,9 +91,7 @@ def simulate(
     """
     from simulator import SimulationConfig
 
-    config = SimulationConfig(
-        users=users, merchants=merchants, days=days, seed=seed, end=parse_time(end, "--end")
-    )
+    config = SimulationConfig(users=users, merchants=merchants, days=days, seed=seed, end=end)
     if live:
         _simulate_live(config, rate, count, fraud_rate, as_json)
         return

@@ -13,7 +13,6 @@ from rowguard.cli._output import (
     To,
     next_steps,
     out,
-    parse_time,
     print_facts,
     print_json,
     print_table,
@@ -57,10 +56,9 @@ def train(
     from trainer.training import train as run
 
     rule = _threshold_rule(alert_budget, false_positive_cost, false_negative_cost)
-    begin, end = parse_time(start, "--from"), parse_time(cutoff, "--to")
     url = database_url()
     with steps(quiet=as_json) as step:
-        result = run(url, settings(), start=begin, cutoff=end, rule=rule, progress=step)
+        result = run(url, settings(), start=start, cutoff=cutoff, rule=rule, progress=step)
     if as_json:
         print_json(result.as_document())
         return
@@ -112,10 +110,9 @@ def retrain(start: From = None, cutoff: To = None, as_json: Json = False) -> Non
     from rowguard.settings import settings
     from trainer.retrain import retrain as run
 
-    window = {"start": parse_time(start, "--from"), "cutoff": parse_time(cutoff, "--to")}
     url = database_url()
     with steps(quiet=as_json) as step:
-        result = run(url, settings(), **window, progress=step)
+        result = run(url, settings(), start=start, cutoff=cutoff, progress=step)
     if as_json:
         deployment = result.deployment.as_document() if result.deployment else None
         print_json({**result.training.as_document(), "deployment": deployment})

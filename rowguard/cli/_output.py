@@ -31,11 +31,64 @@ _PIPE_WIDTH = 200  # a pipe has no width; do not fold what a program may read
 out = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _PIPE_WIDTH)
 
+
+def parse_time(value: str) -> datetime:
+    """Parse a day or a time; without a zone it is UTC.
+
+    Args:
+        value: ISO 8601.
+
+    Returns:
+        The time in UTC.
+
+    Raises:
+        typer.BadParameter: It is neither.
+    """
+    try:
+        parsed = datetime.fromisoformat(value)
+        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+    except (ValueError, OverflowError):  # UTC may be outside the calendar
+        raise typer.BadParameter(
+            f"{value!r} is neither a day (2026-11-01) nor a time (2026-11-01T12:00)"
+        ) from None
+
+
+def parse_day(value: str) -> datetime:
+    """Parse a day, as its midnight in UTC; arguments and errors as in `parse_time`."""
+    return parse_time(value).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def parse_days(value: str) -> int:
+    """Parse a number of days.
+
+    Args:
+        value: Such as 400d or 400.
+
+    Returns:
+        The number.
+
+    Raises:
+        typer.BadParameter: It is none.
+    """
+    text = value.removesuffix("d")
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text) <= 36_500:
+        raise typer.BadParameter(f"{value!r} is no number of days such as 400d")
+    return int(text)
+
+
+def time_option(*names: str, help: str) -> Any:
+    """Return an option that takes a day or a time.
+
+    Args:
+        names: As of `typer.Option`.
+        help: As of `typer.Option`.
+    """
+    return typer.Option(*names, parser=parse_time, metavar="TIME", show_default=False, help=help)
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-From = Annotated[str | None, typer.Option("--from", help="First day of the training window.")]
-To = Annotated[
-    str | None, typer.Option("--to", help="Label cutoff; by default the time of the last transaction.")
-]
+From = Annotated[Any, time_option("--from", help="First day of the training window.")]
+To = Annotated[Any, time_option("--to", help="Label cutoff; by default the time of the last transaction.")]
 
 
 def print_json(document: Any) -> None:
@@ -163,34 +216,6 @@ def bar(description: str, total: int | None, quiet: bool = False) -> Iterator[Ca
     ) as progress:
         task = progress.add_task(description, total=total)
         yield lambda count: progress.advance(task, count)
-
-
-def parse_time(value: str | None, option: str) -> datetime | None:
-    """Parse a day or a time; without a zone it is UTC.
-
-    Raises:
-        typer.BadParameter: It is neither.
-    """
-    if value is None:
-        return None
-    try:
-        parsed = datetime.fromisoformat(value)
-        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
-    except (ValueError, OverflowError):  # UTC may be outside the calendar
-        raise typer.BadParameter(
-            f"{value!r} is neither a day (2026-11-01) nor a time (2026-11-01T12:00)", param_hint=option
-        ) from None
-
-
-def parse_day(value: str, option: str) -> datetime:
-    """Parse a day, as its midnight in UTC.
-
-    Raises:
-        typer.BadParameter: It is none.
-    """
-    parsed = parse_time(value, option)
-    assert parsed is not None
-    return parsed.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _format(value: Any) -> str:

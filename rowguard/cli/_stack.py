@@ -9,19 +9,7 @@ from typing import Annotated
 import typer
 
 from rowguard.cli._output import Json, err, next_steps, out, print_facts, print_json, steps
-from rowguard.cli._target import local_stack, require_addresses, unchecked_database_url
-
-_PSQL_VARIABLES = {
-    "host": "PGHOST",
-    "port": "PGPORT",
-    "user": "PGUSER",
-    "password": "PGPASSWORD",
-    "dbname": "PGDATABASE",
-    "sslmode": "PGSSLMODE",
-    "sslrootcert": "PGSSLROOTCERT",
-    "sslcert": "PGSSLCERT",
-    "sslkey": "PGSSLKEY",
-}
+from rowguard.cli._target import local_stack, unchecked_database_url
 
 
 def up(
@@ -34,7 +22,6 @@ def up(
     from rowguard.settings import settings
     from sql_scoring.deployment import migrate_schema
 
-    require_addresses()
     with steps(quiet=as_json) as step:
         step("starting PostgreSQL and PgBouncer")
         local_stack().up(settings(), api=False)
@@ -113,16 +100,15 @@ def psql(context: typer.Context) -> None:
 
     Example: rowguard psql -c "SELECT * FROM model_versions"
     """
-    from psycopg.conninfo import conninfo_to_dict
+    from psycopg.pq import Conninfo
 
     from rowguard.errors import SettingsError
 
-    options = conninfo_to_dict(unchecked_database_url())
     program = shutil.which("psql") or str(local_stack().find_postgres_binaries() / "psql")
     # In the environment, because every user of the machine can list arguments.
-    for name, variable in _PSQL_VARIABLES.items():
-        if options.get(name) is not None:
-            os.environ[variable] = str(options[name])
+    for option in Conninfo.parse(unchecked_database_url().encode()):
+        if option.val is not None and option.envvar is not None:
+            os.environ[option.envvar.decode()] = option.val.decode()
     try:
         os.execv(program, [program, *context.args])  # noqa: S606
     except FileNotFoundError:
@@ -135,7 +121,6 @@ def _print_status(as_json: bool) -> None:
     from rowguard.settings import settings
     from sql_scoring.registry import champion_version
 
-    require_addresses()
     stack = local_stack().status(settings())
     champion = None
     notes = []

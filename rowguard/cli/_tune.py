@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def tune(
     train_start: Annotated[
-        str, typer.Option(help="First training day of the first outer fold.", show_default=False)
+        Any, typer.Option(parser=parse_day, metavar="DAY", help="First training day of the first outer fold.")
     ],
     folds: Annotated[int, typer.Option(help="Number of outer folds, a week later each.", min=1)] = 4,
     inner_folds: Annotated[int, typer.Option(help="Earlier weeks that select for each of them.", min=1)] = 4,
@@ -41,7 +41,7 @@ def tune(
     from trainer.plots import plot_tuning
     from trainer.tuning import draw_trials, search, weeks_between
 
-    plan = BacktestPlan(parse_day(train_start, "--train-start"))
+    plan = BacktestPlan(train_start)
     url = database_url()
     with connect(url) as connection:
         groups = read_feature_groups(connection)
