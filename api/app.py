@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import FastAPI
@@ -28,26 +27,11 @@ DRAIN_TIMEOUT_S = 3.0
 MIN_CONNECTIONS, MAX_WAITING, CONNECTION_TIMEOUT_S, RECONNECT_TIMEOUT_S = 2, 200, 3.0, 5.0
 
 
-@dataclass(frozen=True)
-class ApiConfig:
-    """Configuration of the application.
-
-    Attributes:
-        database_url: Through PgBouncer where there is one.
-        is_pooled: It is a PgBouncer in transaction pooling, so statements are not prepared.
-        settings: Limits, keys and the rest.
-    """
-
-    database_url: str = field(repr=False)
-    is_pooled: bool
-    settings: Settings
-
-
-def create_app(config: ApiConfig) -> FastAPI:
+def create_app(settings: Settings) -> FastAPI:
     """Build the FastAPI application; its connections open when it starts, and need not succeed then.
 
     Args:
-        config: Database, limits and keys.
+        settings: Database, limits and keys. `pooled_url`, a PgBouncer in transaction pooling, comes first.
 
     Returns:
         The application.
@@ -55,16 +39,15 @@ def create_app(config: ApiConfig) -> FastAPI:
     Raises:
         SettingsError: A key or a limit is invalid.
     """
-    settings = config.settings
     authenticator = Authenticator(settings)
     metrics = Metrics()
-    pool = _pool(config)
+    pool = _pool(settings)
     repository = Repository(pool, max_insert_batch=settings.api_max_insert_batch)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await pool.open()
-        async with nullcontext() if config.is_pooled else warm.keep_warm(pool):
+        async with nullcontext() if settings.pooled_url else warm.keep_warm(pool):
             yield
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_TIMEOUT_S):
@@ -94,19 +77,22 @@ def create_app(config: ApiConfig) -> FastAPI:
     return app
 
 
-def _pool(config: ApiConfig) -> AsyncConnectionPool:
-    max_size = config.settings.api_pool_size
+def _pool(settings: Settings) -> AsyncConnectionPool:
+    # PgBouncer warms its connections, and a prepared statement may be in another of them.
+    is_pooled = settings.pooled_url is not None
+    url = settings.pooled_url or settings.database_url
+    assert url is not None
     return AsyncConnectionPool(
-        config.database_url,
+        url.get_secret_value(),
         open=False,
-        min_size=min(MIN_CONNECTIONS, max_size),
-        max_size=max_size,
+        min_size=min(MIN_CONNECTIONS, settings.api_pool_size),
+        max_size=settings.api_pool_size,
         max_waiting=MAX_WAITING,
         timeout=CONNECTION_TIMEOUT_S,
         reconnect_timeout=RECONNECT_TIMEOUT_S,
         check=check_connection,
-        configure=None if config.is_pooled else warm.configure,
-        kwargs={"autocommit": True, **({"prepare_threshold": None} if config.is_pooled else {})},
+        configure=None if is_pooled else warm.warm,
+        kwargs={"autocommit": True, **({"prepare_threshold": None} if is_pooled else {})},
     )
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
-import sys
-import time
 import traceback
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -31,42 +28,6 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info and record.exc_info[1] is not None:
             document |= describe(record.exc_info[1])
         return json.dumps(document, ensure_ascii=True)
-
-
-class AccessLog:
-    """The same documents for requests: without a log record, and with one write for many lines.
-
-    Args:
-        log: The logger whose name and level apply.
-        flush_interval_s: Longest time that a line is buffered.
-    """
-
-    def __init__(self, log: logging.Logger, flush_interval_s: float = 0.05) -> None:
-        self._log, self._flush_interval_s = log, flush_interval_s
-        self._lines: list[str] = []
-
-    def write(
-        self, request_id: str, method: str, route: str, status: int, seconds: float, client: str | None
-    ) -> None:
-        """Buffer one line; call it within a running event loop. No text may need escapes in JSON."""
-        level, name = (logging.WARNING, "warning") if status >= 500 else (logging.INFO, "info")
-        if not self._log.isEnabledFor(level):
-            return
-        if not self._lines:
-            asyncio.get_running_loop().call_later(self._flush_interval_s, self.flush)
-        tail = "" if client is None else f', "client": "{client}"'
-        self._lines.append(
-            f'{{"time": "{_iso_time(time.time())}", "level": "{name}", "logger": "{self._log.name}", '
-            f'"message": "request", "request_id": "{request_id}", "method": "{method}", "route": "{route}", '
-            f'"status": {status}, "ms": {seconds * 1000:.1f}{tail}}}\n'
-        )
-
-    def flush(self) -> None:
-        """Write the buffered lines."""
-        lines = "".join(self._lines)
-        self._lines.clear()
-        sys.stderr.write(lines)
-        sys.stderr.flush()
 
 
 def _iso_time(timestamp: float) -> str:

@@ -15,7 +15,6 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.access import AccessPolicy
-from api.logs import AccessLog
 from api.metrics import Metrics
 from api.problems import ApiProblem
 from rowguard.settings import Settings
@@ -49,7 +48,6 @@ class RequestMiddleware:
         self._max_in_flight = settings.api_max_concurrent_requests
         self._max_body_bytes, self._timeout_s = settings.api_max_body_bytes, settings.api_request_timeout_s
         self._log_all = settings.api_access_log == "all"
-        self._access_log = AccessLog(log)
         self._in_flight = 0
         self._shed_unlogged, self._shed_logged_at = 0, 0.0
         self._busy = ApiProblem(503, "the server is busy; try again").response()
@@ -57,7 +55,6 @@ class RequestMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-            self._access_log.flush()  # the lifespan has ended
             return
         is_probe = scope["path"] in PROBES
         if self._in_flight >= self._max_in_flight and not is_probe:
@@ -114,8 +111,14 @@ class RequestMiddleware:
         )
         self._metrics.observe(method, route, status, seconds)
         if status >= 400 or seconds > SLOW_S or (self._log_all and route not in PROBES):
-            hashed = None if client is None else _hash(client)
-            self._access_log.write(exchange.request_id, method, route, status, seconds, hashed)
+            fields = {
+                "request_id": exchange.request_id,
+                "method": method,
+                "route": route,
+                "status": status,
+                "ms": round(seconds * 1000, 1),
+            } | ({} if client is None else {"client": _hash(client)})
+            log.log(logging.WARNING if status >= 500 else logging.INFO, "request", extra={"fields": fields})
 
     def _count_shed(self) -> None:
         """Count a rejected request, and log the sum once per interval."""

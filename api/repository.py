@@ -8,16 +8,12 @@ from functools import partial
 from typing import Any
 
 import psycopg
-from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from api.errors import InvalidValueError, UnknownTransactionError, translated_errors
 from api.micro_batcher import MicroBatcher
-from api.rows import Row, rows_parameter
+from api.statements import Row, fetch_rows, rows_parameter
 from api.transaction_writer import TransactionWriter
-from rowguard.queries import load_queries
-
-QUERIES = load_queries("api")
 
 
 class Repository:
@@ -63,7 +59,7 @@ class Repository:
         """
         with translated_errors():
             try:
-                return (await self._fetch("insert_label", label))[0]
+                return (await fetch_rows(self._pool, "insert_label", label))[0]
             except psycopg.errors.ForeignKeyViolation:
                 raise UnknownTransactionError(
                     f"user {label['user_id']} has no transaction {label['transaction_id']}"
@@ -86,22 +82,11 @@ class Repository:
         """Return scores in the order of the rows."""
         if not rows:
             return []
-        with translated_errors():
-            async with (
-                self._pool.connection() as connection,
-                connection.cursor(binary=True, row_factory=dict_row) as cursor,
-            ):
-                await cursor.execute(QUERIES[query], rows_parameter(rows))
-                return await cursor.fetchall()
+        return await self._rows(query, rows_parameter(rows))
 
-    async def _rows(self, query: str) -> list[Row]:
+    async def _rows(self, query: str, values: Row | None = None) -> list[Row]:
         with translated_errors():
-            return await self._fetch(query, {})
-
-    async def _fetch(self, query: str, values: Row) -> list[Row]:
-        async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(QUERIES[query], values)
-            return await cursor.fetchall()
+            return await fetch_rows(self._pool, query, values)
 
 
 async def check_connection(connection: psycopg.AsyncConnection[Any]) -> None:

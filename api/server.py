@@ -11,31 +11,26 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from api.app import ApiConfig, create_app
+from api.app import create_app
 from api.logs import log_config
 from api.tokens import Authenticator
 from rowguard.errors import LocalStackError, SettingsError
 from rowguard.settings import Settings
-from rowguard.settings import settings as process_settings
 
 SHUTDOWN_S = 10
 BACKLOG = 2_048
-# Workers inherit the environment; arguments of a process would be visible to other users of the machine.
-URL_VARIABLE, IS_POOLED_VARIABLE = "ROWGUARD_API_WORKER_URL", "ROWGUARD_API_WORKER_IS_POOLED"
 
 
 def create_worker_app() -> FastAPI:
-    """Build the application of a worker from its environment; `serve` sets it."""
-    is_pooled = os.environ[IS_POOLED_VARIABLE] == "1"
-    return create_app(ApiConfig(os.environ[URL_VARIABLE], is_pooled, process_settings()))
+    """Build the application of a worker from its environment; `serve` sets the addresses of the database."""
+    return create_app(Settings())
 
 
-def serve(settings: Settings, config: ApiConfig, *, host: str | None = None, port: int | None = None) -> None:
+def serve(settings: Settings, *, host: str | None = None, port: int | None = None) -> None:
     """Serve in the foreground until a signal comes; requests in flight are finished first.
 
     Args:
-        settings: Address, TLS and number of workers.
-        config: Database and limits.
+        settings: Address, TLS, number of workers, database, limits and keys.
         host: Address to listen on, instead of the configured one.
         port: Port to listen on, instead of the configured one.
 
@@ -47,10 +42,11 @@ def serve(settings: Settings, config: ApiConfig, *, host: str | None = None, por
     address = (host or settings.api_host, port or settings.api_port)
     require_authentication_beyond_loopback(settings, address[0])
     tls = _tls_options(settings)
-    create_app(config)  # invalid settings are one line here, and not a traceback in the log of a worker
+    create_app(settings)  # invalid settings are one line here, and not a traceback in the log of a worker
     _require_free(address)
-    os.environ[URL_VARIABLE] = config.database_url
-    os.environ[IS_POOLED_VARIABLE] = "1" if config.is_pooled else "0"
+    # Workers inherit the environment; arguments of a process would be visible to other users of the machine.
+    urls = {"DATABASE_URL": settings.database_url, "POOLED_DATABASE_URL": settings.pooled_url}
+    os.environ |= {name: url.get_secret_value() for name, url in urls.items() if url is not None}
     with tempfile.TemporaryDirectory(prefix="rowguard-metrics-") as folder:
         if settings.api_workers > 1:
             # Workers share their counters in this folder; prometheus_client reads the variable when it is imported.

@@ -18,6 +18,8 @@ SECRET_BYTES = 32
 CACHED_TOKENS = 1_024
 RELOAD_S = 1.0
 LEEWAY_S = 30
+JWKS = "ROWGUARD_JWT_JWKS_FILE"
+Keys = dict[str | None, jwt.PyJWK]
 
 
 class TokenError(Exception):
@@ -111,12 +113,12 @@ class Authenticator:
         self._secret = read_secret(settings)
         self._jwks_file = settings.jwt_jwks_file
         self._options = {"audience": settings.jwt_audience, "issuer": settings.jwt_issuer}
-        self._keys: dict[str | None, jwt.PyJWK] = {}
-        self._keys_stamp: tuple[int, int] | None = None
+        self._keys_text, self._keys = "", Keys()
         self._checked_at = 0.0
         self._known: dict[str, Client] = {}
         if self._jwks_file is not None:
-            self._keys, self._keys_stamp = load_keys(self._jwks_file)
+            self._keys_text = _read(self._jwks_file, JWKS)
+            self._keys = parse_keys(self._keys_text)
 
     @property
     def is_configured(self) -> bool:
@@ -178,12 +180,12 @@ class Authenticator:
             return
         self._checked_at = now
         try:
-            if _stamp(self._jwks_file) == self._keys_stamp:
-                return
-            self._keys, self._keys_stamp = load_keys(self._jwks_file)
-        except (SettingsError, OSError):
+            text = _read(self._jwks_file, JWKS)
+            if text != self._keys_text:
+                self._keys_text, self._keys = text, parse_keys(text)
+                self._known.clear()
+        except SettingsError:
             return
-        self._known.clear()
 
 
 def _scopes(claims: dict[str, Any]) -> frozenset[str]:
@@ -193,38 +195,24 @@ def _scopes(claims: dict[str, Any]) -> frozenset[str]:
     return frozenset(word for word in words if isinstance(word, str)) & frozenset(SCOPES)
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    stat = path.stat()
-    return stat.st_mtime_ns, stat.st_size
-
-
-def load_keys(path: Path) -> tuple[dict[str | None, jwt.PyJWK], tuple[int, int]]:
-    """Read the RSA keys of a JWKS file.
-
-    Args:
-        path: The file.
+def parse_keys(text: str) -> Keys:
+    """Parse the RSA keys of a JWKS document.
 
     Returns:
-        The keys by their id, and the file's modification time and size.
+        The keys by their id.
 
     Raises:
-        SettingsError: The file cannot be read or holds no RSA signing key.
+        SettingsError: It is malformed, or holds no RSA signing key.
     """
-    # Taken before the file is read: a concurrent change then differs from it, and is read the next time.
-    try:
-        stamp = _stamp(path)
-    except OSError:
-        stamp = (0, 0)
-    text = _read(path, "ROWGUARD_JWT_JWKS_FILE")
     try:
         jwks = jwt.PyJWKSet.from_json(text).keys
     except (jwt.PyJWTError, ValueError, TypeError, AttributeError, KeyError):
-        raise SettingsError("ROWGUARD_JWT_JWKS_FILE is not a JWKS document") from None
+        raise SettingsError(f"{JWKS} is not a JWKS document") from None
     keys = {
         key.key_id: key
         for key in jwks
         if key.key_type == "RSA" and key.public_key_use in (None, "sig") and key.algorithm_name == "RS256"
     }
     if not keys:
-        raise SettingsError("ROWGUARD_JWT_JWKS_FILE holds no RSA key for RS256")
-    return keys, stamp
+        raise SettingsError(f"{JWKS} holds no RSA key for RS256")
+    return keys

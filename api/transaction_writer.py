@@ -11,15 +11,12 @@ import asyncio
 from collections.abc import Sequence
 
 import psycopg
-from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from api.errors import IdempotencyKeyConflictError
 from api.micro_batcher import MicroBatcher
-from api.rows import Row, rows_parameter
-from rowguard.queries import load_queries
+from api.statements import Row, fetch_rows, rows_parameter
 
-QUERIES = load_queries("api")
 DEADLOCK_TRIES = 5
 # Longest statement of a batch; its rows are then stored individually.
 BATCH_TIMEOUT_S = 2.0
@@ -70,7 +67,8 @@ class TransactionWriter:
         """Return stored rows in the order of the transactions; None for those to store individually."""
         results: list[Row | None] = [None] * len(transactions)
         try:
-            for row in await self._execute("insert_unlocked_users", transactions, timeout_s=BATCH_TIMEOUT_S):
+            rows = rows_parameter(transactions)
+            for row in await fetch_rows(self._pool, "insert_unlocked_users", rows, timeout_s=BATCH_TIMEOUT_S):
                 results[row.pop("ordinal")] = row
         except psycopg.DatabaseError as error:
             # Everything is rolled back, because of one row or of the batch as a whole.
@@ -82,35 +80,12 @@ class TransactionWriter:
         """Wait for the user lock, and retry after a deadlock."""
         for attempt in range(1, DEADLOCK_TRIES + 1):
             try:
-                return (await self._execute("insert_waiting", [transaction]))[0]
+                return (await fetch_rows(self._pool, "insert_waiting", rows_parameter([transaction])))[0]
             except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure):
                 if attempt == DEADLOCK_TRIES:
                     raise
                 await asyncio.sleep(0.01 * attempt)
         raise AssertionError("unreachable")
-
-    async def _execute(
-        self, query: str, transactions: Sequence[Row], timeout_s: float | None = None
-    ) -> list[Row]:
-        """Run a statement; after the timeout the server is asked to cancel it, and its response is awaited."""
-        async with (
-            self._pool.connection() as connection,
-            connection.cursor(binary=True, row_factory=dict_row) as cursor,
-        ):
-            cancellations: list[asyncio.Task[None]] = []
-
-            def cancel() -> None:
-                cancellations.append(asyncio.create_task(connection.cancel_safe(timeout=timeout_s or 0)))
-
-            timer = asyncio.get_running_loop().call_later(timeout_s, cancel) if timeout_s else None
-            try:
-                await cursor.execute(QUERIES[query], rows_parameter(transactions))
-                return await cursor.fetchall()
-            finally:
-                if timer is not None:
-                    timer.cancel()
-                if cancellations:  # a late one would hit the next user of the connection
-                    await asyncio.wait(cancellations)
 
 
 def _has_same_content(row: Row, transaction: Row) -> bool:

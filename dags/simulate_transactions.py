@@ -49,8 +49,7 @@ def simulate_transactions() -> None:
         config = SimulationConfig(users=params["users"], merchants=params["merchants"], seed=params["seed"])
         stream = live_transactions(config, fraud_rate=params["fraud_rate"], count=params["count"])
         with connect(require_database_url(settings()), autocommit=True) as connection:
-            summary = insert_live(connection, stream, keep_decisions=False)
-        result = summary.as_document()
+            result = insert_live(connection, stream).metrics()
         log.info("result: %s", result)
         return result
 

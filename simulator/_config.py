@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from rowguard.errors import RowguardError
@@ -26,6 +26,11 @@ class SimulationConfigError(RowguardError, ValueError):
     """A parameter of the simulation is out of range."""
 
 
+def current_hour() -> datetime:
+    """Return the start of the current hour in UTC."""
+    return datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulationConfig:
     """What to simulate. The same values give the same bytes, on every machine.
@@ -37,8 +42,7 @@ class SimulationConfig:
         users: Number of users; ids count from 1.
         merchants: Number of merchants; every country has some.
         days: Length of the history, ending at `end`.
-        end: End of the history (exclusive); None is the current hour, fixed when the object is created. A time
-            without a zone is UTC.
+        end: End of the history (exclusive); a time without a zone is UTC.
         seed: Another seed is another world.
         transactions_per_user_day: Mean over users and days; single users differ by a factor of 20 and more.
         fraud_rate: Fraction of fraudulent transactions to aim at.
@@ -51,7 +55,7 @@ class SimulationConfig:
     users: int = 2_000
     merchants: int = 1_000
     days: int = 60
-    end: datetime | None = None
+    end: datetime = field(default_factory=current_hour)
     seed: int = 1
     transactions_per_user_day: float = 1.5
     fraud_rate: float = 0.008
@@ -65,10 +69,9 @@ class SimulationConfig:
                 raise SimulationConfigError(
                     f"{name} must be a {kind} from {low:,} to {high:,}, not {value!r}"
                 )
-        end = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) if self.end is None else self.end
-        if not isinstance(end, datetime):
-            raise SimulationConfigError(f"end must be a datetime, not {end!r}")
-        end = in_utc(end)
+        if not isinstance(self.end, datetime):
+            raise SimulationConfigError(f"end must be a datetime, not {self.end!r}")
+        end = in_utc(self.end)
         if not EARLIEST + timedelta(days=self.days) <= end <= LATEST:
             raise SimulationConfigError(
                 f"the history must lie between {EARLIEST:%Y-%m-%d} and {LATEST:%Y-%m-%d}; "
@@ -77,15 +80,9 @@ class SimulationConfig:
         object.__setattr__(self, "end", end)
 
     @property
-    def ends_at(self) -> datetime:
-        """End of the history in UTC, exclusive."""
-        assert self.end is not None  # set in __post_init__
-        return self.end
-
-    @property
     def starts_at(self) -> datetime:
         """Start of the history in UTC, inclusive."""
-        return self.ends_at - timedelta(days=self.days)
+        return self.end - timedelta(days=self.days)
 
 
 def in_utc(time: datetime) -> datetime:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from simulator._config import SimulationConfig
 from simulator._fraud import SCENARIOS, frauds_of_day
-from simulator._places import CATEGORIES, COUNTRIES
+from simulator._places import COUNTRIES
 from simulator._purchases import DAY, UTC_REACH, Rows, purchases_of_day
 from simulator._world import World, world_of
 
@@ -22,22 +22,18 @@ _TIME = pa.timestamp("us", tz="UTC")
 _AMOUNT = pa.decimal128(14, 2)
 
 
-def _schema(**columns: pa.DataType) -> pa.Schema:
-    return pa.schema([pa.field(name, kind, nullable=name == "scenario") for name, kind in columns.items()])
-
-
-USERS_SCHEMA = _schema(user_id=pa.int64(), home_location=pa.string())
-MERCHANTS_SCHEMA = _schema(merchant_id=pa.int64(), location=pa.string(), category=pa.string())
-TRANSACTIONS_SCHEMA = _schema(
-    transaction_id=pa.int64(),
-    occurred_at=_TIME,
-    user_id=pa.int64(),
-    merchant_id=pa.int64(),
-    amount=_AMOUNT,
-    location=pa.string(),
-    is_fraud=pa.bool_(),
-    scenario=pa.dictionary(pa.int8(), pa.string()),
-    labelled_at=_TIME,
+USERS_SCHEMA = pa.schema({"user_id": pa.int64(), "home_location": pa.string()})
+TRANSACTIONS_SCHEMA = pa.schema(
+    {
+        "occurred_at": _TIME,
+        "user_id": pa.int64(),
+        "merchant_id": pa.int64(),
+        "amount": _AMOUNT,
+        "location": pa.string(),
+        "is_fraud": pa.bool_(),
+        "scenario": pa.dictionary(pa.int8(), pa.string()),
+        "labelled_at": _TIME,
+    }
 )
 _COUNTRY_CODES = pa.array([country.code for country in COUNTRIES])
 
@@ -47,17 +43,13 @@ class Simulation:
     """A simulated history.
 
     Attributes:
-        config: Its parameters.
         users: One row per user (USERS_SCHEMA).
-        merchants: One row per merchant, by id (MERCHANTS_SCHEMA).
         transactions: One row per transaction, sorted by `occurred_at` (TRANSACTIONS_SCHEMA). From `labelled_at`
             on the label `is_fraud` is known, which may be after the end of the history. `scenario` is null for
             legitimate transactions.
     """
 
-    config: SimulationConfig
     users: pa.Table
-    merchants: pa.Table
     transactions: pa.Table
 
 
@@ -68,10 +60,10 @@ def simulate(config: SimulationConfig) -> Simulation:
         config: What to simulate.
 
     Returns:
-        Users, merchants and transactions.
+        Users and transactions.
     """
     world = world_of(config.seed, config.users, config.merchants)
-    start, end = microseconds(config.starts_at), microseconds(config.ends_at)
+    start, end = microseconds(config.starts_at), microseconds(config.end)
     # Local days overlap UTC days, and campaigns that started before the history continue in it.
     days = range((start - UTC_REACH) // DAY, (end + UTC_REACH) // DAY + 1)
     rate = config.transactions_per_user_day
@@ -84,9 +76,7 @@ def simulate(config: SimulationConfig) -> Simulation:
     del parts
     order = np.argsort(columns[0], kind="stable")
     rows = Rows(*(column[order] for column in columns))
-    return Simulation(
-        config, _users_table(world), _merchants_table(world), _transactions_table(world, rows, config)
-    )
+    return Simulation(_users_table(world), _transactions_table(world, rows, config))
 
 
 def microseconds(time: datetime) -> int:
@@ -99,17 +89,6 @@ def _users_table(world: World) -> pa.Table:
     return pa.table([ids, _COUNTRY_CODES.take(pa.array(world.users.home))], schema=USERS_SCHEMA)
 
 
-def _merchants_table(world: World) -> pa.Table:
-    order = np.argsort(world.merchants.ids, kind="stable")
-    categories = pa.array([category.name for category in CATEGORIES])
-    columns = [
-        pa.array(world.merchants.ids[order]),
-        _COUNTRY_CODES.take(pa.array(world.merchants.country[order])),
-        categories.take(pa.array(world.merchants.category[order])),
-    ]
-    return pa.table(columns, schema=MERCHANTS_SCHEMA)
-
-
 def _within(rows: Rows, start: int, end: int) -> Rows:
     """The rows of a time range, in the smallest types, as there may be many millions."""
     keep = np.flatnonzero((rows.at >= start) & (rows.at < end))
@@ -118,13 +97,11 @@ def _within(rows: Rows, start: int, end: int) -> Rows:
 
 
 def _transactions_table(world: World, rows: Rows, config: SimulationConfig) -> pa.Table:
-    count = len(rows.at)
     is_fraud = rows.scenario >= 0
     delay = round(config.legitimate_after_days * DAY)
     labelled_at = np.where(is_fraud, rows.label_at, rows.at + delay)
     names = pa.array([scenario.name for scenario in SCENARIOS])
     columns = [
-        pa.array(np.arange(1, count + 1)),
         pa.array(rows.at).view(_TIME),
         pa.array(rows.user.astype(np.int64) + 1),
         pa.array(world.merchants.ids[rows.merchant]),

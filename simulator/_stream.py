@@ -15,7 +15,7 @@ import numpy as np
 
 from simulator._config import SimulationConfig, SimulationConfigError, in_utc
 from simulator._fraud import SCENARIOS, Scenario
-from simulator._history import EPOCH, Simulation, microseconds
+from simulator._history import EPOCH, microseconds
 from simulator._places import COUNTRIES
 from simulator._purchases import DAY, UTC_REACH, purchases_of_day
 from simulator._random import Stream, generator
@@ -39,7 +39,7 @@ class LiveTransaction(NamedTuple):
 
 
 def live_transactions(
-    source: Simulation | SimulationConfig,
+    config: SimulationConfig,
     *,
     fraud_rate: float = 0.05,
     start: datetime | None = None,
@@ -48,7 +48,7 @@ def live_transactions(
     """Generate transactions of the same users and merchants in order of time.
 
     Args:
-        source: The history (or its parameters) that the stream continues.
+        config: The history that the stream continues.
         fraud_rate: Fraction of frauds to aim at, 0 to 0.5; campaigns start evenly, so that short streams have some.
         start: Start of the simulated clock; the end of the history by default.
         count: Number of transactions; None for an endless stream.
@@ -59,12 +59,11 @@ def live_transactions(
     Raises:
         SimulationConfigError: Immediately, for a `fraud_rate` out of range or a negative count.
     """
-    config = source.config if isinstance(source, Simulation) else source
     if not (math.isfinite(fraud_rate) and 0.0 <= fraud_rate <= 0.5):
         raise SimulationConfigError(f"fraud_rate must be a number from 0 to 0.5, not {fraud_rate!r}")
     if count is not None and count < 0:
         raise SimulationConfigError(f"count must not be negative, but is {count}")
-    begin = in_utc(config.ends_at if start is None else start)
+    begin = in_utc(config.end if start is None else start)
     return islice(_stream(config, microseconds(begin), fraud_rate), count)
 
 

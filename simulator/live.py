@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, LiteralString, NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import psycopg
 
-from rowguard.errors import DatabaseUnavailableError, SchemaError
 from rowguard.queries import load_queries
 from simulator._config import SimulationConfigError
 from simulator._stream import LiveTransaction
@@ -24,63 +23,40 @@ class LiveDecision(NamedTuple):
 
     transaction: LiveTransaction
     transaction_id: int
-    occurred_at: datetime
-    """As stored: the database's clock, or the simulated one if it was sent."""
     is_flagged: bool | None
     """`None` before any model is deployed."""
     fraud_probability: float | None
-    model_version: str | None
     seconds: float
     """From sending the INSERT to its result, commit included."""
 
 
 @dataclass(slots=True)
 class LiveSummary:
-    """Counts of a live run; `decisions` has every row in order."""
+    """The decisions of a live run in order, and its length."""
 
-    decisions: list[LiveDecision] = field(default_factory=list)
-    true_positives: int = 0
-    false_negatives: int = 0
-    false_positives: int = 0
-    true_negatives: int = 0
-    unscored: int = 0
-    """Rows without a decision."""
-    seconds: float = 0.0
-    """Of the whole run."""
+    decisions: list[LiveDecision]
+    seconds: float
 
-    @property
-    def rows(self) -> int:
-        counts = (self.true_positives, self.false_negatives, self.false_positives, self.true_negatives)
-        return sum(counts) + self.unscored
+    def metrics(self) -> dict[str, float | None]:
+        """Count the decisions against the labels.
 
-    @property
-    def precision(self) -> float | None:
-        """Fraction of frauds among the alerts; None without alerts."""
-        alerts = self.true_positives + self.false_positives
-        return self.true_positives / alerts if alerts else None
-
-    @property
-    def recall(self) -> float | None:
-        """Fraction of the scored frauds that were alerts; None without frauds."""
-        frauds = self.true_positives + self.false_negatives
-        return self.true_positives / frauds if frauds else None
-
-    def as_document(self) -> dict[str, Any]:
-        """Return the counts and rates by name."""
-        names = ("true_positives", "false_negatives", "false_positives", "true_negatives", "unscored")
-        rates = {"precision": self.precision, "recall": self.recall, "seconds": round(self.seconds, 2)}
-        return {"rows": self.rows, **{name: getattr(self, name) for name in names}, **rates}
-
-    def add(self, decision: LiveDecision) -> None:
-        """Count one more decision."""
-        if decision.is_flagged is None:
-            self.unscored += 1
-        elif decision.transaction.is_fraud:
-            self.true_positives += decision.is_flagged
-            self.false_negatives += not decision.is_flagged
-        else:
-            self.false_positives += decision.is_flagged
-            self.true_negatives += not decision.is_flagged
+        Returns:
+            Counts by name; `precision` is None without alerts, `recall` without scored frauds.
+        """
+        counts = Counter((decision.is_flagged, decision.transaction.is_fraud) for decision in self.decisions)
+        alerts = counts[True, True] + counts[True, False]
+        frauds = counts[True, True] + counts[False, True]
+        return {
+            "rows": len(self.decisions),
+            "true_positives": counts[True, True],
+            "false_negatives": counts[False, True],
+            "false_positives": counts[True, False],
+            "true_negatives": counts[False, False],
+            "unscored": counts[None, True] + counts[None, False],
+            "precision": counts[True, True] / alerts if alerts else None,
+            "recall": counts[True, True] / frauds if frauds else None,
+            "seconds": round(self.seconds, 3),
+        }
 
 
 def insert_live(
@@ -89,7 +65,6 @@ def insert_live(
     *,
     rate: float | None = None,
     set_occurred_at: bool = False,
-    keep_decisions: bool = True,
     on_row: Callable[[LiveDecision], None] | None = None,
 ) -> LiveSummary:
     """Insert each transaction with a separate INSERT and commit.
@@ -99,55 +74,33 @@ def insert_live(
         transactions: What to insert, in order.
         rate: Mean rows per second; None for full speed.
         set_occurred_at: Send the simulated time; otherwise the database uses its clock.
-        keep_decisions: Collect every decision in the summary; turn it off for long streams.
         on_row: Called with each decision.
 
     Returns:
-        Counts of the decisions against the labels.
+        The decisions.
 
     Raises:
         SimulationConfigError: The rate is not a positive number, or the connection not in autocommit mode.
-        DatabaseUnavailableError: The connection was lost; states after how many rows.
-        SchemaError: The tables are missing or of another revision.
+        psycopg.Error: The database rejects a row, or the connection was lost.
     """
     if rate is not None and not (math.isfinite(rate) and rate > 0):
         raise SimulationConfigError(f"rate must be a positive number, not {rate!r}")
     if not connection.autocommit:
         raise SimulationConfigError("live transactions need a connection in autocommit mode")
-    query = QUERIES["insert_transaction_at" if set_occurred_at else "insert_transaction"]
-    summary = LiveSummary()
+    decisions: list[LiveDecision] = []
     started = time.perf_counter()
     with connection.cursor() as cursor:
         for number, transaction in enumerate(transactions):
             if rate:
                 time.sleep(max(0.0, started + number / rate - time.perf_counter()))
+            values = transaction._asdict() | ({} if set_occurred_at else {"occurred_at": None})
             sent = time.perf_counter()
-            row_id, occurred_at, flag, probability, version = _insert(cursor, query, transaction, done=number)
+            stored = cursor.execute(QUERIES["insert_transaction"], values).fetchone()
+            assert stored is not None
+            row_id, flag, probability = stored
             is_flagged = None if flag is None else flag == "FRAUD"
-            seconds = time.perf_counter() - sent
-            decision = LiveDecision(
-                transaction, row_id, occurred_at, is_flagged, probability, version, seconds
-            )
-            summary.add(decision)
-            summary.seconds = time.perf_counter() - started
-            if keep_decisions:
-                summary.decisions.append(decision)
+            decision = LiveDecision(transaction, row_id, is_flagged, probability, time.perf_counter() - sent)
+            decisions.append(decision)
             if on_row:
                 on_row(decision)
-    return summary
-
-
-def _insert(
-    cursor: psycopg.Cursor[Any], query: LiteralString, transaction: LiveTransaction, *, done: int
-) -> tuple[Any, ...]:
-    try:
-        row = cursor.execute(query, transaction._asdict()).fetchone()
-    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
-        reason = str(error).splitlines()[0]
-        raise SchemaError(f"cannot insert transactions ({reason}); run: rowguard migrate") from error
-    except psycopg.OperationalError as error:
-        reason = str(error).splitlines()[0]
-        raise DatabaseUnavailableError(f"lost the connection after {done:,} rows: {reason}") from error
-    if row is None:
-        raise SchemaError("an INSERT into transactions returned no row; check for rules on the table")
-    return tuple(row)
+    return LiveSummary(decisions, time.perf_counter() - started)

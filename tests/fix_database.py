@@ -81,7 +81,7 @@ def scored_template(
         load_users(url, world.users)
         load_history(
             url,
-            world.transactions.drop_columns(["transaction_id", "scenario"]).to_batches(65_536),
+            world.transactions.drop_columns(["scenario"]).to_batches(65_536),
             label_delay=timedelta(days=7),
             source="simulator",
         )

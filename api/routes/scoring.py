@@ -13,8 +13,8 @@ from api.metrics import Metrics
 from api.problems import RESPONSES
 from api.repository import Repository
 from api.routes.bodies import PREDICT, PREDICT_BATCH, RequestRoute
-from api.rows import Row
 from api.schemas import Features, Prediction, Predictions
+from api.statements import Row
 
 router = APIRouter(tags=["scoring"], responses=RESPONSES, route_class=RequestRoute)
 PREDICTION: TypeAdapter[Any] = TypeAdapter(Prediction)

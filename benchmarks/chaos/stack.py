@@ -143,7 +143,7 @@ def _fill(stack: ChaosStack, with_candidates: bool) -> None:
     load_users(stack.url, world.users)
     load_history(
         stack.url,
-        world.transactions.drop_columns(["transaction_id", "scenario"]).to_batches(65_536),
+        world.transactions.drop_columns(["scenario"]).to_batches(65_536),
         label_delay=timedelta(days=7),
         source="simulator",
     )

@@ -70,7 +70,7 @@ def prepare(url: str, folder: Path) -> None:
     load_users(url, world.users)
     load_history(
         url,
-        world.transactions.drop_columns(["transaction_id", "scenario"]).to_batches(65_536),
+        world.transactions.drop_columns(["scenario"]).to_batches(65_536),
         label_delay=timedelta(days=7),
         source="simulator",
     )

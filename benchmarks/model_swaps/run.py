@@ -106,7 +106,7 @@ def prepare(
     load_users(url, history.users)
     load_history(
         url,
-        history.transactions.drop_columns(["transaction_id", "scenario"]).to_batches(65_536),
+        history.transactions.drop_columns(["scenario"]).to_batches(65_536),
         label_delay=timedelta(days=settings.label_delay_days),
         source="simulator",
     )

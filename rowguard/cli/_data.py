@@ -89,9 +89,11 @@ def simulate(
 
     Example: rowguard simulate --live --count 300 --rate 50
     """
-    from simulator import SimulationConfig
+    from simulator import SimulationConfig, current_hour
 
-    config = SimulationConfig(users=users, merchants=merchants, days=days, seed=seed, end=end)
+    config = SimulationConfig(
+        users=users, merchants=merchants, days=days, seed=seed, end=end or current_hour()
+    )
     if live:
         _simulate_live(config, rate, count, fraud_rate, as_json)
         return
@@ -100,7 +102,7 @@ def simulate(
         world, result = load_simulated_history(url, config, step)
     document = {
         "users": len(world.users),
-        "merchants": len(world.merchants),
+        "merchants": merchants,
         "transactions": result.transactions,
         "frauds": result.frauds,
     }
@@ -146,7 +148,7 @@ def load_simulated_history(
     step(f"loading {len(world.users):,} users and {len(world.transactions):,} transactions")
     load_users(url, world.users)
     # Ids come from the database's sequence, so a second simulation does not collide with the first.
-    rows = world.transactions.drop_columns(["transaction_id", "scenario"])
+    rows = world.transactions.drop_columns(["scenario"])
     delay = timedelta(days=settings().label_delay_days)
     return world, load_history(url, rows.to_batches(65_536), label_delay=delay, source="simulator")
 
@@ -187,9 +189,9 @@ def _simulate_live(
     with connect(url, autocommit=True) as connection, bar("inserting", count, quiet=as_json) as advance:
         summary = insert_live(connection, stream, rate=rate, on_row=lambda decision: advance(1))
     if as_json:
-        print_json(summary.as_document())
+        print_json(summary.metrics())
     else:
-        print_table([summary.as_document()])
+        print_table([summary.metrics()])
         next_steps(("rowguard monitor", "drift and alert rate of the last days"))
 
 

@@ -109,9 +109,10 @@ def _print_decisions(summary: LiveSummary) -> None:
     ranked = sorted(summary.decisions, key=lambda decision: -(decision.fraud_probability or 0.0))
     shown = [decision for decision in ranked if decision.is_flagged or decision.transaction.is_fraud]
     rows = [_decision_row(decision) for decision in shown[:SHOWN_ROWS]]
-    print_table(rows, f"alerts and frauds: {len(shown)} of {summary.rows}")
-    milliseconds = median(decision.seconds * 1000 for decision in summary.decisions)
-    print_table([{**summary.as_document(), "seconds": None, "median ms": milliseconds}])
+    print_table(rows, f"alerts and frauds: {len(shown)} of {len(summary.decisions)}")
+    metrics = summary.metrics() | {"median_ms": median(each.seconds * 1000 for each in summary.decisions)}
+    names = [name for name in metrics if name not in ("rows", "unscored", "seconds")]
+    print_table([{name.replace("_", " "): metrics[name] for name in names}])
 
 
 def _decision_row(decision: LiveDecision) -> dict[str, Any]:

@@ -24,7 +24,8 @@ def serve(
 
     Example: rowguard serve --port 8080
     """
-    from api.app import ApiConfig
+    from pydantic import SecretStr
+
     from api.server import require_authentication_beyond_loopback
     from api.server import serve as run
     from rowguard.settings import settings
@@ -35,12 +36,10 @@ def serve(
     require_authentication_beyond_loopback(config, host or config.api_host)
     if config.database_url is None:
         # A login role with the API's rights only.
-        url = local_stack().ensure_login(config, "rowguard_api_local", "rowguard_api")
+        url = SecretStr(local_stack().ensure_login(config, "rowguard_api_local", "rowguard_api"))
         is_pooled = local_stack().resolve_pooled_url(config) is not None
-    else:
-        pooled = config.pooled_url
-        url, is_pooled = (pooled or config.database_url).get_secret_value(), pooled is not None
-    run(config, ApiConfig(url, is_pooled, config), host=host, port=port)
+        config = config.model_copy(update={"pooled_url" if is_pooled else "database_url": url})
+    run(config, host=host, port=port)
 
 
 def token(

@@ -11,7 +11,7 @@
     {%- set aggregates = totalled | map(attribute='aggregate') | unique | list -%}
     SELECT
         CASE
-            WHEN {{ 'l.last_occurred_at > c.occurred_at OR l.totals_pending' if totalled else 'false' }} THEN NULL
+            WHEN l.last_occurred_at > c.occurred_at OR l.totals_pending THEN NULL
             ELSE {{ feature_values() }}
         END,
         l.last_occurred_at,
@@ -34,16 +34,15 @@
             e.txns_through,
             e.amount_through,
             e.amount_squares_through,
-            {%- for key in recency_keys() if totalled %}
+            {%- for key in recency_keys() %}
             e.{{ key }} AS last_{{ key }},
             {%- endfor %}
-            {{ 'EXISTS (SELECT FROM ' ~ transactions ~ ' AS n WHERE n.user_id = p_request.user_id AND n.user_txns_before IS NULL)' if totalled else 'false' }} AS totals_pending
+            EXISTS (SELECT FROM {{ transactions }} AS n WHERE n.user_id = p_request.user_id AND n.user_txns_before IS NULL) AS totals_pending
         FROM scoring.totals_through AS e
         WHERE e.user_id = p_request.user_id
         ORDER BY e.occurred_at DESC, e.user_txns_before DESC
         LIMIT 1
     ) AS l
-    {%- if totalled %}
     CROSS JOIN LATERAL (
         -- Both OFFSETs keep the planner from copying these expressions into each derived feature.
         SELECT
@@ -75,7 +74,6 @@
         ) AS s
         OFFSET 0
     ) AS w
-    {%- endif %}
     {%- set named = [] %}
     {%- for feature in recency_features() %}
         {%- do named.append((feature.name, live_recency(feature, transactions, hash8))) %}
@@ -94,22 +92,7 @@
    separate function, whose statement is set up only when it is called. #}
 {% macro live_recency(feature, transactions, hash8) -%}
     {%- set key = pair_key(feature) -%}
-    {%- if not running_total_features() -%}
-    {%- set sql -%}
-    (
-                SELECT {{ since_within(feature, 'e.occurred_at') }}
-                FROM {{ transactions }} AS e
-                WHERE e.user_id = p_request.user_id
-                    {%- if key %}
-                    AND e.{{ key }} = p_request.{{ key }}
-                    {%- endif %}
-                    AND e.occurred_at <= p_request.occurred_at
-                ORDER BY e.occurred_at DESC
-                LIMIT 1
-            )
-    {%- endset -%}
-    {{ only_with_key(feature, sql) }}
-    {%- elif key -%}
+    {%- if key -%}
     CASE
                 WHEN l.last_{{ key }} = c.{{ key }} THEN {{ since_within(feature, 'l.last_occurred_at') }}
                 WHEN c.{{ key }} IS NOT NULL

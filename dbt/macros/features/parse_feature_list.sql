@@ -35,6 +35,11 @@
     {% for name in supplied_feature_names() %}
         {{ require(name in names, 'the feature list lacks `' ~ name ~ '`, which callers of score_features supply') }}
     {% endfor %}
+    {# Live reads get everything next to the running totals. #}
+    {{ require(
+        'count' in features | selectattr('entity', 'defined') | selectattr('entity', 'equalto', 'user') | map(attribute='aggregate') | list,
+        'the feature list lacks a count of the user'
+    ) }}
     {{ return(features) }}
 {% endmacro %}
 

@@ -13,9 +13,6 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from api import tokens
-from api.tokens import Authenticator, TokenError
-from rowguard.settings import Settings
 from tests.db.api.conftest import Api, count_rows, problem, serving
 from tests.db.api.tokens import (
     SCOPES,
@@ -182,22 +179,3 @@ def test_the_issuer_counts_where_one_is_set(scored_template: Workspace, tmp_path
         problem(call(api, "GET", "/model", None, token("predict")), 401)
         good = token("predict", iss="https://id.example.com")
         assert call(api, "GET", "/model", None, good).status_code == 200
-
-
-def test_a_change_while_the_file_is_read_is_read_the_next_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    jwks = write_jwks(tmp_path / "jwks.json", "one")
-    read = tokens._read
-
-    def read_and_lose_the_race(path: Path, setting: str) -> str:
-        text = read(path, setting)
-        write_jwks(jwks, "two", "three")
-        return text
-
-    monkeypatch.setattr(tokens, "_read", read_and_lose_the_race)
-    authenticator = Authenticator(Settings(jwt_jwks_file=jwks, _env_file=None))
-    monkeypatch.undo()
-    assert authenticator.client(rsa_token("predict", key="two")).scopes == {"predict"}
-    with pytest.raises(TokenError, match="unknown key"):
-        authenticator.client(rsa_token("predict", key="one"))

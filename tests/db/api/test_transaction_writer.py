@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
+from unittest.mock import AsyncMock, MagicMock
 
 import psycopg
 import pytest
 from psycopg_pool import AsyncConnectionPool
 
 from api.errors import IdempotencyKeyConflictError
-from api.rows import Row, rows_parameter
+from api.statements import Row, rows_parameter
 from api.transaction_writer import DEADLOCK_TRIES, TransactionWriter
 from tests.db.api.conftest import LOCK_USER
 from tests.fix_database import Workspace
@@ -44,37 +45,18 @@ def request(user_id: int, amount: str, **rest: Any) -> Row:
     return {"user_id": user_id, "amount": Decimal(amount), **blank, **rest}
 
 
-class DeadlockingWriter(TransactionWriter):
-    """Loses some deadlocks before it succeeds."""
-
-    def __init__(self, deadlocks: int) -> None:
-        super().__init__(cast(Any, None), 1)
-        self.deadlocks_left, self.tries = deadlocks, 0
-
-    async def _insert_batch(self, transactions: Sequence[Row]) -> list[Row | None]:
-        return [None]
-
-    async def _execute(
-        self, query: str, transactions: Sequence[Row], timeout_s: float | None = None
-    ) -> list[Row]:
-        self.tries += 1
-        if self.deadlocks_left:
-            self.deadlocks_left -= 1
-            raise psycopg.errors.DeadlockDetected("deadlock detected")
-        return [{"is_replayed": False}]
+def insert_with_deadlocks(monkeypatch: pytest.MonkeyPatch, count: int) -> Row:
+    """Insert a row that is not stored with its batch, and then loses some deadlocks."""
+    lost = psycopg.errors.DeadlockDetected("deadlock detected")
+    results = [[], *[lost] * count, [{"is_replayed": False}]]
+    monkeypatch.setattr("api.transaction_writer.fetch_rows", AsyncMock(side_effect=results))
+    return asyncio.run(TransactionWriter(MagicMock(), 1).insert({"user_id": 1}))
 
 
-def test_a_lost_deadlock_is_retried() -> None:
-    writer = DeadlockingWriter(DEADLOCK_TRIES - 1)
-    assert asyncio.run(writer.insert({"user_id": 1})) == {"is_replayed": False}
-    assert writer.tries == DEADLOCK_TRIES
-
-
-def test_deadlocks_are_not_retried_for_ever() -> None:
-    writer = DeadlockingWriter(DEADLOCK_TRIES)
+def test_a_lost_deadlock_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert insert_with_deadlocks(monkeypatch, DEADLOCK_TRIES - 1) == {"is_replayed": False}
     with pytest.raises(psycopg.errors.DeadlockDetected):
-        asyncio.run(writer.insert({"user_id": 1}))
-    assert writer.tries == DEADLOCK_TRIES
+        insert_with_deadlocks(monkeypatch, DEADLOCK_TRIES)
 
 
 def test_values_reach_the_server_unchanged(server_url: str) -> None:

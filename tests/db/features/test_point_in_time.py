@@ -99,11 +99,7 @@ def test_live_features_equal_those_computed_again(scored: Workspace, default_sql
         assert connection.execute(RECOMPUTED).fetchone() == (1003, 0)
         assert connection.execute(TRAINED).fetchone() == (1003, 0)
     world = simulate(SimulationConfig(users=300, merchants=120, days=3, seed=6))
-    columns = [
-        "transaction_id",
-        "scenario",
-        "merchant_id",
-    ]  # at a merchant it would have been known to rollups
+    columns = ["scenario", "merchant_id"]  # at a merchant it would have been known to rollups
     load_history(
         scored.url,
         world.transactions.drop_columns(columns).to_batches(),

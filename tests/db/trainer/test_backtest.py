@@ -90,7 +90,7 @@ def test_an_unknown_group_is_refused_with_the_known_ones(scored_template: Worksp
 
 def _import(workspace: Workspace, days: int, end: datetime) -> None:
     world = simulate(SimulationConfig(users=200, merchants=100, days=days, end=end, seed=3, fraud_rate=0.05))
-    rows = world.transactions.drop_columns(["transaction_id", "scenario"])
+    rows = world.transactions.drop_columns(["scenario"])
     load_history(workspace.url, rows.to_batches(), label_delay=timedelta(days=7), source="test")
 
 

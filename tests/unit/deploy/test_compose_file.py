@@ -261,13 +261,13 @@ def test_scripts_parse(script: Path) -> None:
 
 
 def test_health_check_of_the_api_asks_a_real_endpoint() -> None:
-    from api.app import ApiConfig, create_app
+    from api.app import create_app
 
     text = " ".join(service("api")["healthcheck"]["test"])
     path = re.search(r"http://127\.0\.0\.1:8001(/\w*)", text)
     assert path
-    config = ApiConfig("postgresql://nowhere", is_pooled=False, settings=Settings(_env_file=None))
-    assert path[1] in create_app(config).openapi()["paths"]
+    settings = Settings(database_url="postgresql://nowhere", _env_file=None)
+    assert path[1] in create_app(settings).openapi()["paths"]
 
 
 def config(environment: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
