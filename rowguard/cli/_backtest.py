@@ -135,7 +135,8 @@ def _print_folds(name: str, results: list[BacktestResult]) -> None:
 
 def _print_comparison(models: dict[str, list[BacktestResult]]) -> None:
     """Print means over the folds, and the mean difference of average precision to the first model."""
-    first, rows = means(next(iter(models.values()))), []
+    first = means(next(iter(models.values())))
+    rows: list[dict[str, Any]] = []
     for name, results in models.items():
         average = means(results)
         difference = average["average_precision"] - first["average_precision"] if rows else None
