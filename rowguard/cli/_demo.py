@@ -156,7 +156,7 @@ def _score_twice(api_url: str, database_url: str) -> None:
     print_table(
         [
             {"caller": caller, "fraud probability": repr(probability), "flag": flag}
-            for caller, (probability, flag) in answers.items()
+            for caller, (probability, flag) in scores.items()
         ]
     )
 
