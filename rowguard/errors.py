@@ -58,6 +58,14 @@ class RegistryError(RowguardError):
     """The model registry does not allow this."""
 
 
+class NoOtherChampionError(RegistryError):
+    """There are not as many champions in that direction; the champion is unchanged."""
+
+    def __init__(self, message: str, champion: str | None = None) -> None:
+        super().__init__(message)
+        self.champion = champion
+
+
 class AlarmError(RowguardError):
     """A check or a monitoring metric is beyond its limit."""
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rowguard.cli._deploy import print_deployment
+from rowguard.cli._next import print_next
 from rowguard.cli._output import (
     From,
     Json,
     To,
-    next_steps,
     out,
     print_facts,
     print_json,
@@ -63,7 +63,7 @@ def train(
         print_json(result.as_document())
         return
     _print_training(result)
-    next_steps(f"rowguard deploy {result.version}")
+    print_next(url, (f"rowguard deploy {result.version}", "make it champion, or --as challenger"))
 
 
 def models(as_json: Json = False) -> None:
@@ -74,14 +74,15 @@ def models(as_json: Json = False) -> None:
     from rowguard.database import connect
     from sql_scoring.registry import list_models
 
-    with connect(database_url()) as connection:
+    url = database_url()
+    with connect(url) as connection:
         records = list_models(connection)
     if as_json:
         print_json([{key: getattr(record, name) for key, name in _MODEL_KEYS.items()} for record in records])
         return
     if not records:
         out.print("no model yet")
-        next_steps("rowguard retrain")
+        print_next(url)
         return
     rows = [
         {
@@ -114,15 +115,18 @@ def retrain(start: From = None, cutoff: To = None, as_json: Json = False) -> Non
     with steps(quiet=as_json) as step:
         result = run(url, settings(), start=start, cutoff=cutoff, progress=step)
     if as_json:
-        deployment = result.deployment.as_document() if result.deployment else None
-        print_json({**result.training.as_document(), "deployment": deployment})
+        print_json(result.as_document())
         return
     _print_training(result.training)
     if result.deployment:
         print_deployment(result.deployment)
+    elif result.kept_because:
+        out.print(f"{result.champion} remains champion. The new model is not deployed:")
+        for reason in result.kept_because:
+            out.print(f"  {reason}", markup=False)
     else:
-        out.print(f"{result.training.version} is the champion already: the same data give the same model")
-    next_steps(("rowguard simulate --live", "insert live transactions"), ("rowguard models", "the registry"))
+        out.print(f"{result.champion} is the champion already: the same data give the same model")
+    print_next(url)
 
 
 def _threshold_rule(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -27,9 +29,11 @@ from rich.table import Table
 
 from rowguard.progress import Progress as StepProgress
 
+MIN_TEXT_WIDTH = 24
 _PIPE_WIDTH = 200  # a pipe has no width; do not fold what a program may read
-out = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
-err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _PIPE_WIDTH)
+_HAS_WIDTH = "COLUMNS" in os.environ
+out = Console(highlight=False, width=None if _HAS_WIDTH or sys.stdout.isatty() else _PIPE_WIDTH)
+err = Console(stderr=True, highlight=False, width=None if _HAS_WIDTH or sys.stderr.isatty() else _PIPE_WIDTH)
 
 
 def parse_time(value: str) -> datetime:
@@ -103,11 +107,14 @@ def print_table(
 
     Args:
         rows: Header to value, the most important column first. Columns that do not fit are left out from the right,
-            and named below the table; words of a text wrap.
+            and named below the table; words of a text wrap. One row that does not fit becomes a list.
         title: Line above the table.
         console: Standard output or standard error.
     """
     headers = list(rows[0]) if rows else []
+    if len(rows) == 1 and not _fits(console, _table(rows, headers)):
+        console.print(_facts(title, rows[0]))
+        return
     fitting = next(
         (count for count in range(len(headers), 1, -1) if _fits(console, _table(rows, headers[:count]))), 1
     )
@@ -123,6 +130,10 @@ def print_facts(title: str, facts: Mapping[str, Any]) -> None:
         title: Line above them.
         facts: Name to value.
     """
+    out.print(_facts(title, facts))
+
+
+def _facts(title: str | None, facts: Mapping[str, Any]) -> Table:
     result = Table(
         box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", show_header=False
     )
@@ -130,7 +141,7 @@ def print_facts(title: str, facts: Mapping[str, Any]) -> None:
     result.add_column(overflow="fold")
     for name, value in facts.items():
         result.add_row(name, _format(value))
-    out.print(result)
+    return result
 
 
 def _table(rows: Sequence[Mapping[str, Any]], headers: Sequence[str], title: str | None = None) -> Table:
@@ -138,12 +149,13 @@ def _table(rows: Sequence[Mapping[str, Any]], headers: Sequence[str], title: str
     for header in headers:
         values = [row[header] for row in rows]
         is_numeric = all(isinstance(value, int | float) or value is None for value in values)
-        is_text = any(isinstance(value, str) and " " in value for value in values)
+        wraps = any(isinstance(value, str) and " " in value for value in values)
+        longest = max(len(text) for text in (header, *(_format(value) for value in values)))
         result.add_column(
             header,
             justify="right" if is_numeric else "left",
-            no_wrap=not is_text,
-            min_width=min(24, max(len(value) for value in values)) if is_text else None,
+            no_wrap=not wraps,
+            min_width=min(longest, MIN_TEXT_WIDTH) if wraps else longest,
             overflow="fold",
         )
     for row in rows:
@@ -229,6 +241,8 @@ def _format(value: Any) -> str:
         return f"{value:.4f}"
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}"
+    if isinstance(value, Path):
+        value = os.path.relpath(value) if value.is_relative_to(Path.cwd()) else value
     return escape(str(value))
 
 

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from rowguard.cli._output import Json, err, next_steps, out, print_facts, print_json, steps
+from rowguard.cli._next import print_next
+from rowguard.cli._output import Json, err, out, print_facts, print_json, steps
 from rowguard.cli._target import local_stack, unchecked_database_url
 
 
@@ -22,6 +23,9 @@ def up(
     from rowguard.settings import settings
     from sql_scoring.deployment import migrate_schema
 
+    if api:
+        # A taken port is found before the minutes that the rest may take.
+        local_stack().embedded_api(settings()).check_port()
     with steps(quiet=as_json) as step:
         step("starting PostgreSQL and PgBouncer")
         local_stack().up(settings(), api=False)
@@ -34,10 +38,7 @@ def up(
             local_stack().up(settings(), api=True)
     _print_status(as_json)
     if not as_json:
-        next_steps(
-            ("rowguard migrate", "schema, features, models"),
-            ("rowguard simulate", "a history to train on"),
-        )
+        print_next(unchecked_database_url())
 
 
 def down(as_json: Json = False) -> None:
@@ -89,10 +90,7 @@ def migrate(as_json: Json = False) -> None:
     )
     for note in result.notes:
         err.print(f"  {note}")
-    next_steps(
-        ("rowguard simulate", "a history with fraud scenarios"),
-        ("rowguard import FILE", "your own history"),
-    )
+    print_next(url)
 
 
 def psql(context: typer.Context) -> None:
