@@ -124,7 +124,7 @@ class Settings(BaseSettings):
                 raise ValueError  # libpq would use the server that its defaults name
         except (psycopg.ProgrammingError, ValueError):
             raise ValueError(
-                "not a PostgreSQL address such as postgresql://user:password@host:5432/database"
+                "is not a PostgreSQL address such as postgresql://user:password@host:5432/database"
             ) from None
         return value
 
@@ -156,7 +156,9 @@ def settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"setting {where}: {first['msg'].removeprefix('Value error, ')}") from None
+        if first["type"] == "value_error":  # of a validator above
+            raise SettingsError(f"{where} {first['msg'].removeprefix('Value error, ')}") from None
+        raise SettingsError(f"setting {where}: {first['msg']}") from None
 
 
 def require_database_url(config: Settings) -> str:

@@ -87,7 +87,8 @@ def simulate(
     mix_into_real_data: Annotated[
         bool,
         typer.Option(
-            "--mix-into-real-data", help="Also into an external database, or next to real transactions."
+            "--mix-into-real-data",
+            help="Also into an external database, or next to real transactions; without profiles.",
         ),
     ] = False,
     remove: Annotated[
@@ -121,7 +122,7 @@ def simulate(
         _simulate_live(url, config, rate, count, fraud_rate, as_json)
         return
     with steps(quiet=as_json) as step:
-        world, result = load_simulated_history(url, config, step)
+        world, result = load_simulated_history(url, config, step, profiles=not mix_into_real_data)
     document = {
         "users": len(world.users),
         "merchants": merchants,
@@ -158,9 +159,21 @@ def features(
 
 
 def load_simulated_history(
-    url: str, config: SimulationConfig, step: Progress
+    url: str, config: SimulationConfig, step: Progress, *, profiles: bool = True
 ) -> tuple[Simulation, LoadResult]:
-    """Simulate a history and load it."""
+    """Simulate a history and load it.
+
+    Args:
+        url: Address of the database.
+        config: What to simulate.
+        step: Called with each step.
+        profiles: Load the users' homes too. They would replace those of real users.
+
+    Returns:
+        The simulation, and what was loaded.
+    """
+    import pyarrow.compute as pc
+
     from rowguard.operations.importer import load_history, load_users
     from rowguard.settings import settings
     from simulator import simulate as run
@@ -169,7 +182,10 @@ def load_simulated_history(
     step("simulating a history")
     world = run(config)
     step(f"loading {len(world.users):,} users and {len(world.transactions):,} transactions")
-    load_users(url, world.users)
+    if profiles:
+        # Only of users with transactions: by those the profiles are found when they are removed.
+        active = pc.is_in(world.users["user_id"], pc.unique(world.transactions["user_id"]))
+        load_users(url, world.users.filter(active))
     # Ids come from the database's sequence, so a second simulation does not collide with the first.
     rows = world.transactions.drop_columns(["scenario"])
     delay = timedelta(days=settings().label_delay_days)

@@ -90,9 +90,7 @@ def build_missing_features(
     """
     with connect(url) as connection:
         if not has_transactions(connection):
-            raise TrainingDataError(
-                "there are no transactions; run: rowguard import FILE, or rowguard simulate"
-            )
+            raise TrainingDataError("there are no transactions; run: rowguard import FILE")
         try:
             (lacks_features,) = fetch_one(connection, QUERIES["lacks_features"], {"end": end})
         except psycopg.errors.UndefinedTable:

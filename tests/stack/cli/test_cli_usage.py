@@ -115,7 +115,7 @@ def test_a_malformed_address_is_one_line_without_its_password(
     run: Run, arguments: tuple[str, ...], address: str
 ) -> None:
     assert run(*arguments, DATABASE_URL=address).refusal() == (
-        "setting DATABASE_URL: not a PostgreSQL address such as postgresql://user:password@host:5432/database"
+        "DATABASE_URL is not a PostgreSQL address such as postgresql://user:password@host:5432/database"
     )
 
 
