@@ -6,7 +6,6 @@ import json
 import logging
 import traceback
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 
 import psycopg
@@ -19,7 +18,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         document: dict[str, Any] = {
-            "time": _iso_time(record.created),
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -28,17 +27,6 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info and record.exc_info[1] is not None:
             document |= describe(record.exc_info[1])
         return json.dumps(document, ensure_ascii=True)
-
-
-def _iso_time(timestamp: float) -> str:
-    """Seconds since 1970 as ISO 8601 in UTC, with milliseconds."""
-    milliseconds = int(timestamp * 1000)
-    return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03d}+00:00"
-
-
-@lru_cache(maxsize=4)
-def _second(timestamp: int) -> str:
-    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def describe(error: BaseException) -> dict[str, Any]:

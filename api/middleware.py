@@ -23,7 +23,6 @@ from rowguard.settings import Settings
 PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 # Clients that retry immediately would take all processor time: served requests fell from hundreds per second to two.
 SHED_DELAY_S = 0.5
-SHED_LOG_INTERVAL_S = 1.0
 ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 SLOW_S = 1.0
 CLOSE = {"Connection": "close"}
@@ -49,7 +48,6 @@ class RequestMiddleware:
         self._max_body_bytes, self._timeout_s = settings.api_max_body_bytes, settings.api_request_timeout_s
         self._log_all = settings.api_access_log == "all"
         self._in_flight = 0
-        self._shed_unlogged, self._shed_logged_at = 0, 0.0
         self._busy = ApiProblem(503, "the server is busy; try again").response()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,7 +56,7 @@ class RequestMiddleware:
             return
         is_probe = scope["path"] in PROBES
         if self._in_flight >= self._max_in_flight and not is_probe:
-            self._count_shed()
+            self._metrics.requests_shed.inc()
             await asyncio.sleep(SHED_DELAY_S)
             await self._busy(scope, receive, send)
             return
@@ -104,11 +102,8 @@ class RequestMiddleware:
         return ApiProblem(408, "the body did not arrive in time", headers=CLOSE)
 
     def _finish(self, scope: Scope, exchange: _Exchange, client: str | None, seconds: float) -> None:
-        route, method, status = (
-            getattr(scope.get("route"), "path", "unknown"),
-            scope["method"],
-            exchange.status or 499,
-        )
+        route, method = getattr(scope.get("route"), "path", "unknown"), scope["method"]
+        status = exchange.status or 499
         self._metrics.observe(method, route, status, seconds)
         if status >= 400 or seconds > SLOW_S or (self._log_all and route not in PROBES):
             fields = {
@@ -119,15 +114,6 @@ class RequestMiddleware:
                 "ms": round(seconds * 1000, 1),
             } | ({} if client is None else {"client": _hash(client)})
             log.log(logging.WARNING if status >= 500 else logging.INFO, "request", extra={"fields": fields})
-
-    def _count_shed(self) -> None:
-        """Count a rejected request, and log the sum once per interval."""
-        self._metrics.requests_shed.inc()
-        self._shed_unlogged += 1
-        now = time.monotonic()
-        if now - self._shed_logged_at >= SHED_LOG_INTERVAL_S:
-            log.warning("busy", extra={"fields": {"requests_shed": self._shed_unlogged}})
-            self._shed_unlogged, self._shed_logged_at = 0, now
 
 
 class _Exchange:

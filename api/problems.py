@@ -12,15 +12,9 @@ from fastapi import FastAPI, Request, Response
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from api.errors import (
-    DatabaseBusyError,
-    IdempotencyKeyConflictError,
-    InvalidValueError,
-    NotServingError,
-    UnknownTransactionError,
-)
+from api.errors import IdempotencyKeyConflictError, InvalidValueError, UnknownTransactionError
 from api.schemas import FieldProblem, Problem
-from rowguard.errors import DatabaseUnavailableError, NoModelError, RowguardError, SchemaError
+from rowguard.errors import RowguardError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = "1"
@@ -28,15 +22,11 @@ log = logging.getLogger("rowguard.api")
 # Parts of a validation error's location that are tags and not fields.
 TAGS = ("features", "transaction")
 
-STATUSES: dict[type[RowguardError], int] = {
+# Of the data layer's errors; every other one may pass, so the client is to try again.
+STATUSES: dict[type[Exception], int] = {
     InvalidValueError: 422,
     UnknownTransactionError: 404,
     IdempotencyKeyConflictError: 409,
-    NoModelError: 503,
-    NotServingError: 503,
-    SchemaError: 503,
-    DatabaseBusyError: 503,
-    DatabaseUnavailableError: 503,
 }
 
 # For the OpenAPI document: the meaning of each status on every endpoint.
@@ -122,10 +112,7 @@ async def _on_error(request: Request, error: Exception) -> Response:
     elif isinstance(error, InvalidValueError) and error.field is not None:
         problem = invalid_field(error.field, str(error).removeprefix(f"{error.field} "))
     else:
-        status = next((status for kind, status in STATUSES.items() if isinstance(error, kind)), None)
-        if status is None:
-            raise error
         if isinstance(error.__cause__, psycopg.Error):
             log.warning("database: %s", type(error.__cause__).__name__)
-        problem = ApiProblem(status, str(error))
+        problem = ApiProblem(STATUSES.get(type(error), 503), str(error))
     return problem.response()

@@ -1,102 +1,48 @@
-"""Runs a generated model revision's SQL and stores its files in the registry.
+"""Runs a generated model revision: `<name>.py` with its SQL in the folder `<name>/`.
 
-A revision is `<name>.py` with a folder `<name>/` next to it: `function.sql` (the scoring function; absent when the
-version was deployed before), `upgrade.sql` and `downgrade.sql`.
+`function.sql` creates the scoring function; it is absent when the version was deployed before. `upgrade.sql` repoints
+the facade and writes the registry.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
 from alembic import op
+from alembic.util import CommandError
 
 from migrations.script_text import run_sql_text
 
-FUNCTION, UPGRADE, DOWNGRADE = "function.sql", "upgrade.sql", "downgrade.sql"
+FUNCTION, UPGRADE = "function.sql", "upgrade.sql"
 
-_RECORD = sa.text(
-    """
-    INSERT INTO scoring.model_revisions (revision, kind, champion, files, steps, challenger)
-    VALUES (:revision, :kind, :champion, cast(:files AS jsonb), :steps, :challenger)
-    """
-)
-_DELETE = sa.text("DELETE FROM scoring.model_revisions WHERE revision = :revision")
 _STORE_FUNCTION = sa.text(
     "UPDATE scoring.models SET sql_text = :sql_text WHERE version = :version AND sql_text IS NULL"
 )
 
 
-@dataclass(frozen=True)
-class ModelRevision:
-    """One revision of the models branch.
+def run_revision(file: str, sha256: Mapping[str, str], version: str) -> None:
+    """Run a revision's SQL in the caller's transaction.
 
-    Attributes:
+    Args:
         file: Path of the revision's own `.py`.
-        kind: As in `scoring.model_revisions`.
-        champion: The champion after the upgrade.
-        sha256: Hash of each file in the folder, by name.
-        challenger: The challenger after the upgrade.
-        steps: How many champions a rollback or a roll-forward moves.
+        sha256: Hash of each file in its folder, by name.
+        version: The version that the revision is about, whose function's text is stored.
+
+    Raises:
+        CommandError: A file was changed after it was generated; nothing ran.
     """
-
-    file: str
-    revision: str
-    kind: str
-    champion: str
-    sha256: Mapping[str, str]
-    challenger: str | None = None
-    steps: int = 1
-
-    @property
-    def subject(self) -> str:
-        """The version that the revision is about."""
-        return self.challenger if self.kind == "deploy_challenger" and self.challenger else self.champion
-
-    @property
-    def folder(self) -> Path:
-        """Folder of the revision's SQL files."""
-        return Path(self.file).with_suffix("")
-
-    def upgrade(self) -> None:
-        """Create the function, repoint the facade, write the registry: all in the caller's transaction."""
-        if FUNCTION in self.sha256:
-            self._run(FUNCTION)
-        self._run(UPGRADE)
-        if FUNCTION in self.sha256:
-            text = (self.folder / FUNCTION).read_text()
-            op.execute(_STORE_FUNCTION.bindparams(version=self.subject, sql_text=text))
-        op.execute(
-            _RECORD.bindparams(
-                revision=self.revision,
-                kind=self.kind,
-                champion=self.champion,
-                files=json.dumps(self._files()),
-                steps=self.steps,
-                challenger=self.challenger,
+    folder = Path(file).with_suffix("")
+    texts = {name: (folder / name).read_bytes() for name in sha256}
+    for name, text in texts.items():
+        if hashlib.sha256(text).hexdigest() != sha256[name]:
+            raise CommandError(
+                f"{folder.name}/{name} was changed after it was generated; remove it and run: rowguard migrate"
             )
-        )
-
-    def downgrade(self) -> None:
-        """Repoint the facade to the models before, then drop the function that the upgrade created."""
-        self._run(DOWNGRADE)
-        op.execute(_DELETE.bindparams(revision=self.revision))
-
-    def _run(self, name: str) -> None:
-        data = (self.folder / name).read_bytes()
-        if hashlib.sha256(data).hexdigest() != self.sha256[name]:
-            raise ValueError(
-                f"{name} was changed after it was generated: its sha256 is not {self.sha256[name]}"
-            )
-        run_sql_text(data.decode())
-
-    def _files(self) -> dict[str, str]:
-        """Text of all files of this revision by their path relative to the models folder."""
-        own = Path(self.file)
-        files = {own.name: own.read_text()}
-        files |= {f"{self.folder.name}/{name}": (self.folder / name).read_text() for name in self.sha256}
-        return files
+    for name in (FUNCTION, UPGRADE):
+        if name in texts:
+            run_sql_text(texts[name].decode())
+    if FUNCTION in texts:
+        op.execute(_STORE_FUNCTION.bindparams(version=version, sql_text=texts[FUNCTION].decode()))

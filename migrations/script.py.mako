@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from migrations.script_text import reject_downgrade, run_sql_text
+
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 branch_labels = ${repr(branch_labels)}
@@ -9,8 +11,7 @@ depends_on = ${repr(depends_on)}
 
 
 def upgrade() -> None:
-    ${upgrades if upgrades else "raise SystemExit('write the upgrade')"}
+    run_sql_text(...)
 
 
-def downgrade() -> None:
-    ${downgrades if downgrades else "raise SystemExit('write the downgrade')"}
+downgrade = reject_downgrade

@@ -61,7 +61,13 @@ SELECT scoring.set_failure_policy();
 SELECT scoring.recompute_totals(%(user_ids)s::bigint[]);
 
 -- name: record_pruning
--- The history states when a version's function was dropped; its state is kept.
+-- The history states when a version's function was dropped, its state is kept; no revision creates it any more.
+WITH revisions AS (
+    UPDATE scoring.model_revisions
+    SET creates_function = false
+    WHERE creates_function AND %(version)s = CASE kind WHEN 'deploy_challenger' THEN challenger ELSE champion END
+)
+
 INSERT INTO scoring.model_state_changes (version, from_state, to_state, reason)
 VALUES (%(version)s, %(state)s, %(state)s, 'function pruned');
 
@@ -69,7 +75,7 @@ VALUES (%(version)s, %(state)s, %(state)s, 'function pruned');
 -- The newest decisions of a version, scored again from their feature values.
 SELECT
     count(*),
-    count(*) FILTER (WHERE {function_name}(t.feature_values) IS DISTINCT FROM t.fraud_probability)
+    count(*) FILTER (WHERE {function}(t.feature_values) IS DISTINCT FROM t.fraud_probability)
 FROM (
     SELECT feature_values, fraud_probability
     FROM public.transactions
@@ -82,7 +88,7 @@ FROM (
 -- The newest shadow scores of a version, computed again from their feature values.
 SELECT
     count(*),
-    count(*) FILTER (WHERE {function_name}(t.feature_values) IS DISTINCT FROM t.shadow_probability)
+    count(*) FILTER (WHERE {function}(t.feature_values) IS DISTINCT FROM t.shadow_probability)
 FROM (
     SELECT
         coalesce(shadow_feature_values, feature_values) AS feature_values,
@@ -119,21 +125,18 @@ ORDER BY g.report_id DESC
 LIMIT 1;
 
 -- name: select_models
--- The registry, newest first; one version only, with its function's long text, when it is given.
-SELECT
-    m.version, m.state, m.model_kind, m.layout, m.function_name, m.feature_names, m.feature_hash,
-    m.trained_at, m.train_from, m.train_to, m.label_cutoff, m.row_count, m.fraud_count, m.threshold,
-    m.threshold_rule, m.metrics, m.tree_count, m.node_count, m.sql_bytes, m.sql_sha256,
-    CASE WHEN %(version)s::text IS NOT NULL THEN m.sql_text END AS sql_text,
-    m.artifact_sha256, m.library_versions, m.state_reason, m.deployed_at, m.deployed_by, m.reference,
-    m.canary_percent
+-- The registry, newest first, or one version.
+SELECT {columns}
 FROM scoring.models AS m
 WHERE %(version)s::text IS NULL OR m.version = %(version)s
 ORDER BY m.trained_at DESC, m.version DESC;
 
 -- name: select_revisions
 -- All applied model revisions, oldest first.
-SELECT r.revision, r.kind, r.champion, r.files, r.steps, r.challenger
+SELECT
+    r.revision,
+    lag(r.revision) OVER (ORDER BY r.position) AS parent,
+    r.schema_revision, r.kind, r.champion, r.challenger, r.canary_percent, r.steps, r.note, r.creates_function
 FROM scoring.model_revisions AS r
 ORDER BY r.position;
 
@@ -155,12 +158,6 @@ SELECT
         )
     ) AS limits_lifted,
     pg_try_advisory_xact_lock(scoring.job_lock_key('features')) AS is_locked;
-
--- name: update_revision_files
--- Stores a revision's changed files.
-UPDATE scoring.model_revisions
-SET files = %(files)s
-WHERE revision = %(revision)s;
 
 -- name: users_with_pending_totals
 -- Users with a row whose running totals are pending, in the order in which recompute_totals locks them.

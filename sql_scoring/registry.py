@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -18,20 +20,22 @@ from rowguard.errors import RegistryError, SchemaError
 from rowguard.queries import load_queries
 
 QUERIES = load_queries("sql_scoring")
+# Values that become part of a path, a name or a statement.
+_VERSION = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_HASH = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class ModelRecord:
     """One row of the registry.
 
-    `sql_sha256` is the hash of the function's text without its name, and of the threshold, so that the same model
-    trained twice is recognized.
+    `sql_sha256` is `function_sha256` of the text and the threshold, so that the same model trained twice is
+    recognized, and a changed text too. The version names files and functions: only rowguard's own form is taken.
     """
 
     version: str
     model_kind: str
     layout: str
-    function_name: str
     feature_names: list[str]
     feature_hash: str
     trained_at: datetime
@@ -57,22 +61,77 @@ class ModelRecord:
     reference: Mapping[str, Any] | None = None
     canary_percent: float | None = None
 
-
-@dataclass(frozen=True)
-class AppliedRevision:
-    """A generated migration that this database has: what it did, and its files by relative name."""
-
-    revision: str
-    kind: str
-    champion: str
-    files: dict[str, str]
-    steps: int = 1
-    challenger: str | None = None
+    def __post_init__(self) -> None:
+        _require_form("version", self.version, _VERSION)
+        _require_form("feature_hash", self.feature_hash, _HASH)
 
     @property
-    def subject(self) -> str | None:
+    def function_name(self) -> str:
+        """Qualified name of the scoring function."""
+        return f"scoring.{self.version}"
+
+    def as_candidate(self) -> ModelRecord:
+        """Return the model as it is before its first deployment."""
+        return replace(
+            self,
+            state="candidate",
+            state_reason=None,
+            deployed_at=None,
+            deployed_by=None,
+            canary_percent=None,
+        )
+
+    def function_text(self) -> str:
+        """Return the statement that creates the scoring function.
+
+        Raises:
+            RegistryError: The registry holds none, or not the one that was trained.
+        """
+        if self.sql_text is None:
+            raise RegistryError(f"the registry holds no function text for {self.version}")
+        if function_sha256(self.version, self.sql_text, self.threshold) != self.sql_sha256:
+            raise RegistryError(
+                f"the function text of {self.version} in scoring.models is not the one that was trained; train again"
+            )
+        return self.sql_text
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A generated migration: what it does. Its files are rendered from this and from the registry.
+
+    Attributes:
+        revision: `m`, its number in the models branch, and `fingerprint` over the other values.
+        parent: The revision before it.
+        schema_revision: The head of the schema branch when it was generated.
+        kind: As in `scoring.model_revisions`.
+        champion: The champion after it.
+        challenger: The challenger after it, with `canary_percent`.
+        steps: How many champions a rollback or a roll-forward moves.
+        note: Added to the subject's reason, such as why it was forced.
+        creates_function: Whether it creates the subject's scoring function; false once that was pruned.
+    """
+
+    revision: str
+    parent: str | None
+    schema_revision: str
+    kind: str
+    champion: str
+    challenger: str | None = None
+    canary_percent: float | None = None
+    steps: int = 1
+    note: str = ""
+    creates_function: bool = False
+
+    @property
+    def subject(self) -> str:
         """The version that the revision is about."""
-        return self.challenger if self.kind == "deploy_challenger" else self.champion
+        return self.challenger if self.kind == "deploy_challenger" and self.challenger else self.champion
+
+    @property
+    def name(self) -> str:
+        """Name of its `.py`, without the suffix, and of its folder."""
+        return f"{self.revision.partition('_')[0]}_{self.kind}_{self.subject}"
 
 
 @dataclass(frozen=True)
@@ -90,7 +149,7 @@ class ChampionHistory:
         """The champion, or None before the first."""
         return self.versions[self.position] if self.versions else None
 
-    def after(self, revision: AppliedRevision) -> ChampionHistory:
+    def after(self, revision: Revision) -> ChampionHistory:
         """Return the history once the revision was applied."""
         if revision.kind in ("deploy", "promote"):
             earlier = self.versions[: self.position + 1]
@@ -101,12 +160,6 @@ class ChampionHistory:
         return self
 
 
-def candidate(record: ModelRecord) -> Jsonb:
-    """Return the registry's row of a model that was never deployed, as JSON."""
-    fresh = replace(record, state="candidate", state_reason=None, deployed_at=None, deployed_by=None)
-    return Jsonb(asdict(replace(fresh, canary_percent=None)), dumps=partial(json.dumps, default=str))
-
-
 def has_schema(connection: psycopg.Connection) -> bool:
     """Return whether the database has rowguard's schema."""
     row = connection.execute(QUERIES["has_schema"]).fetchone()
@@ -115,7 +168,8 @@ def has_schema(connection: psycopg.Connection) -> bool:
 
 def register_model(connection: psycopg.Connection, record: ModelRecord) -> None:
     """Register a trained model as a candidate."""
-    connection.execute(QUERIES["insert_model"], {"model": candidate(record)})
+    row = Jsonb(asdict(record.as_candidate()), dumps=partial(json.dumps, default=str))
+    connection.execute(QUERIES["insert_model"], {"model": row})
 
 
 def list_models(connection: psycopg.Connection) -> list[ModelRecord]:
@@ -178,9 +232,9 @@ def missing_feature_functions(connection: psycopg.Connection) -> dict[str, list[
     return missing
 
 
-def applied_revisions(connection: psycopg.Connection) -> list[AppliedRevision]:
+def applied_revisions(connection: psycopg.Connection) -> list[Revision]:
     """Return the generated migrations that this database has, oldest first."""
-    with connection.cursor(row_factory=class_row(AppliedRevision)) as cursor:
+    with connection.cursor(row_factory=class_row(Revision)) as cursor:
         return cursor.execute(QUERIES["select_revisions"]).fetchall()
 
 
@@ -200,16 +254,13 @@ def function_exists(connection: psycopg.Connection, function_name: str) -> bool:
 
 def prune_model(connection: psycopg.Connection, record: ModelRecord) -> None:
     """Drop a retired version's function; its row, its text and its history are kept."""
-    name = sql.SQL(".").join(sql.Identifier(part) for part in record.function_name.split("."))
-    connection.execute(sql.SQL("DROP FUNCTION IF EXISTS {}(real[])").format(name))
+    connection.execute(sql.SQL("DROP FUNCTION IF EXISTS {}(real[])").format(qualified(record.function_name)))
     connection.execute(QUERIES["record_pruning"], {"version": record.version, "state": record.state})
 
 
-def update_files(connection: psycopg.Connection, revision: AppliedRevision) -> None:
-    """Store a revision's changed files in the registry."""
-    connection.execute(
-        QUERIES["update_revision_files"], {"revision": revision.revision, "files": Jsonb(revision.files)}
-    )
+def qualified(name: str) -> sql.Composed:
+    """Return `schema.name` quoted for a statement."""
+    return sql.SQL(".").join(map(sql.Identifier, name.split(".")))
 
 
 def insert_gate_report(connection: psycopg.Connection, report: Mapping[str, Any]) -> None:
@@ -223,10 +274,24 @@ def last_gate_report(connection: psycopg.Connection, version: str) -> Mapping[st
         return cursor.execute(QUERIES["select_gate_report"], {"version": version}).fetchone()
 
 
+def function_sha256(version: str, sql_text: str, threshold: float) -> str:
+    """Return the hash of a function's text without its name, and of the threshold: what decides."""
+    nameless = sql_text.replace(f'"scoring"."{version}"', '"scoring"."model"', 1)
+    return hashlib.sha256(f"{nameless}\n-- threshold {float(threshold)!r}\n".encode()).hexdigest()
+
+
 def _select_models(connection: psycopg.Connection, version: str | None) -> list[ModelRecord]:
+    columns = [field.name for field in fields(ModelRecord) if version or field.name != "sql_text"]
+    query = sql.SQL(QUERIES["select_models"]).format(columns=sql.SQL(", ").join(map(sql.Identifier, columns)))
     try:
-        with connection.cursor(row_factory=dict_row) as cursor:
-            rows = cursor.execute(QUERIES["select_models"], {"version": version}).fetchall()
+        with connection.cursor(row_factory=class_row(ModelRecord)) as cursor:
+            return cursor.execute(query, {"version": version}).fetchall()
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
         raise SchemaError from None
-    return [ModelRecord(**row) for row in rows]
+
+
+def _require_form(column: str, value: str, form: re.Pattern[str]) -> None:
+    if not form.fullmatch(value):
+        raise RegistryError(
+            f"the registry holds a {column} that rowguard never writes: {value!r}; nothing was done"
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version as library_version
@@ -25,7 +24,6 @@ from trainer.reference import reference_distribution
 from trainer.window import TrainingRows, read_window
 
 LAYOUT: Final = "bitmask"
-_HASHED_NAME = "scoring.model"
 
 
 @dataclass(frozen=True)
@@ -143,23 +141,23 @@ def _record(
 ) -> registry.ModelRecord:
     trained_at = datetime.now(UTC)
 
-    def render(name: str) -> str:
-        return transpile(
-            forest, feature_names=features.names, function_name=name, layout=LAYOUT, arguments="real_array"
-        )
-
+    text = transpile(
+        forest,
+        feature_names=features.names,
+        function_name="scoring.model",
+        layout=LAYOUT,
+        arguments="real_array",
+    )
     # The name holds the date and the hash does not, so that the same model is recognized on another day.
     # The same forest with another threshold decides differently: it is another model.
-    identity = f"{render(_HASHED_NAME)}\n-- threshold {threshold!r}\n"
-    sql_sha256 = hashlib.sha256(identity.encode()).hexdigest()
+    sql_sha256 = registry.function_sha256("model", text, threshold)
     version = f"rf_{trained_at:%Y%m%d}_{sql_sha256[:8]}"
-    sql_text = render(f"scoring.{version}")
+    sql_text = text.replace('"scoring"."model"', f'"scoring"."{version}"', 1)
     shape = forest_shape(forest)
     return registry.ModelRecord(
         version=version,
         model_kind=type(forest).__name__,
         layout=LAYOUT,
-        function_name=f"scoring.{version}",
         feature_names=list(features.names),
         feature_hash=features.hash,
         trained_at=trained_at,

@@ -106,7 +106,7 @@ WHERE t.model_version IS NOT NULL;
 
 -- name: list_scoring_versions
 -- The versions that scored stored rows, with their functions.
-SELECT DISTINCT t.model_version, m.function_name
+SELECT DISTINCT t.model_version, 'scoring.' || m.version AS function_name
 FROM public.transactions AS t
 INNER JOIN scoring.models AS m ON t.model_version = m.version;
 

@@ -64,18 +64,12 @@ def install(stage: Stage, hash8: str) -> None:
     """The procedures that take the times, for the built list."""
     with stage.connect() as connection:
         values = {}
-        for entity in ("merchant", "user"):
-            row = connection.execute(
-                "SELECT name FROM features.feature_definitions WHERE entity = %s AND delay_days IS NOT NULL LIMIT 1",
-                [entity],
-            ).fetchone()
-            # A list may have none: then nothing is read.
-            values[f"{entity}_value"] = sql.Identifier(row[0] if row else "valid_from").as_string()
-            values[f"{entity}_risk"] = (
-                sql.Identifier("features", f"{entity}_risk_{hash8}").as_string()
-                if row
-                else f"(SELECT NULL::bigint AS {entity}_id, NULL::date AS valid_from WHERE false)"
-            )
+        row = connection.execute(
+            "SELECT name FROM features.feature_definitions WHERE delay_days IS NOT NULL LIMIT 1"
+        ).fetchone()
+        # A list may have none: then nothing is read.
+        values["merchant_value"] = sql.Identifier(row[0] if row else "valid_from").as_string()
+        values["merchant_risk"] = sql.Identifier("features", f"merchant_risk_{hash8}").as_string()
         hours = [
             hour
             for (hour,) in connection.execute(

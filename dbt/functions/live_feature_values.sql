@@ -7,7 +7,7 @@ BEGIN
     {{ live_query(
         ref('stg_transactions').include(database=false),
         ref('stg_users').include(database=false),
-        {'merchant': ref('merchant_risk').include(database=false), 'user': ref('user_risk').include(database=false)},
+        ref('merchant_risk').include(database=false),
         feature_hash()[:8],
     ) }}
     INTO

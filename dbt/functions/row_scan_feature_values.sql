@@ -18,13 +18,9 @@ BEGIN
                 WHERE u.user_id = p_request.user_id
             ) AS home_location
     ) AS c
-    {%- if windowed_features() %}
     CROSS JOIN LATERAL (
         {{ window_scan(windowed_features(), ref('stg_transactions').include(database=false)) }}
     ) AS w
-    {%- endif %}
-    {{- rollup_joins({
-        'merchant': ref('merchant_risk').include(database=false), 'user': ref('user_risk').include(database=false)
-    }, is_single=true) }};
+    {{- rollup_joins(ref('merchant_risk').include(database=false), is_single=true) }};
     RETURN v_feature_values;
 END

@@ -9,7 +9,7 @@
     {% set name = custom_alias_name or node.name %}
     {% if node.name in [
         'live_feature_values', 'row_scan_feature_values', 'supplied_feature_values',
-        'user_location_minutes_since', 'user_merchant_minutes_since', 'training_features', 'merchant_risk', 'user_risk',
+        'user_location_minutes_since', 'user_merchant_minutes_since', 'training_features', 'merchant_risk',
     ] %}
         {{ return(name ~ '_' ~ feature_hash()[:8]) }}
     {% endif %}

@@ -1,7 +1,7 @@
 -- A count over the longest window must be the number of the user's earlier transactions, computed a second way: the
 -- rows up to this one, less those that had left the window. A row that saw itself or the future has more.
 -- Of a sample of users, and of loaded history only: what live rows saw depends on arrival.
-{%- set counts = running_total_features() | selectattr('aggregate', 'equalto', 'count') %}
+{%- set counts = features_of('running_total') | selectattr('aggregate', 'equalto', 'count') %}
 {%- set feature = (counts | sort(attribute='window_hours'))[-1] %}
 WITH counted AS (
     SELECT

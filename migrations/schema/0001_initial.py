@@ -6,7 +6,7 @@ later revisions go forward only.
 
 from __future__ import annotations
 
-from migrations.script_text import run_sql_text
+from migrations.script_text import reject_downgrade, run_sql_text
 from sql_scoring.schema_files import BUILD_ORDER, read_schema_file
 
 revision = "0001"
@@ -20,15 +20,4 @@ def upgrade() -> None:
         run_sql_text(read_schema_file(name))
 
 
-def downgrade() -> None:
-    """Drop everything but the group roles, which belong to the whole server."""
-    run_sql_text(
-        """
-        DROP VIEW public.model_versions, public.unscored_transactions;
-        DROP TABLE public.fraud_labels, public.transactions, public.users CASCADE;
-        DROP FUNCTION public.score_features, public.score_transaction, public.warm_scoring;
-        DROP SCHEMA scoring CASCADE;
-        DROP TYPE public.fraud_score;
-        DROP SCHEMA features CASCADE;
-        """
-    )
+downgrade = reject_downgrade

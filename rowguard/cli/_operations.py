@@ -135,7 +135,7 @@ def doctor(
     """Check a live database and exit with 1 on an alarm. Nothing is changed.
 
     Checks the feature list of champion and training set, training-serving skew value by value, running totals,
-    unscored rows, and the freshness of merchant and user risk.
+    unscored rows, and the freshness of merchant risk.
 
     Example: rowguard doctor --json
     """

@@ -6,7 +6,6 @@ import shutil
 import signal
 from importlib.resources import files
 from pathlib import Path
-from typing import LiteralString
 
 import psycopg
 
@@ -46,11 +45,6 @@ class PgBouncer(BackgroundProcess):
         self.server = server
         self.program = find_pgbouncer()
         self._connect_query = " ".join(connect_query.split()).rstrip(";")
-
-    @property
-    def available(self) -> bool:
-        """Whether the program is installed."""
-        return self.program is not None
 
     @property
     def url(self) -> str | None:
@@ -93,19 +87,12 @@ class PgBouncer(BackgroundProcess):
         """Read the logins of the server again; others cannot connect."""
         with component_lock(self.directory):
             self._write_files()
-            self._command("RELOAD")
-
-    def reconnect(self) -> None:
-        """Replace each server connection after its transaction."""
-        self._command("RECONNECT")
-
-    def _command(self, command: LiteralString) -> None:
-        try:
-            # The console knows the simple protocol only; psycopg uses it for statements without parameters.
-            with connect_loopback(self.admin_url or "") as console:
-                console.execute(command)
-        except psycopg.Error as error:
-            raise LocalStackError(f"PgBouncer's console does not answer: {error}") from error
+            try:
+                # The console knows the simple protocol only; psycopg uses it for statements without parameters.
+                with connect_loopback(self.admin_url or "") as console:
+                    console.execute("RELOAD")
+            except psycopg.Error as error:
+                raise LocalStackError(f"PgBouncer's console does not answer: {error}") from error
 
     def destroy(self) -> None:
         """Stop PgBouncer and delete its directory."""

@@ -86,9 +86,8 @@ def diagnose(url: str, limits: DoctorLimits = DoctorLimits(), *, today: date | N
             *_skew(connection, limits),
             _totals(connection),
             _unscored(connection, limits),
+            _freshness(connection, built, today or datetime.now(UTC).date()),
         ]
-        for entity in ("merchant", "user"):
-            checks.append(_freshness(connection, entity, built, today or datetime.now(UTC).date()))
     return DoctorReport(checks)
 
 
@@ -170,16 +169,15 @@ def _unscored(connection: psycopg.Connection, limits: DoctorLimits) -> Check:
     )
 
 
-def _freshness(connection: psycopg.Connection, entity: str, built: FeatureList, today: date) -> Check:
+def _freshness(connection: psycopg.Connection, built: FeatureList, today: date) -> Check:
     """Two missed builds are an alarm; until today's, rollups lack what became known yesterday."""
     stale = {}
     query = sql.SQL(QUERIES["doctor_freshness"]).format(
-        table=sql.Identifier("features", f"{entity}_risk_{built.hash[:8]}"),
-        key=sql.Identifier(f"{entity}_id"),
+        table=sql.Identifier("features", f"merchant_risk_{built.hash[:8]}"),
     )
     with connection.cursor(row_factory=dict_row) as cursor:
         for when, checked in (("today", today), ("yesterday", today - timedelta(days=1))):
-            cursor.execute(query, {"entity": entity, "day": checked})
+            cursor.execute(query, {"day": checked})
             stale[when] = cursor.fetchone() or {}
     details = {
         "day": today.isoformat(),
@@ -187,19 +185,19 @@ def _freshness(connection: psycopg.Connection, entity: str, built: FeatureList, 
         "stale_today": stale["today"]["stale"],
         "stale_yesterday": stale["yesterday"]["stale"],
     }
-    name = f"{entity} risk"
+    name = "merchant risk"
     if details["stale_yesterday"]:
         summary = (
-            f"{details['stale_yesterday']:,} {entity}s lack what was known a day ago; run: rowguard features"
+            f"{details['stale_yesterday']:,} merchants lack what was known a day ago; run: rowguard features"
         )
         return Check(name, "alarm", summary, details)
     if details["stale_today"]:
         summary = (
-            f"{details['stale_today']:,} {entity}s lack what became known yesterday, "
+            f"{details['stale_today']:,} merchants lack what became known yesterday, "
             "until the next: rowguard features"
         )
         return Check(name, "warning", summary, details)
-    return Check(name, "ok", f"fresh for all {details['compared']:,} {entity}s with sums", details)
+    return Check(name, "ok", f"fresh for all {details['compared']:,} merchants with sums", details)
 
 
 def _fetch(connection: psycopg.Connection, query: str, values: dict[str, Any]) -> dict[str, Any]:

@@ -143,14 +143,13 @@ WITH wanted AS (
         d.delay_days,
         d.window_hours / 24 AS days
     FROM features.feature_definitions AS d
-    WHERE d.entity = %(entity)s
-        AND d.delay_days IS NOT NULL
+    WHERE d.delay_days IS NOT NULL
         AND d.aggregate IN ('count', 'fraud_count', 'fraud_rate')
 ),
 
 known AS (
     SELECT
-        t.{key} AS entity_id,
+        t.merchant_id,
         (t.occurred_at AT TIME ZONE 'UTC')::date AS event_date,
         count(*) AS txns,
         count(*) FILTER (WHERE l.is_fraud) AS frauds
@@ -164,18 +163,18 @@ known AS (
         ORDER BY f.labelled_at DESC, f.label_id DESC
         LIMIT 1
     ) AS l ON true
-    WHERE t.{key} IS NOT NULL
+    WHERE t.merchant_id IS NOT NULL
         AND t.occurred_at < (%(day)s::date)::timestamp AT TIME ZONE 'UTC'
         AND t.occurred_at >= (
             %(day)s::date - (SELECT coalesce(max(w.delay_days + w.days), 0) FROM wanted AS w)
         )::timestamp AT TIME ZONE 'UTC'
         AND (t.is_history OR (t.received_at AT TIME ZONE 'UTC')::date < %(day)s::date)
-    GROUP BY t.{key}, (t.occurred_at AT TIME ZONE 'UTC')::date
+    GROUP BY t.merchant_id, (t.occurred_at AT TIME ZONE 'UTC')::date
 ),
 
 expected AS (
     SELECT
-        k.entity_id,
+        k.merchant_id,
         w.name,
         (CASE w.aggregate
             WHEN 'count' THEN sum(k.txns)
@@ -185,21 +184,21 @@ expected AS (
     FROM known AS k
     INNER JOIN wanted AS w
         ON k.event_date BETWEEN %(day)s::date - w.delay_days - w.days AND %(day)s::date - w.delay_days - 1
-    GROUP BY k.entity_id, w.name, w.aggregate
+    GROUP BY k.merchant_id, w.name, w.aggregate
 ),
 
 current_rows AS (
-    SELECT DISTINCT ON (r.{key})
-        r.{key} AS entity_id,
+    SELECT DISTINCT ON (r.merchant_id)
+        r.merchant_id,
         to_jsonb(r) AS sums
     FROM {table} AS r
     WHERE r.valid_from <= %(day)s::date
-    ORDER BY r.{key}, r.valid_from DESC
+    ORDER BY r.merchant_id, r.valid_from DESC
 ),
 
 stored AS (
     SELECT
-        p.entity_id,
+        p.merchant_id,
         w.name,
         (p.sums ->> w.name)::real AS value
     FROM current_rows AS p
@@ -208,18 +207,18 @@ stored AS (
 
 compared AS (
     SELECT
-        coalesce(e.entity_id, s.entity_id) AS entity_id,
+        coalesce(e.merchant_id, s.merchant_id) AS merchant_id,
         e.value AS expected,
         s.value AS stored,
         w.aggregate
     FROM expected AS e
-    FULL JOIN stored AS s ON e.entity_id = s.entity_id AND e.name = s.name
+    FULL JOIN stored AS s ON e.merchant_id = s.merchant_id AND e.name = s.name
     INNER JOIN wanted AS w ON coalesce(e.name, s.name) = w.name
 )
 
 SELECT
-    count(DISTINCT c.entity_id) AS compared,
-    count(DISTINCT c.entity_id) FILTER (
+    count(DISTINCT c.merchant_id) AS compared,
+    count(DISTINCT c.merchant_id) FILTER (
         WHERE CASE
             -- without a row, counts are 0 and rates are missing
             WHEN c.aggregate = 'fraud_rate' THEN c.expected IS DISTINCT FROM c.stored

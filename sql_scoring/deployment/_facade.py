@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
-from sql_scoring.deployment._templates import literal, render
+from psycopg import sql
+
 from sql_scoring.registry import ModelRecord
 from sql_scoring.schema_files import read_schema_file
 
 CANARY_BUCKETS = 65_536
+
+
+def render(template: str, **values: object) -> str:
+    """Return the text of `templates/<template>` with its fields filled."""
+    return _read_template(template).format(**values)
+
+
+def literal(value: Any) -> str:
+    """Return a value as SQL text, quoted by the driver."""
+    return sql.Literal(value).as_string(None).strip()
+
+
+@cache
+def _read_template(name: str) -> str:
+    return files("sql_scoring").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)

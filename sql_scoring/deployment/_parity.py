@@ -13,6 +13,7 @@ from sklearn.base import ClassifierMixin
 
 from rowguard.errors import ParityError
 from sql_scoring.engine import reference_scores
+from sql_scoring.registry import qualified
 
 _BATCH = 20_000
 
@@ -60,7 +61,7 @@ def check_parity(
 
 
 def _call(connection: psycopg.Connection, function_name: str, rows: NDArray[np.float32]) -> Iterator[float]:
-    function = sql.SQL(".").join(sql.Identifier(part) for part in function_name.split("."))
+    query = sql.SQL("SELECT {}(v) FROM parity_rows ORDER BY n").format(qualified(function_name))
     # The temporary table lives in this block, whether or not the caller has a transaction open.
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute("CREATE TEMP TABLE parity_rows (n integer, v real[]) ON COMMIT DROP")
@@ -70,7 +71,7 @@ def _call(connection: psycopg.Connection, function_name: str, rows: NDArray[np.f
                 copy.set_types(["int4", "float4[]"])
                 for n, row in enumerate(rows[start : start + _BATCH].tolist()):
                     copy.write_row((n, [None if value != value else value for value in row]))
-            cursor.execute(sql.SQL("SELECT {}(v) FROM parity_rows ORDER BY n").format(function))
+            cursor.execute(query)
             for (score,) in cursor:
                 yield score if score is not None else float("nan")
         cursor.execute("DROP TABLE parity_rows")

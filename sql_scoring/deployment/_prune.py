@@ -7,14 +7,12 @@ champion.
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
+import shutil
 from pathlib import Path
 
 from sql_scoring import registry
+from sql_scoring.deployment.revision_files import restore_missing_files
 from sql_scoring.deployment.session import deployment_session
-
-_BODY = "function.sql"
 
 
 def prune(url: str, models_dir: Path, keep: int) -> list[str]:
@@ -47,20 +45,9 @@ def prune(url: str, models_dir: Path, keep: int) -> list[str]:
             ):
                 registry.prune_model(session.driver, record)
                 pruned.append(record.version)
-        lighter = [
-            _without_body(revision)
-            for revision in session.applied
-            if revision.subject in pruned and any(name.endswith(f"/{_BODY}") for name in revision.files)
-        ]
-        for revision in lighter:
-            registry.update_files(session.driver, revision)
-            session.files.update(revision.files)
+    # Rendered again, they are files without the function.
+    for revision in session.applied:
+        if revision.creates_function and revision.subject in pruned:
+            shutil.rmtree(models_dir / revision.name)
+    restore_missing_files(url, models_dir)
     return pruned
-
-
-def _without_body(revision: registry.AppliedRevision) -> registry.AppliedRevision:
-    files = {name: text for name, text in revision.files.items() if not name.endswith(f"/{_BODY}")}
-    for name in files:
-        if name.endswith(".py"):
-            files[name] = re.sub(rf'^ *"{re.escape(_BODY)}": .*\n', "", files[name], flags=re.MULTILINE)
-    return replace(revision, files=files)

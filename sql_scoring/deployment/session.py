@@ -18,8 +18,9 @@ from sql_scoring import registry
 from sql_scoring.deployment import migrations
 from sql_scoring.deployment._facade import DeploymentState
 from sql_scoring.deployment._parity import Parity
-from sql_scoring.deployment._revision import render_revision
-from sql_scoring.deployment.revision_files import reject_unapplied_files, restore_missing_files, write_files
+from sql_scoring.deployment._revision import identify, render_revision
+from sql_scoring.deployment.revision_files import reject_unapplied_files, restore_files, write_files
+from sql_scoring.registry import ModelRecord, Revision
 
 QUERIES = load_queries("sql_scoring")
 
@@ -58,70 +59,73 @@ class DeploymentSession:
     connection: sa.Connection
     driver: psycopg.Connection
     models_dir: Path
-    applied: list[registry.AppliedRevision]
+    applied: list[Revision]
     state: DeploymentState
     files: dict[str, str] = field(default_factory=dict)
 
     def apply(
-        self,
-        kind: str,
-        after: DeploymentState,
-        subject: registry.ModelRecord,
-        *,
-        steps: int = 1,
-        note: str = "",
+        self, kind: str, after: DeploymentState, subject: ModelRecord, *, steps: int = 1, note: str = ""
     ) -> Deployment:
-        """Render a revision, see `render_revision`, and run it in this transaction."""
-        last = self.applied[-1].revision if self.applied else None
-        revision, files = render_revision(
+        """Render the revision that leads to another state, and run it in this transaction.
+
+        Args:
+            kind: As in `scoring.model_revisions`.
+            after: The state that it leads to.
+            subject: The model that it is about.
+            steps: How many champions a rollback or a roll-forward moves.
+            note: Added to the subject's reason, such as why it was forced.
+
+        Returns:
+            Champion and challenger afterwards.
+        """
+        champion, challenger = after.champion, after.challenger
+        assert champion is not None, "a revision leaves a champion"
+        revision = identify(
+            Revision(
+                revision="",
+                parent=self.applied[-1].revision if self.applied else None,
+                schema_revision=migrations.schema_head(),
+                kind=kind,
+                champion=champion.version,
+                challenger=challenger.version if challenger else None,
+                canary_percent=challenger.canary_percent if challenger else None,
+                steps=steps,
+                note=note,
+                creates_function=not registry.function_exists(self.driver, subject.function_name),
+            ),
             len(self.applied) + 1,
-            (last, migrations.schema_head()),
-            kind,
-            self.state,
-            after,
-            subject=subject,
-            creates_function=not registry.function_exists(self.driver, subject.function_name),
-            steps=steps,
-            note=note,
+            subject,
         )
+        files = render_revision(revision, self.state, after)
+        reject_unapplied_files(self.models_dir, self.applied)
         # From a scratch folder: files count only once the database has them.
-        applied = {name for other in self.applied for name in other.files if name.endswith(".py")}
-        reject_unapplied_files(self.models_dir, applied)
         with tempfile.TemporaryDirectory(prefix="rowguard-revision-") as scratch:
             write_files(Path(scratch), files)
-            migrations.upgrade(self.connection, revision, [self.models_dir, Path(scratch)])
+            migrations.upgrade(self.connection, revision.revision, [self.models_dir, Path(scratch)])
         self.files.update(files)
-        champion, challenger = after.champion, after.challenger
-        assert champion is not None
         return Deployment(
-            champion.version,
+            revision.champion,
             self.state.champion.version if self.state.champion else None,
-            revision,
-            challenger=challenger.version if challenger else None,
-            canary_percent=challenger.canary_percent if challenger else None,
+            revision.revision,
+            challenger=revision.challenger,
+            canary_percent=revision.canary_percent,
         )
 
 
 @contextmanager
 def deployment_session(url: str, models_dir: Path) -> Iterator[DeploymentSession]:
     """Open a deployment; a second one waits here until the first has committed."""
-    restore_missing_files(url, models_dir)
+    models_dir.mkdir(parents=True, exist_ok=True)
     with migrations.transaction(url) as connection:
         migrations.lock(connection)
-        # Another deployment may have committed meanwhile.
-        restore_missing_files(url, models_dir)
         driver = migrations.driver(connection)
+        restore_files(driver, models_dir)
         champion, challenger = registry.champion_version(driver), registry.challenger_version(driver)
-        session = DeploymentSession(
-            connection,
-            driver,
-            models_dir,
-            registry.applied_revisions(driver),
-            DeploymentState(
-                registry.get_model(driver, champion) if champion else None,
-                registry.get_model(driver, challenger) if challenger else None,
-            ),
+        state = DeploymentState(
+            registry.get_model(driver, champion) if champion else None,
+            registry.get_model(driver, challenger) if challenger else None,
         )
+        session = DeploymentSession(connection, driver, models_dir, registry.applied_revisions(driver), state)
         yield session
     write_files(models_dir, session.files)
 

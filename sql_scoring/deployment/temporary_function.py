@@ -14,7 +14,6 @@ from psycopg import sql
 from sklearn.ensemble import RandomForestClassifier
 
 from rowguard.database import connect
-from rowguard.errors import RegistryError
 from rowguard.queries import load_queries
 from sql_scoring import registry
 from sql_scoring.engine import boundary_rows
@@ -28,13 +27,11 @@ def trial_function(connection: psycopg.Connection, record: registry.ModelRecord)
     """Create the function for the block; it is never committed.
 
     Raises:
-        RegistryError: The registry holds no text of it.
+        RegistryError: The registry does not hold the text that was trained.
     """
     with connection.transaction(force_rollback=True):
         if not registry.function_exists(connection, record.function_name):
-            if record.sql_text is None:
-                raise RegistryError(f"the registry holds no function text for {record.version}")
-            connection.execute(record.sql_text.encode())
+            connection.execute(record.function_text().encode())
         yield
 
 
@@ -72,8 +69,7 @@ def measure_latency(
         function_name: Qualified name of a function of `real[]`.
         rows: Shape (rows, features), NaN where missing.
     """
-    name = sql.SQL(".").join(sql.Identifier(part) for part in function_name.split("."))
-    call = sql.SQL("SELECT {}(%s::real[])").format(name)
+    call = sql.SQL("SELECT {}(%s::real[])").format(registry.qualified(function_name))
     values = [
         [None if value != value else float(value) for value in row]
         for row in rows[: TIMED_CALLS + 1].astype(np.float32)

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import psycopg
+from psycopg import sql
 from sklearn.ensemble import RandomForestClassifier
 
-from rowguard.database import connect
+from rowguard.database import connect, fetch_one
 from rowguard.errors import RowguardError
 from rowguard.queries import load_queries
 from sql_scoring import registry
@@ -49,11 +50,10 @@ def verify(url: str, load_model: Callable[[registry.ModelRecord], RandomForestCl
         if champion is None:
             return VerifyReport(None, False, {"champion": "none is deployed"})
         record = registry.get_model(connection, champion)
-        row = connection.execute(QUERIES["facade_version"]).fetchone()
-        assert row is not None
+        (facade_version,) = fetch_one(connection, QUERIES["facade_version"])
         replayed, differences = _replay(connection, "replay", record)
         checks: dict[str, Any] = {
-            "facade_version": row[0],
+            "facade_version": facade_version,
             "replayed_rows": replayed,
             "replay_differences": differences,
         }
@@ -75,13 +75,12 @@ def verify(url: str, load_model: Callable[[registry.ModelRecord], RandomForestCl
             checks |= {"parity_rows": parity.rows, "parity_differences": parity.differences}
         except RowguardError as error:
             checks["parity"] = str(error)
-    is_ok = row[0] == champion and differences == 0 and checks.get("parity_differences") == 0
+    is_ok = facade_version == champion and differences == 0 and checks.get("parity_differences") == 0
     return VerifyReport(champion, is_ok, checks)
 
 
 def _replay(connection: psycopg.Connection, query: str, record: registry.ModelRecord) -> tuple[int, int]:
     """Replayed rows, and how many of them differ."""
-    text = QUERIES[query].replace("{function_name}", record.function_name)
-    row = connection.execute(text.encode(), {"version": record.version, "limit": REPLAYED_ROWS}).fetchone()
-    assert row is not None
-    return int(row[0]), int(row[1])
+    text = sql.SQL(QUERIES[query]).format(function=registry.qualified(record.function_name))
+    rows, differences = fetch_one(connection, text, {"version": record.version, "limit": REPLAYED_ROWS})
+    return int(rows), int(differences)

@@ -17,6 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 from rowguard.errors import FeatureBuildError
 from rowguard.resources import dbt_project
 from rowguard.settings import Settings
+from sql_scoring.features.feature_list import check_feature_list
 
 PROJECT_DIR = dbt_project()
 # The parsed project is kept between runs: parsing is half of dbt's start.
@@ -59,8 +60,9 @@ def run_dbt(
         What the run did.
 
     Raises:
-        FeatureBuildError: it failed; the message holds dbt's first reason.
+        FeatureBuildError: the feature list is invalid, or dbt failed; the message holds the first reason.
     """
+    check_feature_list(PROJECT_DIR / "dbt_project.yml")
     target = settings.state_dir / "dbt" / f"run-{uuid.uuid4().hex[:8]}"
     target.mkdir(parents=True)
     parsed = settings.state_dir / "dbt" / _PARSED

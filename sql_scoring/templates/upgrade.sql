@@ -1,4 +1,5 @@
--- {kind} {version}: the registry's row, the states, the functions that callers know.
-{register}
+-- {kind} {version}: the models' states, the functions that callers know, and this revision.
 {states}
 {facades}
+INSERT INTO scoring.model_revisions ({columns})
+VALUES ({values});

@@ -10,6 +10,8 @@ import pytest
 
 from benchmarks.chaos.checks import check_velocity
 from benchmarks.chaos.stack import ChaosStack
+from rowguard.database import fetch_one
+from tests.db.features.builds import built_hash8
 from tests.fix_database import Workspace
 from tests.oracle.velocity_oracle import Recomputed, recompute
 
@@ -194,19 +196,16 @@ def test_rows_that_are_right_are_not_held_against_the_training_set(passed_by: Wo
 
 
 def _number(connection: Connection, amount: int) -> int:
-    row = connection.execute(
-        "SELECT transaction_id FROM transactions WHERE user_id = 901 AND amount = %s", [amount]
-    ).fetchone()
-    assert row is not None
-    return int(row[0])
+    return int(_fetch(connection, "transaction_id", amount))
 
 
 def _stored(connection: Connection, amount: int) -> list[float | None]:
-    row = connection.execute(
-        "SELECT feature_values FROM transactions WHERE user_id = 901 AND amount = %s", [amount]
-    ).fetchone()
-    assert row is not None
-    return list(row[0])
+    return list(_fetch(connection, "feature_values", amount))
+
+
+def _fetch(connection: Connection, column: str, amount: int) -> Any:
+    query = f"SELECT {column} FROM transactions WHERE user_id = 901 AND amount = {amount}"
+    return fetch_one(connection, query)[0]
 
 
 def _store(connection: Connection, amount: int, values: list[float | None]) -> None:
@@ -225,20 +224,11 @@ def _move(connection: Connection, amount: int, by: str) -> None:
 
 def _as_if_only(connection: Connection, amount: int, visible: list[int]) -> list[float | None]:
     """The row's features, read one by one from a table in which its user has these rows alone."""
-    hash8 = connection.execute(
-        "SELECT left(feature_hash, 8) FROM features.feature_definitions LIMIT 1"
-    ).fetchone()
-    assert hash8 is not None
     query = (
-        f"SELECT features.row_scan_feature_values_{hash8[0]}("
-        "ROW(901, %s, NULL, 'DE', %s)::scoring.scoring_request)"
+        f"SELECT features.row_scan_feature_values_{built_hash8(connection)}("
+        "ROW(901, %(amount)s, NULL, 'DE', %(at)s)::scoring.scoring_request)"
     )
     with connection.transaction(force_rollback=True):
-        at = connection.execute(
-            "SELECT occurred_at FROM transactions WHERE user_id = 901 AND amount = %s", [amount]
-        ).fetchone()
-        assert at is not None
+        values = {"amount": amount, "at": _fetch(connection, "occurred_at", amount)}
         connection.execute("DELETE FROM transactions WHERE user_id = 901 AND amount <> ALL(%s)", [visible])
-        row = connection.execute(query.encode(), [amount, at[0]]).fetchone()
-    assert row is not None
-    return list(row[0])
+        return list(fetch_one(connection, query, values)[0])

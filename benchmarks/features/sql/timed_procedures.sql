@@ -39,7 +39,7 @@ BEGIN
         (SELECT u.home_location FROM public.users AS u WHERE u.user_id = p_user_id),
         l.occurred_at, l.user_txns_before, l.user_amount_before, l.user_amount_squares_before,
         s.txns, s.amounts, s.squares,
-        m.{merchant_value}, r.{user_value}
+        m.{merchant_value}
     )
     INTO v_read
     FROM (SELECT 1) AS c
@@ -70,12 +70,7 @@ BEGIN
         SELECT k.* FROM {merchant_risk} AS k
         WHERE k.merchant_id = p_merchant_id AND k.valid_from <= (p_occurred_at AT TIME ZONE 'UTC')::date
         ORDER BY k.valid_from DESC LIMIT 1
-    ) AS m ON true
-    LEFT JOIN LATERAL (
-        SELECT k.* FROM {user_risk} AS k
-        WHERE k.user_id = p_user_id AND k.valid_from <= (p_occurred_at AT TIME ZONE 'UTC')::date
-        ORDER BY k.valid_from DESC LIMIT 1
-    ) AS r ON true;
+    ) AS m ON true;
     RETURN v_read;
 END
 $$;

@@ -5,17 +5,6 @@
     c.occurred_at - interval '{{ hours }} hours'
 {%- endmacro %}
 
-{# The starts of all windows as columns of `c`: computed once per row, and not for each row of its windows. #}
-{% macro window_starts() -%}
-    {%- for hours in windowed_features() | map(attribute='window_hours') | unique %},
-        {{ window_start(hours) }} AS {{ window_start_column(hours).split('.')[1] }}
-    {%- endfor %}
-{%- endmacro %}
-
-{% macro window_start_column(hours) -%}
-    c.start_{{ hours }}h
-{%- endmacro %}
-
 {#
   The value of a windowed feature. Sums are numeric and so exact; each is rounded once.
 
@@ -45,19 +34,13 @@
 
 {# Without the key there is nothing to aggregate: missing, not zero. #}
 {% macro only_with_key(feature, sql) -%}
-    {%- set key = pair_key(feature) -%}
-    {%- if key -%} CASE WHEN c.{{ key }} IS NOT NULL THEN {{ sql }} END {%- else -%} {{ sql }} {%- endif -%}
+    {%- if feature.key -%} CASE WHEN c.{{ feature.key }} IS NOT NULL THEN {{ sql }} END {%- else -%} {{ sql }} {%- endif -%}
 {%- endmacro %}
 
 {# One aggregate over `e`, the rows of the longest window. #}
-{% macro row_scan_expression(feature, has_starts=false) -%}
-    {%- set start = window_start_column(feature.window_hours) if has_starts else window_start(feature.window_hours) -%}
-    {%- set conditions = ['e.occurred_at > ' ~ start] -%}
-    {%- set key = pair_key(feature) -%}
-    {%- if key -%}
-        {%- do conditions.append('e.' ~ key ~ ' = c.' ~ key) -%}
-    {%- endif -%}
-    {%- set only = ' FILTER (WHERE ' ~ conditions | join(' AND ') ~ ')' -%}
+{% macro row_scan_expression(feature) -%}
+    {%- set same_key = ' AND e.' ~ feature.key ~ ' = c.' ~ feature.key if feature.key else '' -%}
+    {%- set only = ' FILTER (WHERE e.occurred_at > ' ~ window_start(feature.window_hours) ~ same_key ~ ')' -%}
     {%- if feature.aggregate == 'max' -%}
         {%- set sql = '(max(e.amount)' ~ only ~ ')::double precision' -%}
     {%- elif feature.aggregate == 'distinct' -%}
@@ -80,12 +63,11 @@
     features (list): the features that it computes.
     transactions (relation): what it reads.
     visible (string): SQL condition on rows `e` that `c` saw, if not all.
-    has_starts (boolean): whether `c` brings the columns of window_starts.
 #}
-{% macro window_scan(features, transactions, visible=none, has_starts=false) -%}
+{% macro window_scan(features, transactions, visible=none) -%}
     SELECT
     {%- for feature in features %}
-        {{ row_scan_expression(feature, has_starts) }} AS {{ feature.name }}{{ ',' if not loop.last }}
+        {{ row_scan_expression(feature) }} AS {{ feature.name }}{{ ',' if not loop.last }}
     {%- endfor %}
     FROM {{ transactions }} AS e
     WHERE e.user_id = c.user_id
@@ -134,12 +116,11 @@
 
 {# Changes with anything that could change a value: the list, its order, or the SQL that it renders to. #}
 {% macro feature_hash() %}
-    {% set tables = {'merchant': 'merchant_risk', 'user': 'user_risk'} %}
-    {% set text = feature_names() | join(',') ~ live_query('transactions', 'users', tables, 'hash') %}
-    {% if windowed_features() %}
-        {% set text = text ~ window_scan(windowed_features(), 'transactions') %}
-    {% endif %}
-    {% set found = [text] %}
-    {% for key in recency_keys() %}{% do found.append(minutes_since_at(key, 'transactions')) %}{% endfor %}
-    {{ return(local_md5(modules.re.sub('\\s+', ' ', found | join(' ')))) }}
+    {% set texts = [
+        feature_names() | join(','),
+        live_query('transactions', 'users', 'merchant_risk', 'hash'),
+        window_scan(windowed_features(), 'transactions'),
+    ] %}
+    {% for key in recency_keys() %}{% do texts.append(minutes_since_at(key, 'transactions')) %}{% endfor %}
+    {{ return(local_md5(modules.re.sub('\\s+', ' ', texts | join(' ')))) }}
 {% endmacro %}

@@ -3,10 +3,10 @@
    cannot give them: the request is late, or a row of the user is pending; then the rows are scanned. So it is for a user
    without rows, for whom the statement returns none.
 
-   Arguments: the relations of transactions and users; `rollups` maps an entity to its table of daily sums; `hash8` ends
-   the names of the functions that it calls. Columns after the values: time of the user's last row, totals through it. #}
-{% macro live_query(transactions, users, rollups, hash8) -%}
-    {%- set totalled = running_total_features() -%}
+   Arguments: the relations of transactions and users; of the merchants' rollups; `hash8` ends the names of the
+   functions that it calls. Columns after the values: time of the user's last row, totals through it. #}
+{% macro live_query(transactions, users, merchant_risk, hash8) -%}
+    {%- set totalled = features_of('running_total') -%}
     {%- set hours = totalled | map(attribute='window_hours') | unique | list -%}
     {%- set aggregates = totalled | map(attribute='aggregate') | unique | list -%}
     SELECT
@@ -75,14 +75,14 @@
         OFFSET 0
     ) AS w
     {%- set named = [] %}
-    {%- for feature in recency_features() %}
+    {%- for feature in features_of('recency') %}
         {%- do named.append((feature.name, live_recency(feature, transactions, hash8))) %}
     {%- endfor %}
-    {{- named_values(named, 'p', is_single=are_derived_from(recency_features())) }}
-    {{- rollup_joins(rollups, is_single=true) }}
-    {%- if row_scan_features() %}
+    {{- named_values(named, 'p', is_single=are_derived_from(features_of('recency'))) }}
+    {{- rollup_joins(merchant_risk, is_single=true) }}
+    {%- if features_of('row_scan') %}
     CROSS JOIN LATERAL (
-        {{ window_scan(row_scan_features(), transactions) }}
+        {{ window_scan(features_of('row_scan'), transactions) }}
     ) AS x
     {%- endif %}
 {%- endmacro %}
@@ -91,7 +91,7 @@
    request, so the newest row there is the one, and usually that is the user's last row: the lookup of another one is in a
    separate function, whose statement is set up only when it is called. #}
 {% macro live_recency(feature, transactions, hash8) -%}
-    {%- set key = pair_key(feature) -%}
+    {%- set key = feature.key -%}
     {%- if key -%}
     CASE
                 WHEN l.last_{{ key }} = c.{{ key }} THEN {{ since_within(feature, 'l.last_occurred_at') }}

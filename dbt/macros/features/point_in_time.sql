@@ -20,9 +20,9 @@ SELECT
         {%- for feature in windowed_features() %},
         x.{{ feature.name }}
         {%- endfor %}
-    FROM (SELECT c.*{{ window_starts() }} FROM {{ rows }} AS c) AS c
+    FROM {{ rows }} AS c
     CROSS JOIN LATERAL (
-        {{ window_scan(windowed_features(), ref('stg_transactions'), visible_rows(), has_starts=true) }}
+        {{ window_scan(windowed_features(), ref('stg_transactions'), visible_rows()) }}
     ) AS x
 {%- endmacro %}
 
@@ -30,7 +30,7 @@ SELECT
 {% macro built_at() %}{{ return(run_started_at | string) }}{% endmacro %}
 
 {#
-  From windowed features to all values: joins the home and the rollups that each row saw.
+  From windowed features to all values: joins the home and the rollup that each row saw.
 
   Arguments:
     windowed (relation): rows with their windowed features, as of row_scan_query.
@@ -55,7 +55,7 @@ FROM (
         <= CASE WHEN w.is_history THEN w.occurred_at ELSE w.received_at END
         AND CASE WHEN w.is_history THEN w.occurred_at ELSE w.received_at END < h.valid_to
 ) AS c
-{{- rollup_joins({'merchant': ref('merchant_risk'), 'user': ref('user_risk')}, is_single=false) }}
+{{- rollup_joins(ref('merchant_risk'), is_single=false) }}
 {%- endmacro %}
 
 {# Rows that retention deleted, or whose windows it left incomplete. #}

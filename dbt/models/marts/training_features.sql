@@ -55,17 +55,10 @@ row_scanned AS (
 
 windowed AS (
     SELECT
-        c.{{ columns | join(', c.') }}
-        {%- for feature in windowed_features() %},
-        {{ 'x' if feature in training_row_scan_features() else 'c' }}.{{ feature.name }}
-        {%- endfor %}
-    FROM framed AS c
-    {%- if training_row_scan_features() %}
-    CROSS JOIN LATERAL (
-        {{ window_scan(training_row_scan_features(), ref('stg_transactions'), visible_rows()) }}
-    ) AS x
-    {%- endif %}
-    WHERE c.is_computed AND NOT c.needs_row_scan
+        {{ columns | join(', ') }},
+        {{ windowed_features() | map(attribute='name') | join(', ') }}
+    FROM framed
+    WHERE is_computed AND NOT needs_row_scan
     UNION ALL
     {{ row_scan_query('row_scanned', columns) }}
 )

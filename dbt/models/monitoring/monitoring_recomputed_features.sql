@@ -2,7 +2,7 @@
 {%- set columns = [
     'user_id', 'transaction_id', 'occurred_at', 'received_at', 'is_history', 'amount', 'merchant_id', 'location',
 ] %}
-{%- set by_window = feature_list() | rejectattr('delay_days', 'defined') | list %}
+{%- set not_rollups = feature_list() | rejectattr('kind', 'equalto', 'rollup') | list %}
 -- Live rows of the last 7 days whose features are computed again from the transactions, and what the model saw. It
 -- shows that online and offline are the same. At most 2,000 rows per day, chosen by a hash.
 WITH sampled AS (
@@ -36,9 +36,9 @@ SELECT
     s.received_at,
     s.feature_values AS live_values,
     r.feature_values AS recomputed_values,
-    ({{ values_of(by_window, 's.feature_values') }}
-    IS DISTINCT FROM {{ values_of(by_window, 'r.feature_values') }}) AS has_window_skew,
-    ({{ values_of(rollup_features(), 's.feature_values') }}
-    IS DISTINCT FROM {{ values_of(rollup_features(), 'r.feature_values') }}) AS has_rollup_skew
+    ({{ values_of(not_rollups, 's.feature_values') }}
+    IS DISTINCT FROM {{ values_of(not_rollups, 'r.feature_values') }}) AS has_window_skew,
+    ({{ values_of(features_of('rollup'), 's.feature_values') }}
+    IS DISTINCT FROM {{ values_of(features_of('rollup'), 'r.feature_values') }}) AS has_rollup_skew
 FROM sampled AS s
 INNER JOIN recomputed AS r ON s.user_id = r.user_id AND s.transaction_id = r.transaction_id

@@ -1,11 +1,10 @@
 -- One row per model version: the registry. It holds the function's text and hash, so that missing revision files can
--- be restored from the database.
+-- be restored. The function is scoring.<version>.
 CREATE TABLE scoring.models (
     version text NOT NULL,
     state text NOT NULL,
     model_kind text NOT NULL,
     layout text NOT NULL,
-    function_name text NOT NULL,
     feature_names text[] NOT NULL,
     feature_hash text NOT NULL,
     trained_at timestamptz NOT NULL,
@@ -32,6 +31,7 @@ CREATE TABLE scoring.models (
     -- Percentage of users whose transactions it decides while it is the challenger.
     canary_percent double precision,
     CONSTRAINT models_pkey PRIMARY KEY (version),
+    CONSTRAINT models_version_form CHECK (version ~ '^[a-z][a-z0-9_]{0,62}$'),
     CONSTRAINT models_state_known CHECK (
         state IN ('candidate', 'challenger', 'champion', 'retired', 'rejected')
     ),

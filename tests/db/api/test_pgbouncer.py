@@ -17,7 +17,7 @@ from tests.waiting import wait_until
 def test_many_callers_through_pgbouncer(tmp_path: Path) -> None:
     with temporary_server() as server:
         pgbouncer = PgBouncer(tmp_path / "pgbouncer", server)
-        if not pgbouncer.available:
+        if pgbouncer.program is None:
             pytest.skip("PgBouncer is not installed")
         migrate_schema(server.url, tmp_path / "models")
         tmp_path.chmod(0o711)

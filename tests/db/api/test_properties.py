@@ -64,13 +64,6 @@ def test_any_json_gets_a_documented_response(api: Api, path: str, body: Any) -> 
 
 
 @quick
-@given(path=st.sampled_from(PATHS), body=st.binary(max_size=200))
-def test_any_bytes_are_rejected(api: Api, path: str, body: bytes) -> None:
-    response = api.client.post(path, content=body, headers={"content-type": "application/json"})
-    problem(response, 422)
-
-
-@quick
 @given(body=features)
 def test_valid_features_get_the_score_of_the_database(api: Api, body: dict[str, Any]) -> None:
     got = send(api, "/predict", body).json()

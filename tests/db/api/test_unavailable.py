@@ -28,20 +28,19 @@ def unavailable(response: httpx.Response) -> str:
     return str(detail)
 
 
-@pytest.mark.parametrize("body", [FEATURES, RAW])
-def test_without_a_model_predictions_are_unavailable(api_without_model: Api, body: dict[str, float]) -> None:
-    detail = unavailable(api_without_model.client.post("/predict", json=body))
-    assert detail == "no model is deployed yet; run: rowguard retrain"
-
-
-def test_without_a_model_there_is_none_to_show(api_without_model: Api) -> None:
-    assert (
-        unavailable(api_without_model.client.get("/model"))
-        == "no model is deployed yet; run: rowguard retrain"
-    )
+def test_without_a_model_predictions_are_unavailable(api_without_model: Api) -> None:
+    client = api_without_model.client
+    responses = [
+        client.post("/predict", json=FEATURES),
+        client.post("/predict", json=RAW),
+        client.get("/model"),
+    ]
+    for response in responses:
+        assert unavailable(response) == "no model is deployed yet; run: rowguard retrain"
 
 
 def test_without_a_model_transactions_are_stored_unscored(api_without_model: Api) -> None:
+    assert api_without_model.client.get("/readyz").status_code == 200
     response = api_without_model.client.post("/transactions", json=RAW)
     assert response.status_code == 201
     got = response.json()
@@ -49,10 +48,6 @@ def test_without_a_model_transactions_are_stored_unscored(api_without_model: Api
     assert [
         got[name] for name in ("fraud_flag", "fraud_probability", "model_version", "unscored_reason")
     ] == [None] * 4
-
-
-def test_without_a_model_the_api_is_ready(api_without_model: Api) -> None:
-    assert api_without_model.client.get("/readyz").status_code == 200
 
 
 def test_without_the_schema_every_call_names_the_command(empty_workspace: Workspace, tmp_path: Path) -> None:

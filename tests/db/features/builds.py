@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import textwrap
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -14,13 +15,13 @@ from typing import Any
 import psycopg
 import pytest
 
+from rowguard.database import fetch_one
 from sql_scoring.features.dbt import PROJECT_DIR, profile_variables, run_dbt
 from tests.fix_database import Workspace
 
-MODELS = ["--select", "merchant_risk", "user_risk", "training_features", "training_set"]
+MODELS = ["--select", "merchant_risk", "training_features", "training_set"]
 TABLES = {
     "merchant_risk": "to_jsonb(m)",
-    "user_risk": "to_jsonb(m)",
     "training_features": "user_id, transaction_id, occurred_at, is_history, feature_values",
 }
 
@@ -28,13 +29,11 @@ CompiledSql = Mapping[str, str]
 
 
 def extend_feature_list(lines: str, folder: Path) -> Path:
-    """A copy of the dbt project whose feature list ends with these lines."""
+    """A copy of the dbt project whose feature list ends with these entries."""
     project = folder / "dbt"
     shutil.copytree(PROJECT_DIR, project, ignore=shutil.ignore_patterns("target", "logs"))
-    path = project / "macros" / "features" / "feature_list.sql"
-    text = path.read_text()
-    assert text.count("{% endset %}") == 1
-    path.write_text(text.replace("{% endset %}", lines + "{% endset %}"))
+    path = project / "dbt_project.yml"
+    path.write_text(path.read_text().replace("\nmodels:", textwrap.indent(lines, "    ") + "\nmodels:"))
     return project
 
 
@@ -93,8 +92,6 @@ def assert_matches_full_refresh(workspace: Workspace, compiled: CompiledSql, sin
 
 
 def built_hash8(connection: psycopg.Connection[Any]) -> str:
-    row = connection.execute(
-        "SELECT left(feature_hash, 8) FROM features.feature_definitions LIMIT 1"
-    ).fetchone()
-    assert row is not None
-    return str(row[0])
+    return str(
+        fetch_one(connection, "SELECT left(feature_hash, 8) FROM features.feature_definitions LIMIT 1")[0]
+    )

@@ -11,15 +11,14 @@ from sql_scoring.features.dbt import PROJECT_DIR
 from tests.db.features.builds import CompiledSql, call_dbt, extend_feature_list, read_compiled, use_project
 from tests.fix_database import Workspace, _database, _settings
 
-# name -> entity, measure, aggregate, window, delay: two delays, counts, rates, amounts; only frauds for users.
+# name -> measure, aggregate, window, delay: counts, rates and amounts, of three delays.
 ROLLUPS = {
-    "m_count_1d": ("merchant", "label", "count", 1, 2),
-    "m_rate_3d": ("merchant", "label", "fraud_rate", 3, 2),
-    "m_frauds_5d": ("merchant", "label", "fraud_count", 5, 2),
-    "m_rate_2d": ("merchant", "label", "fraud_rate", 2, 0),
-    "m_mean_4d": ("merchant", "amount", "mean", 4, 1),
-    "m_sum_4d": ("merchant", "amount", "sum", 4, 1),
-    "u_frauds_4d": ("user", "label", "fraud_count", 4, 2),
+    "m_count_1d": ("label", "count", 1, 2),
+    "m_rate_3d": ("label", "fraud_rate", 3, 2),
+    "m_frauds_5d": ("label", "fraud_count", 5, 2),
+    "m_rate_2d": ("label", "fraud_rate", 2, 0),
+    "m_mean_4d": ("amount", "mean", 4, 1),
+    "m_sum_4d": ("amount", "sum", 4, 1),
 }
 RECENCIES = """
 - {name: here_7d, entity: user_location, measure: transaction, aggregate: minutes_since, window: 7d, description: "d"}
@@ -32,9 +31,9 @@ RECENCIES = """
 @pytest.fixture(scope="session")
 def extended_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines = "".join(
-        f"- {{name: {name}, entity: {entity}, measure: {measure}, aggregate: {aggregate}, window: {days}d,"
+        f"- {{name: {name}, entity: merchant, measure: {measure}, aggregate: {aggregate}, window: {days}d,"
         f" delay: {delay}d, description: d}}\n"
-        for name, (entity, measure, aggregate, days, delay) in ROLLUPS.items()
+        for name, (measure, aggregate, days, delay) in ROLLUPS.items()
     )
     return extend_feature_list(lines + RECENCIES, tmp_path_factory.mktemp("extended"))
 

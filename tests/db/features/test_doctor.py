@@ -9,7 +9,7 @@ import pytest
 
 from rowguard.operations.doctor import Check, DoctorLimits, DoctorReport, diagnose
 from rowguard.operations.rescore import rescore
-from tests.db.features.builds import CompiledSql, refresh
+from tests.db.features.builds import CompiledSql, built_hash8, refresh
 from tests.fix_database import Workspace
 from tests.stack.cli.conftest import runner
 
@@ -39,7 +39,7 @@ def test_a_healthy_database(scored: Workspace, default_sql: CompiledSql) -> None
     recompute(scored, default_sql)
     found = diagnose(scored.url)
     assert {each.name: each.status for each in found.checks} == dict.fromkeys(
-        ["champion", "skew", "rollup skew", "running totals", "unscored rows", "merchant risk", "user risk"],
+        ["champion", "skew", "rollup skew", "running totals", "unscored rows", "merchant risk"],
         "ok",
     )
     skew = check(found, "skew").details
@@ -133,30 +133,23 @@ def test_broken_totals_are_an_alarm_and_pending_ones_a_warning(scored: Workspace
 
 def test_a_champion_of_another_list(scored: Workspace) -> None:
     with scored.connect() as connection:
+        connection.execute(
+            "CREATE TABLE features.merchant_risk_00000000 AS"
+            f" SELECT r.* FROM features.merchant_risk_{built_hash8(connection)} AS r"
+        )
         connection.execute("UPDATE features.feature_definitions SET feature_hash = repeat('0', 32)")
-        for entity in ("merchant", "user"):
-            connection.execute(
-                f"CREATE TABLE features.{entity}_risk_00000000 AS SELECT r.* FROM"
-                f" features.{entity}_risk_{_hash8(scored)} AS r"
-            )
     found = diagnose(scored.url)
     assert alarms(found) == ["champion"]
     assert "run: rowguard retrain" in check(found, "champion").summary
 
 
-def _hash8(workspace: Workspace) -> str:
-    with workspace.connect() as connection:
-        row = connection.execute("SELECT left(feature_hash, 8) FROM scoring.models").fetchone()
-    assert row is not None
-    return str(row[0])
-
-
 def test_rows_without_a_decision(scored: Workspace) -> None:
     with scored.connect() as connection:
         connection.execute(INSERT)
-        connection.execute(f"ALTER TABLE features.merchant_risk_{_hash8(scored)} RENAME TO gone")
+        table = f"merchant_risk_{built_hash8(connection)}"
+        connection.execute(f"ALTER TABLE features.{table} RENAME TO gone")
         connection.execute("INSERT INTO transactions (user_id, amount, merchant_id) VALUES (1, 10, 7)")
-        connection.execute(f"ALTER TABLE features.gone RENAME TO merchant_risk_{_hash8(scored)}")
+        connection.execute(f"ALTER TABLE features.gone RENAME TO {table}")
     found = diagnose(scored.url)
     assert alarms(found) == ["unscored rows"]
     unscored = check(found, "unscored rows")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 import numpy as np
 import psycopg
@@ -16,7 +15,7 @@ from tests.db.features.random_rows import insert, label, load, some_rows
 from tests.fix_database import Workspace
 
 TODAY = datetime.now(UTC).date()
-Event = tuple[int, date, date, float, list[tuple[date, bool]]]  # entity, date, known from, amount, labels
+Event = tuple[int, date, date, float, list[tuple[date, bool]]]  # merchant, date, known from, amount, labels
 
 
 def test_rollups_are_those_of_the_transactions(extended: Workspace, extended_sql: CompiledSql) -> None:
@@ -29,9 +28,8 @@ def test_rollups_are_those_of_the_transactions(extended: Workspace, extended_sql
             label(connection, draw, past_hours=300)
             for act in (_withdraw, _delete, _move):
                 act(connection, draw)
-            refresh(connection, extended_sql, "merchant_risk", "user_risk")
-            for entity in ("merchant", "user"):
-                assert _stored(connection, entity) == _expected(connection, entity)
+            refresh(connection, extended_sql, "merchant_risk")
+            assert _stored(connection) == _expected(connection)
 
 
 def _withdraw(connection: psycopg.Connection, draw: random.Random) -> None:
@@ -55,45 +53,38 @@ def _move(connection: psycopg.Connection, draw: random.Random) -> None:
     connection.execute("UPDATE transactions SET merchant_id = 3 WHERE merchant_id = 4 AND user_id < 3")
 
 
-def _rows(connection: psycopg.Connection, entity: str) -> list[tuple[Any, ...]]:
-    names = ", ".join(name for name, feature in ROLLUPS.items() if feature[0] == entity)
-    return connection.execute(
-        f"SELECT {entity}_id, valid_from, {names} FROM features.{entity}_risk_{built_hash8(connection)}"
-        " ORDER BY 1, 2".encode()
-    ).fetchall()
-
-
 def _days() -> Iterator[date]:
     for number in range(-20, 15):
         yield TODAY + timedelta(days=number)
 
 
-def _stored(connection: psycopg.Connection, entity: str) -> dict[tuple[int, date], tuple[float | None, ...]]:
+def _stored(connection: psycopg.Connection) -> dict[tuple[int, date], tuple[float | None, ...]]:
     """What a transaction of each day reads."""
-    features = [feature for feature in ROLLUPS.values() if feature[0] == entity]
-    nothing = tuple(None if feature[2] in ("mean", "fraud_rate") else 0.0 for feature in features)
-    rows = _rows(connection, entity)
+    rows = connection.execute(
+        f"SELECT merchant_id, valid_from, {', '.join(ROLLUPS)}"
+        f" FROM features.merchant_risk_{built_hash8(connection)} ORDER BY 1, 2".encode()
+    ).fetchall()
+    nothing = tuple(
+        None if aggregate in ("mean", "fraud_rate") else 0.0 for _, aggregate, *_ in ROLLUPS.values()
+    )
     values_by_day = {}
-    for entity_id in range(1, 10):
+    for merchant in range(1, 10):
         for day in _days():
-            past = [values for who, start, *values in rows if who == entity_id and start <= day]
-            values_by_day[entity_id, day] = tuple(past[-1]) if past else nothing
+            past = [values for who, start, *values in rows if who == merchant and start <= day]
+            values_by_day[merchant, day] = tuple(past[-1]) if past else nothing
     return values_by_day
 
 
-def _expected(
-    connection: psycopg.Connection, entity: str
-) -> dict[tuple[int, date], tuple[float | None, ...]]:
+def _expected(connection: psycopg.Connection) -> dict[tuple[int, date], tuple[float | None, ...]]:
     """The same from transactions and labels, day by day."""
-    events = _events(connection, entity)
+    events = _events(connection)
     values_by_day = {}
-    for entity_id in range(1, 10):
-        own_events = [event for event in events if event[0] == entity_id]
+    for merchant in range(1, 10):
+        own_events = [event for event in events if event[0] == merchant]
         for day in _days():
-            values = [
-                _value(own_events, day, *feature[2:]) for feature in ROLLUPS.values() if feature[0] == entity
-            ]
-            values_by_day[entity_id, day] = tuple(values)
+            values_by_day[merchant, day] = tuple(
+                _value(own_events, day, *feature[1:]) for feature in ROLLUPS.values()
+            )
     return values_by_day
 
 
@@ -118,17 +109,17 @@ def _real(value: float) -> float:
     return float(str(np.float32(value)))
 
 
-def _events(connection: psycopg.Connection, entity: str) -> list[Event]:
+def _events(connection: psycopg.Connection) -> list[Event]:
     connection.execute("SET timezone = 'UTC'")
     rows = connection.execute(
-        f"SELECT t.{entity}_id, t.occurred_at::date, (CASE WHEN t.is_history THEN t.occurred_at"
+        "SELECT t.merchant_id, t.occurred_at::date, (CASE WHEN t.is_history THEN t.occurred_at"
         "   ELSE t.received_at END)::date, t.amount::float8,"
         " coalesce(array_agg(l.labelled_at::date ORDER BY l.labelled_at, l.label_id)"
         "   FILTER (WHERE l.label_id IS NOT NULL), '{}'),"
         " coalesce(array_agg(l.is_fraud ORDER BY l.labelled_at, l.label_id)"
         "   FILTER (WHERE l.label_id IS NOT NULL), '{}')"
         " FROM transactions AS t LEFT JOIN fraud_labels AS l USING (user_id, transaction_id)"
-        f" WHERE t.{entity}_id IS NOT NULL GROUP BY t.user_id, t.transaction_id"
+        " WHERE t.merchant_id IS NOT NULL GROUP BY t.user_id, t.transaction_id"
     ).fetchall()
     return [
         (who, day, known, amount, list(zip(found_on, frauds, strict=True)))

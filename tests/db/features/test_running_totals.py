@@ -12,25 +12,16 @@ import pytest
 
 from rowguard.operations.importer import load_history
 from sql_scoring.features.totals import recompute_totals
-from tests.db.features.totals import assert_live_matches_row_scan, totals_pending_count
+from tests.db.features.totals import (
+    assert_live_matches_row_scan,
+    assert_recomputed,
+    assert_totals_are_right,
+    totals_pending_count,
+)
 from tests.fix_database import Workspace
 
 NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
 INSERT = "INSERT INTO transactions (user_id, amount, location, occurred_at) VALUES (%s, %s, %s, %s)"
-# Each row against the one before it, in the order in which the totals run.
-BROKEN = """
-SELECT count(*)
-FROM (
-    SELECT
-        user_txns_before, user_amount_before, user_amount_squares_before,
-        lag(user_txns_before + 1, 1, 0) OVER w AS txns,
-        lag(user_amount_before + amount, 1, 0) OVER w AS amount,
-        lag(user_amount_squares_before + amount * amount, 1, 0) OVER w AS squares
-    FROM transactions
-    WINDOW w AS (PARTITION BY user_id ORDER BY occurred_at, user_txns_before)
-) AS t
-WHERE (user_txns_before, user_amount_before, user_amount_squares_before) IS DISTINCT FROM (txns, amount, squares)
-"""
 
 
 def test_rows_in_order_carry_the_totals_before_them(migrated: Workspace) -> None:
@@ -52,8 +43,7 @@ def test_a_late_row_is_folded_in_at_once(migrated: Workspace) -> None:
     with migrated.connect() as connection:
         for minute in (0, 10, 20, 15, 5, 20):
             connection.execute(INSERT, [1, minute + 1, None, NOW + timedelta(minutes=minute)])
-        assert totals_pending_count(connection) == 0
-        assert _broken(connection) == 0
+        assert_totals_are_right(connection)
 
 
 def test_a_row_late_by_very_many_is_left_to_the_nightly_build(migrated: Workspace) -> None:
@@ -68,10 +58,8 @@ def test_a_row_late_by_very_many_is_left_to_the_nightly_build(migrated: Workspac
         # It goes on from the row before it, and the read minds the open row.
         connection.execute(INSERT, [1, 1, None, NOW + timedelta(hours=3)])
         _assert_same_rows(connection, [1])
-    assert recompute_totals(migrated.url) == 102
-    with migrated.connect() as connection:
-        assert (totals_pending_count(connection), _broken(connection)) == (0, 0)
-    assert recompute_totals(migrated.url) == 0
+    assert_recomputed(migrated, 102)
+    assert_recomputed(migrated, 0)
 
 
 def test_a_refused_duplicate_leaves_no_trace(migrated: Workspace) -> None:
@@ -83,7 +71,7 @@ def test_a_refused_duplicate_leaves_no_trace(migrated: Workspace) -> None:
         connection.execute(insert, [NOW])
         connection.execute(INSERT, [1, 1, None, NOW + timedelta(hours=1)])
         connection.execute(insert, [NOW - timedelta(hours=1)])
-        assert (totals_pending_count(connection), _broken(connection)) == (0, 0)
+        assert_totals_are_right(connection)
 
 
 @pytest.mark.parametrize(
@@ -104,9 +92,7 @@ def test_changes_by_the_owner_are_noticed(migrated: Workspace, change: str) -> N
         connection.execute(INSERT, [2, 5, "DE", NOW + timedelta(hours=1)])
         connection.execute(change.encode())
         _assert_same_rows(connection, [1, 2])
-    recompute_totals(migrated.url)
-    with migrated.connect() as connection:
-        assert (totals_pending_count(connection), _broken(connection)) == (0, 0)
+    assert_recomputed(migrated)
 
 
 def test_deleting_the_oldest_rows_costs_nothing(migrated: Workspace) -> None:
@@ -128,9 +114,7 @@ def test_a_row_inserted_on_an_old_snapshot_gets_no_totals(migrated: Workspace) -
         connection.commit()
         other.execute(INSERT, [1, 3, None, NOW + timedelta(minutes=2)])
         _assert_same_rows(other, [1])
-    recompute_totals(migrated.url)
-    with migrated.connect() as connection:
-        assert (totals_pending_count(connection), _broken(connection)) == (0, 0)
+    assert_recomputed(migrated)
 
 
 def test_loaded_history_goes_on_from_what_is_there(migrated: Workspace) -> None:
@@ -143,7 +127,7 @@ def test_loaded_history_goes_on_from_what_is_there(migrated: Workspace) -> None:
         {1: [timedelta(hours=1), timedelta(hours=2)], 2: [timedelta(-1)], 3: [timedelta(0), timedelta(-1)]},
     )
     with migrated.connect() as connection:
-        assert (totals_pending_count(connection), _broken(connection)) == (0, 0)
+        assert_totals_are_right(connection)
         _assert_same_rows(connection, [1, 2, 3])
 
 
@@ -187,27 +171,18 @@ def test_whatever_the_order_the_rows_are_those_of_the_rows(migrated: Workspace, 
                 case 5:
                     recompute_totals(migrated.url)
             _assert_same_rows(connection, users)
-    recompute_totals(migrated.url)
-    with migrated.connect() as connection:
-        assert (totals_pending_count(connection), _broken(connection)) == (0, 0)
+    assert_recomputed(migrated)
 
 
 def _load(workspace: Workspace, rows: dict[int, list[timedelta]]) -> None:
-    pairs = [(user, NOW + offset) for user, offsets in rows.items() for offset in offsets]
-    batch = pa.RecordBatch.from_pydict(
-        {
-            "user_id": pa.array([user for user, _ in pairs], pa.int64()),
-            "occurred_at": pa.array([at for _, at in pairs], pa.timestamp("us", "UTC")),
-            "amount": pa.array([Decimal("3.25")] * len(pairs), pa.decimal128(18, 4)),
-        }
+    table = pa.Table.from_pylist(
+        [
+            {"user_id": user, "occurred_at": NOW + offset, "amount": "3.25"}
+            for user, offsets in rows.items()
+            for offset in offsets
+        ]
     )
-    load_history(workspace.url, [batch], label_delay=timedelta(days=7), source="test")
-
-
-def _broken(connection: psycopg.Connection) -> int:
-    row = connection.execute(BROKEN.encode()).fetchone()
-    assert row is not None
-    return int(row[0])
+    load_history(workspace.url, table.to_batches(), label_delay=timedelta(days=7), source="test")
 
 
 def _assert_same_rows(connection: psycopg.Connection, users: list[int]) -> None:

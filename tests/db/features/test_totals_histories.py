@@ -14,8 +14,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from sql_scoring.features.totals import recompute_totals
-from tests.db.features.totals import Connection, totals_pending_count, wrong_totals
+from tests.db.features.totals import Connection, assert_recomputed, wrong_totals
 from tests.fix_database import Workspace
 from tests.waiting import wait_until
 
@@ -174,6 +173,4 @@ def test_several_sessions_at_once_leave_no_wrong_total(migrated: Workspace, seed
     assert [session.failed for session in sessions if session.failed] == []
     with migrated.connect() as connection:
         assert wrong_totals(connection) == []
-    recompute_totals(migrated.url)
-    with migrated.connect() as connection:
-        assert (totals_pending_count(connection), wrong_totals(connection)) == (0, [])
+    assert_recomputed(migrated)

@@ -13,8 +13,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from sql_scoring.features.totals import recompute_totals
-from tests.db.features.totals import assert_live_matches_row_scan, totals_pending_count, wrong_totals
+from tests.db.features.totals import (
+    assert_live_matches_row_scan,
+    assert_recomputed,
+    assert_totals_are_right,
+    totals_pending_count,
+    wrong_totals,
+)
 from tests.fix_database import Workspace
 from tests.waiting import LONG_S, wait_until
 
@@ -87,9 +92,7 @@ def test_a_late_row_near_an_open_change_of_the_owner(filled: Workspace, change: 
             owner.execute(ending.encode())
         assert failed == []
         assert wrong_totals(owner) == []
-    recompute_totals(filled.url)
-    with filled.connect() as connection:
-        assert (totals_pending_count(connection), wrong_totals(connection)) == (0, [])
+    assert_recomputed(filled)
 
 
 def test_a_late_row_does_not_wait_for_locked_rows(filled: Workspace) -> None:
@@ -105,7 +108,7 @@ def test_a_late_row_does_not_wait_for_locked_rows(filled: Workspace) -> None:
         owner.rollback()
         # The next late row repairs it.
         late.execute(INSERT, [6, at(6)])
-        assert (totals_pending_count(late), wrong_totals(late)) == (0, [])
+        assert_totals_are_right(late)
 
 
 def test_two_changes_of_the_owner_at_once(filled: Workspace) -> None:
@@ -146,9 +149,7 @@ def test_settling_works_where_old_snapshots_are_the_default(filled: Workspace) -
             "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation"
             " = ''repeatable read''', current_database()); END $$"
         )
-    assert recompute_totals(filled.url) == 3
-    with filled.connect() as connection:
-        assert (totals_pending_count(connection), wrong_totals(connection)) == (0, [])
+    assert_recomputed(filled, 3)
 
 
 def test_a_row_without_the_lock_near_the_holder_that_cannot_see_it(migrated: Workspace) -> None:
@@ -171,7 +172,7 @@ def test_a_row_without_the_lock_near_the_holder_that_cannot_see_it(migrated: Wor
         assert totals_pending_count(owner) == 1
         assert_live_matches_row_scan(owner, [1], [at(60)])
         holder.execute(INSERT, [2.5, at(2.5)])
-        assert (totals_pending_count(owner), wrong_totals(owner)) == (0, [])
+        assert_totals_are_right(owner)
         assert_live_matches_row_scan(owner, [1], [at(60)])
 
 
@@ -191,6 +192,4 @@ def test_a_row_without_the_lock_in_a_savepoint(migrated: Workspace, ending: str)
             waiter.commit()
         assert wrong_totals(owner) == []
         assert_live_matches_row_scan(owner, [1], [at(60)])
-    recompute_totals(migrated.url)
-    with migrated.connect() as connection:
-        assert (totals_pending_count(connection), wrong_totals(connection)) == (0, [])
+    assert_recomputed(migrated)

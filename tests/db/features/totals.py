@@ -9,7 +9,10 @@ from typing import Any
 
 import psycopg
 
+from rowguard.database import fetch_one
+from sql_scoring.features.totals import recompute_totals
 from tests.db.features.builds import built_hash8
+from tests.fix_database import Workspace
 
 Connection = psycopg.Connection[Any]
 
@@ -36,9 +39,19 @@ def wrong_totals(connection: Connection) -> list[str]:
 
 
 def totals_pending_count(connection: Connection) -> int:
-    row = connection.execute("SELECT count(*) FROM transactions WHERE user_txns_before IS NULL").fetchone()
-    assert row is not None
-    return int(row[0])
+    return int(fetch_one(connection, "SELECT count(*) FROM transactions WHERE user_txns_before IS NULL")[0])
+
+
+def assert_recomputed(workspace: Workspace, recomputed: int | None = None) -> None:
+    """The nightly build leaves no total pending or wrong; `recomputed` rows are written, if given."""
+    written = recompute_totals(workspace.url)
+    assert recomputed is None or written == recomputed
+    with workspace.connect() as connection:
+        assert_totals_are_right(connection)
+
+
+def assert_totals_are_right(connection: Connection) -> None:
+    assert (totals_pending_count(connection), wrong_totals(connection)) == (0, [])
 
 
 def assert_live_matches_row_scan(

@@ -22,6 +22,18 @@ def champion_of(workspace: Workspace) -> str | None:
         return registry.champion_version(connection)
 
 
+def change_model(workspace: Workspace, version: str, *, sql_text: str = "", threshold: float = -1) -> None:
+    """Change a candidate as if it had been trained so: with the hash of the registry."""
+    with workspace.connect() as connection:
+        record = registry.get_model(connection, version)
+        text = sql_text or record.function_text()
+        cutoff = threshold if threshold >= 0 else record.threshold
+        connection.execute(
+            "UPDATE scoring.models SET sql_text = %s, threshold = %s, sql_sha256 = %s WHERE version = %s",
+            [text, cutoff, registry.function_sha256(version, text, cutoff), version],
+        )
+
+
 def insert_rows(workspace: Workspace, count: int = 400) -> None:
     """Live rows of many users, some of them odd."""
     with workspace.connect() as connection:

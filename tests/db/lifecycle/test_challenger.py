@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+
 import psycopg
 import pytest
-from alembic import command
 
 from rowguard.errors import RegistryError
 from sql_scoring import registry
-from sql_scoring.deployment import migrations
+from sql_scoring.deployment import restore_missing_files
 from sql_scoring.deployment.migrate import migrate_models
 from tests.db.lifecycle.models import champion_of, insert_rows, train_small
 from tests.fix_database import Workspace
@@ -164,25 +165,26 @@ def test_a_new_champion_leaves_the_challenger_where_it_is(scored: Workspace) -> 
         assert connection.execute(SPLIT).fetchall() == [(third, second, 20, 20, 0, 20)]
 
 
-def test_the_revisions_of_a_shadow_deployment_go_down_and_up_again(scored: Workspace) -> None:
-    champion, second = champion_of(scored), train_small(scored, 1)
+def test_a_fresh_database_repeats_a_shadow_deployment_by_the_files(
+    scored: Workspace, migrated: Workspace
+) -> None:
+    second = train_small(scored, 1)
     challenge(scored, second)
     challenge(scored, second, canary=100)
     promote(scored.url, scored.settings)
-    seen = []
-    for _ in range(3):
-        with migrations.transaction(scored.url) as connection:
-            command.downgrade(migrations.config(connection, [scored.settings.models_dir]), "models@-1")
-        insert_rows(scored, 1)
-        with scored.connect() as connection:
-            seen.append(
-                connection.execute(
-                    "SELECT model_version, shadow_version FROM transactions ORDER BY received_at DESC LIMIT 1"
-                ).fetchone()
-            )
-    assert seen == [(second, champion), (champion, second), (champion, None)]
-    assert migrate_models(scored.url, scored.settings.models_dir) == 3
-    assert champion_of(scored) == second
+    rollback(scored.url, scored.settings)
+    challenge(scored, second, canary=5)
+    shutil.rmtree(scored.settings.models_dir)
+    assert len(restore_missing_files(scored.url, scored.settings.models_dir)) == 6
+    shutil.copytree(scored.settings.models_dir, migrated.settings.models_dir, dirs_exist_ok=True)
+    assert migrate_models(migrated.url, migrated.settings.models_dir) == 6
+    states = (
+        "SELECT version, state, state_reason, canary_percent, sql_text FROM scoring.models ORDER BY version"
+    )
+    revisions = "SELECT to_jsonb(r) - 'applied_at' FROM scoring.model_revisions AS r ORDER BY position"
+    with scored.connect() as here, migrated.connect() as there:
+        for query in (states, revisions):
+            assert there.execute(query).fetchall() == here.execute(query).fetchall()
 
 
 def test_a_challenger_that_cannot_be_deployed_is_rejected(scored: Workspace, migrated: Workspace) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import psycopg
 import pytest
 from alembic import command
+from alembic.util import CommandError
 from sklearn.ensemble import RandomForestClassifier
 
 from rowguard.errors import FeatureMismatchError, ParityError, RegistryError, RowguardError
@@ -18,19 +18,16 @@ from sql_scoring import deployment, registry
 from sql_scoring.deployment import migrations
 from sql_scoring.deployment.migrate import migrate_models
 from sql_scoring.engine import boundary_rows
+from tests.db.lifecycle.models import champion_of, insert_rows, train_small
 from tests.fix_database import Workspace
 from trainer.artifact import artifact_path, load_artifact
-from trainer.forest import ForestParameters
 from trainer.gates import evaluate_gates
 from trainer.retrain import deploy, retrain, rollback, verify
-from trainer.training import train
-
-SMALL = ForestParameters(n_estimators=5, max_leaf_nodes=8)
 
 
 def test_rollback_returns_to_the_model_before_and_keeps_going_back(scored: Workspace) -> None:
-    first = _champion(scored)
-    second, third = (_train(scored, seed) for seed in (1, 2))
+    first = champion_of(scored)
+    second, third = (train_small(scored, seed) for seed in (1, 2))
     for version in (second, third):
         assert deploy(scored.url, scored.settings, version, force=True).version == version
         assert _decided_by(scored) == version
@@ -48,11 +45,11 @@ def test_rollback_returns_to_the_model_before_and_keeps_going_back(scored: Works
 def test_a_fresh_database_comes_to_the_same_champion_by_the_files(
     scored: Workspace, migrated: Workspace
 ) -> None:
-    second = _train(scored, 1)
+    second = train_small(scored, 1)
     deploy(scored.url, scored.settings, second, force=True)
     shutil.copytree(scored.settings.models_dir, migrated.settings.models_dir, dirs_exist_ok=True)
     assert migrate_models(migrated.url, migrated.settings.models_dir) == 2
-    assert _champion(migrated) == second
+    assert champion_of(migrated) == second
     assert _decided_by(migrated) == second
     with scored.connect() as ours, migrated.connect() as theirs:
         assert registry.get_model(ours, second).sql_text == registry.get_model(theirs, second).sql_text
@@ -72,31 +69,31 @@ def test_a_changed_revision_file_is_rejected(scored: Workspace, migrated: Worksp
     shutil.copytree(scored.settings.models_dir, folder, dirs_exist_ok=True)
     body = next(folder.rglob("function.sql"))
     body.write_text(body.read_text() + "-- changed\n")
-    with pytest.raises(ValueError, match="was changed after it was generated"):
+    with pytest.raises(RegistryError, match="function.sql was changed after it was generated"):
         migrate_models(migrated.url, folder)
-    assert _champion(migrated) is None
+    assert champion_of(migrated) is None
 
 
-def test_downgrading_a_deployment_restores_what_was_before(scored: Workspace) -> None:
-    first, second = _champion(scored), _train(scored, 1)
-    deploy(scored.url, scored.settings, second, force=True)
-    with migrations.transaction(scored.url) as connection:
-        command.downgrade(migrations.config(connection, [scored.settings.models_dir]), "models@-1")
-    assert _champion(scored) == first and _decided_by(scored) == first
-    with scored.connect() as connection:
-        gone = connection.execute("SELECT to_regproc(%s)", [f"scoring.{second}"]).fetchone()
-    assert gone == (None,)
+@pytest.mark.parametrize("target", ["models@-1", "schema@-1"])
+def test_a_downgrade_names_the_way_back(scored: Workspace, target: str) -> None:
+    champion = champion_of(scored)
+    with (
+        pytest.raises(CommandError, match="forward only; for the previous champion run: rowguard rollback"),
+        migrations.transaction(scored.url) as connection,
+    ):
+        command.downgrade(migrations.config(connection, [scored.settings.models_dir]), target)
+    assert _decided_by(scored) == champion
 
 
 def test_the_same_data_give_the_same_version(scored: Workspace) -> None:
     done = retrain(scored.url, scored.settings)
     assert done.training.is_new is False
-    assert done.training.version == _champion(scored)
+    assert done.training.version == champion_of(scored)
     assert done.deployment is None
 
 
 def test_a_function_that_differs_from_its_model_is_never_deployed(scored: Workspace) -> None:
-    champion, candidate = _champion(scored), _train(scored, 1)
+    champion, candidate = champion_of(scored), train_small(scored, 1)
     assert champion is not None
     with scored.connect() as connection:
         record = registry.get_model(connection, champion)
@@ -111,12 +108,12 @@ def test_a_function_that_differs_from_its_model_is_never_deployed(scored: Worksp
             boundary_rows(wrong, 500, seed=0),
             built_feature_hash=record.feature_hash,
         )
-    assert _champion(scored) == champion and _decided_by(scored) == champion
+    assert champion_of(scored) == champion and _decided_by(scored) == champion
     assert _contents(scored.settings.models_dir) == before
 
 
 def test_a_model_of_another_feature_list_is_rejected(scored: Workspace) -> None:
-    candidate = _train(scored, 1)
+    candidate = train_small(scored, 1)
     with pytest.raises(FeatureMismatchError, match="retrain"):
         deployment.deploy_champion(
             scored.url,
@@ -129,7 +126,7 @@ def test_a_model_of_another_feature_list_is_rejected(scored: Workspace) -> None:
 
 
 def test_refusals_name_what_is_wrong(scored: Workspace, migrated: Workspace) -> None:
-    champion = _champion(scored)
+    champion = champion_of(scored)
     assert champion is not None
     with pytest.raises(RegistryError, match="is the champion already"):
         deploy(scored.url, scored.settings, champion)
@@ -140,7 +137,7 @@ def test_refusals_name_what_is_wrong(scored: Workspace, migrated: Workspace) -> 
 
 
 def test_files_of_another_database_are_refused(scored: Workspace) -> None:
-    candidate = _train(scored, 1)
+    candidate = train_small(scored, 1)
     stranger = scored.settings.models_dir / "m0009_deploy_rf_other.py"
     stranger.write_text("revision = 'm0009'\ndown_revision = None\n")
     with pytest.raises(RegistryError, match=r"m0009_deploy_rf_other\.py is not applied to this database"):
@@ -148,7 +145,7 @@ def test_files_of_another_database_are_refused(scored: Workspace) -> None:
 
 
 def test_two_deployments_at_once_both_end_in_a_line_of_revisions(scored: Workspace) -> None:
-    candidates = [_train(scored, seed) for seed in (1, 2)]
+    candidates = [train_small(scored, seed) for seed in (1, 2)]
     errors: list[RowguardError] = []
 
     def go(version: str) -> None:
@@ -172,7 +169,7 @@ def test_two_deployments_at_once_both_end_in_a_line_of_revisions(scored: Workspa
 
 
 def test_the_deployed_function_equals_scikit_learn_on_100_000_rows(scored: Workspace) -> None:
-    champion = _champion(scored)
+    champion = champion_of(scored)
     assert champion is not None
     with scored.connect() as connection:
         record = registry.get_model(connection, champion)
@@ -184,18 +181,14 @@ def test_the_deployed_function_equals_scikit_learn_on_100_000_rows(scored: Works
 
 
 def test_every_decision_replays_from_what_the_model_saw(scored: Workspace) -> None:
-    with scored.connect() as connection:
-        connection.execute(
-            "INSERT INTO transactions (user_id, amount, merchant_id, location)"
-            " SELECT 1 + g %% 300, 5 + g, g %% 50, 'DE' FROM generate_series(1, 500) AS g".replace("%%", "%")
-        )
+    insert_rows(scored, 500)
     report = verify(scored.url, scored.settings)
     assert report.is_ok
     assert report.checks["replayed_rows"] == 500 and report.checks["replay_differences"] == 0
 
 
 def test_a_worse_candidate_is_rejected_and_the_champion_stays(scored: Workspace) -> None:
-    candidate = _train(scored, 1)
+    candidate = train_small(scored, 1)
     with scored.connect() as connection:
         connection.execute(
             "UPDATE scoring.models SET metrics = jsonb_set(metrics, '{average_precision}', '0.001')"
@@ -210,7 +203,7 @@ def test_a_worse_candidate_is_rejected_and_the_champion_stays(scored: Workspace)
 
 
 def test_the_nightly_run_does_not_bring_back_a_rolled_back_model(scored: Workspace) -> None:
-    second = _train(scored, 1)
+    second = train_small(scored, 1)
     deploy(scored.url, scored.settings, second, force=True)
     rollback(scored.url, scored.settings)
     report = evaluate_gates(scored.url, scored.settings, second)
@@ -220,7 +213,7 @@ def test_the_nightly_run_does_not_bring_back_a_rolled_back_model(scored: Workspa
 
 
 def test_every_change_of_state_is_kept(scored: Workspace) -> None:
-    first, second = _champion(scored), _train(scored, 1)
+    first, second = champion_of(scored), train_small(scored, 1)
     strict = scored.settings.model_copy(update={"gate_max_nodes": 10})
     deploy(scored.url, strict, second, force=True)
     with scored.connect() as connection:
@@ -238,21 +231,11 @@ def test_every_change_of_state_is_kept(scored: Workspace) -> None:
 
 
 def test_a_changed_artifact_is_not_loaded(scored: Workspace) -> None:
-    candidate = _train(scored, 1)
+    candidate = train_small(scored, 1)
     path = artifact_path(scored.settings.state_dir, candidate)
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(RegistryError, match="is not the registered one"):
         deploy(scored.url, scored.settings, candidate, force=True)
-
-
-def _train(workspace: Workspace, seed: int) -> str:
-
-    return train(workspace.url, workspace.settings, parameters=replace(SMALL, random_state=seed)).version
-
-
-def _champion(workspace: Workspace) -> str | None:
-    with workspace.connect() as connection:
-        return registry.champion_version(connection)
 
 
 def _decided_by(workspace: Workspace) -> str:
@@ -273,7 +256,7 @@ def _contents(folder: Path) -> dict[str, str]:
 
 
 def test_a_connection_sees_the_new_champion_without_reconnecting(scored: Workspace) -> None:
-    second = _train(scored, 1)
+    second = train_small(scored, 1)
     with psycopg.connect(scored.url, autocommit=True) as connection:
         insert = "INSERT INTO transactions (user_id, amount) VALUES (1, 1) RETURNING model_version"
         before = connection.execute(insert).fetchone()

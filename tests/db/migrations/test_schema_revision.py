@@ -1,4 +1,4 @@
-"""The schema by migration equals the schema by its files; and it can be removed."""
+"""The schema by migration equals the schema by its files."""
 
 from __future__ import annotations
 
@@ -9,15 +9,12 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from alembic import command
 
 from rowguard.local import find_postgres_binaries
 from rowguard.settings import PROJECT_ROOT
-from sql_scoring.deployment import migrate_schema, migrations
+from sql_scoring.deployment import migrate_schema
 from sql_scoring.schema_files import BUILD_ORDER, SQL_DIR, schema_sql
 from tests.fix_database import Workspace
-
-ALEMBIC_TABLE = "alembic_version"
 
 
 def test_every_sql_file_is_part_of_the_build() -> None:
@@ -33,27 +30,6 @@ def test_migrations_and_current_files_give_the_same_schema(
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(schema_sql().encode())
     assert _dump(empty_workspace.url) == _dump(database_url)
-
-
-def test_downgrade_leaves_nothing_and_upgrade_works_again(empty_workspace: Workspace) -> None:
-    url, models = empty_workspace.url, empty_workspace.settings.models_dir
-    migrate_schema(url, models)
-    with migrations.transaction(url) as connection:
-        command.downgrade(migrations.config(connection, []), "schema@base")
-    with empty_workspace.connect() as connection:
-        left = connection.execute(
-            "SELECT relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
-            " WHERE nspname IN ('public', 'scoring', 'features') AND relname NOT LIKE 'alembic%'"
-            " UNION ALL SELECT proname FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace"
-            " WHERE nspname IN ('public', 'scoring', 'features')"
-            " UNION ALL SELECT typname FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace"
-            " WHERE nspname IN ('public', 'scoring', 'features') AND typname !~ 'alembic'"
-            " UNION ALL SELECT nspname FROM pg_namespace WHERE nspname IN ('scoring', 'features')"
-        ).fetchall()
-    assert left == []
-    migrate_schema(url, models)
-    with empty_workspace.connect() as connection:
-        connection.execute("INSERT INTO transactions (user_id, amount) VALUES (1, 1)")
 
 
 def test_offline_script_gives_the_same_schema(empty_workspace: Workspace, scratch: str) -> None:

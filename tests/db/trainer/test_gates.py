@@ -9,7 +9,7 @@ import pytest
 
 from rowguard.errors import GateError
 from sql_scoring import registry
-from tests.db.lifecycle.models import champion_of, train_small
+from tests.db.lifecycle.models import champion_of, change_model, train_small
 from tests.fix_database import Workspace
 from trainer.forest import ForestParameters
 from trainer.gates import evaluate_gates
@@ -88,8 +88,7 @@ def test_a_challenger_skips_the_quality_gates(scored: Workspace) -> None:
 
 def test_scores_out_of_proportion_are_rejected(scored: Workspace) -> None:
     small = train_small(scored, 1)
-    with scored.connect() as connection:
-        connection.execute("UPDATE scoring.models SET threshold = 0 WHERE version = %s", [small])
+    change_model(scored, small, threshold=0)
     report = evaluate_gates(scored.url, scored.settings, small, as_challenger=True)
     assert any("its alert rate is 100.00% on the newest rows" in reason for reason in report.reasons)
 
@@ -97,14 +96,9 @@ def test_scores_out_of_proportion_are_rejected(scored: Workspace) -> None:
 def test_a_function_that_differs_is_rejected(scored: Workspace) -> None:
     small = train_small(scored, 1)
     with scored.connect() as connection:
-        connection.execute(
-            "UPDATE scoring.models SET sql_text = replace(sql_text, $$float '5'$$, $$float '6'$$) WHERE version = %s",
-            [small],
-        )
-        text = connection.execute(
-            "SELECT sql_text FROM scoring.models WHERE version = %s", [small]
-        ).fetchone()
-    assert text is not None and "float '6'" in text[0]
+        text = registry.get_model(connection, small).function_text()
+    assert "float '5'" in text
+    change_model(scored, small, sql_text=text.replace("float '5'", "float '6'"))
     report = evaluate_gates(scored.url, scored.settings, small, as_challenger=True)
     assert not report.passed and any("differs from scikit-learn" in reason for reason in report.reasons)
 

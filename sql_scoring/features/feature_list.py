@@ -1,0 +1,132 @@
+"""The feature list (`vars: features` in dbt_project.yml), checked before dbt starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rowguard.errors import FeatureBuildError
+
+# The columns that a transaction brings to the features, stored or not.
+TRANSACTION_COLUMNS = ("user_id", "amount", "merchant_id", "location", "occurred_at", "home_location")
+# The features that callers of score_features supply. The count also puts each live read next to running totals.
+SUPPLIED_FEATURES = {
+    "transaction_amount": None,
+    "user_txn_minutes_since_last": "minutes_since",
+    "user_txn_count_1h": "count",
+    "user_location_match": None,
+}
+PATTERNS = {
+    "name": "lowercase letters, digits and _, at most 63",
+    "window": "a number and h or d, such as 12h or 30d; with a delay whole days",
+    "delay": "whole days, such as 7d",
+}
+
+
+class _Feature(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,62}$")]
+    description: Annotated[str, Field(min_length=1)]
+
+
+class DerivedFeature(_Feature):
+    """SQL over the transaction and the windowed features."""
+
+    expression: Annotated[str, Field(min_length=1)]
+
+
+class WindowedFeature(_Feature):
+    """An aggregate over earlier transactions of the user."""
+
+    entity: Literal["user", "user_merchant", "user_location"]
+    measure: Literal["transaction", "amount", "merchant", "location"]
+    aggregate: str
+    window: Annotated[str, Field(pattern="^[1-9][0-9]{0,3}[hd]$")]
+
+
+class RollupFeature(_Feature):
+    """An aggregate over whole days of a merchant, as known when the transaction's day began."""
+
+    entity: Literal["merchant"]
+    measure: Literal["label", "transaction", "amount"]
+    aggregate: str
+    window: Annotated[str, Field(pattern="^[1-9][0-9]{0,3}d$")]
+    delay: Annotated[str, Field(pattern="^[0-9]{1,3}d$")]
+
+
+AGGREGATES: dict[type[_Feature], dict[str, tuple[str, ...]]] = {
+    WindowedFeature: {
+        "transaction": ("count", "minutes_since"),
+        "amount": ("sum", "mean", "max", "stddev"),
+        "merchant": ("distinct",),
+        "location": ("distinct",),
+    },
+    RollupFeature: {
+        "label": ("count", "fraud_count", "fraud_rate"),
+        "transaction": ("count",),
+        "amount": ("sum", "mean"),
+    },
+}
+
+
+def check_feature_list(path: Path) -> None:
+    """Check every entry of the list.
+
+    Args:
+        path: dbt_project.yml.
+
+    Raises:
+        FeatureBuildError: the file is no YAML, or an entry cannot be rendered; names its line and the reason.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        entries = list(yaml.safe_load(text)["vars"]["features"] or [])
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise FeatureBuildError(f"{path}: no feature list: {' '.join(str(error).split())}") from None
+    names = dict.fromkeys(TRANSACTION_COLUMNS)
+    for line, entry in zip(_lines(text), entries, strict=True):
+        reason = _find_error(entry, names)
+        if reason:
+            name = entry.get("name") if isinstance(entry, dict) else entry
+            raise FeatureBuildError(f"{path}, line {line}, feature `{name}`: {reason}")
+        names[entry["name"]] = entry.get("aggregate")
+    for name, aggregate in SUPPLIED_FEATURES.items():
+        if names.get(name, "missing") != aggregate:
+            kind = f"an aggregate `{aggregate}`" if aggregate else "an expression"
+            raise FeatureBuildError(
+                f"{path}: the feature list lacks `{name}`, {kind}; score_features needs it"
+            )
+
+
+def _lines(text: str) -> Iterator[int]:
+    node: Any = yaml.compose(text)
+    for key in ("vars", "features"):
+        node = next(value for name, value in node.value if name.value == key)
+    yield from (item.start_mark.line + 1 for item in node.value)
+
+
+def _find_error(entry: Any, names: dict[str, Any]) -> str | None:
+    """Return what is wrong with an entry, given the names before it."""
+    if not isinstance(entry, dict):
+        return "not of the form {name: ..., ...}"
+    kind: type[_Feature] = (
+        DerivedFeature if "expression" in entry else RollupFeature if "delay" in entry else WindowedFeature
+    )
+    try:
+        kind.model_validate(entry)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        text = PATTERNS[field] if first["type"] == "string_pattern_mismatch" else first["msg"]
+        return f"`{field}`: {text[0].lower()}{text[1:]}"
+    if entry["name"] in names:
+        return "the name is taken"
+    known = AGGREGATES[kind][entry["measure"]] if kind in AGGREGATES else ()
+    if known and entry["aggregate"] not in known:
+        return f"`aggregate`: of measure `{entry['measure']}` it is {' or '.join(known)}"
+    return None

@@ -1,4 +1,0 @@
-UPDATE scoring.models
-SET
-    state = {state}, state_reason = {reason}, canary_percent = {canary}{stamp}
-WHERE version = {version_literal};
