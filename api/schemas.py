@@ -20,7 +20,7 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from rowguard.amounts import LIMIT, MALFORMED, AmountError, parse_amount, parse_float_amount
+from rowguard.amounts import LIMIT, MALFORMED, AmountError, parse_amount
 
 BIGINT_MAX = 2**63 - 1
 INTEGER_MAX = 2**31 - 1
@@ -51,7 +51,7 @@ def _parse_id(value: Any) -> Any:
 
 def _parse_amount(value: Any) -> Decimal:
     if isinstance(value, float):
-        return parse_float_amount(repr(value))
+        return parse_amount(repr(value))
     if isinstance(value, str | int | Decimal) and not isinstance(value, bool):
         return parse_amount(value)
     raise AmountError(MALFORMED)

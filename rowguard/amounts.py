@@ -1,7 +1,7 @@
-"""The one rule for amounts in Python; the database has the same rule for stored rows.
+"""The one rule for amounts in Python; the domain scoring.amount has the same rule.
 
-An amount is a finite number from 0 to below 1e12 with at most four decimals. Text and decimals are exact: they are
-accepted unchanged or rejected, never rounded.
+An amount is a finite number from 0 to below 1e12 with at most four decimals. A number within a billionth of one is
+that amount: arithmetic in binary leaves such noise. Everything else is rejected, never rounded.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ TOO_LARGE = "is not below 1,000,000,000,000"
 TOO_FINE = f"has more than {MAX_DECIMALS} decimals"
 REASONS = (MALFORMED, NOT_FINITE, NEGATIVE, TOO_LARGE, TOO_FINE)
 
-# Arithmetic in binary leaves noise far below the fourth decimal.
-_FLOAT_NOISE = Decimal("1e-9")
+_NOISE_LIMIT = Decimal("1e-9")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,5})?", re.ASCII | re.IGNORECASE)
 _NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 
@@ -31,13 +30,14 @@ class AmountError(ValueError):
 
 
 def parse_amount(value: str | int | Decimal) -> Decimal:
-    """Return an amount exactly as it was given.
+    """Return the amount that a number is.
 
     Args:
-        value: Text in ASCII digits, exponents allowed; or an exact number.
+        value: Text in ASCII digits, exponents allowed; or an exact number. A binary float comes as its shortest
+            text, as `repr` writes it.
 
     Returns:
-        The same number, of the same scale.
+        The same number, of the same scale; without noise if it has any.
 
     Raises:
         AmountError: It is no number, or outside the rule.
@@ -54,28 +54,10 @@ def parse_amount(value: str | int | Decimal) -> Decimal:
         raise AmountError(NEGATIVE)
     if number >= LIMIT:
         raise AmountError(TOO_LARGE)
-    if number.quantize(UNIT) != number:
-        raise AmountError(TOO_FINE)
+    rounded = number.quantize(UNIT)
+    if rounded != number:
+        # A tiny number is not the noise of 0: it would be lost.
+        if not rounded or rounded == LIMIT or abs(rounded - number) >= _NOISE_LIMIT:
+            raise AmountError(TOO_FINE)
+        return rounded
     return abs(number)  # zero may have a sign
-
-
-def parse_float_amount(shortest: str) -> Decimal:
-    """Return the amount that a binary float represents.
-
-    Args:
-        shortest: The shortest text that gives the float again, as `repr` writes it.
-
-    Returns:
-        The number of at most four decimals that the float is nearest to, or differs from by arithmetic noise.
-
-    Raises:
-        AmountError: As `parse_amount`; a float with more decimals than noise explains is rejected, not rounded.
-    """
-    if _NUMBER.fullmatch(shortest):
-        number = Decimal(shortest)
-        if 0 <= number < LIMIT:
-            rounded = number.quantize(UNIT)
-            is_noise = abs(rounded - number) <= _FLOAT_NOISE and bool(rounded)
-            if is_noise or float(rounded) == float(shortest):
-                return min(abs(rounded), LIMIT - UNIT)  # just below the limit it may round to it
-    return parse_amount(shortest)

@@ -78,7 +78,7 @@ def scored_template(
     with _database(server_url, migrated_template.url) as url:
         workspace = _workspace(url, tmp_path_factory.mktemp("scored"))
         world = simulate(SimulationConfig(users=300, merchants=120, days=45, seed=5, fraud_rate=0.02))
-        load_users(url, world.users)
+        load_users(url, world.users.to_batches())
         load_history(
             url,
             world.transactions.drop_columns(["scenario"]).to_batches(65_536),

@@ -140,7 +140,7 @@ def built_stack(*, with_disk: bool, with_candidates: bool = True) -> Iterator[Ch
 def _fill(stack: ChaosStack, with_candidates: bool) -> None:
     migrate(stack.url, stack.settings)
     world = simulate(SimulationConfig(users=USERS, merchants=120, days=45, seed=5, fraud_rate=0.02))
-    load_users(stack.url, world.users)
+    load_users(stack.url, world.users.to_batches())
     load_history(
         stack.url,
         world.transactions.drop_columns(["scenario"]).to_batches(65_536),

@@ -67,7 +67,7 @@ def prepare(url: str, folder: Path) -> None:
     )
     migrate(url, settings)
     world = simulate(SimulationConfig(users=USERS))
-    load_users(url, world.users)
+    load_users(url, world.users.to_batches())
     load_history(
         url,
         world.transactions.drop_columns(["scenario"]).to_batches(65_536),

@@ -103,7 +103,7 @@ def prepare(
     """Load a history, deploy a champion, and train `models` candidates with different seeds."""
     migrate(url, settings)
     history = simulate(world)
-    load_users(url, history.users)
+    load_users(url, history.users.to_batches())
     load_history(
         url,
         history.transactions.drop_columns(["scenario"]).to_batches(65_536),

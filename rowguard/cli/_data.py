@@ -34,29 +34,53 @@ def import_file(
         list[str] | None, typer.Option("--map", help="Map a file column, as OURS=THEIRS. Repeatable.")
     ] = None,
     ignore_unknown_columns: Annotated[bool, typer.Option(help="Skip unknown columns.")] = False,
-    labels: Annotated[bool, typer.Option(help="The file holds labels of stored transactions.")] = False,
+    labels: Annotated[
+        bool, typer.Option("--labels", help="The file holds labels of stored transactions.")
+    ] = False,
+    users: Annotated[
+        bool, typer.Option("--users", help="The file holds profiles: user_id, home_location.")
+    ] = False,
+    delimiter: Annotated[
+        str | None, typer.Option(help="Of CSV, one character or `tab`; by default it is found.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Load history atomically from Parquet or CSV.
 
     Columns: occurred_at, user_id, amount; optional merchant_id, location, transaction_id, is_fraud.
     A bad row is reported by its line, and nothing is loaded. Loaded rows are not scored. Files of `rowguard archive`
-    load unchanged: transactions first, then labels with --labels.
+    load unchanged: transactions first, then labels with --labels. Profiles load with --users.
 
     Example: rowguard import history.csv --map occurred_at=TX_DATETIME --map user_id=CUSTOMER_ID
     """
-    from rowguard.operations.importer import HistoryFileError, read_history, read_labels
+    from rowguard.operations.importer import LABELS, TRANSACTIONS, USERS, HistoryFileError, read_history
 
+    if labels and users:
+        raise typer.BadParameter("a file holds either --labels or --users")
+    delimiter = "\t" if delimiter == "tab" else delimiter
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+        raise typer.BadParameter(f"{delimiter!r} is not one character", param_hint="--delimiter")
     started = time.monotonic()
-    read = read_labels if labels else read_history
     try:
-        opened = read(file, column_mapping=_parse_mapping(mapping), ignore_unknown=ignore_unknown_columns)
+        opened = read_history(
+            file,
+            LABELS if labels else USERS if users else TRANSACTIONS,
+            column_mapping=_parse_mapping(mapping),
+            ignore_unknown=ignore_unknown_columns,
+            delimiter=delimiter,
+        )
         url = database_url()
-        result = _load_file(url, opened, labels, as_json)
+        result = _load_file(url, opened, as_json)
     except HistoryFileError as error:
         if error.problems and not as_json:
             rows = [
-                {error.unit: p.line, "column": p.column, "reason": p.reason, "value": p.value}
+                {
+                    "rows": p.rows,
+                    "column": p.column,
+                    "reason": p.reason,
+                    f"first {error.unit}s": ", ".join(f"{line:,}" for line in p.lines),
+                    "example": p.value,
+                }
                 for p in error.problems
             ]
             print_table(rows, console=err)
@@ -65,10 +89,13 @@ def import_file(
     if as_json:
         print_json({**vars(result), "ignored_columns": opened.ignored_columns, "seconds": seconds})
         return
-    out.print(
-        f"loaded {result.transactions:,} transactions and {result.labels:,} labels "
-        f"({result.frauds:,} frauds) in {seconds:.1f} s"
-    )
+    if users:
+        out.print(f"stored {result.users:,} new or changed profiles in {seconds:.1f} s")
+    else:
+        out.print(
+            f"loaded {result.transactions:,} transactions and {result.labels:,} labels "
+            f"({result.frauds:,} frauds) in {seconds:.1f} s"
+        )
     print_next(url)
 
 
@@ -185,15 +212,15 @@ def load_simulated_history(
     if profiles:
         # Only of users with transactions: by those the profiles are found when they are removed.
         active = pc.is_in(world.users["user_id"], pc.unique(world.transactions["user_id"]))
-        load_users(url, world.users.filter(active))
+        load_users(url, world.users.filter(active).to_batches())
     # Ids come from the database's sequence, so a second simulation does not collide with the first.
     rows = world.transactions.drop_columns(["scenario"])
     delay = timedelta(days=settings().label_delay_days)
     return world, load_history(url, rows.to_batches(65_536), label_delay=delay, source=SOURCE)
 
 
-def _load_file(url: str, opened: HistoryFile, labels: bool, quiet: bool) -> LoadResult:
-    from rowguard.operations.importer import load_history, load_labels
+def _load_file(url: str, opened: HistoryFile, quiet: bool) -> LoadResult:
+    from rowguard.operations.importer import LABELS, USERS, load_history, load_labels, load_users
     from rowguard.settings import settings
 
     percent = 0.0
@@ -204,7 +231,9 @@ def _load_file(url: str, opened: HistoryFile, labels: bool, quiet: bool) -> Load
             advance(100 * opened.fraction_read - percent)
             percent = 100 * opened.fraction_read
 
-        if labels:
+        if opened.file_schema is USERS:
+            return load_users(url, opened, on_rows=on_rows)
+        if opened.file_schema is LABELS:
             return load_labels(url, opened, source="import", on_rows=on_rows)
         return load_history(
             url,

@@ -32,6 +32,10 @@ FROM {table} AS t
 INNER JOIN expired_transactions AS e ON t.user_id = e.user_id AND t.transaction_id = e.transaction_id
 ORDER BY e.number;
 
+-- name: assign_staged_ids
+-- Rows without an id get one that no concurrent INSERT can get.
+ALTER TABLE stage ALTER COLUMN transaction_id SET DEFAULT nextval('public.transactions_transaction_id_seq');
+
 -- name: begin_history_load
 -- For this transaction only: loaded rows are not scored. Only the owner may do so.
 SELECT set_config('rowguard.load_history', 'on', true);
@@ -58,7 +62,7 @@ WHERE t.received_at >= now() - interval '30 days' AND NOT t.is_history;
 
 -- name: copy_rows
 -- Stage a batch.
-COPY {table} ({columns}) FROM STDIN (FORMAT csv);
+COPY stage ({columns}) FROM STDIN (FORMAT csv);
 
 -- name: count_expired
 -- How many transactions and labels are archived.
@@ -77,7 +81,7 @@ SELECT
     count(s.is_fraud),
     count(*) FILTER (WHERE s.is_fraud),
     coalesce(max(s.transaction_id), 0)
-FROM history_stage AS s;
+FROM stage AS s;
 
 -- name: create_expired
 -- Numbered, so that a batch is one range and the large table is read once.
@@ -87,31 +91,9 @@ CREATE TEMP TABLE expired_transactions (
     transaction_id bigint NOT NULL
 );
 
--- name: create_history_stage
--- The rows of a file until all of them are known: running totals need a user's rows together. No concurrent INSERT can
--- get the assigned ids.
-CREATE TEMP TABLE history_stage (
-    user_id bigint NOT NULL,
-    transaction_id bigint NOT NULL DEFAULT nextval('public.transactions_transaction_id_seq'),
-    occurred_at timestamptz NOT NULL,
-    amount numeric NOT NULL,
-    merchant_id bigint,
-    location text,
-    is_fraud boolean,
-    labelled_at timestamptz
-)
-ON COMMIT DROP;
-
--- name: create_labels_stage
--- The labels of a file.
-CREATE TEMP TABLE labels_stage (
-    user_id bigint, transaction_id bigint, is_fraud boolean, labelled_at timestamptz, source text
-)
-ON COMMIT DROP;
-
--- name: create_users_stage
--- The profiles of a load.
-CREATE TEMP TABLE users_stage (user_id bigint, home_location text) ON COMMIT DROP;
+-- name: create_stage
+-- The rows of a file until all of them are known.
+CREATE TEMP TABLE stage ({columns}) ON COMMIT DROP;
 
 -- name: delete_batch
 -- Delete one range of the expired transactions.
@@ -370,29 +352,10 @@ RETURNING run_id;
 -- For the session, which is a direct connection and ends with the run.
 SELECT pg_try_advisory_lock(scoring.job_lock_key('archive'));
 
--- name: lock_staged_users
--- Lock the users of the file until the commit: no other backend inserts for them, so live rows and running totals
--- agree. In order, so that two loads do not deadlock.
-SELECT count(pg_advisory_xact_lock(b.lock_key)), clock_timestamp()
-FROM (
-    SELECT DISTINCT scoring.user_lock_key(s.user_id) AS lock_key
-    FROM history_stage AS s
-    ORDER BY 1
-) AS b;
-
 -- name: longest_window
 -- The longest lookback of the built list in hours, delay included.
 SELECT max(coalesce(d.window_hours, 0) + 24 * coalesce(d.delay_days, 0))
 FROM features.feature_definitions AS d;
-
--- name: merge_users
--- Insert or update profiles.
-INSERT INTO public.users AS u (user_id, home_location)
-SELECT s.user_id, s.home_location
-FROM users_stage AS s
-ON CONFLICT (user_id) DO UPDATE
-    SET home_location = excluded.home_location, updated_at = now()
-    WHERE u.home_location IS DISTINCT FROM excluded.home_location;
 
 -- name: outcomes_daily
 -- Precision and recall by day and version, as far as labels are known.
@@ -528,81 +491,25 @@ INSERT INTO scoring.control_rates (rate)
 VALUES (%(rate)s);
 
 -- name: store_history
--- Store the staged rows in order of event time, with running totals where they follow the user's last row. Rows
--- before a stored one get none: these totals are recomputed afterwards.
-WITH staged AS (
-    SELECT
-        h.user_id,
-        h.transaction_id,
-        h.occurred_at,
-        -- the importer reads four decimals; shown are two unless there are more
-        round(h.amount, greatest(2, min_scale(h.amount))) AS amount,
-        h.merchant_id,
-        h.location
-    FROM history_stage AS h
-),
-
-staged_users AS (
-    SELECT
-        s.user_id,
-        min(s.occurred_at) AS first_at
-    FROM staged AS s
-    GROUP BY s.user_id
-),
-
-starts AS (
-    SELECT
-        u.user_id,
-        last_row.user_id IS NULL OR last_row.occurred_at <= u.first_at AS is_continued,
-        CASE WHEN last_row.user_id IS NULL THEN 0 ELSE last_row.user_txns_before + 1 END AS txns,
-        CASE WHEN last_row.user_id IS NULL THEN 0 ELSE last_row.user_amount_before + last_row.amount END AS amount,
-        CASE
-            WHEN last_row.user_id IS NULL THEN 0
-            ELSE last_row.user_amount_squares_before + last_row.amount * last_row.amount
-        END AS squares
-    FROM staged_users AS u
-    LEFT JOIN LATERAL (
-        SELECT t.*
-        FROM public.transactions AS t
-        WHERE t.user_id = u.user_id
-        ORDER BY t.occurred_at DESC, t.user_txns_before DESC
-        LIMIT 1
-    ) AS last_row ON true
-),
-
-totalled AS (
-    SELECT
-        s.*,
-        count(*) OVER before AS txns,
-        coalesce(sum(s.amount) OVER before, 0) AS amount_before,
-        coalesce(sum(s.amount * s.amount) OVER before, 0) AS squares_before
-    FROM staged AS s
-    WINDOW before AS (
-        PARTITION BY s.user_id
-        ORDER BY s.occurred_at, s.transaction_id
-        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-    )
-)
-
+-- Store the staged rows in order of event time. A user's first row is pending, so features are read with a row scan
+-- until recompute_totals has compared the totals under the user's lock; those of a user without other rows are right.
 INSERT INTO public.transactions (
-    user_id, transaction_id, occurred_at, received_at, is_history, amount, merchant_id, location,
-    user_txns_before, user_amount_before, user_amount_squares_before
+    {columns}, received_at, is_history, user_txns_before, user_amount_before, user_amount_squares_before
 )
 SELECT
-    n.user_id,
-    n.transaction_id,
-    n.occurred_at,
-    %(received_at)s,
+    {values},
+    statement_timestamp(),
     true,
-    n.amount,
-    n.merchant_id,
-    n.location,
-    CASE WHEN s.is_continued THEN s.txns + n.txns END,
-    CASE WHEN s.is_continued THEN s.amount + n.amount_before END,
-    CASE WHEN s.is_continued THEN s.squares + n.squares_before END
-FROM totalled AS n
-INNER JOIN starts AS s ON n.user_id = s.user_id
-ORDER BY n.occurred_at, n.transaction_id;
+    nullif(count(*) OVER before, 0),
+    sum(s.amount) OVER before,
+    sum(s.amount * s.amount) OVER before
+FROM stage AS s
+WINDOW before AS (
+    PARTITION BY s.user_id
+    ORDER BY s.occurred_at, s.transaction_id
+    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+)
+ORDER BY s.occurred_at, s.transaction_id;
 
 -- name: store_history_labels
 -- Store the staged labels. One without a time counts as known a label delay after its transaction.
@@ -613,7 +520,7 @@ SELECT
     s.is_fraud,
     coalesce(s.labelled_at, s.occurred_at + make_interval(secs => %(delay_s)s)),
     %(source)s
-FROM history_stage AS s
+FROM stage AS s
 WHERE s.is_fraud IS NOT NULL;
 
 -- name: store_labels
@@ -621,12 +528,21 @@ WHERE s.is_fraud IS NOT NULL;
 WITH stored AS (
     INSERT INTO public.fraud_labels (user_id, transaction_id, is_fraud, labelled_at, source)
     SELECT s.user_id, s.transaction_id, s.is_fraud, coalesce(s.labelled_at, now()), coalesce(s.source, %(source)s)
-    FROM labels_stage AS s
+    FROM stage AS s
     RETURNING is_fraud
 )
 
 SELECT count(*), count(*) FILTER (WHERE t.is_fraud)
 FROM stored AS t;
+
+-- name: store_users
+-- Insert or update profiles.
+INSERT INTO public.users AS u (user_id, home_location)
+SELECT s.user_id, s.home_location
+FROM stage AS s
+ON CONFLICT (user_id) DO UPDATE
+    SET home_location = excluded.home_location, updated_at = now()
+    WHERE u.home_location IS DISTINCT FROM excluded.home_location;
 
 -- name: table_exists
 -- Whether a table exists.

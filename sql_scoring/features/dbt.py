@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict
 
+from rowguard.database import connect
 from rowguard.errors import FeatureBuildError
 from rowguard.resources import dbt_project
 from rowguard.settings import Settings
@@ -36,6 +38,7 @@ class FeatureBuild:
         skipped: nodes that were left out because another one failed.
         seconds: dbt's own time, without its start.
         nodes: seconds per node, by dbt's unique id.
+        reasons: why nodes failed, one line each, in the order of the run.
     """
 
     passed: int
@@ -43,6 +46,7 @@ class FeatureBuild:
     skipped: int
     seconds: float
     nodes: dict[str, float] = field(default_factory=dict)
+    reasons: tuple[str, ...] = ()
 
 
 def run_dbt(
@@ -62,7 +66,8 @@ def run_dbt(
     Raises:
         FeatureBuildError: the feature list is invalid, or dbt failed; the message holds the first reason.
     """
-    check_feature_list(PROJECT_DIR / "dbt_project.yml")
+    with connect(url, autocommit=True) as connection:
+        check_feature_list(PROJECT_DIR / "dbt_project.yml", connection)
     target = settings.state_dir / "dbt" / f"run-{uuid.uuid4().hex[:8]}"
     target.mkdir(parents=True)
     parsed = settings.state_dir / "dbt" / _PARSED
@@ -94,7 +99,8 @@ def run_dbt(
     code = process.wait()
     result = _read_results(target / "run_results.json")
     if code != 0 or result.failed:
-        raise FeatureBuildError(f"dbt {arguments[0]} failed: {reasons[0] if reasons else f'exit {code}'}")
+        reasons = [*result.reasons, *reasons, f"exit {code}"]
+        raise FeatureBuildError(f"dbt {arguments[0]} failed: {reasons[0]}")
     if (target / _PARSED).exists():
         os.replace(target / _PARSED, parsed)
     shutil.rmtree(target, ignore_errors=True)
@@ -137,7 +143,7 @@ def _read_log_line(line: str, reasons: list[str], on_node: OnNode | None) -> Non
         return
     info = event.get("info", {})
     if info.get("level") == "error" and info.get("msg"):
-        text = " ".join(str(info["msg"]).split())
+        text = _one_reason(str(info["msg"]))
         if not text.startswith(("Completed with", "Done.", "Encountered an error")) or len(text) > 40:
             reasons.append(text)
     node = event.get("data", {}).get("node_info") or {}
@@ -150,10 +156,22 @@ def _read_results(path: Path) -> FeatureBuild:
         return FeatureBuild(0, 0, 0, 0.0)
     document = json.loads(path.read_text())
     statuses = [result["status"] for result in document["results"]]
+    failed = [
+        result for result in document["results"] if result["status"] in ("error", "fail", "runtime error")
+    ]
     return FeatureBuild(
         passed=sum(status in ("success", "pass") for status in statuses),
-        failed=sum(status in ("error", "fail", "runtime error") for status in statuses),
+        failed=len(failed),
         skipped=statuses.count("skipped"),
         seconds=float(document.get("elapsed_time", 0.0)),
         nodes={result["unique_id"]: float(result["execution_time"]) for result in document["results"]},
+        reasons=tuple(
+            f"{result['unique_id'].split('.')[2]}: {_one_reason(str(result['message']))}" for result in failed
+        ),
     )
+
+
+def _one_reason(message: str) -> str:
+    """Return the cause as one line, without dbt's heading, its stack of macros and the file that it compiled."""
+    text = re.sub(r"\A\w+ Error in .+\n|> (in macro|called by) [\s\S]*|compiled code at .*", "", message)
+    return " ".join(text.split())

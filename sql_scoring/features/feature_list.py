@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import psycopg
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from rowguard.database import one_line
 from rowguard.errors import FeatureBuildError
 
 # The columns that a transaction brings to the features, stored or not.
-TRANSACTION_COLUMNS = ("user_id", "amount", "merchant_id", "location", "occurred_at", "home_location")
+TRANSACTION_COLUMNS = {
+    "user_id": "bigint",
+    "amount": "numeric",
+    "merchant_id": "bigint",
+    "location": "text",
+    "occurred_at": "timestamptz",
+    "home_location": "text",
+}
 # The features that callers of score_features supply. The count also puts each live read next to running totals.
 SUPPLIED_FEATURES = {
     "transaction_amount": None,
@@ -74,26 +82,20 @@ AGGREGATES: dict[type[_Feature], dict[str, tuple[str, ...]]] = {
 }
 
 
-def check_feature_list(path: Path) -> None:
-    """Check every entry of the list.
+def check_feature_list(path: Path, connection: psycopg.Connection[Any] | None = None) -> None:
+    """Check every entry of the list, and the expressions by letting PostgreSQL plan them.
 
     Args:
         path: dbt_project.yml.
+        connection: any database; None leaves the expressions out.
 
     Raises:
         FeatureBuildError: the file is no YAML, or an entry cannot be rendered; names its line and the reason.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        entries = list(yaml.safe_load(text)["vars"]["features"] or [])
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise FeatureBuildError(f"{path}: no feature list: {' '.join(str(error).split())}") from None
+    entries = _read_entries(path)
     names = dict.fromkeys(TRANSACTION_COLUMNS)
-    for line, entry in zip(_lines(text), entries, strict=True):
-        reason = _find_error(entry, names)
-        if reason:
-            name = entry.get("name") if isinstance(entry, dict) else entry
-            raise FeatureBuildError(f"{path}, line {line}, feature `{name}`: {reason}")
+    for line, entry in entries:
+        _fail_if(_find_error(entry, names), path, line, entry)
         names[entry["name"]] = entry.get("aggregate")
     for name, aggregate in SUPPLIED_FEATURES.items():
         if names.get(name, "missing") != aggregate:
@@ -101,13 +103,45 @@ def check_feature_list(path: Path) -> None:
             raise FeatureBuildError(
                 f"{path}: the feature list lacks `{name}`, {kind}; score_features needs it"
             )
+    if connection is None:
+        return
+    columns = TRANSACTION_COLUMNS | {
+        entry["name"]: "double precision" for _, entry in entries if "expression" not in entry
+    }
+    row = ", ".join(f"NULL::{type_} AS {name}" for name, type_ in columns.items())
+    for line, entry in entries:
+        if "expression" in entry:
+            _fail_if(_find_sql_error(connection, entry["expression"], row), path, line, entry)
 
 
-def _lines(text: str) -> Iterator[int]:
+def _read_entries(path: Path) -> list[tuple[int, Any]]:
+    """Return each entry with its line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        entries = list(yaml.safe_load(text)["vars"]["features"] or [])
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise FeatureBuildError(f"{path}: no feature list: {' '.join(str(error).split())}") from None
     node: Any = yaml.compose(text)
     for key in ("vars", "features"):
         node = next(value for name, value in node.value if name.value == key)
-    yield from (item.start_mark.line + 1 for item in node.value)
+    return [(item.start_mark.line + 1, entry) for item, entry in zip(node.value, entries, strict=True)]
+
+
+def _fail_if(reason: str | None, path: Path, line: int, entry: Any) -> None:
+    if reason:
+        name = entry.get("name") if isinstance(entry, dict) else entry
+        raise FeatureBuildError(f"{path}, line {line}, feature `{name}`: {reason}")
+
+
+def _find_sql_error(connection: psycopg.Connection[Any], expression: str, row: str) -> str | None:
+    # Next to a column an aggregate is an error, as it is in the features' queries; the sum rejects text.
+    query = f"EXPLAIN SELECT c.user_id, ({expression}) + 0::real FROM (SELECT {row}) AS c"  # noqa: S608
+    try:
+        with connection.transaction(force_rollback=True):
+            connection.execute(query.encode())
+    except psycopg.Error as error:
+        return one_line(error).partition(" LINE 1: ")[0]
+    return None
 
 
 def _find_error(entry: Any, names: dict[str, Any]) -> str | None:

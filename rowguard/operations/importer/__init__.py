@@ -1,10 +1,14 @@
-"""Import of history and labels from Parquet and CSV."""
+"""Import of history, labels and profiles from Parquet and CSV."""
 
+from rowguard.operations.importer.columns import LABELS, TRANSACTIONS, USERS
 from rowguard.operations.importer.load import LoadResult, load_history, load_labels, load_users
 from rowguard.operations.importer.problems import HistoryFileError, RowProblem
-from rowguard.operations.importer.reader import HistoryFile, read_history, read_labels
+from rowguard.operations.importer.reader import HistoryFile, read_history
 
 __all__ = [
+    "LABELS",
+    "TRANSACTIONS",
+    "USERS",
     "HistoryFile",
     "HistoryFileError",
     "LoadResult",
@@ -13,5 +17,4 @@ __all__ = [
     "load_labels",
     "load_users",
     "read_history",
-    "read_labels",
 ]

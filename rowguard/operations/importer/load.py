@@ -16,20 +16,24 @@ from psycopg import sql
 
 from rowguard.database import connect, fetch_one
 from rowguard.errors import ImportFileError, SchemaError
+from rowguard.operations.importer.columns import LABELS, TRANSACTIONS, USERS, Column, FileSchema
 from rowguard.queries import load_queries
 from sql_scoring.features.totals import recompute_totals
 
 QUERIES = load_queries("rowguard.operations")
 MAX_TRANSACTION_ID = 2**62  # the sequence continues from the highest id
+# Columns of a file of transactions that are not stored on the row.
+_LABEL_COLUMNS = ("is_fraud", "labelled_at")
 
 
 @dataclass(frozen=True)
 class LoadResult:
     """Number of stored rows."""
 
-    transactions: int
-    labels: int
-    frauds: int
+    transactions: int = 0
+    labels: int = 0
+    frauds: int = 0
+    users: int = 0
 
 
 def load_history(
@@ -43,14 +47,16 @@ def load_history(
 ) -> LoadResult:
     """Load transactions and their labels atomically.
 
+    No user waits: a loaded user's running totals are pending, so live features are read with a row scan, until they
+    are recomputed for a few users at a time. An interrupted recomputation is continued by the next build of features.
+
     Args:
         url: Address of the database.
-        batches: Columns occurred_at, user_id, amount and, where known, transaction_id, merchant_id, location,
-            is_fraud and labelled_at. Missing ids are assigned.
+        batches: Columns of `TRANSACTIONS`, where known. Missing ids are assigned.
         label_delay: A label without a time counts as known this long after its transaction.
         source: Stored with every label.
         on_rows: Called when a batch is sent.
-        on_storing: Called when all rows are sent. From then to the end, inserts for users of the file wait.
+        on_storing: Called when all rows are sent.
 
     Returns:
         Number of stored rows.
@@ -59,19 +65,23 @@ def load_history(
         ImportFileError: A transaction with that id is already stored; nothing was loaded.
         SchemaError: The database has no rowguard schema.
     """
+    stored = [column for column in TRANSACTIONS.columns if column.name not in _LABEL_COLUMNS]
+    store = sql.SQL(QUERIES["store_history"]).format(
+        columns=sql.SQL(", ").join(sql.Identifier(column.name) for column in stored),
+        values=sql.SQL(", ").join(map(_stored_value, stored)),
+    )
     with connect(url) as connection, _import_errors():
-        # Running totals continue from rows that a snapshot from before the users' locks may not contain.
-        connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
         connection.execute(QUERIES["begin_history_load"])
-        connection.execute(QUERIES["create_history_stage"])
-        for batch in batches:
-            _stage_history(connection, batch)
-            on_rows()
+        _stage(connection, TRANSACTIONS, batches, on_rows)
         transactions, labels, frauds, highest = fetch_one(connection, QUERIES["count_staged"])
+        if highest > MAX_TRANSACTION_ID:
+            raise ImportFileError(
+                f"transaction_id {highest} leaves no ids for new transactions "
+                f"(at most {MAX_TRANSACTION_ID}); nothing was loaded"
+            )
         on_storing()
         connection.execute(QUERIES["wait_for_features"])
-        _, received_at = fetch_one(connection, QUERIES["lock_staged_users"])
-        connection.execute(QUERIES["store_history"], {"received_at": received_at})
+        connection.execute(store)
         values = {"delay_s": label_delay.total_seconds(), "source": source}
         connection.execute(QUERIES["store_history_labels"], values)
         connection.execute(QUERIES["advance_ids"], {"highest": highest})
@@ -90,7 +100,7 @@ def load_labels(
 
     Args:
         url: Address of the database.
-        batches: Columns user_id, transaction_id, is_fraud; optional labelled_at, source.
+        batches: Columns of `LABELS`, where known.
         source: Stored with labels that have none.
         on_rows: Called when a batch is sent.
 
@@ -101,21 +111,27 @@ def load_labels(
         ImportFileError: A transaction is not stored; nothing was loaded.
     """
     with connect(url) as connection, _import_errors():
-        connection.execute(QUERIES["create_labels_stage"])
-        for batch in batches:
-            _copy(connection, "labels_stage", batch)
-            on_rows()
+        _stage(connection, LABELS, batches, on_rows)
         labels, frauds = fetch_one(connection, QUERIES["store_labels"], {"source": source})
-    return LoadResult(0, labels, frauds)
+    return LoadResult(labels=labels, frauds=frauds)
 
 
-def load_users(url: str, users: pa.Table) -> None:
-    """Insert or update profiles from columns user_id and home_location."""
-    with connect(url) as connection:
-        connection.execute(QUERIES["create_users_stage"])
-        for batch in users.select(["user_id", "home_location"]).to_batches(65_536):
-            _copy(connection, "users_stage", batch)
-        connection.execute(QUERIES["merge_users"])
+def load_users(
+    url: str, batches: Iterable[pa.RecordBatch], *, on_rows: Callable[[], None] = lambda: None
+) -> LoadResult:
+    """Insert or update profiles atomically.
+
+    Args:
+        url: Address of the database.
+        batches: Columns of `USERS`.
+        on_rows: Called when a batch is sent.
+
+    Returns:
+        Number of profiles that were inserted or changed.
+    """
+    with connect(url) as connection, _import_errors():
+        _stage(connection, USERS, batches, on_rows)
+        return LoadResult(users=connection.execute(QUERIES["store_users"]).rowcount)
 
 
 @contextmanager
@@ -133,27 +149,44 @@ def _import_errors() -> Iterator[None]:
         raise ImportFileError(f"{error.diag.message_primary}; nothing was loaded") from None
 
 
-def _stage_history(connection: psycopg.Connection, batch: pa.RecordBatch) -> None:
-    """Stage rows; those without an id get one by the stage's default."""
-    if "transaction_id" not in batch.schema.names:
-        _copy(connection, "history_stage", batch)
-        return
-    ids = batch.column("transaction_id")
-    if (pc.max(ids).as_py() or 0) > MAX_TRANSACTION_ID:
-        raise ImportFileError(
-            f"transaction_id {pc.max(ids)} leaves no ids for new transactions "
-            f"(at most {MAX_TRANSACTION_ID}); nothing was loaded"
-        )
-    has_id = pc.is_valid(ids)
-    _copy(connection, "history_stage", batch.filter(has_id))
-    _copy(connection, "history_stage", batch.filter(pc.invert(has_id)).drop_columns(["transaction_id"]))
+def _stage(
+    connection: psycopg.Connection,
+    schema: FileSchema,
+    batches: Iterable[pa.RecordBatch],
+    on_rows: Callable[[], None],
+) -> None:
+    """Copy batches to the temporary table `stage`, until all rows are known."""
+    columns = [
+        sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(column.type))
+        for column in schema.columns
+    ]
+    connection.execute(sql.SQL(QUERIES["create_stage"]).format(columns=sql.SQL(", ").join(columns)))
+    if schema is TRANSACTIONS:
+        connection.execute(QUERIES["assign_staged_ids"])
+    names = {column.name for column in schema.columns}
+    for batch in batches:
+        batch = batch.select([name for name in batch.schema.names if name in names])
+        if schema is TRANSACTIONS and "transaction_id" in batch.schema.names:
+            has_id = pc.is_valid(batch["transaction_id"])
+            _copy(connection, batch.filter(has_id))
+            batch = batch.filter(pc.invert(has_id)).drop_columns(["transaction_id"])
+        _copy(connection, batch)
+        on_rows()
 
 
-def _copy(connection: psycopg.Connection, table: str, rows: pa.RecordBatch) -> None:
+def _stored_value(column: Column) -> sql.Composable:
+    name = sql.Identifier("s", column.name)
+    # The stage has every decimal; stored are two unless there are more.
+    return (
+        sql.SQL("round({0}, greatest(2, min_scale({0})))").format(name) if column.type == "numeric" else name
+    )
+
+
+def _copy(connection: psycopg.Connection, rows: pa.RecordBatch) -> None:
     if not rows.num_rows:
         return
     query = sql.SQL(QUERIES["copy_rows"]).format(
-        table=sql.Identifier(table), columns=sql.SQL(", ").join(map(sql.Identifier, rows.schema.names))
+        columns=sql.SQL(", ").join(map(sql.Identifier, rows.schema.names))
     )
     buffer = io.BytesIO()
     pa.csv.write_csv(rows, buffer, pa.csv.WriteOptions(include_header=False))

@@ -1,5 +1,5 @@
--- Recomputes a user's running totals from the first pending row on; returns how many rows it wrote. The caller holds
--- the user's lock, or no backend inserts. The owner changes and deletes rows without that lock: so the rows are
+-- Recomputes a user's running totals from the first pending row on; returns how many rows it changed. The caller
+-- holds the user's lock, or no backend inserts. The owner changes and deletes rows without that lock: so the rows are
 -- locked first, and computed from what is visible then.
 CREATE OR REPLACE FUNCTION scoring.recompute_user_totals(p_user_id bigint)
 RETURNS bigint
@@ -57,7 +57,10 @@ BEGIN
             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         )
     ) AS n
-    WHERE t.user_id = p_user_id AND t.transaction_id = n.transaction_id;
+    WHERE t.user_id = p_user_id
+        AND t.transaction_id = n.transaction_id
+        AND (t.user_txns_before, t.user_amount_before, t.user_amount_squares_before)
+        IS DISTINCT FROM (coalesce(v_txns, 0) + n.txns, coalesce(v_amount, 0) + n.amount, coalesce(v_squares, 0) + n.squares);
     GET DIAGNOSTICS v_rows = ROW_COUNT;
     RETURN v_rows;
 END

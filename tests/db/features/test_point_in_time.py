@@ -101,6 +101,29 @@ def test_leakage_and_gaps_are_found(scored: Workspace, default_sql: CompiledSql)
                 assert connection.execute(query).fetchall() != []
 
 
+BROKEN = {
+    "amont * 2": 'column "amont" does not exist',
+    "amount *": 'syntax error at or near ")"',
+    "amount || location": "operator does not exist: text + real",
+    "max(amount)": 'column "c.user_id" must appear in the GROUP BY clause',
+    "amount / (merchant_id - merchant_id)": "training_features: division by zero",  # known only from the rows
+}
+
+
+@pytest.mark.slow
+def test_a_broken_feature_names_its_cause_in_one_line(
+    scored: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, (expression, reason) in enumerate(BROKEN.items()):
+        entry = f'- {{name: broken, expression: "{expression}", description: "d"}}\n'
+        use_project(extend_feature_list(entry, tmp_path / str(number)), monkeypatch)
+        with pytest.raises(FeatureBuildError) as refusal:
+            build_features(scored.url, scored.settings)
+        message = str(refusal.value)
+        assert reason in message and "\n" not in message and "macro" not in message
+        assert "feature `broken`: " in message or "division" in message
+
+
 @pytest.mark.slow
 def test_a_failing_build_names_its_reason(scored: Workspace) -> None:
     with scored.connect() as connection:
@@ -109,7 +132,7 @@ def test_a_failing_build_names_its_reason(scored: Workspace) -> None:
         )
         # No role may; the owner can, and the data test sees it.
         connection.execute("UPDATE transactions SET feature_values[1] = 11 WHERE model_version IS NOT NULL")
-    with pytest.raises(FeatureBuildError, match="live_features_match_recomputed"):
+    with pytest.raises(FeatureBuildError, match="live_features_match_recomputed: Got 101 results"):
         build_features(scored.url, scored.settings)
 
 

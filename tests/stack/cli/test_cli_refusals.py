@@ -60,7 +60,7 @@ def test_import_loads_a_good_file_once(run: Run, migrated: Workspace, tmp_path: 
     on = run_on(run, migrated)
     document = on("import", "good.csv", "--json").document()
     assert document.pop("seconds") >= 0
-    assert document == {"transactions": 1, "labels": 0, "frauds": 0, "ignored_columns": []}
+    assert document == {"transactions": 1, "labels": 0, "frauds": 0, "users": 0, "ignored_columns": []}
     assert (
         on("import", "good.csv", "--json")
         .refusal()
@@ -93,12 +93,12 @@ def test_import_rejects_a_bad_file_as_a_whole(
     assert count(migrated_template) == 0
 
 
-def test_import_shows_every_bad_line(run: Run, migrated_template: Workspace, tmp_path: Path) -> None:
+def test_import_shows_every_kind_of_bad_line(run: Run, migrated_template: Workspace, tmp_path: Path) -> None:
     (tmp_path / "file.csv").write_text(HEADER + "1,2026-01-01,1,-1\n2,2026-01-01,x,1\n")
     done = run_on(run, migrated_template)("import", "file.csv")
     assert done.code == 1 and done.out == ""
     shown = [" ".join(line.split()) for line in done.err.splitlines()]
-    assert "2 amount is negative -1" in shown and "3 user_id is not a whole number x" in shown
+    assert "1 amount is negative -1 2" in shown and "1 user_id is not a whole number x 3" in shown
     assert shown[-1].startswith(
         "rowguard: file.csv: 2 of 2 rows cannot be loaded, nothing was loaded; line 2: "
     )

@@ -14,10 +14,13 @@ import pytest
 from rowguard.operations.importer import HistoryFileError, read_history
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
+Write = Callable[..., Path]
+Rows = Callable[..., list[dict[str, Any]]]
+Error = Callable[..., HistoryFileError]
 
 
 @pytest.fixture
-def write_csv(tmp_path: Path) -> Callable[..., Path]:
+def write_csv(tmp_path: Path) -> Write:
     def write(text: str | bytes, name: str = "history.csv") -> Path:
         path = tmp_path / name
         path.write_bytes(text.encode() if isinstance(text, str) else text)
@@ -27,7 +30,7 @@ def write_csv(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def write_parquet(tmp_path: Path) -> Callable[[Mapping[str, Any]], Path]:
+def write_parquet(tmp_path: Path) -> Write:
     def write(columns: Mapping[str, Any]) -> Path:
         path = tmp_path / "history.parquet"
         pq.write_table(pa.table(dict(columns)), path)
@@ -37,7 +40,7 @@ def write_parquet(tmp_path: Path) -> Callable[[Mapping[str, Any]], Path]:
 
 
 @pytest.fixture(scope="session")
-def rows_of() -> Callable[..., list[dict[str, Any]]]:
+def rows_of() -> Rows:
     """Every row of a file of transactions."""
 
     def read(path: Path, **parameters: Any) -> list[dict[str, Any]]:
@@ -47,12 +50,12 @@ def rows_of() -> Callable[..., list[dict[str, Any]]]:
 
 
 @pytest.fixture(scope="session")
-def error_of() -> Callable[..., HistoryFileError]:
+def error_of() -> Error:
     """The error that reading a file ends with, wherever it is raised; always one line."""
 
-    def read(path: Path, reader: Callable[..., Any] = read_history, **parameters: Any) -> HistoryFileError:
+    def read(path: Path, **parameters: Any) -> HistoryFileError:
         with pytest.raises(HistoryFileError) as raised:
-            list(reader(path, now=NOW, **parameters))
+            list(read_history(path, now=NOW, **parameters))
         assert "\n" not in str(raised.value)
         assert len(str(raised.value)) < 500
         return raised.value
