@@ -98,7 +98,7 @@ def test_import_shows_every_kind_of_bad_line(run: Run, migrated_template: Worksp
     done = run_on(run, migrated_template)("import", "file.csv")
     assert done.code == 1 and done.out == ""
     shown = [" ".join(line.split()) for line in done.err.splitlines()]
-    assert "1 amount is negative -1 2" in shown and "1 user_id is not a whole number x 3" in shown
+    assert "1 amount is negative 2 -1" in shown and "1 user_id is not a whole number 3 x" in shown
     assert shown[-1].startswith(
         "rowguard: file.csv: 2 of 2 rows cannot be loaded, nothing was loaded; line 2: "
     )
