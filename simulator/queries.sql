@@ -33,8 +33,9 @@ WHERE
 -- Label live rows with the truth, which is known a label delay after each.
 INSERT INTO public.fraud_labels (user_id, transaction_id, is_fraud, labelled_at, source)
 SELECT t.user_id, t.transaction_id, r.is_fraud, t.occurred_at + %(label_delay)s, %(source)s
-FROM unnest(%(user_ids)s::bigint[], %(transaction_ids)s::bigint[], %(is_fraud)s::boolean[])
-    AS r (user_id, transaction_id, is_fraud)
+FROM
+    unnest(%(user_ids)s::bigint[], %(transaction_ids)s::bigint[], %(is_fraud)s::boolean[])
+        AS r (user_id, transaction_id, is_fraud)
 INNER JOIN public.transactions AS t ON r.user_id = t.user_id AND r.transaction_id = t.transaction_id;
 
 -- name: create_simulated_users

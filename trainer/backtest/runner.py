@@ -151,7 +151,7 @@ def score_by_sql(
             forest,
             feature_names=[f"f{column}" for column in columns],
             function_name=f"{schema}.model",
-            arguments="real_array",
+            arguments="array",
         )
         connection.execute(text.encode())
         scores = _score(connection, schema, columns, fold.plan)
