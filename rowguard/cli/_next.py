@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from rowguard.cli._output import next_steps
-from rowguard.cli._target import QUERIES
+from rowguard.queries import load_queries
+
+QUERIES = load_queries("rowguard.cli")
 
 
 def print_next(url: str, *first: tuple[str, str]) -> None:
