@@ -12,6 +12,7 @@ BUILD_ORDER = (
     "tables/schemas.sql",
     "functions/reject_value.sql",
     "functions/may_load_history.sql",
+    "functions/remove_amount_noise.sql",
     "types/domains.sql",
     "types/scoring_request.sql",
     "types/decision.sql",

@@ -34,8 +34,12 @@ BEGIN
             NEW.received_at, NEW.features_caveat, NEW.unscored_reason, NEW.shadow_version, NEW.shadow_probability,
             NEW.shadow_feature_values, NEW.shadow_error
         ) = 0
+        AND min_scale(NEW.amount) <= 4
         AND pg_try_advisory_xact_lock(scoring.user_lock_key(NEW.user_id))
     ) IS NOT TRUE THEN
+        IF min_scale(NEW.amount) > 4 THEN
+            NEW.amount := scoring.remove_amount_noise(NEW.amount);
+        END IF;
         IF NEW.is_history OR NEW.user_id IS NULL THEN
             RETURN NEW; -- loaded, as its domain allows; the table rejects a row without a user by name
         END IF;
