@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import psycopg
 from alembic import context
-from sqlalchemy import create_engine, pool
 
-from rowguard.database import sqlalchemy_url
 from rowguard.settings import settings
 from sql_scoring import registry
+from sql_scoring.deployment import migrations
 from sql_scoring.deployment.migrate import missing_function_notes
 
 
@@ -29,17 +27,11 @@ def _run_online() -> None:
     configured = settings().database_url
     if url is None and configured is None:
         raise SystemExit("set DATABASE_URL, or use: rowguard migrate")
-    engine = create_engine(
-        sqlalchemy_url(url or configured.get_secret_value()),  # type: ignore[union-attr]
-        poolclass=pool.NullPool,
-    )
-    with engine.begin() as connection:
+    with migrations.transaction(url or configured.get_secret_value()) as connection:  # type: ignore[union-attr]
         _run(connection=connection)
-    with engine.connect() as connection:
-        raw = connection.connection.driver_connection
-        assert isinstance(raw, psycopg.Connection)
         # Alembic builds no features, which the deployed models may call.
-        for note in missing_function_notes(registry.missing_feature_functions(raw), "rowguard migrate"):
+        missing = registry.missing_feature_functions(migrations.driver(connection))
+        for note in missing_function_notes(missing, "rowguard migrate"):
             context.config.print_stdout("%s", note)
 
 

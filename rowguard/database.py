@@ -10,8 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from sqlalchemy import URL
+from psycopg.conninfo import make_conninfo
 
 from rowguard.errors import DatabaseUnavailableError, SettingsError
 
@@ -21,21 +20,28 @@ _PASSWORD_WORD = re.compile(r"(password|passfile|sslpassword)\s*=\s*('(?:[^'\\]|
 
 @contextmanager
 def connect(url: str, *, autocommit: bool = False) -> Iterator[psycopg.Connection]:
-    """Open a connection; commit at the end of the block, roll back on an error.
+    """Open a connection for a block; commit at its end, roll back on an error. See `open_connection`."""
+    connection = open_connection(url, autocommit=autocommit)
+    with connection:
+        yield connection
+
+
+def open_connection(url: str, *, autocommit: bool = False) -> psycopg.Connection:
+    """Open a connection.
 
     Args:
         url: Address of the database, as a URI or as libpq keywords.
-        autocommit: Commit each statement instead.
+        autocommit: Commit each statement.
 
-    Yields:
-        The connection, closed after the block.
+    Returns:
+        The connection, which the caller closes.
 
     Raises:
         DatabaseUnavailableError: The server cannot be reached, or rejects the login.
         SettingsError: The address is malformed.
     """
     try:
-        connection = psycopg.connect(
+        return psycopg.connect(
             make_conninfo(url, connect_timeout=CONNECT_TIMEOUT_S),  # PgBouncer rejects `options`
             autocommit=autocommit,
         )
@@ -43,8 +49,6 @@ def connect(url: str, *, autocommit: bool = False) -> Iterator[psycopg.Connectio
         raise SettingsError(f"DATABASE_URL is not a PostgreSQL address: {redact_url(url)}") from None
     except psycopg.OperationalError as error:
         raise DatabaseUnavailableError(f"no connection to {redact_url(url)}: {one_line(error)}") from None
-    with connection:
-        yield connection
 
 
 def fetch_one(
@@ -71,21 +75,3 @@ def redact_url(url: str) -> str:
         return urlunsplit(parts._replace(query=""))
     user, _, host = parts.netloc.rpartition("@")
     return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}@{host}", query=""))
-
-
-def sqlalchemy_url(url: str) -> URL:
-    """Return the address for SQLAlchemy with psycopg 3; every libpq option is kept."""
-    options = conninfo_to_dict(url)
-    parts = {
-        name: str(options.pop(name)) for name in ("user", "password", "host", "dbname") if name in options
-    }
-    port = options.pop("port", None)
-    return URL.create(
-        "postgresql+psycopg",
-        username=parts.get("user"),
-        password=parts.get("password"),
-        host=parts.get("host"),
-        port=int(port) if port else None,
-        database=parts.get("dbname"),
-        query={name: str(value) for name, value in options.items()},
-    )

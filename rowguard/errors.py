@@ -58,6 +58,10 @@ class GateError(RowguardError):
     """A gate rejected the candidate; the champion is unchanged."""
 
 
+class JobLockedError(RowguardError):
+    """Another session holds the lock of this job."""
+
+
 class RegistryError(RowguardError):
     """The model registry does not allow this."""
 

@@ -28,13 +28,22 @@ VALUES (%(version)s, %(champion)s, %(is_passed)s, %(is_forced)s, %(reasons)s, %(
 INSERT INTO scoring.models
 SELECT m.* FROM jsonb_populate_record(NULL::scoring.models, %(model)s) AS m;
 
--- name: lock_deployments
--- One deployment at a time; the second waits for the first to commit.
-SELECT pg_advisory_xact_lock(scoring.job_lock_key('deploy'));
+-- name: job_lock_holders
+-- The sessions that hold the lock of a job.
+SELECT format('session %%s of %%s', l.pid, coalesce(a.usename, 'another user'))
+FROM pg_locks AS l
+LEFT JOIN pg_stat_activity AS a ON l.pid = a.pid
+WHERE
+    l.locktype = 'advisory' AND l.granted
+    AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+    AND (l.classid::bigint << 32) | l.objid::bigint = scoring.job_lock_key(%(job)s);
 
--- name: lock_features
--- Waits for the run that holds it; see try_lock_features.
-SELECT pg_advisory_xact_lock(scoring.job_lock_key('features'));
+-- name: lock_job
+-- Waits for the session that holds it; see try_lock_job.
+SELECT CASE
+    WHEN %(is_shared)s THEN pg_advisory_xact_lock_shared(scoring.job_lock_key(%(job)s))
+    ELSE pg_advisory_xact_lock(scoring.job_lock_key(%(job)s))
+END;
 
 -- name: missing_feature_functions
 -- Feature functions that the facade calls and that are not built here.
@@ -146,9 +155,9 @@ SELECT m.version
 FROM scoring.models AS m
 WHERE m.sql_sha256 = %(sql_sha256)s AND m.feature_hash = %(feature_hash)s;
 
--- name: try_lock_features
--- One build of features at a time; the lock ends with its transaction, even behind a pooler. The transaction is open
--- and idle while dbt runs, and may wait for another run: so it has no timeouts.
+-- name: try_lock_job
+-- The lock ends with its transaction, even behind a pooler. The transaction may be open and idle while dbt runs, and may
+-- wait for another session: so the time limits of the server do not hold for it.
 SELECT
     (
         SELECT count(set_config(s.name, '0', true))
@@ -157,7 +166,10 @@ SELECT
             'idle_in_transaction_session_timeout', 'lock_timeout', 'statement_timeout', 'transaction_timeout'
         )
     ) AS limits_lifted,
-    pg_try_advisory_xact_lock(scoring.job_lock_key('features')) AS is_locked;
+    CASE
+        WHEN %(is_shared)s THEN pg_try_advisory_xact_lock_shared(scoring.job_lock_key(%(job)s))
+        ELSE pg_try_advisory_xact_lock(scoring.job_lock_key(%(job)s))
+    END AS is_locked;
 
 -- name: users_with_pending_totals
 -- Users with a row whose running totals are pending, in the order in which recompute_totals locks them.

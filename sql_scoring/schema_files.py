@@ -65,8 +65,3 @@ BUILD_ORDER = (
 def read_schema_file(name: str) -> str:
     """Return the text of one file of `BUILD_ORDER`."""
     return SQL_DIR.joinpath(name).read_text(encoding="utf-8")
-
-
-def schema_sql() -> str:
-    """Return the whole schema as one script, in build order."""
-    return "\n".join(map(read_schema_file, BUILD_ORDER))

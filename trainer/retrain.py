@@ -75,13 +75,16 @@ def deploy(
     forest = load_forest(settings.state_dir, record)
     rows = parity_rows(url, record, forest, PARITY_ROWS)
     progress(f"comparing {len(rows):,} rows in the database and switching")
-    arguments = (url, settings.models_dir, version, forest, rows)
-    if role == "challenger":
-        result = deployments.deploy_challenger(
-            *arguments, built_feature_hash=features.hash, canary_percent=canary_percent, note=note
-        )
-    else:
-        result = deployments.deploy_champion(*arguments, built_feature_hash=features.hash, note=note)
+    result = deployments.deploy(
+        url,
+        settings.models_dir,
+        version,
+        forest,
+        rows,
+        built_feature_hash=features.hash,
+        canary_percent=canary_percent if role == "challenger" else None,
+        note=note,
+    )
     renew_pooled_connections(settings)
     deployments.prune(url, settings.models_dir, settings.keep_versions)
     return result

@@ -130,7 +130,7 @@ def _record(
         feature_names=features.names,
         function_name="scoring.model",
         layout=LAYOUT,
-        arguments="real_array",
+        arguments="array",
     )
     # The name holds the date and the hash does not, so that the same model is recognized on another day.
     # The same forest with another threshold decides differently: it is another model.

@@ -77,11 +77,13 @@ def differing(connection: psycopg.Connection[Any], rows: Rows, expected: Rows, *
     connection.execute("TRUNCATE probe")
     with connection.cursor().copy("COPY probe FROM STDIN WITH (FORMAT BINARY)") as copy:
         copy.set_types(["int4", "float8[]"])
-        for number, row in enumerate(rows.tolist()):
+        # Of values that real cannot hold PostgreSQL's own cast raises an error.
+        sent = rows.astype(np.float32) if array else rows
+        for number, row in enumerate(sent.tolist()):
             copy.write_row((number, [None if value != value and number % 2 else value for value in row]))
     # Unpacked into columns, so that the bulk form is inlined and the others are called.
     columns = ", ".join(f"v[{number}] AS f{number}" for number in range(1, rows.shape[1] + 1))
-    arguments = "v" if array else ", ".join(f"f{number}" for number in range(1, rows.shape[1] + 1))
+    arguments = "v::real[]" if array else ", ".join(f"f{number}" for number in range(1, rows.shape[1] + 1))
     query = (
         f"SELECT pg_temp.model({arguments}) FROM (SELECT n, v, {columns} FROM probe OFFSET 0) AS p ORDER BY n"
     )
@@ -133,7 +135,7 @@ def run(connection: psycopg.Connection[Any], forests: int, total_rows: int, firs
                 wrong[form] += differing(connection, rows, reference_scores(model, rows), array=array)
                 compared[form] += count
                 left -= count
-            types = "double precision[]" if array else ", ".join(["double precision"] * features)
+            types = "real[]" if array else ", ".join(["double precision"] * features)
             connection.execute(f"DROP FUNCTION pg_temp.model({types})".encode())
         if (seed - first_seed + 1) % 10 == 0:
             done = seed - first_seed + 1

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from rowguard.queries import load_queries
-
-QUERIES = load_queries("rowguard.cli")
-
 
 def local_stack() -> Any:
     """Return the development stack, imported on demand."""
@@ -26,12 +22,12 @@ def database_url() -> str:
     """
     from rowguard.database import connect
     from rowguard.errors import SchemaError
+    from sql_scoring.registry import has_schema
 
     url = unchecked_database_url()
     with connect(url) as connection:
-        row = connection.execute(QUERIES["has_schema"]).fetchone()
-    if not (row and row[0]):
-        raise SchemaError
+        if not has_schema(connection):
+            raise SchemaError
     return url
 
 

@@ -5,10 +5,6 @@
 SELECT s.failure_mode, s.lock_timeout_ms, s.changed_at, s.changed_by
 FROM scoring.settings AS s;
 
--- name: has_schema
--- Whether the database has rowguard's schema.
-SELECT to_regclass('scoring.model_revisions') IS NOT NULL;
-
 -- name: score_transaction
 -- The score that an INSERT of these values would get.
 SELECT s.fraud_probability, s.flag

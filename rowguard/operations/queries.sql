@@ -625,7 +625,3 @@ ORDER BY c.relname;
 -- name: vacuum_transactions
 -- Fresh statistics after a load; free space after an archive run.
 VACUUM (ANALYZE) public.transactions, public.fraud_labels;
-
--- name: wait_for_features
--- Until the commit no features are built: a run would see the rows in some of its models only. Loads share the lock.
-SELECT pg_advisory_xact_lock_shared(scoring.job_lock_key('features'));

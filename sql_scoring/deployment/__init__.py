@@ -6,7 +6,7 @@ written to the models folder after the commit; a crash between the two loses not
 and `restore_missing_files` writes them again.
 """
 
-from sql_scoring.deployment._champion import deploy_challenger, deploy_champion, retire_challenger
+from sql_scoring.deployment._champion import deploy, retire_challenger
 from sql_scoring.deployment._parity import Parity, check_parity
 from sql_scoring.deployment._prune import prune
 from sql_scoring.deployment._revision import ROLLED_BACK
@@ -20,8 +20,7 @@ __all__ = [
     "Deployment",
     "Parity",
     "check_parity",
-    "deploy_challenger",
-    "deploy_champion",
+    "deploy",
     "migrate_schema",
     "move_champion",
     "prune",

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import psycopg
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 
@@ -17,7 +16,7 @@ from sql_scoring.deployment._parity import check_parity
 from sql_scoring.deployment.session import Deployment, deployment_session, require_feature_function
 
 
-def deploy_champion(
+def deploy(
     url: str,
     models_dir: Path,
     version: str,
@@ -25,9 +24,13 @@ def deploy_champion(
     parity_rows: NDArray[np.float64],
     *,
     built_feature_hash: str,
+    canary_percent: float | None = None,
     note: str = "",
 ) -> Deployment:
-    """Make a registered model the champion; the challenger is promoted by this.
+    """Make a registered model the champion, or start its shadow deployment as the challenger.
+
+    A challenger's score is stored on every row, and it decides its canary of users; deployed again, it changes the
+    canary, or as champion it is promoted.
 
     Args:
         url: Address of the database, for a direct connection.
@@ -36,69 +39,51 @@ def deploy_champion(
         model: The fitted model itself, which its function is compared with.
         parity_rows: Shape (rows, features), NaN where missing.
         built_feature_hash: Hash of the feature list that is built in this database.
+        canary_percent: Makes it the challenger, which decides for this percentage of users, 0 to 100.
         note: Added to the reason in the registry.
 
     Returns:
         Champion and challenger afterwards, and the parity check.
 
     Raises:
-        RegistryError: No such version, or it is the champion already.
+        RegistryError: No such version, it is that already, or there is no champion to challenge.
         FeatureMismatchError: The model was trained on another feature list.
         ParityError: The function and the model differ; nothing was changed.
     """
     with deployment_session(url, models_dir) as session:
         record = registry.get_model(session.driver, version)
         champion, challenger = session.state.champion, session.state.challenger
-        if champion and champion.version == version:
+        if record.feature_hash != built_feature_hash:
+            raise FeatureMismatchError(
+                f"{version} was trained on feature list {record.feature_hash[:8]}, "
+                f"but {built_feature_hash[:8]} is built; retrain"
+            )
+        require_feature_function(session.driver, record)
+        if canary_percent is not None:
+            record = replace(record, canary_percent=float(canary_percent))
+            _check_challenger(session.state, record)
+            kind, after = "deploy_challenger", DeploymentState(champion, record)
+        elif champion and champion.version == version:
             raise RegistryError(f"{version} is the champion already")
-        _require_features(session.driver, record, built_feature_hash)
-        is_promoted = challenger is not None and challenger.version == version
-        after = DeploymentState(record, None if is_promoted else challenger)
-        deployment = session.apply("promote" if is_promoted else "deploy", after, record, note=note)
+        elif challenger and challenger.version == version:
+            kind, after = "promote", DeploymentState(record)
+        else:
+            kind, after = "deploy", DeploymentState(record, challenger)
+        deployment = session.apply(kind, after, record, note=note)
         parity = check_parity(session.driver, record.function_name, model, parity_rows)
     return replace(deployment, parity=parity)
 
 
-def deploy_challenger(
-    url: str,
-    models_dir: Path,
-    version: str,
-    model: ClassifierMixin,
-    parity_rows: NDArray[np.float64],
-    *,
-    built_feature_hash: str,
-    canary_percent: float = 0.0,
-    note: str = "",
-) -> Deployment:
-    """Start a shadow deployment: the model's score is stored on every row, and it decides its canary of users.
-
-    Called again for the challenger, it changes the canary.
-
-    Args:
-        canary_percent: Percentage of users whose transactions it decides, 0 to 100.
-
-    The other arguments, the result and the errors are those of `deploy_champion`.
-
-    Raises:
-        RegistryError: Also when there is no champion to compare with.
-    """
-    if not 0 <= canary_percent <= 100:
-        raise RegistryError(f"the canary is a percentage of users, 0 to 100, not {canary_percent:g}")
-    with deployment_session(url, models_dir) as session:
-        record = registry.get_model(session.driver, version)
-        champion, present = session.state.champion, session.state.challenger
-        if champion is None:
-            raise RegistryError("there is no champion to challenge; deploy the first model as champion")
-        if champion.version == version:
-            raise RegistryError(f"{version} is the champion; it cannot challenge itself")
-        if present and (present.version, present.canary_percent) == (version, canary_percent):
-            raise RegistryError(f"{version} is the challenger already, with a canary of {canary_percent:g} %")
-        _require_features(session.driver, record, built_feature_hash)
-        challenger = replace(record, canary_percent=float(canary_percent))
-        after = DeploymentState(champion, challenger)
-        deployment = session.apply("deploy_challenger", after, challenger, note=note)
-        parity = check_parity(session.driver, record.function_name, model, parity_rows)
-    return replace(deployment, parity=parity)
+def _check_challenger(state: DeploymentState, record: registry.ModelRecord) -> None:
+    version, percent = record.version, record.canary_percent or 0.0
+    if not 0 <= percent <= 100:
+        raise RegistryError(f"the canary is a percentage of users, 0 to 100, not {percent:g}")
+    if state.champion is None:
+        raise RegistryError("there is no champion to challenge; deploy the first model as champion")
+    if state.champion.version == version:
+        raise RegistryError(f"{version} is the champion; it cannot challenge itself")
+    if state.challenger and (state.challenger.version, state.challenger.canary_percent) == (version, percent):
+        raise RegistryError(f"{version} is the challenger already, with a canary of {percent:g} %")
 
 
 def retire_challenger(url: str, models_dir: Path) -> Deployment:
@@ -112,14 +97,3 @@ def retire_challenger(url: str, models_dir: Path) -> Deployment:
         if champion is None or challenger is None:
             raise RegistryError("there is no challenger")
         return session.apply("retire_challenger", DeploymentState(champion), challenger)
-
-
-def _require_features(
-    connection: psycopg.Connection, record: registry.ModelRecord, built_feature_hash: str
-) -> None:
-    if record.feature_hash != built_feature_hash:
-        raise FeatureMismatchError(
-            f"{record.version} was trained on feature list {record.feature_hash[:8]}, "
-            f"but {built_feature_hash[:8]} is built; retrain"
-        )
-    require_feature_function(connection, record)

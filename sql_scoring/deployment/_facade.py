@@ -43,26 +43,22 @@ class DeploymentState:
         return {state: model for state, model in models.items() if model is not None}
 
 
-def render_facade(state: DeploymentState) -> str:
-    """Render the two facade functions, or their first form when no model is deployed.
+def render_facade(champion: ModelRecord, challenger: ModelRecord | None) -> str:
+    """Render the two facade functions.
 
     A challenger with a canary decides for its fraction of users; when it fails, the champion does.
     """
-    champion, challenger = state.champion, state.challenger
-    if champion is None:
-        names = ("decide_transaction", "decide_from_features")
-        return "\n".join(read_schema_file(f"functions/{name}.sql") for name in names)
-    canary = ""
-    if challenger is not None and challenger.canary_percent:
-        canary = render("canary.sql", **_names(challenger), buckets=canary_buckets(challenger))
-    shadow = "" if challenger is None else "    d.needs_shadow_score := true;\n"
+    canary = shadow = ""
+    if challenger is not None:
+        shadow = "    d.needs_shadow_score := true;\n"
+        if challenger.canary_percent:
+            canary = render("canary.sql", **_names(challenger), buckets=canary_buckets(challenger))
     return render("facade.sql", **_names(champion), canary=canary, shadow=shadow)
 
 
-def render_shadow_score(state: DeploymentState) -> str:
+def render_shadow_score(champion: ModelRecord, challenger: ModelRecord | None) -> str:
     """Render the function that adds the other model's score, or its first form without a challenger."""
-    champion, challenger = state.champion, state.challenger
-    if champion is None or challenger is None:
+    if challenger is None:
         return read_schema_file("functions/shadow_score.sql")
     shares_features = champion.feature_hash == challenger.feature_hash
     values: dict[str, str] = {}

@@ -130,7 +130,8 @@ def _state(version: str, *, is_deployed: bool = False, **values: object) -> str:
 
 
 def _facades(before: DeploymentState, after: DeploymentState) -> str:
-    parts = [render_facade(after)]
+    assert after.champion is not None, "a revision leaves a champion"
+    parts = [render_facade(after.champion, after.challenger)]
     if before.challenger or after.challenger:
-        parts.append(render_shadow_score(after))
+        parts.append(render_shadow_score(after.champion, after.challenger))
     return "\n".join(parts)

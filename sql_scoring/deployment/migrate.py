@@ -13,6 +13,7 @@ from sql_scoring import registry
 from sql_scoring.deployment import migrations
 from sql_scoring.deployment.revision_files import restore_missing_files
 from sql_scoring.features.build import FeatureBuild, build_features
+from sql_scoring.jobs import lock_job
 
 QUERIES = load_queries("sql_scoring")
 
@@ -67,8 +68,8 @@ def migrate_models(url: str, models_dir: Path) -> int:
     """
     restore_missing_files(url, models_dir)
     with migrations.transaction(url) as connection:
-        migrations.lock(connection)
         driver = migrations.driver(connection)
+        lock_job(driver, "deploy")
         before = len(registry.applied_revisions(driver))
         migrations.upgrade(connection, "heads", [models_dir])
         return len(registry.applied_revisions(driver)) - before

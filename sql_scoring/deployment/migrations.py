@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -15,33 +16,20 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from rowguard import resources
-from rowguard.database import one_line, redact_url, sqlalchemy_url
-from rowguard.errors import DatabaseUnavailableError, RegistryError, SchemaError
-from rowguard.queries import load_queries
-
-QUERIES = load_queries("sql_scoring")
+from rowguard.database import open_connection
+from rowguard.errors import RegistryError, SchemaError
 
 MIGRATIONS = resources.migrations()
 
 
 @contextmanager
 def transaction(url: str) -> Iterator[sa.Connection]:
-    """Open one direct transaction for Alembic and our own queries together.
-
-    Raises:
-        DatabaseUnavailableError: No server accepts a connection at `url`.
-    """
-    engine = sa.create_engine(sqlalchemy_url(url), poolclass=sa.pool.NullPool)
-    try:
-        try:
-            connection = engine.connect()
-        except sa.exc.OperationalError as error:
-            reason = one_line(error.orig or error)  # type: ignore[arg-type, unused-ignore]
-            raise DatabaseUnavailableError(f"no connection to {redact_url(url)}: {reason}") from None
-        with connection, connection.begin():
-            yield connection
-    finally:
-        engine.dispose()
+    """Open one direct transaction for Alembic and our own queries together; errors as of `open_connection`."""
+    engine = sa.create_engine(
+        "postgresql+psycopg://", creator=partial(open_connection, url), poolclass=sa.pool.NullPool
+    )
+    with engine.begin() as connection:
+        yield connection
 
 
 def driver(connection: sa.Connection) -> psycopg.Connection:
@@ -49,18 +37,6 @@ def driver(connection: sa.Connection) -> psycopg.Connection:
     raw = connection.connection.driver_connection
     assert isinstance(raw, psycopg.Connection)
     return raw
-
-
-def lock(connection: sa.Connection) -> None:
-    """Wait until no other transaction deploys, and keep others from it until this one ends.
-
-    Raises:
-        SchemaError: The database has no rowguard schema.
-    """
-    try:
-        driver(connection).execute(QUERIES["lock_deployments"])
-    except (psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedFunction):
-        raise SchemaError from None
 
 
 def config(connection: sa.Connection | None, version_folders: list[Path]) -> Config:

@@ -19,6 +19,7 @@ from sql_scoring.deployment._facade import DeploymentState
 from sql_scoring.deployment._parity import Parity
 from sql_scoring.deployment._revision import identify, render_revision
 from sql_scoring.deployment.revision_files import reject_unapplied_files, restore_files, write_files
+from sql_scoring.jobs import lock_job
 from sql_scoring.registry import ModelRecord, Revision
 
 QUERIES = load_queries("sql_scoring")
@@ -104,8 +105,8 @@ def deployment_session(url: str, models_dir: Path) -> Iterator[DeploymentSession
     """Open a deployment; a second one waits here until the first has committed."""
     models_dir.mkdir(parents=True, exist_ok=True)
     with migrations.transaction(url) as connection:
-        migrations.lock(connection)
         driver = migrations.driver(connection)
+        lock_job(driver, "deploy")
         restore_files(driver, models_dir)
         champion, challenger = registry.champion_version(driver), registry.challenger_version(driver)
         state = DeploymentState(

@@ -10,11 +10,10 @@ from sql_scoring.engine._trees import TreeSum
 
 @dataclass(frozen=True)
 class Inputs:
-    """How the body names its features: ``$1, $2, …`` or elements of one array argument."""
+    """How the body names its features: ``$1, $2, …`` or elements of one ``real[]`` argument."""
 
     count: int
     array: bool = False
-    real: bool = False
 
     def read(self, feature: int) -> str:
         """Text of feature number ``feature`` (from 0), a float8 that may be NULL or NaN."""
@@ -22,7 +21,7 @@ class Inputs:
 
     def element(self, index: str) -> str:
         """Text of an element of the array argument."""
-        return f"$1[{index}]" + ("::float" if self.real else "")
+        return f"$1[{index}]::float"
 
 
 @dataclass(frozen=True)

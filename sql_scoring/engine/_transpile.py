@@ -16,10 +16,10 @@ from sql_scoring.engine._supported import assemble, check_supported, forest_shap
 from sql_scoring.engine.errors import UnsupportedModelError
 
 Layout = Literal["bitmask", "case", "nested_if"]
-Arguments = Literal["auto", "columns", "array", "real_array"]
+Arguments = Literal["columns", "array"]
 
 LAYOUTS: tuple[Layout, ...] = ("bitmask", "case", "nested_if")
-ARGUMENTS: tuple[Arguments, ...] = ("auto", "columns", "array", "real_array")
+ARGUMENTS: tuple[Arguments, ...] = ("columns", "array")
 DEFAULT_SIZE_BUDGET_BYTES = 64 * 1024 * 1024
 DEFAULT_MEMORY_WEIGHT = 0.02
 DEFAULT_ROWS = 100_000
@@ -37,7 +37,7 @@ def transpile(
     function_name: str,
     layout: Layout = "bitmask",
     size_budget_bytes: int = DEFAULT_SIZE_BUDGET_BYTES,
-    arguments: Arguments = "auto",
+    arguments: Arguments = "columns",
     memory_weight: float = DEFAULT_MEMORY_WEIGHT,
 ) -> str:
     """Write a fitted classifier as one ``CREATE FUNCTION … RETURNS double precision``.
@@ -53,9 +53,9 @@ def transpile(
         function_name: ``name`` or ``schema.name``, taken literally.
         layout: ``bitmask`` for speed, ``case`` and ``nested_if`` as plain references.
         size_budget_bytes: Longest text that is not rejected, in bytes.
-        arguments: ``columns`` (one ``double precision`` argument per feature), ``array`` (one ``double
-            precision[]``), ``real_array`` (one ``real[]``), or ``auto``: columns, and past PostgreSQL's 100
-            arguments an array. The function rejects an array of another length than the number of features.
+        arguments: ``columns`` (one ``double precision`` argument per feature, at most PostgreSQL's 100), or
+            ``array`` (one ``real[]``, as scikit-learn rounds its inputs). The function rejects an array of
+            another length than the number of features.
         memory_weight: Microseconds per call that one megabyte of a backend's memory is worth; the ``bitmask``
             layout divides its masks by it (0 is the fastest call at any size).
 
@@ -69,13 +69,10 @@ def transpile(
     _check_known("layout", layout, LAYOUTS)
     _check_known("arguments", arguments, ARGUMENTS)
     names = check_feature_names(model, feature_names)
-    if arguments == "auto":
-        arguments = "columns" if len(names) <= MAX_FUNCTION_ARGUMENTS else "array"
     if arguments == "columns":
         inputs, parameters = _columns(names, "use arguments='array'")
     else:
-        inputs = Inputs(len(names), array=True, real=arguments == "real_array")
-        parameters = [("features", "real[]" if inputs.real else "double precision[]")]
+        inputs, parameters = Inputs(len(names), array=True), [("features", "real[]")]
     if layout == "bitmask":
         body = interpret_bitmask(
             assemble(model), inputs, text_budget=size_budget_bytes, memory_weight=memory_weight

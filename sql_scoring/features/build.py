@@ -10,14 +10,13 @@ import psycopg
 from psycopg import IsolationLevel
 
 from rowguard.database import connect
-from rowguard.queries import load_queries
 from rowguard.settings import Settings
 from sql_scoring.features.dbt import FeatureBuild, OnNode, run_dbt
 from sql_scoring.features.totals import recompute_totals
+from sql_scoring.jobs import lock_job
 
 __all__ = ["FeatureBuild", "build_features"]
 
-QUERIES = load_queries("sql_scoring")
 # Unit tests bring their own rows: they belong to changes of the project.
 _NIGHTLY = ("build", "--exclude-resource-type", "unit_test")
 
@@ -58,11 +57,7 @@ def _exclusive_run(url: str, progress: Callable[[str], None]) -> Iterator[None]:
     """Two at once would fail in the views and functions that dbt replaces (`tuple concurrently updated`)."""
     with connect(url) as connection:
         connection.isolation_level = IsolationLevel.READ_COMMITTED  # holds no snapshot between statements
-        row = connection.execute(QUERIES["try_lock_features"]).fetchone()
-        if not (row and row[-1]):
-            progress("waiting for another run of the features to end")
-            connection.execute(QUERIES["lock_features"])
-            progress("building features, the other run has ended")
+        lock_job(connection, "features", progress=progress)
         try:
             yield
         finally:

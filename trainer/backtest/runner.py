@@ -188,7 +188,7 @@ def _evaluate_forest(
             forest,
             feature_names=[f"f{column}" for column in columns],
             function_name=f"{schema}.model",
-            arguments="real_array",
+            arguments="array",
         )
         connection.execute(text.encode())
         scores = _score(connection, schema, columns, plan)

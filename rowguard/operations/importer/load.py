@@ -20,6 +20,7 @@ from rowguard.errors import ImportFileError, SchemaError
 from rowguard.operations.importer.columns import LABELS, TRANSACTIONS, USERS, Column, FileSchema
 from rowguard.queries import load_queries
 from sql_scoring.features.totals import recompute_totals
+from sql_scoring.jobs import lock_job
 
 QUERIES = load_queries("rowguard.operations")
 MAX_TRANSACTION_ID = 2**62  # the sequence continues from the highest id
@@ -104,7 +105,8 @@ def load_history(
                 f"(at most {MAX_TRANSACTION_ID}); nothing was loaded"
             )
         on_storing()
-        connection.execute(QUERIES["wait_for_features"])
+        # Until the commit no features are built: a run would see the rows in some of its models only.
+        lock_job(connection, "features", is_shared=True)
         connection.execute(store)
         values = {"delay_s": label_delay.total_seconds(), "source": source}
         connection.execute(QUERIES["store_history_labels"], values)

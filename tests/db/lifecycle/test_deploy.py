@@ -100,7 +100,7 @@ def test_a_function_that_differs_from_its_model_is_never_deployed(scored: Worksp
         wrong = load_artifact(artifact_path(scored.settings.state_dir, champion), record.artifact_sha256)
     before = _contents(scored.settings.models_dir)
     with pytest.raises(ParityError, match="differs from scikit-learn on"):
-        deployment.deploy_champion(
+        deployment.deploy(
             scored.url,
             scored.settings.models_dir,
             candidate,
@@ -115,7 +115,7 @@ def test_a_function_that_differs_from_its_model_is_never_deployed(scored: Worksp
 def test_a_model_of_another_feature_list_is_rejected(scored: Workspace) -> None:
     candidate = train_small(scored, 1)
     with pytest.raises(FeatureMismatchError, match="retrain"):
-        deployment.deploy_champion(
+        deployment.deploy(
             scored.url,
             scored.settings.models_dir,
             candidate,

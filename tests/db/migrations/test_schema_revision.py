@@ -13,7 +13,7 @@ import pytest
 from rowguard.local import find_postgres_binaries
 from rowguard.settings import PROJECT_ROOT
 from sql_scoring.deployment import migrate_schema
-from sql_scoring.schema_files import BUILD_ORDER, SQL_DIR, schema_sql
+from sql_scoring.schema_files import BUILD_ORDER, SQL_DIR, read_schema_file
 from tests.fix_database import Workspace
 
 
@@ -28,7 +28,7 @@ def test_migrations_and_current_files_give_the_same_schema(
 ) -> None:
     migrate_schema(empty_workspace.url, empty_workspace.settings.models_dir)
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute(schema_sql().encode())
+        connection.execute("\n".join(map(read_schema_file, BUILD_ORDER)).encode())
     assert _dump(empty_workspace.url) == _dump(database_url)
 
 

