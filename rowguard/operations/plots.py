@@ -87,7 +87,7 @@ def _money(amounts: Axes, counts: Axes, rows: list[Row]) -> None:
             values = np.array([float(row[name]) for row in rows])
             axis.bar(days.of(rows), values, bottom=bottom, label=label, color=color)
             bottom += values
-        axis.set_ylim(0, 1.15 * axis.dataLim.ymax)
+        axis.set_ylim(0, 1.15 * axis.dataLim.ymax or 1)
         days.label(axis)
         axis.legend(fontsize=7)
     counts.yaxis.set_major_locator(MaxNLocator(integer=True))
@@ -106,7 +106,7 @@ def _volume(counts: Axes, rate: Axes, rows: list[Row], champion: ModelRecord | N
     if champion is not None:
         rate.axhline(100 * champion.metrics["alert_rate"], color="grey", ls="--", label="in evaluation")
     for axis in (counts, rate):
-        axis.set_ylim(0, 1.15 * axis.dataLim.ymax)
+        axis.set_ylim(0, 1.15 * axis.dataLim.ymax or 1)
         days.label(axis)
         axis.legend(fontsize=7)
 
