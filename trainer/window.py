@@ -76,6 +76,11 @@ class TrainingRows:
     labels: LabelCoverage
 
 
+def min_window(label_delay: timedelta) -> timedelta:
+    """Return the length that a training window must exceed, label delay before its cutoff included."""
+    return label_delay / (1 - VALIDATION_FRACTION) + label_delay
+
+
 def plan_window(
     first: datetime, last: datetime, label_delay: timedelta, start: datetime | None, cutoff: datetime | None
 ) -> TrainingWindow:
@@ -100,7 +105,7 @@ def plan_window(
     validation_start = end - (end - begin) * VALIDATION_FRACTION
     fit_end = validation_start - label_delay
     if begin >= fit_end:
-        needed = label_delay / (1 - VALIDATION_FRACTION) + label_delay
+        needed = min_window(label_delay)
         raise TrainingDataError(
             f"the window from {begin:%Y-%m-%d} to {label_cutoff:%Y-%m-%d} is too short: with labels that are "
             f"known after {label_delay.days} days it takes more than {needed.total_seconds() / 86400:.0f} days "
