@@ -71,7 +71,7 @@ def test_disjoint_bulk_writers_never_wait(migrated: Workspace) -> None:
                 ]
                 connection.execute(BULK, [users])
 
-    run_together(*[lambda writer=writer: write(writer) for writer in range(writers)])  # type: ignore[misc]
+    run_together(*[lambda writer=writer: write(writer) for writer in range(writers)])
     with migrated.connect() as connection:
         assert caveats(connection) == {None: writers * statements * rows}
         assert wrong_totals(connection) == []
@@ -155,7 +155,7 @@ def test_random_transactions_of_shared_users_are_all_decided(scored: Workspace, 
                 else:
                     connection.commit()
 
-    run_together(*[lambda session=session: work(session) for session in range(6)])  # type: ignore[misc]
+    run_together(*[lambda session=session: work(session) for session in range(6)])
     with scored.connect() as owner:
         counts = owner.execute(
             "SELECT count(*), count(fraud_flag), count(unscored_reason) FROM transactions WHERE user_id >= %s",
