@@ -1,6 +1,6 @@
-"""Bulk statements beside single payments of other users: who waits, who deadlocks, who stays undecided.
+"""Bulk statements next to single payments of other users: who waits, who deadlocks, who stays unscored.
 
-Four sessions pay for users of their own, first alone, then beside four writers (ten statements of 500 rows each, each
+Four sessions pay for users of their own, first alone, then next to four writers (ten statements of 500 rows each, each
 its own transaction, with its users in another order) and one statement of 50,000 users. No user is shared.
 `python -m benchmarks.inserts.bulk_writers SECONDS` prints a table in Markdown.
 """
@@ -37,7 +37,7 @@ class Counted:
     """What the payers saw: latencies in ms, decisions that are missing, caveats and errors by name."""
 
     latencies_ms: list[float] = field(default_factory=list)
-    undecided: int = 0
+    unscored: int = 0
     names: Counter[str] = field(default_factory=Counter)
 
 
@@ -52,24 +52,24 @@ def main() -> None:
             prepare(url, Path(folder))
             rows = [_row("quiet", pay(url, lambda stop: stop.wait(seconds)))]
             errors: Counter[str] = Counter()
-            rows.append(_row("beside four bulk writers", pay(url, lambda stop: _write_all(url, errors))))
+            rows.append(_row("next to four bulk writers", pay(url, lambda stop: _write_all(url, errors))))
             took: list[float] = []
             rows.append(
                 _row(
-                    f"beside {BULK_USERS:,} users in one statement",
+                    f"next to {BULK_USERS:,} users in one statement",
                     pay(url, lambda stop: _write_one(url, took)),
                 )
             )
         finally:
             server.destroy()
-    print("| Single payments | a second | p50 ms | p99 ms | worst ms | undecided | caveats, errors |")
+    print("| Single payments | a second | p50 ms | p99 ms | worst ms | unscored | caveats, errors |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | --- |")
     print("\n".join(rows))
     print(f"\nBulk writers' errors: {dict(errors) or 'none'}. {BULK_USERS:,} rows took {took[0]:.1f} s.")
 
 
-def pay(url: str, beside: Callable[[threading.Event], object]) -> tuple[Counted, float]:
-    """Single payments until `beside(stop)` has returned."""
+def pay(url: str, meanwhile: Callable[[threading.Event], object]) -> tuple[Counted, float]:
+    """Single payments until `meanwhile(stop)` has returned."""
     stop, counted = threading.Event(), Counted()
 
     def work(payer: int) -> None:
@@ -82,7 +82,7 @@ def pay(url: str, beside: Callable[[threading.Event], object]) -> tuple[Counted,
                         SINGLE + " RETURNING fraud_flag, features_caveat", [source.randint(1, USERS)]
                     ).fetchone()
                     assert row is not None
-                    counted.undecided += row[0] is None
+                    counted.unscored += row[0] is None
                     if row[1]:
                         counted.names[row[1]] += 1
                 except psycopg.Error as error:
@@ -93,7 +93,7 @@ def pay(url: str, beside: Callable[[threading.Event], object]) -> tuple[Counted,
     started = time.perf_counter()
     for thread in threads:
         thread.start()
-    beside(stop)
+    meanwhile(stop)
     stop.set()
     for thread in threads:
         thread.join()
@@ -134,7 +134,7 @@ def _row(name: str, measured: tuple[Counted, float]) -> str:
     names = ", ".join(f"{name} {count}" for name, count in counted.names.items()) or "none"
     return (
         f"| {name} | {len(counted.latencies_ms) / seconds:,.0f} | {p50:.2f} | {p99:.2f} | {worst:.1f}"
-        f" | {counted.undecided} | {names} |"
+        f" | {counted.unscored} | {names} |"
     )
 
 

@@ -1,4 +1,4 @@
--- The advisory locks. A user's lock, which a transaction holds while it inserts, has a key of its own: users who share
+-- The advisory locks. A user's lock, which a transaction holds while it inserts, has its own key: users who share
 -- none never wait for each other. The number, the bytes of "rowguard", keeps them apart from keys of applications.
 CREATE OR REPLACE FUNCTION scoring.user_lock_key(p_user_id bigint)
 RETURNS bigint

@@ -1,4 +1,4 @@
--- Refuses a row of the owner's that brings its arrival, as a backup or a copy of the table does: deciding it anew would
+-- Refuses a row of the owner's that brings its arrival, as a backup or a copy of the table does: deciding it again would
 -- lose what it was. What an application brings of the trigger's columns is dropped. Asks for the role of the session,
 -- as the trigger runs with its owner's rights.
 CREATE OR REPLACE FUNCTION scoring.refuse_past_row()

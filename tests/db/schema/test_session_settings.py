@@ -27,7 +27,7 @@ EXPECTED_CAVEAT = {
     ("default_transaction_isolation", "serializable"),
     ("default_transaction_isolation", "repeatable read"),
 }
-# Errors by which an INSERT ends under a session's own limit, instead of being stored undecided.
+# Errors by which an INSERT ends under a session's own limit, instead of being stored without a decision.
 LIMITS = {
     "25006",  # read-only
     "57014",  # statement_timeout

@@ -37,8 +37,7 @@ def test_sqlalchemy_automap_inserts_and_reads_whole_rows(scored: Workspace) -> N
         assert transaction.fraud_flag in ("FRAUD", "LEGITIMATE")
         assert transaction.transaction_id is not None
         assert transaction.user_txns_before == 0
-        found = session.scalars(sa.select(transaction_of).where(transaction_of.user_id == 100_000)).all()
-        assert found == [transaction]
+        assert [row.user_id for row in session.query(transaction_of).filter_by(user_id=100_000)] == [100_000]
         profile = base.classes.users(user_id=100_000, home_location="DE")
         session.add(profile)
         session.commit()

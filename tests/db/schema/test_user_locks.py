@@ -71,7 +71,7 @@ def test_disjoint_bulk_writers_never_wait(migrated: Workspace) -> None:
                 ]
                 connection.execute(BULK, [users])
 
-    run_together(*[lambda writer=writer: write(writer) for writer in range(writers)])  # type: ignore[misc]
+    run_together(*[lambda writer=writer: write(writer) for writer in range(writers)])
     with migrated.connect() as connection:
         assert caveats(connection) == {None: writers * statements * rows}
         assert wrong_totals(connection) == []
@@ -85,7 +85,7 @@ def test_past_2000_users_rows_are_decided_without_the_lock_and_say_so(scored: Wo
             "SELECT count(*)::integer FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
         ).fetchone()
         assert held is not None and 1800 <= held[0] <= 2128
-        # Nobody else waits meanwhile, not even for a user whom the statement stored without the lock.
+        # No other session waits meanwhile, not even for a user whom the statement stored without the lock.
         client.execute("SET statement_timeout = '60s'")
         for user in (FIRST_USER - 1, users[-1]):
             row = client.execute(INSERT + " RETURNING fraud_flag, features_caveat", [user]).fetchone()
@@ -95,10 +95,10 @@ def test_past_2000_users_rows_are_decided_without_the_lock_and_say_so(scored: Wo
         found = caveats(owner)
         assert set(found) == {None, "lock_limit"}
         assert 400 <= found["lock_limit"] <= 800
-        undecided = owner.execute(
+        unscored = owner.execute(
             "SELECT count(*) FROM transactions WHERE user_id >= %s AND fraud_flag IS NULL", [FIRST_USER]
         ).fetchone()
-        assert undecided == (0,)
+        assert unscored == (0,)
         # The user's next row sees it, and settles its totals.
         pending = totals_pending_count(owner)
         row = owner.execute(INSERT + " RETURNING user_txns_before", [users[-2]]).fetchone()
@@ -155,7 +155,7 @@ def test_random_transactions_of_shared_users_are_all_decided(scored: Workspace, 
                 else:
                     connection.commit()
 
-    run_together(*[lambda session=session: work(session) for session in range(6)])  # type: ignore[misc]
+    run_together(*[lambda session=session: work(session) for session in range(6)])
     with scored.connect() as owner:
         counts = owner.execute(
             "SELECT count(*), count(fraud_flag), count(unscored_reason) FROM transactions WHERE user_id >= %s",
