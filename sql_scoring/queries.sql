@@ -1,5 +1,18 @@
 -- Named queries of this room, read by rowguard.queries.
 
+-- name: existing_objects
+-- The names of these that a table, a view, a type, a sequence or a function has.
+SELECT n.name
+FROM unnest(%(names)s::text[]) AS n (name)
+WHERE
+    to_regclass(n.name) IS NOT NULL
+    OR to_regtype(n.name) IS NOT NULL
+    OR EXISTS (
+        SELECT FROM pg_catalog.pg_proc AS p
+        WHERE p.pronamespace = to_regnamespace(split_part(n.name, '.', 1)) AND p.proname = split_part(n.name, '.', 2)
+    )
+ORDER BY n.name;
+
 -- name: facade_version
 -- The version that decides for callers now.
 SELECT (scoring.decide_from_features(1, NULL, NULL, NULL)).model_version;
