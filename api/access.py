@@ -15,7 +15,7 @@ from api.tokens import Authenticator, TokenError
 
 BEARER = "bearer"
 # For load balancers and readers of the documentation; none of these shows data.
-PUBLIC = frozenset({"/", "/livez", "/readyz", "/docs", "/openapi.json"})
+PUBLIC = frozenset({"/", "/livez", "/readyz", "/docs", "/docs/oauth2-redirect", "/openapi.json"})
 DEFAULT_RATE = "1000/second"
 INVALID_TOKEN_RATE = "20/second"  # noqa: S105
 

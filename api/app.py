@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 from psycopg_pool import AsyncConnectionPool
 
 from api import problems, warm
@@ -45,23 +46,22 @@ def create_app(settings: Settings) -> FastAPI:
     repository = Repository(pool, max_insert_batch=settings.api_max_insert_batch)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, int]]:
         await pool.open()
         async with nullcontext() if settings.pooled_url else warm.keep_warm(pool):
-            yield
+            yield {"max_connections_per_address": settings.api_max_connections_per_address}
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_TIMEOUT_S):
                 await repository.drain()
         await pool.close()
 
-    app = FastAPI(
+    app = FastAPIOffline(  # /docs works on a closed network
         title="rowguard",
         summary="Fraud scores from inside PostgreSQL",
         version=__version__,
         lifespan=lifespan,
         redirect_slashes=False,
         redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
     )
     app.state.repository, app.state.metrics = repository, metrics
     for routes in (transactions, scoring, labels, service):  # matched in this order

@@ -10,7 +10,6 @@ import re
 import time
 from functools import lru_cache
 
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -33,7 +32,7 @@ class RequestMiddleware:
     """Admits requests within the limits, and counts, times and logs each of them by its route.
 
     One class of plain ASGI: every layer costs processor time in every request. Path, query, address and body are not
-    logged: they may hold anything. The client is a hash of the token's subject.
+    logged: they may hold anything. The client is a hash of the token's subject; endpoints find it as `state.client`.
 
     Args:
         app: The application.
@@ -54,29 +53,23 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        is_probe = scope["path"] in PROBES
-        if self._in_flight >= self._max_in_flight and not is_probe:
-            self._metrics.requests_shed.inc()
-            await asyncio.sleep(SHED_DELAY_S)
-            await self._busy(scope, receive, send)
-            return
-        self._in_flight += not is_probe
-        try:
-            await self._serve(scope, receive, send)
-        finally:
-            self._in_flight -= not is_probe
-
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        headers = dict(scope["headers"])
-        exchange = _Exchange(receive, send, _request_id(headers), self._max_body_bytes)
+        method, headers = scope["method"], dict(scope["headers"])
+        if method == "HEAD":  # is GET; the server leaves the body out
+            scope = {**scope, "method": "GET"}
+        exchange = _Exchange(receive, send, _request_id(headers))
         client = problem = None
         try:
-            client = self._policy.check(scope, headers)
+            subject = self._policy.check(scope, headers)
+            client = None if subject is None else _hash(subject)
+            scope["state"]["client"] = client
             if int(headers.get(b"content-length", b"0")) > self._max_body_bytes:
-                raise ApiProblem(413, _too_large(self._max_body_bytes), headers=CLOSE)
-            async with asyncio.timeout(self._timeout_s):
-                await self._app(scope, exchange.receive, exchange.send)
+                raise _too_large(self._max_body_bytes)
+            async with asyncio.timeout(self._timeout_s) as exchange.deadline:
+                # A request counts as in flight from here on: slow bodies take no place of others.
+                await exchange.read_body(self._max_body_bytes)
+                if not await self._run(scope, exchange):
+                    return
         except ApiProblem as error:
             problem = error
         except ClientDisconnect:
@@ -89,21 +82,39 @@ class RequestMiddleware:
                     "unexpected error", exc_info=error, extra={"fields": {"request_id": exchange.request_id}}
                 )
                 problem = ApiProblem(500, "unexpected error")
+        if problem is not None:
+            exchange.deadline = None
+            if exchange.status is None:
+                await problem.response()(scope, receive, exchange.send)
+            exchange.status = problem.status
+        self._finish(scope, method, exchange, client, time.perf_counter() - started)
+
+    async def _run(self, scope: Scope, exchange: _Exchange) -> bool:
+        """Run the application; return whether it ran, or the request was shed, which is only counted."""
+        if scope["path"] in PROBES:
+            await self._app(scope, exchange.receive, exchange.send)
+            return True
+        if self._in_flight >= self._max_in_flight:
+            self._metrics.requests_shed.inc()
+            await asyncio.sleep(SHED_DELAY_S)
+            await self._busy(scope, exchange.receive, exchange.send)
+            return False
+        self._in_flight += 1
+        try:
+            await self._app(scope, exchange.receive, exchange.send)
         finally:
-            if problem is not None:
-                if exchange.status is None:
-                    await problem.response()(scope, receive, exchange.send)
-                exchange.status = problem.status
-            self._finish(scope, exchange, client, time.perf_counter() - started)
+            self._in_flight -= 1
+        return True
 
     def _late(self, exchange: _Exchange) -> ApiProblem:
-        if exchange.is_complete:
+        if exchange.body is not None:
             return ApiProblem(503, f"no response within {self._timeout_s:g} s; try again")
         return ApiProblem(408, "the body did not arrive in time", headers=CLOSE)
 
-    def _finish(self, scope: Scope, exchange: _Exchange, client: str | None, seconds: float) -> None:
-        route, method = getattr(scope.get("route"), "path", "unknown"), scope["method"]
-        status = exchange.status or 499
+    def _finish(
+        self, scope: Scope, method: str, exchange: _Exchange, client: str | None, seconds: float
+    ) -> None:
+        route, status = getattr(scope.get("route"), "path", "unknown"), exchange.status or 499
         self._metrics.observe(method, route, status, seconds)
         if status >= 400 or seconds > SLOW_S or (self._log_all and route not in PROBES):
             fields = {
@@ -112,45 +123,63 @@ class RequestMiddleware:
                 "route": route,
                 "status": status,
                 "ms": round(seconds * 1000, 1),
-            } | ({} if client is None else {"client": _hash(client)})
+            } | ({} if client is None else {"client": client})
             log.log(logging.WARNING if status >= 500 else logging.INFO, "request", extra={"fields": fields})
 
 
 class _Exchange:
-    """The messages of one request: bounds the body, adds the request id, and keeps the status of the response."""
+    """The messages of one request: reads its body, adds the request id, and keeps the status of the response."""
 
-    __slots__ = ("_bytes_read", "_max_bytes", "_receive", "_send", "is_complete", "request_id", "status")
+    __slots__ = ("_receive", "_send", "body", "deadline", "is_replayed", "request_id", "status")
 
-    def __init__(self, receive: Receive, send: Send, request_id: str, max_body_bytes: int) -> None:
+    def __init__(self, receive: Receive, send: Send, request_id: str) -> None:
         self._receive, self._send, self.request_id = receive, send, request_id
-        self._bytes_read, self._max_bytes = 0, max_body_bytes
+        self.body: bytes | None = None
+        self.is_replayed = False
         self.status: int | None = None
-        self.is_complete = False
+        self.deadline: asyncio.Timeout | None = None
+
+    async def read_body(self, max_bytes: int) -> None:
+        """Read the body.
+
+        Raises:
+            ApiProblem: 413; it is too large.
+            ClientDisconnect: The client has gone.
+        """
+        body = bytearray()
+        while True:
+            message = await self._receive()
+            if message["type"] != "http.request":
+                raise ClientDisconnect
+            body += message.get("body", b"")
+            if len(body) > max_bytes:
+                raise _too_large(max_bytes)
+            if not message.get("more_body", False):
+                self.body = bytes(body)
+                return
 
     async def receive(self) -> Message:
-        message = await self._receive()
-        if message["type"] == "http.request":
-            self._bytes_read += len(message.get("body", b""))
-            if self._bytes_read > self._max_bytes:
-                # Starlette's class: FastAPI turns any other error while it reads a body into 400.
-                raise HTTPException(413, _too_large(self._max_bytes), headers=CLOSE)
-            self.is_complete = not message.get("more_body", False)
-        return message
+        if self.is_replayed:
+            return await self._receive()
+        self.is_replayed = True
+        return {"type": "http.request", "body": self.body, "more_body": False}
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            if self.deadline is not None:  # from now on the connection's bound of slow readers counts
+                self.deadline.reschedule(None)
             message["headers"] = [*message["headers"], (b"x-request-id", self.request_id.encode())]
         await self._send(message)
 
 
-def _too_large(max_bytes: int) -> str:
-    return f"the body is larger than {max_bytes:,} bytes"
+def _too_large(max_bytes: int) -> ApiProblem:
+    return ApiProblem(413, f"the body is larger than {max_bytes:,} bytes", headers=CLOSE)
 
 
 @lru_cache(maxsize=1_024)
-def _hash(client: str) -> str:
-    return hashlib.sha256(client.encode()).hexdigest()[:12]
+def _hash(subject: str) -> str:
+    return hashlib.sha256(subject.encode()).hexdigest()[:16]
 
 
 def _request_id(headers: dict[bytes, bytes]) -> str:

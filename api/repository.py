@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import select
 from collections.abc import Sequence
 from functools import partial
@@ -14,6 +15,8 @@ from api.errors import InvalidValueError, UnknownTransactionError, translated_er
 from api.micro_batcher import MicroBatcher
 from api.statements import Row, fetch_rows, rows_parameter
 from api.transaction_writer import TransactionWriter
+
+READINESS_AGE_S = 1.0
 
 
 class Repository:
@@ -30,6 +33,8 @@ class Repository:
 
     def __init__(self, pool: AsyncConnectionPool, *, max_insert_batch: int = 1) -> None:
         self._pool = pool
+        self._readiness: asyncio.Task[list[Row]] | None = None
+        self._readiness_at = 0.0
         self._writer = TransactionWriter(pool, max_insert_batch)
         self.score_features_batch = partial(self._scores, "score_features")
         self.score_transactions_batch = partial(self._scores, "score_transactions")
@@ -75,8 +80,11 @@ class Repository:
         return int((await self._rows("count_unscored"))[0]["unscored"])
 
     async def get_readiness(self) -> Row:
-        """Return the flags `has_schema` and `is_writable`."""
-        return (await self._rows("is_ready"))[0]
+        """Return the flags `has_schema` and `is_writable`, at most a second old: a flood of probes is one query."""
+        now = asyncio.get_running_loop().time()
+        if self._readiness is None or (self._readiness.done() and now - self._readiness_at > READINESS_AGE_S):
+            self._readiness, self._readiness_at = asyncio.create_task(self._rows("is_ready")), now
+        return (await asyncio.shield(self._readiness))[0]
 
     async def _scores(self, query: str, rows: Sequence[Row]) -> list[Row]:
         """Return scores in the order of the rows."""

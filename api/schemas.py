@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
@@ -29,6 +30,8 @@ SINGLE_ROUNDS_TO_ZERO = 2.0**-150
 MAX_ITEMS = 1_000
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 CLOCK_SKEW = timedelta(days=1)
+CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+NO_CONTROL_CHARACTERS = r"^[^\u0000-\u001F\u007F-\u009F]*$"
 
 
 def _parse_integer(value: Any) -> Any:
@@ -62,9 +65,14 @@ def _round_to_single(value: float) -> float:
     return 0.0 if abs(value) <= SINGLE_ROUNDS_TO_ZERO else value
 
 
-def _reject_nul(value: str) -> str:
-    if "\x00" in value:
-        raise ValueError("must not contain the NUL character")
+def reject_control_characters(value: str) -> str:
+    """Return the text unchanged.
+
+    Raises:
+        ValueError: It has control characters, which a terminal or a log would obey.
+    """
+    if CONTROL_CHARACTER.search(value):
+        raise ValueError("must not contain control characters")
     return value
 
 
@@ -112,8 +120,8 @@ Minutes = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False), AfterValid
 Amount = Annotated[Decimal, PlainValidator(_parse_amount), WithJsonSchema(AMOUNT_SCHEMA)]
 Text = Annotated[
     str,
-    Field(max_length=64, json_schema_extra={"pattern": r"^[^\u0000]*$"}),
-    AfterValidator(_reject_nul),
+    Field(max_length=64, json_schema_extra={"pattern": NO_CONTROL_CHARACTERS}),
+    AfterValidator(reject_control_characters),
 ]
 Time = Annotated[datetime, BeforeValidator(_reject_number), AfterValidator(_require_valid_time)]
 

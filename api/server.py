@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.logs import log_config
+from api.protocol import BoundedProtocol
 from api.tokens import Authenticator
 from rowguard.errors import LocalStackError, SettingsError
 from rowguard.settings import Settings
@@ -58,7 +59,7 @@ def serve(settings: Settings, *, host: str | None = None, port: int | None = Non
             host=address[0],
             port=address[1],
             loop="uvloop",
-            http="httptools",
+            http=BoundedProtocol,
             ws="none",
             access_log=False,
             log_config=log_config(),

@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     api_max_concurrent_requests: int = Field(default=100, ge=1)
     """Largest number of requests in flight per worker; more are shed with 503."""
 
+    api_max_connections_per_address: int = Field(default=256, ge=1)
+    """Largest number of open connections of one address per worker; trusted proxies may open more."""
+
     api_max_body_bytes: int = Field(default=1_048_576, ge=1_024)
     """Largest request body."""
 

@@ -24,13 +24,11 @@ async def root() -> Status:
     return Status(status="ok", message="Fraud Detection API is running!")
 
 
-@router.head("/livez", include_in_schema=False)
 @router.get("/livez", summary="The process is alive")
 async def livez() -> Status:
     return Status(status="ok", message="alive")
 
 
-@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", summary="The database is reachable and writable", responses={503: RESPONSES[503]})
 async def readyz(request: Request) -> Status:
     ready = await _repository(request).get_readiness()

@@ -12,17 +12,22 @@ from api.metrics import Metrics
 from api.problems import RESPONSES, invalid_field
 from api.repository import Repository
 from api.routes.bodies import TRANSACTION, RequestRoute
-from api.schemas import Decision
+from api.schemas import NO_CONTROL_CHARACTERS, Decision
 
 router = APIRouter(tags=["scoring"], responses=RESPONSES, route_class=RequestRoute)
 DECISION: TypeAdapter[Any] = TypeAdapter(Decision)
-MAX_KEY_LENGTH = 255
+MAX_KEY_LENGTH = 200
 IDEMPOTENCY_KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "A retry with the same key returns the first result.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH},
+    "description": "A retry returns the first result. The key belongs to the token's subject and the user.",
+    "schema": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MAX_KEY_LENGTH,
+        "pattern": NO_CONTROL_CHARACTERS,
+    },
 }
 
 
@@ -53,4 +58,7 @@ def _idempotency_key(request: Request) -> str | None:
     key = request.headers.get("idempotency-key")
     if key is not None and not 1 <= len(key) <= MAX_KEY_LENGTH:
         raise invalid_field("idempotency-key", f"must have 1 to {MAX_KEY_LENGTH} characters")
-    return key
+    if key is None or request.state.client is None:
+        return key
+    # Another client with the same key is not to get this one's row.
+    return f"{request.state.client}:{key}"

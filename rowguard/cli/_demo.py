@@ -44,6 +44,7 @@ def demo(
     started = time.monotonic()
     world = SimulationConfig()
     local = local_stack()
+    local.check_api_port(config)
     out.print("[bold]1  Database, history, features, model[/bold]")
     url = _prepare(config, world)
     out.print("\n[bold]2  Live transactions, one INSERT each, decided in the same transaction[/bold]")

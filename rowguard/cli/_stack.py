@@ -32,14 +32,17 @@ def up(
     Example: rowguard up && psql "$(rowguard status --json | jq -r .database_url)"
     """
     from rowguard.settings import settings
-    from sql_scoring.deployment import migrate_schema
 
     require_addresses()
+    if api:
+        local_stack().check_api_port(settings())
     with steps(quiet=as_json) as step:
         step("starting PostgreSQL and PgBouncer")
         local_stack().up(settings(), api=False)
         if api:
             if settings().database_url is None:
+                from sql_scoring.deployment import migrate_schema
+
                 # The API's login role is a member of a role of the schema.
                 step("migrating the schema")
                 migrate_schema(local_stack().resolve_database_url(settings()), settings().models_dir)

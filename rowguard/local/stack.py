@@ -132,17 +132,21 @@ def ensure_login(settings: Settings, name: str, member_of: str, *, pooled: bool 
     return loopback_url(name, password, server.port, DATABASE)
 
 
+def check_api_port(settings: Settings) -> None:
+    """Raise LocalStackError if another program has the port of the API; to be called before anything long."""
+    embedded_api(settings).check_port()
+
+
 def up(settings: Settings, *, api: bool = True) -> StackStatus:
     """Start the parts that do not run yet and wait until they answer."""
-    process = embedded_api(settings)
     if api:
-        process.check_port()
+        check_api_port(settings)
     database_url = resolve_database_url(settings)
     with connect(database_url, autocommit=True):
         pass
     pooled_url = resolve_pooled_url(settings)
     if api:
-        process.ensure_running(database_url, pooled_url)
+        embedded_api(settings).ensure_running(database_url, pooled_url)
     return status(settings)
 
 

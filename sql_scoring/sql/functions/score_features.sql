@@ -12,11 +12,11 @@ AS $$
 BEGIN
     -- The model reads features as real: what is too large for it is rejected, what is too small is 0.
     IF NOT (abs(transaction_amount) < 3.4e38 OR transaction_amount = 'NaN') THEN
-        RAISE EXCEPTION 'transaction_amount % is out of range', transaction_amount
+        RAISE EXCEPTION 'transaction_amount is out of range'
             USING ERRCODE = 'numeric_value_out_of_range', COLUMN = 'transaction_amount';
     END IF;
     IF NOT (abs(time_since_last_txn) < 3.4e38 OR time_since_last_txn = 'NaN') THEN
-        RAISE EXCEPTION 'time_since_last_txn % is out of range', time_since_last_txn
+        RAISE EXCEPTION 'time_since_last_txn is out of range'
             USING ERRCODE = 'numeric_value_out_of_range', COLUMN = 'time_since_last_txn';
     END IF;
     RETURN scoring.to_fraud_score(

@@ -48,8 +48,14 @@ scoring.control_rates, scoring.settings, scoring.retention_runs, scoring.rescore
 TO rowguard_trainer, rowguard_readonly;
 
 -- Applications insert, and read what they inserted and its decision; the running totals are internal. They may name
--- decision columns in an INSERT (the trigger drops the values), but there is no UPDATE and no DELETE.
-GRANT INSERT ON public.transactions TO rowguard_app;
+-- decision columns in an INSERT (the trigger drops the values), but there is no UPDATE and no DELETE. The database
+-- chooses transaction_id: a chosen one could be that of a later row, which would then fail.
+GRANT INSERT (
+    user_id, occurred_at, received_at, is_history, amount, merchant_id, location, idempotency_key, fraud_flag,
+    fraud_probability, model_version, scored_at, feature_values, unscored_reason, user_txns_before,
+    user_amount_before, user_amount_squares_before, is_control, shadow_version, shadow_probability,
+    shadow_feature_values, shadow_error
+) ON public.transactions TO rowguard_app;
 
 GRANT SELECT (
     user_id, transaction_id, occurred_at, received_at, amount, merchant_id, location, idempotency_key, fraud_flag,

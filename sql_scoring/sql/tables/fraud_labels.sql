@@ -8,11 +8,10 @@ CREATE TABLE public.fraud_labels (
     is_fraud boolean NOT NULL,
     -- When it became known; the training set uses only what was known at its cutoff.
     labelled_at timestamptz NOT NULL DEFAULT now(),
-    source text NOT NULL DEFAULT 'manual',
+    source scoring.label_source NOT NULL DEFAULT 'manual',
     CONSTRAINT fraud_labels_pkey PRIMARY KEY (user_id, transaction_id, label_id),
     CONSTRAINT fraud_labels_transaction_fkey FOREIGN KEY (user_id, transaction_id)
-    REFERENCES public.transactions (user_id, transaction_id) ON DELETE CASCADE,
-    CONSTRAINT fraud_labels_source_length CHECK (length(source) BETWEEN 1 AND 64)
+    REFERENCES public.transactions (user_id, transaction_id) ON DELETE CASCADE
 );
 
 ALTER SEQUENCE public.fraud_labels_label_id_seq OWNED BY public.fraud_labels.label_id;

@@ -6,10 +6,16 @@ CREATE DOMAIN scoring.amount AS numeric CONSTRAINT amount_valid CHECK (
 );
 
 CREATE DOMAIN scoring.location AS text CONSTRAINT location_valid CHECK (
-    length(VALUE) <= 64 OR scoring.reject_value('location', VALUE, 'has more than 64 characters')
+    (length(VALUE) <= 64 AND VALUE !~ '[\u0001-\u001F\u007F-\u009F]')
+    OR scoring.reject_value('location', VALUE, 'has more than 64 characters, or control characters')
 );
 
 CREATE DOMAIN scoring.idempotency_key AS text CONSTRAINT idempotency_key_valid CHECK (
-    length(VALUE) BETWEEN 1 AND 255
-    OR scoring.reject_value('idempotency_key', VALUE, 'does not have 1 to 255 characters')
+    (length(VALUE) BETWEEN 1 AND 255 AND VALUE !~ '[\u0001-\u001F\u007F-\u009F]')
+    OR scoring.reject_value('idempotency_key', VALUE, 'does not have 1 to 255 characters, or has control characters')
+);
+
+CREATE DOMAIN scoring.label_source AS text CONSTRAINT label_source_valid CHECK (
+    (length(VALUE) BETWEEN 1 AND 64 AND VALUE !~ '[\u0001-\u001F\u007F-\u009F]')
+    OR scoring.reject_value('source', VALUE, 'does not have 1 to 64 characters, or has control characters')
 );

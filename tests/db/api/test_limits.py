@@ -151,7 +151,7 @@ def test_logs_are_documents_without_personal_data(migrated: Workspace, tmp_path:
         text = api.log.read_text()
     (line,) = [one for one in lines if one.get("status") == 201]
     assert line["request_id"] == "one" and line["route"] == "/transactions" and line["method"] == "POST"
-    assert re.fullmatch(r"[0-9a-f]{12}", str(line["client"])) and float(str(line["ms"])) > 0
+    assert re.fullmatch(r"[0-9a-f]{16}", str(line["client"])) and float(str(line["ms"])) > 0
     assert [one["route"] for one in lines if one.get("status") == 404] == ["unknown"]
     for private in ("424242424", "31337", "Elsewhere", "key-of-hers", "caller", "secretquery", "oops", value, SECRET,
                     "127.0.0.1"):  # fmt: skip

@@ -25,7 +25,7 @@ anything = st.recursive(
 )
 bigint = st.integers(-(2**63), 2**63 - 1)
 cents = st.decimals(0, Decimal("999999999999.9999"), places=4, allow_nan=False, allow_infinity=False)
-places = st.none() | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=64)
+places = st.none() | st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=64)
 instants = st.datetimes(datetime(1970, 1, 2), datetime(2026, 11, 1), timezones=st.just(UTC))
 features = st.fixed_dictionaries(
     {"transaction_amount": st.floats(0, 1e12, exclude_max=True)},
@@ -79,7 +79,7 @@ def test_valid_features_get_the_score_of_the_database(api: Api, body: dict[str, 
 
 
 @quick
-@given(body=transactions, key=st.none() | st.text("abcXYZ09-_.", min_size=1, max_size=255))
+@given(body=transactions, key=st.none() | st.text("abcXYZ09-_.", min_size=1, max_size=200))
 def test_valid_transactions_are_stored_as_sent(api: Api, body: dict[str, Any], key: str | None) -> None:
     response = api.client.post("/transactions", json=body, headers={"Idempotency-Key": key} if key else {})
     assert response.status_code in (200, 201, 409), response.text

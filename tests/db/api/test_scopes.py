@@ -148,6 +148,22 @@ def test_a_list_of_scopes_counts_too(guarded_api: Api) -> None:
     problem(call(guarded_api, "GET", "/metrics", None, value), 403)
 
 
+def test_an_idempotency_key_belongs_to_the_subject_of_the_token(guarded_api: Api) -> None:
+    """Another client with the same key and the same request gets a separate row, and never the first one's."""
+
+    def insert(subject: str, amount: float) -> Any:
+        headers = bearer(token("write", sub=subject)) | {"Idempotency-Key": "shared"}
+        body = {"user_id": 4_242, "amount": amount}
+        return guarded_api.client.post("/transactions", json=body, headers=headers)
+
+    first, retry, other, other_retry = insert("a", 5), insert("a", 5), insert("b", 5), insert("b", 5)
+    assert [one.status_code for one in (first, retry, other, other_retry)] == [201, 200, 201, 200]
+    assert first.json() == retry.json() and other.json() == other_retry.json()
+    assert first.json()["transaction_id"] != other.json()["transaction_id"]
+    problem(insert("a", 6), 409)
+    assert insert("c", 6).status_code == 201
+
+
 def test_an_unauthorised_body_is_not_even_read(guarded_api: Api) -> None:
     time.sleep(REJECTIONS_APART_S)
     response = guarded_api.client.post("/predict", content=b"{", headers={"content-type": "application/json"})

@@ -149,6 +149,12 @@ def test_a_key_for_another_transaction_is_a_conflict(
     assert rows_of("transactions") == before
 
 
+def test_a_key_has_no_control_characters(api: Api) -> None:
+    body, headers = {"user_id": 42, "amount": 1}, {b"Idempotency-Key": b"a\x85b"}
+    detail = problem(api.client.post("/transactions", json=body, headers=headers), 422)["detail"]
+    assert str(detail).startswith("idempotency_key: ") and "control characters" in str(detail)
+
+
 def test_a_key_belongs_to_one_user(api: Api) -> None:
     key = {"Idempotency-Key": uuid.uuid4().hex}
     responses = [

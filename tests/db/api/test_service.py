@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,9 +14,27 @@ from tests.db.api.conftest import Api, Count, problem
 def test_probes_return_ok(api: Api, path: str) -> None:
     response = api.client.get(path)
     assert response.status_code == 200 and response.json()["status"] == "ok"
-    head = api.client.head(path)
-    assert head.status_code == 200 and head.content == b""
+
+
+def test_head_is_get_without_a_body(api: Api) -> None:
+    paths = ["/", "/livez", "/readyz", "/model", "/metrics", "/docs", "/openapi.json", "/nowhere"]
+    for path in paths:
+        head, get = api.client.head(path), api.client.get(path)
+        assert (head.status_code, head.content) == (get.status_code, b"")
+        assert head.headers["content-type"] == get.headers["content-type"]
+        assert path == "/metrics" or head.headers["content-length"] == get.headers["content-length"]
     assert api.client.head("/predict").status_code == 405
+    assert 'method="HEAD",route="/livez"' in api.client.get("/metrics").text
+
+
+def test_the_documentation_needs_no_other_site(api: Api) -> None:
+    page = api.client.get("/docs").text
+    addresses = re.findall(r"""(?:src|href)=["']([^"']+)""", page)
+    assert len(addresses) >= 3
+    for address in addresses:
+        assert address.startswith("/"), address
+        assert api.client.get(address).status_code == 200
+    assert "http" not in re.sub(r"<!--.*?-->", "", page)
 
 
 def test_docs_and_their_document_name_every_endpoint(api: Api) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from tests.fix_database import Workspace
-from tests.stack.cli.conftest import CliResult, Run
+from tests.stack.cli.conftest import CliResult, Run, runner
 
 HEADER = "transaction_id,occurred_at,user_id,amount\n"
 FIRST = "1,2026-01-01,1,5.00\n"
@@ -53,6 +54,17 @@ def test_without_the_schema_commands_say_what_to_run_and_leave_no_trace(
             "SELECT count(*) FROM pg_namespace WHERE nspname IN ('features', 'scoring')"
         ).fetchone()
     assert row == (0,)
+
+
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_a_taken_port_of_the_api_is_noticed_before_anything_starts(tmp_path: Path, command: str) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        done = runner(tmp_path, ROWGUARD_API_PORT=str(port))(command)
+    assert done.refusal() == f"port {port} on 127.0.0.1 is taken; end that program or set ROWGUARD_API_PORT"
+    assert not (tmp_path / ".rowguard").exists()
 
 
 def test_import_loads_a_good_file_once(run: Run, migrated: Workspace, tmp_path: Path) -> None:

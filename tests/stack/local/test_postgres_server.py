@@ -18,6 +18,7 @@ from rowguard.errors import LocalStackError
 from rowguard.local import PostgresServer, account, temporary_server
 from rowguard.local.state import load_state, save_state
 from rowguard.settings import PROJECT_ROOT
+from sql_scoring.deployment import migrate_schema
 from tests.stack.local.conftest import listener
 from tests.waiting import wait_until
 
@@ -128,6 +129,31 @@ def test_a_temporary_server_is_gone_afterwards_even_of_a_killed_run() -> None:
         save_state(server.directory, owner=[2**22 + 1, 0.0])  # as if this run had been killed
         with temporary_server():
             assert not process.is_running() and not server.directory.exists()
+
+
+def test_the_log_has_no_values_of_failed_statements(server: PostgresServer, folder: Path) -> None:
+    """Neither their text, nor their parameters, nor the rows and keys in the details of errors."""
+    migrate_schema(server.ensure_running(), folder / "models")
+    failing = {
+        "INSERT INTO transactions (user_id, amount) VALUES (31337, 2718.28182)": "amount is not between",
+        "INSERT INTO transactions (user_id, amount, merchant_id) VALUES (31337, NULL, 2718)": "null value",
+        "INSERT INTO transactions (user_id, amount, idempotency_key) VALUES (31337, 1, '2718'), (31337, 2, '2718')":
+            "duplicate key",
+        "INSERT INTO transactions (user_id, amount, location) VALUES (31337, 1, E'2718\n')": "control characters",
+        "INSERT INTO transactions (user_id, amount, occurred_at) VALUES (31337, 1, '1931-03-01')": "before 1970",
+        "INSERT INTO fraud_labels (user_id, transaction_id, is_fraud) VALUES (31337, 2718, true)": "foreign key",
+        "SELECT score_features(2718e99, 1, 1, true)": "transaction_amount is out of range",
+        "SELECT score_transaction(user_id => 31337, amount => -2718)": "amount is not between",
+    }  # fmt: skip
+    with server.connect() as connection:
+        for statement in failing:
+            with pytest.raises(psycopg.Error):
+                connection.execute(statement.encode())
+        with pytest.raises(psycopg.Error):
+            connection.execute("INSERT INTO transactions (user_id, amount) VALUES (%s, %s)", [31337, -2718])
+    log = server.log_file.read_text()
+    assert all(message in log for message in failing.values())
+    assert not [line for line in log.splitlines() if "31337" in line or "2718" in line or "1931" in line]
 
 
 @as_root
