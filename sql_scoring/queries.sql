@@ -1,5 +1,15 @@
 -- Named queries of this room, read by rowguard.queries.
 
+-- name: empty_features
+-- Features that are missing in every row of the training set; each look ends at the first row that has a value.
+SELECT d.name
+FROM features.feature_definitions AS d
+WHERE EXISTS (SELECT FROM features.training_set)
+    AND (
+        SELECT true FROM features.training_set AS f WHERE f.feature_values[d.position] IS NOT NULL LIMIT 1
+    ) IS NULL
+ORDER BY d.position;
+
 -- name: existing_objects
 -- The names of these that a table, a view, a type, a sequence or a function has.
 SELECT n.name

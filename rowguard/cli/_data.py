@@ -150,7 +150,8 @@ def features(
         step("dbt build")
         built = build_features(url, settings(), full_refresh=full_refresh, progress=step)
     if as_json:
-        print_json({"passed": built.passed, "skipped": built.skipped, "seconds": built.seconds})
+        document = {"passed": built.passed, "skipped": built.skipped, "seconds": built.seconds}
+        print_json({**document, "warnings": built.warnings})
         return
     out.print(f"{built.passed} dbt nodes passed in {built.seconds:.1f} s")
     next_steps(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import psycopg
 from psycopg import IsolationLevel
 
 from rowguard.database import connect
+from rowguard.queries import load_queries
 from rowguard.settings import Settings
 from sql_scoring.features.dbt import FeatureBuild, OnNode, run_dbt
 from sql_scoring.features.totals import recompute_totals
@@ -17,6 +19,7 @@ from sql_scoring.jobs import lock_job
 
 __all__ = ["FeatureBuild", "build_features"]
 
+QUERIES = load_queries("sql_scoring")
 # Unit tests bring their own rows: they belong to changes of the project.
 _NIGHTLY = ("build", "--exclude-resource-type", "unit_test")
 
@@ -49,7 +52,13 @@ def build_features(
     arguments = [*_NIGHTLY, "--full-refresh"] if full_refresh else list(_NIGHTLY)
     with _exclusive_run(url, progress):
         recompute_totals(url)
-        return run_dbt(arguments, url, settings, on_node=on_node)
+        built = run_dbt(arguments, url, settings, on_node=on_node)
+    with connect(url) as connection:
+        names = [name for (name,) in connection.execute(QUERIES["empty_features"])]
+    warnings = tuple(f"feature `{name}` is missing in every row of the training set" for name in names)
+    for warning in warnings:
+        _log.warning(warning)
+    return replace(built, warnings=warnings)
 
 
 @contextmanager

@@ -9,9 +9,10 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from psycopg.conninfo import conninfo_to_dict
 
@@ -39,6 +40,7 @@ class FeatureBuild:
         seconds: dbt's own time, without its start.
         nodes: seconds per node, by dbt's unique id.
         reasons: why nodes failed, one line each, in the order of the run.
+        warnings: what the built features lack, one line each.
     """
 
     passed: int
@@ -47,10 +49,16 @@ class FeatureBuild:
     seconds: float
     nodes: dict[str, float] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def run_dbt(
-    arguments: Sequence[str], url: str, settings: Settings, *, on_node: OnNode | None = None
+    arguments: Sequence[str],
+    url: str,
+    settings: Settings,
+    *,
+    variables: Mapping[str, object] = MappingProxyType({}),
+    on_node: OnNode | None = None,
 ) -> FeatureBuild:
     """Run one dbt command.
 
@@ -58,6 +66,7 @@ def run_dbt(
         arguments: the command and its options, such as `["build", "--full-refresh"]`.
         url: the database.
         settings: where dbt keeps its state, and the label delay.
+        variables: of the project, such as `{"rebuild_from": "2026-03-01"}`.
         on_node: called with `(name, status)` of each finished node.
 
     Returns:
@@ -79,6 +88,7 @@ def run_dbt(
             *("--no-version-check", "--no-use-colors", "--log-format", "json"),
             *("--log-path", str(target / "logs")),
             *arguments,
+            *("--vars", json.dumps({"label_delay_days": settings.label_delay_days, **variables})),
             *("--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)),
             *("--target-path", str(target)),
         ],
@@ -86,11 +96,7 @@ def run_dbt(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={
-            **os.environ,
-            **profile_variables(url),
-            "ROWGUARD_LABEL_DELAY_DAYS": str(settings.label_delay_days),
-        },
+        env={**os.environ, **profile_variables(url)},
     )
     reasons: list[str] = []
     assert process.stdout is not None

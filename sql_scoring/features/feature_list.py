@@ -30,7 +30,7 @@ SUPPLIED_FEATURES = {
 }
 PATTERNS = {
     "name": "lowercase letters, digits and _, at most 63",
-    "window": "a number and h or d, such as 12h or 30d; with a delay whole days",
+    "window": "a number and h or d, such as 12h or 30d; of a merchant whole days",
     "delay": "whole days, such as 7d",
 }
 
@@ -57,13 +57,19 @@ class WindowedFeature(_Feature):
     window: Annotated[str, Field(pattern="^[1-9][0-9]{0,3}[hd]$")]
 
 
-class RollupFeature(_Feature):
-    """An aggregate over whole days of a merchant, as known when the transaction's day began."""
+class LabelFeature(_Feature):
+    """What labels say of whole days of a merchant that ended a label delay ago."""
 
     entity: Literal["merchant"]
-    measure: Literal["label", "transaction", "amount"]
+    measure: Literal["label"]
     aggregate: str
     window: Annotated[str, Field(pattern="^[1-9][0-9]{0,3}d$")]
+
+
+class RollupFeature(LabelFeature):
+    """An aggregate over whole days of a merchant, as known when the transaction's day began."""
+
+    measure: Literal["transaction", "amount"]  # type: ignore[assignment]
     delay: Annotated[str, Field(pattern="^[0-9]{1,3}d$")]
 
 
@@ -74,8 +80,8 @@ AGGREGATES: dict[type[_Feature], dict[str, tuple[str, ...]]] = {
         "merchant": ("distinct",),
         "location": ("distinct",),
     },
+    LabelFeature: {"label": ("count", "fraud_count", "fraud_rate")},
     RollupFeature: {
-        "label": ("count", "fraud_count", "fraud_rate"),
         "transaction": ("count",),
         "amount": ("sum", "mean"),
     },
@@ -148,15 +154,21 @@ def _find_error(entry: Any, names: dict[str, Any]) -> str | None:
     """Return what is wrong with an entry, given the names before it."""
     if not isinstance(entry, dict):
         return "not of the form {name: ..., ...}"
-    kind: type[_Feature] = (
-        DerivedFeature if "expression" in entry else RollupFeature if "delay" in entry else WindowedFeature
-    )
+    kind: type[_Feature] = WindowedFeature
+    if "expression" in entry:
+        kind = DerivedFeature
+    elif entry.get("measure") == "label":
+        kind = LabelFeature
+    elif entry.get("entity") == "merchant" or "delay" in entry:
+        kind = RollupFeature
     try:
         kind.model_validate(entry)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
         text = PATTERNS[field] if first["type"] == "string_pattern_mismatch" else first["msg"]
+        if kind is LabelFeature and field == "delay":
+            text = "of labels it is the setting ROWGUARD_LABEL_DELAY_DAYS, by which models are also trained"
         return f"`{field}`: {text[0].lower()}{text[1:]}"
     if entry["name"] in names:
         return "the name is taken"

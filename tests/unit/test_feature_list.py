@@ -21,11 +21,14 @@ REJECTED = {
         "`window`: a number and h or d"
     ),
     "{name: x, entity: merchant, measure: amount, aggregate: sum, window: 1h, delay: 1d, description: d}": (
-        "with a delay whole days"
+        "of a merchant whole days"
     ),
     "{name: x, entity: merchant, measure: amount, aggregate: sum, window: 1d, delay: 1h, description: d}": "`delay`",
-    "{name: x, entity: merchant, measure: amount, aggregate: sum, window: 1d, description: d}": "`entity`",
-    "{name: x, entity: user, measure: label, aggregate: count, window: 7d, delay: 7d, description: d}": "`entity`",
+    "{name: x, entity: merchant, measure: amount, aggregate: sum, window: 1d, description: d}": "`delay`: field required",
+    "{name: x, entity: user, measure: label, aggregate: count, window: 7d, description: d}": "`entity`",
+    "{name: x, entity: merchant, measure: label, aggregate: count, window: 7d, delay: 7d, description: d}": (
+        "`delay`: of labels it is the setting ROWGUARD_LABEL_DELAY_DAYS"
+    ),
     "{name: x, entity: user, measure: amount, window: 1d, description: d}": "`aggregate`: field required",
     "{name: Big, expression: amount, description: d}": "`name`: lowercase letters",
     "{name: amount, expression: amount, description: d}": "feature `amount`: the name is taken",

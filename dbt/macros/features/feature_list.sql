@@ -21,13 +21,14 @@
             {% set is_user = entry.entity == 'user' %}
             {% do feature.update({
                 'window_hours': number * (24 if entry.window.endswith('d') else 1),
-                'kind': 'rollup' if 'delay' in entry
+                'kind': 'rollup' if entry.entity == 'merchant'
                     else 'recency' if entry.aggregate == 'minutes_since'
                     else 'running_total' if is_user and entry.aggregate in ['count', 'sum', 'mean', 'stddev']
                     else 'row_scan',
             }) %}
-            {% if 'delay' in entry %}
-                {% do feature.update({'window_days': number, 'delay_days': entry.delay[:-1] | int}) %}
+            {% if entry.entity == 'merchant' %}
+                {% set delay = var('label_delay_days') if entry.measure == 'label' else entry.delay[:-1] %}
+                {% do feature.update({'window_days': number, 'delay_days': delay | int}) %}
             {% endif %}
         {% endif %}
         {% do features.append(feature) %}

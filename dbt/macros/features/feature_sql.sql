@@ -122,5 +122,6 @@
         window_scan(windowed_features(), 'transactions'),
     ] %}
     {% for key in recency_keys() %}{% do texts.append(minutes_since_at(key, 'transactions')) %}{% endfor %}
+    {% for feature in features_of('rollup') %}{% do texts.append(rollup_expression(feature)) %}{% endfor %}
     {{ return(local_md5(modules.re.sub('\\s+', ' ', texts | join(' ')))) }}
 {% endmacro %}

@@ -14,7 +14,7 @@ SELECT
     t.shadow_error,
     known.is_fraud AS known_fraud,
     -- Once the label delay is over, what was not reported was legitimate.
-    t.occurred_at < now() - interval '{{ env_var("ROWGUARD_LABEL_DELAY_DAYS", "7") | int }} days' AS is_mature
+    t.occurred_at < now() - interval '{{ var("label_delay_days") | int }} days' AS is_mature
 FROM {{ source('public', 'transactions') }} AS t
 LEFT JOIN LATERAL (
     SELECT l.is_fraud

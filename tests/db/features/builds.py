@@ -41,8 +41,8 @@ def use_project(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sql_scoring.features.dbt.PROJECT_DIR", project)
 
 
-def build(workspace: Workspace, *arguments: str) -> None:
-    run_dbt(["run", *arguments, *MODELS], workspace.url, workspace.settings)
+def build(workspace: Workspace, **variables: object) -> None:
+    run_dbt(["run", *MODELS], workspace.url, workspace.settings, variables=variables)
 
 
 def call_dbt(url: str, project: Path, target: Path, *arguments: str) -> None:

@@ -11,12 +11,12 @@ from sql_scoring.features.dbt import PROJECT_DIR
 from tests.db.features.builds import CompiledSql, call_dbt, extend_feature_list, read_compiled, use_project
 from tests.fix_database import Workspace, _database, _settings
 
-# name -> measure, aggregate, window, delay: counts, rates and amounts, of three delays.
+# name -> measure, aggregate, window, delay: counts, rates and amounts, of two delays.
 ROLLUPS = {
-    "m_count_1d": ("label", "count", 1, 2),
-    "m_rate_3d": ("label", "fraud_rate", 3, 2),
-    "m_frauds_5d": ("label", "fraud_count", 5, 2),
-    "m_rate_2d": ("label", "fraud_rate", 2, 0),
+    "m_count_1d": ("label", "count", 1, 7),
+    "m_rate_3d": ("label", "fraud_rate", 3, 7),
+    "m_frauds_5d": ("label", "fraud_count", 5, 7),
+    "m_rate_2d": ("label", "fraud_rate", 2, 7),
     "m_mean_4d": ("amount", "mean", 4, 1),
     "m_sum_4d": ("amount", "sum", 4, 1),
 }
@@ -32,7 +32,7 @@ RECENCIES = """
 def extended_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines = "".join(
         f"- {{name: {name}, entity: merchant, measure: {measure}, aggregate: {aggregate}, window: {days}d,"
-        f" delay: {delay}d, description: d}}\n"
+        f"{'' if measure == 'label' else f' delay: {delay}d,'} description: d}}\n"
         for name, (measure, aggregate, days, delay) in ROLLUPS.items()
     )
     return extend_feature_list(lines + RECENCIES, tmp_path_factory.mktemp("extended"))

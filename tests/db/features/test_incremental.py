@@ -38,7 +38,7 @@ def test_incremental_runs_equal_a_full_refresh(extended: Workspace, extended_sql
             " SELECT user_id, transaction_id, true, now() - interval '20 days' FROM transactions"
             " WHERE occurred_at < now() - interval '21 days'"
         )
-    build(extended, "--vars", f"rebuild_from: {NOW.date() - timedelta(days=85)}")
+    build(extended, rebuild_from=str(NOW.date() - timedelta(days=85)))
     assert_matches_full_refresh(extended, extended_sql)
 
     with extended.connect() as connection:

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from rowguard.database import fetch_one
 from rowguard.errors import FeatureBuildError
 from rowguard.operations.importer import load_history
 from simulator import SimulationConfig, live_transactions, simulate
 from simulator.live import insert_live
 from sql_scoring.features.build import build_features
-from sql_scoring.features.dbt import PROJECT_DIR, run_dbt
+from sql_scoring.features.dbt import PROJECT_DIR, FeatureBuild, run_dbt
 from tests.db.features.builds import CompiledSql, call_dbt, extend_feature_list, refresh, use_project
 from tests.fix_database import Workspace
 from trainer.retrain import retrain
@@ -125,6 +126,19 @@ def test_a_broken_feature_names_its_cause_in_one_line(
 
 
 @pytest.mark.slow
+def test_the_label_delay_is_one_setting(migrated: Workspace) -> None:
+    """Another one is another list: the deployed model keeps its own until the next is trained."""
+    delays = "SELECT array_agg(DISTINCT delay_days), max(feature_hash) FROM features.feature_definitions"
+    mature = "SELECT pg_get_viewdef('features.monitoring_transactions'::regclass)"
+    with migrated.connect() as connection:
+        built = fetch_one(connection, delays)
+        build_features(migrated.url, migrated.settings.model_copy(update={"label_delay_days": 10}))
+        rebuilt = fetch_one(connection, delays)
+        assert (built[0], rebuilt[0]) == ([7, None], [10, None]) and built[1] != rebuilt[1]
+        assert "'10 days'::interval" in fetch_one(connection, mature)[0]
+
+
+@pytest.mark.slow
 def test_a_failing_build_names_its_reason(scored: Workspace) -> None:
     with scored.connect() as connection:
         connection.execute(
@@ -134,6 +148,33 @@ def test_a_failing_build_names_its_reason(scored: Workspace) -> None:
         connection.execute("UPDATE transactions SET feature_values[1] = 11 WHERE model_version IS NOT NULL")
     with pytest.raises(FeatureBuildError, match="live_features_match_recomputed: Got 101 results"):
         build_features(scored.url, scored.settings)
+
+
+def test_features_that_are_missing_in_every_row_are_warnings(
+    scored: Workspace,
+    default_sql: CompiledSql,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Of a history without homes and merchants; not of one without rows."""
+    monkeypatch.setattr("sql_scoring.features.build.run_dbt", lambda *_, **__: FeatureBuild(1, 0, 0, 1.0))
+    assert build_features(scored.url, scored.settings).warnings == ()
+    with scored.connect() as connection:
+        connection.execute("DELETE FROM scoring.user_home_history")
+        connection.execute("UPDATE transactions SET merchant_id = NULL")
+        refresh(connection, default_sql, "merchant_risk", "training_features")
+        warnings = build_features(scored.url, scored.settings).warnings
+        assert warnings == tuple(
+            f"feature `{name}` is missing in every row of the training set"
+            for name in (
+                *(f"merchant_fraud_rate_{days}d" for days in (1, 3, 7, 14, 21, 28)),
+                "user_location_match",
+            )
+        )
+        assert [record.message for record in caplog.records] == list(warnings)
+        connection.execute("DELETE FROM transactions")
+        refresh(connection, default_sql, "training_features")
+    assert build_features(scored.url, scored.settings).warnings == ()
 
 
 def test_the_velocity_view_shows_the_same_counts(scored: Workspace) -> None:
