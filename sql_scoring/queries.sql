@@ -4,7 +4,8 @@
 -- Features that are missing in every row of the training set; each look ends at the first row that has a value.
 SELECT d.name
 FROM features.feature_definitions AS d
-WHERE EXISTS (SELECT FROM features.training_set)
+WHERE
+    EXISTS (SELECT FROM features.training_set)
     AND (
         SELECT true FROM features.training_set AS f WHERE f.feature_values[d.position] IS NOT NULL LIMIT 1
     ) IS NULL

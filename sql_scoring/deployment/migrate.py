@@ -69,7 +69,7 @@ def migrate_schema(url: str, models_dir: Path) -> None:
             if foreign := [name for (name,) in rows]:
                 raise SchemaError(
                     f"another application has {', '.join(foreign)} in this database, and rowguard needs the names; "
-                    "rename them, or give rowguard a database of its own"
+                    "rename them, or give rowguard a separate database"
                 )
         migrations.upgrade(connection, "schema@head", [models_dir])
 

@@ -26,7 +26,7 @@ CONCATENATE = "OPERATOR(pg_catalog.||)"
 SUBTRACT = "OPERATOR(pg_catalog.-)"
 NAN = "float 'NaN'"
 
-# What a function body may consist of; everything else would be somebody else's code.
+# What a function body may consist of; everything else is foreign code.
 _SIGNATURE = r"""\(
   "features" real\[\]
 \)

@@ -1,4 +1,4 @@
-"""docs/how-to/restore.md, run as it stands by an owner who is no superuser and may not create roles."""
+"""docs/how-to/restore.md, run to the letter by an owner who is no superuser and may not create roles."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -16,8 +15,8 @@ from psycopg import sql
 
 from rowguard.local import find_postgres_binaries
 from rowguard.settings import PROJECT_ROOT
-from sql_scoring.roles import render_roles
 from tests.db.lifecycle.models import insert_rows
+from tests.db.schema.prepared import address, prepared_database
 from tests.fix_database import PATIENT_GATES, Workspace
 
 pytestmark = [
@@ -34,20 +33,8 @@ DECISION = (
 @pytest.fixture
 def restored(server_url: str) -> Iterator[str]:
     """An empty database, and its roles, by the script for a DBA; the address is the owner's."""
-    statements = re.split(r"(?<=;)\n\n", render_roles(owner=OWNER, login=LOGIN, database=DATABASE))
-    parts = urlsplit(server_url)
-    with psycopg.connect(server_url, autocommit=True) as dba:
-        try:
-            for statement in statements:
-                dba.execute(statement.encode())
-            for role in (OWNER, LOGIN):
-                dba.execute(f"ALTER ROLE {role} PASSWORD 'secret'".encode())
-            yield parts._replace(
-                netloc=f"{OWNER}:secret@{parts.netloc.rpartition('@')[2]}", path=f"/{DATABASE}"
-            ).geturl()
-        finally:
-            dba.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)".encode())
-            dba.execute(f"DROP ROLE IF EXISTS {OWNER}, {LOGIN}".encode())
+    with prepared_database(server_url, OWNER, LOGIN, DATABASE) as url:
+        yield url
 
 
 def run(folder: Path, block: str, url: str, workspace: Workspace) -> None:
@@ -79,11 +66,8 @@ def test_the_page_restores_every_row_as_it_was(scored: Workspace, restored: str,
     with psycopg.connect(restored) as connection:
         row = connection.execute(DECISION).fetchone()
     assert row is not None and row[0] is not None and row[1] is None
-    # The API has a login of its own, which cannot do what the owner can.
-    api = urlsplit(restored)
-    with psycopg.connect(
-        api._replace(netloc=api.netloc.replace(f"{OWNER}:", f"{LOGIN}:")).geturl(), autocommit=True
-    ) as connection:
+    # The API has a separate login, which cannot do what the owner can.
+    with psycopg.connect(address(restored, LOGIN, DATABASE), autocommit=True) as connection:
         row = connection.execute(DECISION).fetchone()
         assert row is not None and row[0] is not None
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
