@@ -82,14 +82,7 @@ def fraud_model_retrain_pipeline() -> None:
             start = (cutoff or datetime.now(UTC)) - timedelta(days=params["days"])
         with _target() as (url, settings):
             result = train(url, settings, start=start, cutoff=cutoff, progress=log.info)
-        return _result(
-            version=result.version,
-            is_new=result.is_new,
-            is_champion=result.record.state == "champion",
-            rows=result.record.row_count,
-            frauds=result.record.fraud_count,
-            metrics=vars(result.evaluation),
-        )
+        return _result(**result.as_document(), is_champion=result.record.state == "champion")
 
     @task
     def gate(trained: dict[str, Any]) -> dict[str, Any]:
@@ -113,14 +106,7 @@ def fraud_model_retrain_pipeline() -> None:
             raise AirflowSkipException(f"{gated['version']} was rejected: {'; '.join(gated['reasons'])}")
         with _target() as (url, settings):
             deployment = deploy(url, settings, gated["version"], progress=log.info)
-        parity = deployment.parity
-        return _result(
-            champion=deployment.version,
-            previous=deployment.previous,
-            revision=deployment.revision,
-            parity_rows=parity.rows if parity else None,
-            parity_differences=parity.differences if parity else None,
-        )
+        return _result(**deployment.as_document())
 
     @task
     def verify(deployed: dict[str, Any]) -> dict[str, Any]:

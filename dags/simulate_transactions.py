@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
         "fraud_rate": Param(0.05, type="number", minimum=0, maximum=0.5, description="Fraction of frauds."),
         "users": Param(2_000, type="integer", minimum=1, description="As in the simulated history."),
         "merchants": Param(1_000, type="integer", minimum=100, description="As in the simulated history."),
+        "mix_into_real_data": Param(False, type="boolean", description="Also next to real transactions."),
         "seed": Param(1, type="integer", minimum=0, description="As in the simulated history."),
     },
     tags=["rowguard"],
@@ -41,15 +42,18 @@ def simulate_transactions() -> None:
         """`rowguard simulate --live`."""
         from rowguard.database import connect
         from rowguard.settings import require_database_url, settings
-        from simulator import SimulationConfig, live_transactions
-        from simulator.live import insert_live
+        from simulator import SimulationConfig
+        from simulator.marks import insert_marked, require_only_simulated_rows
 
         params = get_current_context()["params"]
         # The config ends this hour, so each run continues the same world.
         config = SimulationConfig(users=params["users"], merchants=params["merchants"], seed=params["seed"])
-        stream = live_transactions(config, fraud_rate=params["fraud_rate"], count=params["count"])
-        with connect(require_database_url(settings()), autocommit=True) as connection:
-            result = insert_live(connection, stream).metrics()
+        url, delay = require_database_url(settings()), timedelta(days=settings().label_delay_days)
+        if not params["mix_into_real_data"]:
+            with connect(url) as connection:
+                require_only_simulated_rows(connection, is_external=False)
+        summary = insert_marked(url, config, params["fraud_rate"], params["count"], label_delay=delay)
+        result = summary.metrics()
         log.info("result: %s", result)
         return result
 

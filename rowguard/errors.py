@@ -50,10 +50,6 @@ class ParityError(RowguardError):
     """The SQL function and scikit-learn differ; nothing was deployed."""
 
 
-class HealthError(RowguardError):
-    """The doctor found a problem."""
-
-
 class GateError(RowguardError):
     """A gate rejected the candidate; the champion is unchanged."""
 
@@ -66,8 +62,16 @@ class RegistryError(RowguardError):
     """The model registry does not allow this."""
 
 
-class MonitoringAlarmError(RowguardError):
-    """A monitoring metric is beyond its threshold."""
+class NoOtherChampionError(RegistryError):
+    """There are not as many champions in that direction; the champion is unchanged."""
+
+    def __init__(self, message: str, champion: str | None = None) -> None:
+        super().__init__(message)
+        self.champion = champion
+
+
+class AlarmError(RowguardError):
+    """A check or a monitoring metric is beyond its limit."""
 
 
 class RetentionError(RowguardError):

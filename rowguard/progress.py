@@ -9,8 +9,3 @@ Progress = Callable[[str], None]
 
 def silent(step: str) -> None:
     """Report nothing."""
-
-
-def prefixed(progress: Progress, prefix: str) -> Progress:
-    """Return a progress function that puts `prefix` before each step."""
-    return lambda step: progress(prefix + step)

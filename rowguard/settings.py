@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rowguard.errors import SettingsError
@@ -111,6 +111,26 @@ class Settings(BaseSettings):
     keep_versions: int = Field(default=10, ge=1)
     """Retired models whose functions are kept; older ones are pruned, their history is kept."""
 
+    @field_validator("database_url", "pooled_url")
+    @classmethod
+    def _require_address(cls, value: SecretStr | None) -> SecretStr | None:
+        """Check the form of an address; the message does not repeat it, as it holds a password."""
+        import psycopg
+        from psycopg.conninfo import conninfo_to_dict
+
+        if value is None:
+            return None
+        try:
+            options = conninfo_to_dict(value.get_secret_value())
+            int(str(options.get("port") or 0).split(",")[0])
+            if not options:
+                raise ValueError  # libpq would use the server that its defaults name
+        except (psycopg.ProgrammingError, ValueError):
+            raise ValueError(
+                "is not a PostgreSQL address such as postgresql://user:password@host:5432/database"
+            ) from None
+        return value
+
     @model_validator(mode="after")
     def _one_models_folder_per_database(self) -> Settings:
         if "models_dir" in self.model_fields_set:
@@ -139,6 +159,8 @@ def settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "value_error":  # of a validator above
+            raise SettingsError(f"{where} {first['msg'].removeprefix('Value error, ')}") from None
         raise SettingsError(f"setting {where}: {first['msg']}") from None
 
 

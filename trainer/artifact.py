@@ -14,17 +14,30 @@ from sql_scoring.registry import ModelRecord
 
 
 def artifact_path(state_dir: Path, version: str) -> Path:
-    """Return the path of a version's artifact."""
+    """Return the path of a version's artifact.
+
+    Args:
+        state_dir: Folder of all state.
+        version: A registered version.
+    """
     return state_dir / "artifacts" / f"{version}.joblib"
 
 
 def evaluation_path(state_dir: Path, version: str) -> Path:
-    """Return the path of the forest fitted on the earlier rows only; it represents the version on the later rows."""
+    """Return the path of the forest fitted on the earlier rows only; arguments as of `artifact_path`."""
     return state_dir / "artifacts" / f"{version}.evaluation.joblib"
 
 
 def save_artifact(forest: RandomForestClassifier, path: Path) -> str:
-    """Write the file atomically and return its sha256."""
+    """Write the file atomically.
+
+    Args:
+        forest: The fitted forest.
+        path: File of the artifact.
+
+    Returns:
+        Its sha256.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     joblib.dump(forest, part, compress=3)
@@ -33,7 +46,18 @@ def save_artifact(forest: RandomForestClassifier, path: Path) -> str:
 
 
 def load_forest(state_dir: Path, record: ModelRecord) -> RandomForestClassifier:
-    """Load a registered model's forest; RegistryError as `load_artifact`."""
+    """Load a registered model's forest.
+
+    Args:
+        state_dir: Folder of all state.
+        record: The model.
+
+    Returns:
+        The fitted model.
+
+    Raises:
+        RegistryError: As of `load_artifact`.
+    """
     return load_artifact(artifact_path(state_dir, record.version), record.artifact_sha256)
 
 

@@ -95,7 +95,7 @@ def read_time_range(connection: psycopg.Connection) -> tuple[datetime, datetime,
         raise TrainingDataError(
             "the features of the stored transactions are not built; run: rowguard features"
             if has_transactions(connection)
-            else "there are no transactions to train on; run: rowguard simulate, or rowguard import FILE"
+            else "there are no transactions to train on; run: rowguard import FILE"
         )
     return first, last, rows
 

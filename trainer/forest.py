@@ -58,6 +58,14 @@ def fit_forest(
 def predict_fraud_probability(
     forest: RandomForestClassifier, features: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    """Return the forest's probability of fraud, shape (rows,)."""
+    """Compute the probability of fraud.
+
+    Args:
+        forest: A fitted forest.
+        features: Shape (rows, features), NaN where missing.
+
+    Returns:
+        Shape (rows,).
+    """
     probabilities: NDArray[np.float64] = forest.predict_proba(features)[:, 1]
     return probabilities

@@ -205,23 +205,27 @@ def _check_quality(
             f"of the champion's ({other:.4f})",
         )
         return
-    measures = {
-        "average precision": comparison.average_precision,
-        "recall at the alert budget": comparison.recall_at_budget,
-    }
+    precision_of, recall = comparison.average_precision, comparison.recall_at_budget
     report.details |= {
         "compared_by": comparison.basis,
         "compared_rows": comparison.rows,
         "compared_frauds": comparison.frauds,
-        **{name.replace(" ", "_"): value.as_dict() for name, value in measures.items()},
-        "champion_average_precision": comparison.average_precision.champion,
+        "average_precision": precision_of.as_dict(),
+        "recall_at_the_alert_budget": recall.as_dict(),
+        "champion_average_precision": precision_of.champion,
         "average_precision_on_evaluation": precision,
     }
-    for name, value in measures.items():
-        text = f"{name} {value.candidate:.4f}, the champion's {value.champion:.4f} on the same rows"
+    texts = {
+        f"it finds {recall.candidate:.1%} of {comparison.frauds:,} frauds among {comparison.rows:,} later rows "
+        f"within the alert budget, the champion {recall.champion:.1%}": recall,
+        f"it ranks frauds lower, average precision {precision_of.candidate:.4f}, "
+        f"the champion's {precision_of.champion:.4f} on the same rows": precision_of,
+    }
+    for text, value in texts.items():
         report.fail_if(
             value.is_significantly_worse,
-            f"{text}: significantly worse (95 % interval {value.low:+.4f} to {value.high:+.4f})",
+            f"{text}: more than the draw of rows and seed explains "
+            f"(95 % interval of the difference {value.low:+.4f} to {value.high:+.4f})",
         )
         report.fail_if(
             not value.is_significantly_worse and value.candidate < MIN_FRACTION_OF_CHAMPION * value.champion,

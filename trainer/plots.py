@@ -63,7 +63,12 @@ def plot_model(
 
 
 def plot_tuning(result: SearchResult, path: Path) -> None:
-    """Write an SVG of average precision per outer fold: trials thin, default and selections bold."""
+    """Write an SVG of average precision per outer fold: trials thin, default and selections bold.
+
+    Args:
+        result: Trials and selections.
+        path: The file.
+    """
     figure = _figure(7, 4)
     axes = figure.subplots()
     folds = range(len(result.selections))
@@ -83,7 +88,13 @@ def plot_tuning(result: SearchResult, path: Path) -> None:
 
 
 def plot_tradeoff(result: TradeoffResult, limit: CostLimit, path: Path) -> None:
-    """Write a PNG of average precision over cost, one line per number of leaves."""
+    """Write a PNG of average precision over cost, one line per number of leaves.
+
+    Args:
+        result: The grid and its best forest.
+        limit: Drawn as a line.
+        path: The file.
+    """
     figure = _figure(8, 5)
     axes = figure.subplots()
     for leaves in sorted({point.max_leaf_nodes for point in result.grid}):

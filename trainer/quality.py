@@ -18,14 +18,22 @@ from trainer.forest import predict_fraud_probability
 
 RESAMPLES = 400
 INTERVAL = (0.025, 0.975)
+REDRAWN_FORESTS = 24
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Candidate minus champion in one measure, with its bootstrap interval (95 %)."""
+    """Candidate minus champion in one measure, with its interval (95 %).
+
+    Attributes:
+        seed_std: Standard deviation of the difference between draws of the same two forests.
+        low: Lower end of the interval, which covers the draw of the rows and of the forests.
+        high: Its upper end.
+    """
 
     candidate: float
     champion: float
+    seed_std: float
     low: float
     high: float
 
@@ -40,6 +48,7 @@ class Difference:
             "candidate": round(self.candidate, 6),
             "champion": round(self.champion, 6),
             "difference": round(self.candidate - self.champion, 6),
+            "seed_std": round(self.seed_std, 6),
             "low": round(self.low, 6),
             "high": round(self.high, 6),
         }
@@ -94,13 +103,44 @@ def compare_with_champion(
         basis = "the champion's evaluation forest"
     else:
         raise RegistryError("the champion was fitted on the evaluation rows")
+    forests = (candidate_forest, champion_forest)
+    candidate_scores, champion_scores = (
+        predict_fraud_probability(forest, rows.features) for forest in forests
+    )
+    spreads = [measure_seed_spread(forest, rows, alert_budget) for forest in forests]
     precision, recall = bootstrap_differences(
-        predict_fraud_probability(candidate_forest, rows.features),
-        predict_fraud_probability(champion_forest, rows.features),
-        rows.is_fraud,
-        alert_budget,
+        candidate_scores, champion_scores, rows.is_fraud, alert_budget, seed_std=np.hypot(*spreads)
     )
     return Comparison(basis, len(rows), rows.frauds, precision, recall)
+
+
+def measure_seed_spread(
+    forest: RandomForestClassifier, rows: Dataset, alert_budget: float
+) -> NDArray[np.float64]:
+    """Measure how far another seed moves a forest's metrics.
+
+    Trees are independent draws, so forests of trees redrawn from it differ as forests of other seeds do.
+
+    Args:
+        forest: A fitted forest.
+        rows: Rows that it was not fitted on.
+        alert_budget: Alert rate at which recall is measured.
+
+    Returns:
+        Standard deviations of average precision, and of recall at the alert budget.
+    """
+    features = np.ascontiguousarray(rows.features)
+    trees = np.stack([tree.tree_.predict(features)[:, 1] for tree in forest.estimators_])
+    random = np.random.default_rng(0)
+    count = len(trees)
+    measures = [
+        _Ranking(random.multinomial(count, np.full(count, 1 / count)) @ trees / count, rows.is_fraud).measure(
+            np.ones(len(rows)), alert_budget
+        )
+        for _ in range(REDRAWN_FORESTS)
+    ]
+    spread: NDArray[np.float64] = np.std(np.array(measures), axis=0, ddof=1)
+    return spread
 
 
 def bootstrap_differences(
@@ -109,6 +149,7 @@ def bootstrap_differences(
     is_fraud: NDArray[np.bool_],
     alert_budget: float,
     *,
+    seed_std: NDArray[np.float64] | tuple[float, float] = (0.0, 0.0),
     seed: int = 0,
 ) -> tuple[Difference, Difference]:
     """Compare two rankings by a paired bootstrap: each row counts a Poisson number of times.
@@ -118,6 +159,7 @@ def bootstrap_differences(
         champion: Scores of the same rows, shape (rows,).
         is_fraud: Labels, shape (rows,).
         alert_budget: Alert rate at which recall is compared.
+        seed_std: Standard deviations of the two differences between draws of the forests; they widen the intervals.
         seed: Of the resamples.
 
     Returns:
@@ -134,9 +176,14 @@ def bootstrap_differences(
     for n in range(RESAMPLES):
         own, other = measure(random.poisson(1.0, len(is_fraud)).astype(np.float64))
         resampled[n] = own - other
+    difference = points[0] - points[1]
     low, high = np.quantile(resampled, INTERVAL, axis=0)
+    # Rows and trees are drawn independently, so their errors add in quadrature.
+    low = difference - np.hypot(difference - low, 1.96 * np.asarray(seed_std))
+    high = difference + np.hypot(high - difference, 1.96 * np.asarray(seed_std))
     precision, recall = (
-        Difference(float(points[0, n]), float(points[1, n]), float(low[n]), float(high[n])) for n in range(2)
+        Difference(*(float(value[n]) for value in (*points, np.asarray(seed_std), low, high)))
+        for n in range(2)
     )
     return precision, recall
 

@@ -32,29 +32,13 @@ SELECT
 FROM features.feature_definitions AS d
 ORDER BY d.position;
 
--- name: handbook_rows
--- Transactions of the handbook's features with their newest label, in the order of training_rows.
-SELECT
-    t.user_id,
-    t.merchant_id,
-    t.occurred_at,
-    t.amount::double precision AS amount,
-    coalesce(known.is_fraud, false) AS is_fraud,
-    f.user_id IS NOT NULL AS is_in_training
-FROM features.stg_transactions AS t
-LEFT JOIN features.training_set AS f
-    ON t.user_id = f.user_id AND t.transaction_id = f.transaction_id
-LEFT JOIN (
-    SELECT DISTINCT ON (l.user_id, l.transaction_id)
-        l.user_id,
-        l.transaction_id,
-        l.is_fraud
-    FROM features.stg_labels AS l
-    ORDER BY l.user_id, l.transaction_id, l.labelled_at DESC, l.label_id DESC
-) AS known
-    ON t.user_id = known.user_id AND t.transaction_id = known.transaction_id
-WHERE t.occurred_at >= $1 AND t.occurred_at < $2
-ORDER BY t.occurred_at, t.user_id, t.transaction_id;
+-- name: handbook_columns
+-- Columns of the handbook's features that the training set lacks, in the order of training_rows.
+SELECT t.merchant_id, t.amount::double precision AS amount
+FROM features.training_set AS f
+INNER JOIN features.stg_transactions AS t ON f.user_id = t.user_id AND f.transaction_id = t.transaction_id
+WHERE f.occurred_at >= $1 AND f.occurred_at < $2
+ORDER BY f.occurred_at, f.user_id, f.transaction_id;
 
 -- name: reject_candidate
 -- Mark a candidate as rejected.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from rowguard.database import connect
 from rowguard.errors import GateError, RegistryError
@@ -29,11 +29,27 @@ Role = Literal["champion", "challenger"]
 
 @dataclass(frozen=True)
 class RetrainResult:
-    """What a retrain did; `deployment` is None when the champion is that very model already."""
+    """What a retrain did.
+
+    Attributes:
+        deployment: None when the champion stays.
+        kept_because: Why a champion stays that the candidate could not replace; empty if it is that very model.
+    """
 
     features: FeatureBuild
     training: TrainingResult
-    deployment: deployments.Deployment | None
+    champion: str
+    deployment: deployments.Deployment | None = None
+    kept_because: tuple[str, ...] = ()
+
+    def as_document(self) -> dict[str, Any]:
+        """Return what the command line reports."""
+        return {
+            **self.training.as_document(),
+            "champion": self.champion,
+            "kept_because": list(self.kept_because),
+            "deployment": self.deployment.as_document() if self.deployment else None,
+        }
 
 
 def deploy(
@@ -95,6 +111,15 @@ def promote(
 ) -> deployments.Deployment:
     """Make the challenger the champion.
 
+    Args:
+        url: Address of the database.
+        settings: As of `deploy`.
+        force: As of `deploy`.
+        progress: Called with each step.
+
+    Returns:
+        What changed.
+
     Raises:
         RegistryError: There is no challenger.
     """
@@ -107,27 +132,37 @@ def promote(
 
 def retire_challenger(url: str, settings: Settings) -> deployments.Deployment:
     """End the challenger's shadow deployment."""
-    return _reconnected(settings, deployments.retire_challenger(url, settings.models_dir))
+    deployment = deployments.retire_challenger(url, settings.models_dir)
+    renew_pooled_connections(settings)
+    return deployment
 
 
 def rollback(
     url: str, settings: Settings, *, steps: int = 1, to: str | None = None
 ) -> deployments.Deployment:
-    """Go back by `steps` champions, or to a former champion by name.
+    """Go back to an earlier champion; no client then meets a cold call through PgBouncer.
+
+    Args:
+        url: Address of the database.
+        settings: Folder of the revisions, and PgBouncer's console.
+        steps: Number of champions; below 0 forward again.
+        to: A former champion by name, instead of `steps`.
+
+    Returns:
+        What changed.
 
     Raises:
-        RegistryError: There are not as many, or the version was pruned.
+        NoOtherChampionError: There are not as many.
+        RegistryError: The version was pruned, or was never champion.
     """
-    return _reconnected(settings, deployments.move_champion(url, settings.models_dir, to or -steps))
+    deployment = deployments.move_champion(url, settings.models_dir, to or -steps)
+    renew_pooled_connections(settings)
+    return deployment
 
 
 def roll_forward(url: str, settings: Settings, *, steps: int = 1) -> deployments.Deployment:
-    """Go forward again by `steps` champions that were rolled back.
-
-    Raises:
-        RegistryError: Not as many were rolled back.
-    """
-    return _reconnected(settings, deployments.move_champion(url, settings.models_dir, steps))
+    """Go forward again by `steps` champions that were rolled back; see `rollback`."""
+    return rollback(url, settings, steps=-steps)
 
 
 def verify(url: str, settings: Settings) -> verification.VerifyReport:
@@ -153,10 +188,10 @@ def retrain(
         progress: Called with each step.
 
     Returns:
-        What each step did.
+        What each step did. A candidate that a gate rejects leaves the champion as it is, which is a normal outcome.
 
     Raises:
-        GateError: A gate rejected the candidate; the champion is unchanged.
+        GateError: A gate rejected the candidate, and there is no champion to keep.
     """
     progress("building features")
     features = build_features(url, settings, progress=progress)
@@ -164,19 +199,16 @@ def retrain(
     with connect(url) as connection:
         champion = registry.champion_version(connection)
     if champion == training.version:
-        return RetrainResult(features, training, None)
+        return RetrainResult(features, training, champion)
     # Here also of a retired model, which deploy() takes unasked: a rollback must not be undone by the nightly run.
     progress("evaluating the gates")
     report = evaluate_gates(url, settings, training.version)
-    if not report.passed:
+    if report.passed:
+        deployment = deploy(url, settings, training.version, progress=progress)
+        return RetrainResult(features, training, deployment.version, deployment)
+    if champion is None:
         raise GateError(f"{training.version} was rejected, nothing changed: {'; '.join(report.reasons)}")
-    return RetrainResult(features, training, deploy(url, settings, training.version, progress=progress))
-
-
-def _reconnected(settings: Settings, deployment: deployments.Deployment) -> deployments.Deployment:
-    """Replace the pooled connections, so that no client meets a cold call."""
-    renew_pooled_connections(settings)
-    return deployment
+    return RetrainResult(features, training, champion, kept_because=tuple(report.reasons))
 
 
 def _pass_gates(

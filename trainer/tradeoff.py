@@ -124,7 +124,12 @@ def search_tradeoff(
 
 
 def first_trees(forest: RandomForestClassifier, count: int) -> Any:
-    """Return the forest of the first trees, equal to a fit of that many trees with the same seed."""
+    """Return a smaller forest, equal to a fit of that many trees with the same seed.
+
+    Args:
+        forest: A fitted forest.
+        count: Number of its first trees.
+    """
     smaller = copy.copy(forest)
     smaller.estimators_ = forest.estimators_[:count]
     smaller.n_estimators = count

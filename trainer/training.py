@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version as library_version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sklearn.ensemble import RandomForestClassifier
 
@@ -39,6 +39,22 @@ class TrainingResult:
     threshold: float
     record: registry.ModelRecord
     card: Path
+
+    def as_document(self) -> dict[str, Any]:
+        """Return what the command line and the nightly run report."""
+        return {
+            "version": self.version,
+            "is_new": self.is_new,
+            "rows": self.record.row_count,
+            "frauds": self.record.fraud_count,
+            "metrics": asdict(self.evaluation),
+            "threshold": self.threshold,
+            "threshold_rule": self.record.threshold_rule,
+            "trees": self.record.tree_count,
+            "nodes": self.record.node_count,
+            "sql_bytes": self.record.sql_bytes,
+            "model_card": str(self.card),
+        }
 
 
 def train(

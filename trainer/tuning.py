@@ -7,17 +7,20 @@ metrics of the selected trials are those of unseen weeks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from statistics import mean
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rowguard.errors import SettingsError
+from rowguard.progress import Progress, silent
 from sql_scoring.engine import forest_shape
-from trainer.backtest.protocol import BacktestPlan, BacktestResult, evaluate_fold, test_mask
-from trainer.backtest.runner import feature_groups, read_folds
+from trainer.backtest.protocol import BacktestPlan, BacktestResult, Fold, evaluate_models
+from trainer.backtest.runner import feature_groups
 from trainer.forest import ForestParameters, fit_forest, predict_fraud_probability
 
 DEFAULT_TRIAL = "default"
@@ -110,7 +113,7 @@ def search(
     *,
     outer_folds: int,
     inner_folds: int,
-    on_trial: Callable[[], None] = lambda: None,
+    progress: Progress = silent,
 ) -> SearchResult:
     """Evaluate all trials on all folds, and select per outer fold.
 
@@ -121,7 +124,7 @@ def search(
         names: Feature list in model order.
         outer_folds: Number of outer folds.
         inner_folds: Number of inner folds per outer fold.
-        on_trial: Called after each trial of a fold.
+        progress: Called with each trial of each fold.
 
     Returns:
         The results.
@@ -131,18 +134,19 @@ def search(
     """
     gap = weeks_between(first)
     plans = [first.shifted(week) for week in range(1 - gap - inner_folds, outer_folds)]
-    results: list[list[BacktestResult]] = [[] for _ in trials]
-    for fold in read_folds(url, plans):
-        tested = test_mask(fold.plan, fold.rows)
-        for position, trial in enumerate(trials):
-            columns = [list(names).index(name) for name in trial.features]
-            forest = fit_forest(fold.train.features[:, columns], fold.train.is_fraud, trial.parameters)
-            scores = predict_fraud_probability(forest, fold.rows.features[tested][:, columns])
-            nodes = forest_shape(forest).nodes
-            results[position].append(evaluate_fold(fold.plan, scores, fold.rows, tested, nodes))
-            on_trial()
-    evaluated = [TrialResult(trial, tuple(of_trial)) for trial, of_trial in zip(trials, results, strict=True)]
+    models = {
+        trial.name: partial(_score, [names.index(name) for name in trial.features], trial.parameters)
+        for trial in trials
+    }
+    results = evaluate_models(url, plans, models, progress)
+    evaluated = [TrialResult(trial, tuple(results[trial.name])) for trial in trials]
     return select_per_fold(evaluated, inner_folds=inner_folds, gap=gap)
+
+
+def _score(columns: list[int], parameters: ForestParameters, fold: Fold) -> tuple[NDArray[np.float64], int]:
+    forest = fit_forest(fold.train.features[:, columns], fold.train.is_fraud, parameters)
+    scores = predict_fraud_probability(forest, fold.tested.features[:, columns])
+    return scores, forest_shape(forest).nodes
 
 
 def select_per_fold(trials: Sequence[TrialResult], *, inner_folds: int, gap: int) -> SearchResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,12 +14,13 @@ from rowguard.cli._target import database_url
 if TYPE_CHECKING:
     from trainer.backtest.protocol import BacktestResult
 
-MEASURES = ("auc", "average_precision", "card_precision_at_100")
+# JSON key → header.
+MEASURES = {"auc": "AUC", "average_precision": "AP", "card_precision_at_100": "CP@100"}
 
 
 def backtest(
     train_start: Annotated[
-        str, typer.Option(help="First training day of the first fold.", show_default=False)
+        Any, typer.Option(parser=parse_day, metavar="DAY", help="First training day of the first fold.")
     ],
     train_days: Annotated[int, typer.Option(help="Days to train on.", min=1)] = 7,
     delay_days: Annotated[int, typer.Option(help="Label delay in days.", min=0)] = 7,
@@ -52,10 +54,9 @@ def backtest(
     from trainer.backtest.protocol import BacktestPlan
     from trainer.backtest.runner import build_missing_features, compare_models
 
-    start = parse_day(train_start, "--train-start")
     url = database_url()
     with steps(quiet=as_json) as step:
-        plan = BacktestPlan(start, train_days, delay_days, test_days)
+        plan = BacktestPlan(train_start, train_days, delay_days, test_days)
         build_missing_features(url, settings(), plan.shifted(folds - 1).test_end, progress=step)
         models = compare_models(
             url,
@@ -79,8 +80,27 @@ def backtest(
 
 
 def means(results: Any) -> dict[str, float]:
-    """Return the mean of each measure over the folds."""
+    """Return the mean of each measure over the folds.
+
+    Args:
+        results: Results of a model's folds.
+
+    Returns:
+        Measure to mean.
+    """
     return {name: mean(getattr(result, name) for result in results) for name in MEASURES}
+
+
+def headed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the measures among some values under their headers.
+
+    Args:
+        values: JSON key to value.
+
+    Returns:
+        Header to value.
+    """
+    return {header: values[name] for name, header in MEASURES.items()}
 
 
 def _document(results: list[BacktestResult]) -> dict[str, Any]:
@@ -93,7 +113,7 @@ def _spreads(results: list[BacktestResult]) -> dict[str, float | None]:
     return {name: stdev(getattr(result, name) for result in results) for name in MEASURES}
 
 
-def _counts(results: list[BacktestResult]) -> dict[str, int]:
+def _counts(results: list[BacktestResult]) -> dict[str, Any]:
     return {
         "nodes": max(result.nodes for result in results),
         "rows": sum(result.rows for result in results),
@@ -103,29 +123,30 @@ def _counts(results: list[BacktestResult]) -> dict[str, int]:
 
 def _print_folds(name: str, results: list[BacktestResult]) -> None:
     counts = _counts(results)
-    rows: list[tuple[Any, ...]] = [
-        (f"{result.start:%Y-%m-%d}", *(getattr(result, name) for name in (*MEASURES, *counts)))
+    rows = [
+        {"train from": f"{result.start:%Y-%m-%d}", **headed(vars(result)), **_counts([result])}
         for result in results
     ]
     if len(results) > 1:
-        rows.append(("mean", *means(results).values(), *counts.values()))
-        rows.append(("± (std)", *_spreads(results).values(), None, None, None))
-    print_table(["train from", "AUC", "AP", "CP@100", "nodes", "test rows", "frauds"], rows, name)
+        rows.append({"train from": "mean", **headed(means(results)), **counts})
+        rows.append({"train from": "± (std)", **headed(_spreads(results)), **dict.fromkeys(counts)})
+    print_table(rows, name)
 
 
 def _print_comparison(models: dict[str, list[BacktestResult]]) -> None:
     """Print means over the folds, and the mean difference of average precision to the first model."""
-    first, rows = next(iter(models.values())), []
+    first = means(next(iter(models.values())))
+    rows: list[dict[str, Any]] = []
     for name, results in models.items():
-        pairs = zip(results, first, strict=True)
-        difference = mean(own.average_precision - other.average_precision for own, other in pairs)
+        average = means(results)
+        difference = average["average_precision"] - first["average_precision"] if rows else None
         rows.append(
-            (
-                name,
-                *means(results).values(),
-                _spreads(results)["average_precision"],
-                difference if results is not first else None,
-                _counts(results)["nodes"] or None,
-            )
+            {
+                "model": name,
+                **headed(average),
+                "± AP": _spreads(results)["average_precision"],
+                "AP to first": difference,
+                "nodes": _counts(results)["nodes"] or None,
+            }
         )
-    print_table(["model", "AUC", "AP", "CP@100", "± AP", "AP to first", "nodes"], rows, "Compared")
+    print_table(rows, "Compared")

@@ -5,21 +5,20 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rowguard.cli._next import print_next
 from rowguard.cli._output import (
     Json,
     bar,
     err,
-    next_steps,
     out,
-    parse_time,
     print_json,
     print_table,
     steps,
-    table,
+    time_option,
 )
 from rowguard.cli._target import database_url
 
@@ -70,14 +69,21 @@ def import_file(
             ignore_unknown=ignore_unknown_columns,
             delimiter=delimiter,
         )
-        result = _load_file(database_url(), opened, as_json)
+        url = database_url()
+        result = _load_file(url, opened, as_json)
     except HistoryFileError as error:
         if error.problems and not as_json:
             rows = [
-                (p.rows, p.column, p.reason, p.value, ", ".join(f"{line:,}" for line in p.lines))
+                {
+                    "rows": p.rows,
+                    "column": p.column,
+                    "reason": p.reason,
+                    f"first {error.unit}s": ", ".join(f"{line:,}" for line in p.lines),
+                    "example": p.value,
+                }
                 for p in error.problems
             ]
-            err.print(table(["rows", "column", "reason", "example", f"first {error.unit}s"], rows))
+            print_table(rows, console=err)
         raise
     seconds = time.monotonic() - started
     if as_json:
@@ -90,7 +96,7 @@ def import_file(
             f"loaded {result.transactions:,} transactions and {result.labels:,} labels "
             f"({result.frauds:,} frauds) in {seconds:.1f} s"
         )
-    next_steps("rowguard retrain      features, model, deploy")
+    print_next(url)
 
 
 def simulate(
@@ -104,23 +110,46 @@ def simulate(
     rate: Annotated[float | None, typer.Option(help="With --live: inserts per second.")] = None,
     count: Annotated[int, typer.Option(help="With --live: number of transactions.")] = 300,
     fraud_rate: Annotated[float, typer.Option(help="With --live: fraction of frauds.")] = 0.05,
-    end: Annotated[str | None, typer.Option(help="End of the history; by default now.")] = None,
+    end: Annotated[Any, time_option(help="End of the history; by default now.")] = None,
+    mix_into_real_data: Annotated[
+        bool,
+        typer.Option(
+            "--mix-into-real-data",
+            help="Also into an external database, or next to real transactions; without profiles.",
+        ),
+    ] = False,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Delete every simulated transaction instead.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Simulate realistic transactions with fraud scenarios: a history by COPY, or a live stream by INSERT.
 
+    Each simulated row has a label of the source `simulator`, by which --remove finds it.
+
     Example: rowguard simulate --live --count 300 --rate 50
     """
+    from rowguard.database import connect
+    from rowguard.settings import settings
     from simulator import SimulationConfig, current_hour
+    from simulator.marks import require_only_simulated_rows
 
-    ends_at = parse_time(end, "--end") or current_hour()
-    config = SimulationConfig(users=users, merchants=merchants, days=days, seed=seed, end=ends_at)
-    if live:
-        _simulate_live(config, rate, count, fraud_rate, as_json)
+    if remove:
+        _remove_simulated(as_json)
         return
+
+    config = SimulationConfig(
+        users=users, merchants=merchants, days=days, seed=seed, end=end or current_hour()
+    )
     url = database_url()
+    if not mix_into_real_data:
+        with connect(url) as connection:
+            require_only_simulated_rows(connection, is_external=settings().database_url is not None)
+    if live:
+        _simulate_live(url, config, rate, count, fraud_rate, as_json)
+        return
     with steps(quiet=as_json) as step:
-        world, result = load_simulated_history(url, config, step)
+        world, result = load_simulated_history(url, config, step, profiles=not mix_into_real_data)
     document = {
         "users": len(world.users),
         "merchants": merchants,
@@ -130,8 +159,8 @@ def simulate(
     if as_json:
         print_json(document)
     else:
-        print_table(list(document), [list(document.values())])
-        next_steps("rowguard retrain      features, model, deploy")
+        print_table([document])
+        print_next(url)
 
 
 def features(
@@ -154,27 +183,41 @@ def features(
         print_json({**document, "warnings": built.warnings})
         return
     out.print(f"{built.passed} dbt nodes passed in {built.seconds:.1f} s")
-    next_steps(
-        "rowguard train        fit a candidate", "rowguard retrain      features, model, gates, deploy"
-    )
+    print_next(url)
 
 
 def load_simulated_history(
-    url: str, config: SimulationConfig, step: Progress
+    url: str, config: SimulationConfig, step: Progress, *, profiles: bool = True
 ) -> tuple[Simulation, LoadResult]:
-    """Simulate a history and load it."""
+    """Simulate a history and load it.
+
+    Args:
+        url: Address of the database.
+        config: What to simulate.
+        step: Called with each step.
+        profiles: Load the users' homes too. They would replace those of real users.
+
+    Returns:
+        The simulation, and what was loaded.
+    """
+    import pyarrow.compute as pc
+
     from rowguard.operations.importer import load_history, load_users
     from rowguard.settings import settings
     from simulator import simulate as run
+    from simulator.marks import SOURCE
 
     step("simulating a history")
     world = run(config)
     step(f"loading {len(world.users):,} users and {len(world.transactions):,} transactions")
-    load_users(url, world.users.to_batches())
+    if profiles:
+        # Only of users with transactions: by those the profiles are found when they are removed.
+        active = pc.is_in(world.users["user_id"], pc.unique(world.transactions["user_id"]))
+        load_users(url, world.users.filter(active).to_batches())
     # Ids come from the database's sequence, so a second simulation does not collide with the first.
     rows = world.transactions.drop_columns(["scenario"])
     delay = timedelta(days=settings().label_delay_days)
-    return world, load_history(url, rows.to_batches(65_536), label_delay=delay, source="simulator")
+    return world, load_history(url, rows.to_batches(65_536), label_delay=delay, source=SOURCE)
 
 
 def _load_file(url: str, opened: HistoryFile, quiet: bool) -> LoadResult:
@@ -203,23 +246,43 @@ def _load_file(url: str, opened: HistoryFile, quiet: bool) -> LoadResult:
         )
 
 
-def _simulate_live(
-    config: SimulationConfig, rate: float | None, count: int, fraud_rate: float, as_json: bool
-) -> None:
+def _remove_simulated(as_json: bool) -> None:
     from rowguard.database import connect
-    from simulator import live_transactions
-    from simulator.live import insert_live
+    from rowguard.settings import settings
+    from simulator.marks import remove_simulated_rows
+    from sql_scoring.features.build import build_features
 
     url = database_url()
-    stream = live_transactions(config, fraud_rate=fraud_rate, count=count)
-    with connect(url, autocommit=True) as connection, bar("inserting", count, quiet=as_json) as advance:
-        summary = insert_live(connection, stream, rate=rate, on_row=lambda decision: advance(1))
-    document = summary.metrics()
+    with steps(quiet=as_json) as step:
+        step("deleting simulated transactions")
+        with connect(url, autocommit=True) as connection:
+            transactions, users = remove_simulated_rows(connection)
+        if transactions:
+            step("rebuilding the features without them")
+            build_features(url, settings(), full_refresh=True, progress=step)
     if as_json:
-        print_json(document)
+        print_json({"removed_transactions": transactions, "removed_users": users})
+        return
+    out.print(f"removed {transactions:,} simulated transactions and {users:,} users who had no others")
+    print_next(url)
+
+
+def _simulate_live(
+    url: str, config: SimulationConfig, rate: float | None, count: int, fraud_rate: float, as_json: bool
+) -> None:
+    from rowguard.settings import settings
+    from simulator.marks import insert_marked
+
+    delay = timedelta(days=settings().label_delay_days)
+    with bar("inserting", count, quiet=as_json) as advance:
+        summary = insert_marked(
+            url, config, fraud_rate, count, label_delay=delay, rate=rate, on_row=lambda: advance(1)
+        )
+    if as_json:
+        print_json(summary.metrics())
     else:
-        print_table(list(document), [list(document.values())])
-        next_steps("rowguard monitor      drift and alert rate of the last days")
+        print_table([summary.metrics()])
+        print_next(url)
 
 
 def _parse_mapping(given: list[str] | None) -> dict[str, str]:

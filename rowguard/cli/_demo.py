@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import time
 import urllib.request
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from simulator import SimulationConfig
     from simulator.live import LiveDecision, LiveSummary
 
-SHOWN_ROWS = 15
+SHOWN_ROWS = 8
 QUERIES = load_queries("rowguard.cli")
 
 
@@ -49,21 +50,21 @@ def demo(
     url = _prepare(config, world)
     out.print("\n[bold]2  Live transactions, one INSERT each, decided in the same transaction[/bold]")
     application_url = local.ensure_login(config, "rowguard_app_local", "rowguard_app")
-    _print_decisions(_insert(application_url, world, count, fraud_rate))
+    _print_decisions(_insert(url, application_url, world, count, fraud_rate))
     out.print("[bold]3  The same scoring request over HTTP and in SQL[/bold]")
     api_url = local.up(config, api=True).api_url
     assert api_url is not None
     _score_twice(api_url, url)
     out.print(f"\n[dim]{time.monotonic() - started:.0f} s in total[/dim]")
     next_steps(
-        f"open {api_url}/docs                every HTTP call, to try",
-        "rowguard psql                      a SQL prompt; try:",
+        (f"open {api_url}/docs", "every HTTP call, to try"),
+        ("rowguard psql", "a SQL prompt; try:"),
         "    INSERT INTO transactions (user_id, amount) VALUES (42, 999)",
         "    RETURNING fraud_flag, fraud_probability;",
-        "rowguard models                    the registry",
-        "rowguard simulate --live           more live transactions",
-        "rowguard retrain                   the nightly run; then: rowguard rollback",
-        "rowguard down                      stop everything",
+        ("rowguard models", "the registry"),
+        ("rowguard simulate --live", "more live transactions"),
+        ("rowguard retrain", "the nightly run: a better model replaces the champion"),
+        ("rowguard down", "stop everything"),
         "In a checkout the program is .venv/bin/rowguard.",
     )
 
@@ -93,41 +94,53 @@ def _prepare(config: Settings, world: SimulationConfig) -> str:
     return url
 
 
-def _insert(url: str, world: SimulationConfig, count: int, fraud_rate: float) -> LiveSummary:
-    from rowguard.database import connect
-    from simulator import live_transactions
-    from simulator.live import insert_live
+def _insert(
+    url: str, application_url: str, world: SimulationConfig, count: int, fraud_rate: float
+) -> LiveSummary:
+    from rowguard.settings import settings
+    from simulator.marks import insert_marked
 
-    stream = live_transactions(world, fraud_rate=fraud_rate, count=count)
-    with connect(url, autocommit=True) as connection, bar("inserting", count) as advance:
-        # Through PgBouncer a prepared statement may be in another server connection.
-        connection.prepare_threshold = None
-        return insert_live(connection, stream, on_row=lambda decision: advance(1))
+    delay = timedelta(days=settings().label_delay_days)
+    with bar("inserting", count) as advance:
+        return insert_marked(
+            url,
+            world,
+            fraud_rate,
+            count,
+            label_delay=delay,
+            application_url=application_url,
+            on_row=lambda: advance(1),
+        )
 
 
 def _print_decisions(summary: LiveSummary) -> None:
     ranked = sorted(summary.decisions, key=lambda decision: -(decision.fraud_probability or 0.0))
-    shown = [decision for decision in ranked if decision.is_flagged or decision.transaction.is_fraud]
-    columns = ["transaction", "user", "amount", "from", "score", "flag", "label"]
-    rows = [_decision_row(decision) for decision in shown[:SHOWN_ROWS]]
-    print_table(columns, rows, f"alerts and frauds: {len(shown)} of {len(summary.decisions)}")
-    milliseconds = sorted(decision.seconds * 1000 for decision in summary.decisions)
-    metrics = summary.metrics() | {"median_ms": milliseconds[len(milliseconds) // 2]}
-    names = [name for name in metrics if name not in ("rows", "unscored", "seconds")]
-    print_table([name.replace("_", " ") for name in names], [[metrics[name] for name in names]])
-
-
-def _decision_row(decision: LiveDecision) -> tuple[Any, ...]:
-    transaction = decision.transaction
-    return (
-        str(decision.transaction_id),
-        str(transaction.user_id),
-        f"{transaction.amount:>10,.2f}",
-        transaction.location,
-        decision.fraud_probability,
-        "FRAUD" if decision.is_flagged else "–",
-        transaction.scenario if transaction.is_fraud else "legitimate",
+    kinds = {
+        "caught": [each for each in ranked if each.is_flagged and each.transaction.is_fraud],
+        "missed": [each for each in ranked if not each.is_flagged and each.transaction.is_fraud],
+        "false alarm": [each for each in ranked if each.is_flagged and not each.transaction.is_fraud],
+    }
+    rows = [_decision_row(kind, each) for kind, found in kinds.items() for each in found[:SHOWN_ROWS]]
+    counts = ", ".join(f"{len(found)} {kind}" for kind, found in kinds.items())
+    print_table(
+        rows, f"{len(summary.decisions)} transactions: {counts}; at most {SHOWN_ROWS} of each are shown"
     )
+    metrics = summary.metrics() | {"median_ms": median(each.seconds * 1000 for each in summary.decisions)}
+    names = [name for name in metrics if name not in ("rows", "unscored", "seconds")]
+    print_table([{name.replace("_", " "): metrics[name] for name in names}])
+
+
+def _decision_row(kind: str, decision: LiveDecision) -> dict[str, Any]:
+    transaction = decision.transaction
+    return {
+        "decision": kind,
+        "transaction": str(decision.transaction_id),
+        "user": str(transaction.user_id),
+        "amount": f"{transaction.amount:>10,.2f}",
+        "in": transaction.location,
+        "fraud probability": decision.fraud_probability,
+        "scenario": transaction.scenario if transaction.is_fraud else "legitimate",
+    }
 
 
 def _score_twice(api_url: str, database_url: str) -> None:
@@ -151,11 +164,16 @@ def _score_twice(api_url: str, database_url: str) -> None:
     with connect(database_url) as connection:
         in_sql = connection.execute(QUERIES["score_transaction"], scoring_request).fetchone()
     assert in_sql is not None
-    rows = [
-        ("POST /predict", repr(over_http["fraud_probability"]), over_http["flag"]),
-        ("score_transaction", repr(in_sql[0]), in_sql[1]),
-    ]
-    print_table(["caller", "fraud probability", "flag"], rows)
+    scores = {
+        "POST /predict": (over_http["fraud_probability"], over_http["flag"]),
+        "score_transaction": in_sql,
+    }
+    print_table(
+        [
+            {"caller": caller, "fraud probability": repr(probability), "flag": flag}
+            for caller, (probability, flag) in scores.items()
+        ]
+    )
 
 
 def _authorization() -> dict[str, str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from rowguard.cli._output import Json, next_steps, out, print_json, steps
+from rowguard.cli._next import print_next
+from rowguard.cli._output import Json, out, print_json, steps
 from rowguard.cli._target import database_url
+from rowguard.errors import NoOtherChampionError
 
 if TYPE_CHECKING:
     from sql_scoring.deployment import Deployment
@@ -51,13 +53,10 @@ def deploy(
     if as_json:
         return
     if role == "challenger":
-        next_steps(
-            'rowguard psql -c "SELECT * FROM features.monitoring_challenger_daily"      how it compares',
-            "rowguard promote                make it the champion",
-            "rowguard retire-challenger      end the shadow deployment",
-        )
+        compare = 'rowguard psql -c "SELECT * FROM features.monitoring_challenger_daily"'
+        print_next(url, (compare, "how it compares"))
     else:
-        next_steps("rowguard simulate --live      watch it decide", "rowguard rollback             go back")
+        print_next(url)
 
 
 def promote(force: Force = False, as_json: Json = False) -> None:
@@ -99,7 +98,12 @@ def rollback(
 
     if to is not None and steps != 1:
         raise typer.BadParameter("give either --steps or --to")
-    _report(run(database_url(), settings(), steps=steps, to=to), as_json)
+    try:
+        deployment = run(database_url(), settings(), steps=steps, to=to)
+    except NoOtherChampionError as error:
+        _report_unmoved(error, steps, as_json)
+        return
+    _report(deployment, as_json)
 
 
 def roll_forward(steps: Steps = 1, as_json: Json = False) -> None:
@@ -110,25 +114,20 @@ def roll_forward(steps: Steps = 1, as_json: Json = False) -> None:
     from rowguard.settings import settings
     from trainer.retrain import roll_forward as run
 
-    _report(run(database_url(), settings(), steps=steps), as_json)
-
-
-def deployment_document(deployment: Deployment) -> dict[str, Any]:
-    """Return a deployment as JSON."""
-    parity = deployment.parity
-    return {
-        "champion": deployment.version,
-        "previous": deployment.previous,
-        "challenger": deployment.challenger,
-        "canary_percent": deployment.canary_percent,
-        "revision": deployment.revision,
-        "parity_rows": parity.rows if parity else None,
-        "parity_differences": parity.differences if parity else None,
-    }
+    try:
+        deployment = run(database_url(), settings(), steps=steps)
+    except NoOtherChampionError as error:
+        _report_unmoved(error, steps, as_json)
+        return
+    _report(deployment, as_json)
 
 
 def print_deployment(deployment: Deployment) -> None:
-    """Print a deployment as one line."""
+    """Print a deployment as one line.
+
+    Args:
+        deployment: What changed.
+    """
     parity, version = deployment.parity, deployment.version
     compared = f"; {parity.rows:,} rows compared, {parity.differences} differ" if parity else ""
     if version != deployment.previous:
@@ -141,8 +140,18 @@ def print_deployment(deployment: Deployment) -> None:
         out.print(f"{version} is champion; there is no challenger")
 
 
+def _report_unmoved(error: NoOtherChampionError, steps: int, as_json: bool) -> None:
+    """Say that there is nothing to go to, which is no fault unless more than one step was asked for."""
+    if steps != 1:
+        raise error
+    if as_json:
+        print_json({"champion": error.champion, "previous": error.champion, "note": str(error)})
+    else:
+        out.print(f"nothing changed: {error}", markup=False)
+
+
 def _report(deployment: Deployment, as_json: bool) -> None:
     if as_json:
-        print_json(deployment_document(deployment))
+        print_json(deployment.as_document())
     else:
         print_deployment(deployment)

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rowguard.cli._deploy import deployment_document, print_deployment
+from rowguard.cli._deploy import print_deployment
+from rowguard.cli._next import print_next
 from rowguard.cli._output import (
     From,
     Json,
     To,
-    next_steps,
     out,
-    parse_time,
     print_facts,
     print_json,
     print_table,
@@ -57,15 +56,14 @@ def train(
     from trainer.training import train as run
 
     rule = _threshold_rule(alert_budget, false_positive_cost, false_negative_cost)
-    begin, end = parse_time(start, "--from"), parse_time(cutoff, "--to")
     url = database_url()
     with steps(quiet=as_json) as step:
-        result = run(url, settings(), start=begin, cutoff=end, rule=rule, progress=step)
+        result = run(url, settings(), start=start, cutoff=cutoff, rule=rule, progress=step)
     if as_json:
-        print_json(_training_document(result))
+        print_json(result.as_document())
         return
     _print_training(result)
-    next_steps(f"rowguard deploy {result.version}")
+    print_next(url, (f"rowguard deploy {result.version}", "make it champion, or --as challenger"))
 
 
 def models(as_json: Json = False) -> None:
@@ -76,32 +74,33 @@ def models(as_json: Json = False) -> None:
     from rowguard.database import connect
     from sql_scoring.registry import list_models
 
-    with connect(database_url()) as connection:
+    url = database_url()
+    with connect(url) as connection:
         records = list_models(connection)
     if as_json:
         print_json([{key: getattr(record, name) for key, name in _MODEL_KEYS.items()} for record in records])
         return
     if not records:
         out.print("no model yet")
-        next_steps("rowguard retrain")
+        print_next(url)
         return
     rows = [
         {
             "version": record.version,
             "state": record.state,
+            "AP": record.metrics["average_precision"],
             "trained (UTC)": record.trained_at,
-            "on": f"{record.train_from:%Y-%m-%d} … {record.train_to:%Y-%m-%d}",
+            "AUC": record.metrics["auc"],
+            "threshold": record.threshold,
             "rows": record.row_count,
             "frauds": record.fraud_count,
-            "AUC": record.metrics["auc"],
-            "AP": record.metrics["average_precision"],
-            "threshold": record.threshold,
+            "on": f"{record.train_from:%Y-%m-%d}…{record.train_to:%Y-%m-%d}",
             "nodes": record.node_count,
             "kB": record.sql_bytes // 1000,
         }
         for record in records
     ]
-    print_table(list(rows[0]), [list(row.values()) for row in rows])
+    print_table(rows)
 
 
 def retrain(start: From = None, cutoff: To = None, as_json: Json = False) -> None:
@@ -112,23 +111,22 @@ def retrain(start: From = None, cutoff: To = None, as_json: Json = False) -> Non
     from rowguard.settings import settings
     from trainer.retrain import retrain as run
 
-    window = {"start": parse_time(start, "--from"), "cutoff": parse_time(cutoff, "--to")}
     url = database_url()
     with steps(quiet=as_json) as step:
-        result = run(url, settings(), **window, progress=step)
+        result = run(url, settings(), start=start, cutoff=cutoff, progress=step)
     if as_json:
-        document = _training_document(result.training)
-        document["deployment"] = deployment_document(result.deployment) if result.deployment else None
-        print_json(document)
+        print_json(result.as_document())
         return
     _print_training(result.training)
     if result.deployment:
         print_deployment(result.deployment)
+    elif result.kept_because:
+        out.print(f"{result.champion} remains champion. The new model is not deployed:")
+        for reason in result.kept_because:
+            out.print(f"  {reason}", markup=False)
     else:
-        out.print(f"{result.training.version} is the champion already: the same data give the same model")
-    next_steps(
-        "rowguard simulate --live      insert live transactions", "rowguard models               the registry"
-    )
+        out.print(f"{result.champion} is the champion already: the same data give the same model")
+    print_next(url)
 
 
 def _threshold_rule(
@@ -145,44 +143,22 @@ def _threshold_rule(
     return AlertBudget(alert_budget) if alert_budget is not None else None
 
 
-def _training_document(result: TrainingResult) -> dict[str, Any]:
-    record = result.record
-    return {
-        "version": result.version,
-        "is_new": result.is_new,
-        "rows": record.row_count,
-        "frauds": record.fraud_count,
-        "metrics": result.evaluation,
-        "threshold": result.threshold,
-        "threshold_rule": record.threshold_rule,
-        "trees": record.tree_count,
-        "nodes": record.node_count,
-        "sql_bytes": record.sql_bytes,
-        "model_card": result.card,
-    }
-
-
 def _print_training(result: TrainingResult) -> None:
     metrics, record = result.evaluation, result.record
     print_facts(
         result.version,
-        [
-            ("trained on", f"{record.row_count:,} rows, {record.fraud_count:,} frauds"),
-            ("evaluated on", f"{metrics.rows:,} later rows, {metrics.frauds:,} frauds"),
-            ("ROC AUC", f"{metrics.auc:.4f}"),
-            ("average precision", f"{metrics.average_precision:.4f}"),
-            ("threshold", f"{result.threshold:.4f}  ({record.threshold_rule})"),
-            ("precision there", "–" if metrics.precision is None else f"{metrics.precision:.3f}"),
-            ("recall there", f"{metrics.recall:.3f}"),
-            (
-                "confusion matrix",
-                f"{metrics.true_positives:,} true positives, {metrics.false_negatives:,} false negatives, "
-                f"{metrics.false_positives:,} false positives, {metrics.true_negatives:,} true negatives",
-            ),
-            (
-                "forest",
-                f"{record.tree_count} trees, {record.node_count:,} nodes, {record.sql_bytes / 1e6:.1f} MB of SQL",
-            ),
-            ("model card", str(result.card)),
-        ],
+        {
+            "trained on": f"{record.row_count:,} rows, {record.fraud_count:,} frauds",
+            "evaluated on": f"{metrics.rows:,} later rows, {metrics.frauds:,} frauds",
+            "ROC AUC": metrics.auc,
+            "average precision": metrics.average_precision,
+            "threshold": f"{result.threshold:.4f}  ({record.threshold_rule})",
+            "precision there": metrics.precision,
+            "recall there": metrics.recall,
+            "confusion matrix": f"{metrics.true_positives:,} true positives, {metrics.false_negatives:,} false "
+            f"negatives, {metrics.false_positives:,} false positives, {metrics.true_negatives:,} true negatives",
+            "forest": f"{record.tree_count} trees, {record.node_count:,} nodes, "
+            f"{record.sql_bytes / 1e6:.1f} MB of SQL",
+            "model card": result.card,
+        },
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,17 +12,18 @@ from rowguard.cli._output import (
     err,
     next_steps,
     out,
-    parse_time,
+    parse_days,
     print_facts,
     print_json,
     print_table,
     steps,
+    time_option,
 )
 from rowguard.cli._target import database_url
 
 
 def archive(
-    keep: Annotated[str, typer.Option(help="Days to keep, such as 400d.", show_default=False)],
+    keep: Annotated[int, typer.Option(parser=parse_days, metavar="DAYS", help="Days to keep, such as 400d.")],
     output: Annotated[
         Path | None, typer.Option(help="Folder of the Parquet files; by default in the state directory.")
     ] = None,
@@ -38,13 +39,12 @@ def archive(
     from rowguard.operations.archive import archive_transactions
     from rowguard.settings import settings
 
-    keep_days = _parse_days(keep)
     url = database_url()
     with steps(quiet=as_json) as step:
         result = archive_transactions(
             url,
             output or settings().state_dir / "archive",
-            keep_days=keep_days,
+            keep_days=keep,
             label_delay_days=settings().label_delay_days,
             progress=step,
         )
@@ -56,20 +56,13 @@ def archive(
         f"before {result.cutoff:%Y-%m-%d}"
     )
     if result.archives:
-        print_table(["archive", "rows"], [(str(file.path), file.rows) for file in result.archives])
-        next_steps(f"rowguard import {result.archives[0].path}      load them back as history")
-
-
-def _parse_days(value: str) -> int:
-    text = value.removesuffix("d")
-    if not (text.isascii() and text.isdigit()) or not 0 < int(text) <= 36_500:
-        raise typer.BadParameter(f"{value!r} is no number of days such as 400d", param_hint="--keep")
-    return int(text)
+        print_table([{"archive": str(file.path), "rows": file.rows} for file in result.archives])
+        next_steps((f"rowguard import {result.archives[0].path}", "load them back as history"))
 
 
 def rescore(
-    start: Annotated[str | None, typer.Option("--from", help="Only rows from this day or time on.")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="Only rows before this day or time.")] = None,
+    start: Annotated[Any, time_option("--from", help="Only rows from this day or time on.")] = None,
+    end: Annotated[Any, time_option("--to", help="Only rows before this day or time.")] = None,
     output_table: Annotated[
         str | None, typer.Option(help="Score every row into this new table; the rows are unchanged.")
     ] = None,
@@ -98,14 +91,13 @@ def rescore(
         raise typer.BadParameter("--output-table scores history anyway; --include-history is for decisions")
     if output_table is not None and (not all(output_table.split(".")) or output_table.count(".") > 1):
         raise typer.BadParameter(f"{output_table!r} is no table name such as backfill or audit.backfill")
-    first, last = parse_time(start, "--from"), parse_time(end, "--to")
     url = database_url()
     with steps(quiet=as_json) as step:
         result = run(
             url,
             settings(),
-            start=first,
-            end=last,
+            start=start,
+            end=end,
             output_table=output_table,
             include_history=include_history,
             build=build,
@@ -117,15 +109,15 @@ def rescore(
         return
     print_facts(
         result.output_table or "transactions",
-        [
-            ("model", result.model_version),
-            ("scored", f"{result.rows:,} rows in {result.seconds:.1f} s, {result.workers} parallel workers"),
-            ("alerts", f"{result.flagged:,}"),
-            ("without features", f"{result.rows_without_features:,}, unchanged"),
-        ],
+        {
+            "model": result.model_version,
+            "scored": f"{result.rows:,} rows in {result.seconds:.1f} s, {result.workers} parallel workers",
+            "alerts": result.flagged,
+            "without features": f"{result.rows_without_features:,}, unchanged",
+        },
     )
     if result.rows_without_features:
-        next_steps("rowguard features      build what they need", "rowguard rescore")
+        next_steps(("rowguard features", "build what they need"), "rowguard rescore")
 
 
 def doctor(
@@ -147,16 +139,16 @@ def doctor(
 
     Example: rowguard doctor --json
     """
-    from rowguard.errors import HealthError
+    from rowguard.errors import AlarmError
     from rowguard.operations.doctor import DoctorLimits, diagnose
 
     report = diagnose(database_url(), DoctorLimits(allow_skewed_rows, allow_rollup_skew, rows, hours))
     if as_json:
         print_json({"is_ok": not report.alarms, "checks": report.checks})
     else:
-        print_table(["check", "", ""], [(check.name, check.status, check.summary) for check in report.checks])
+        print_table([{"check": c.name, "is": c.status, "": c.summary} for c in report.checks])
     if report.alarms:
-        raise HealthError("; ".join(f"{check.name}: {check.summary}" for check in report.alarms))
+        raise AlarmError("; ".join(f"{check.name}: {check.summary}" for check in report.alarms))
 
 
 def monitor(
@@ -169,7 +161,7 @@ def monitor(
 
     Example: rowguard monitor --report monitoring.html
     """
-    from rowguard.errors import MonitoringAlarmError
+    from rowguard.errors import AlarmError
     from rowguard.operations.monitor import monitor as run
 
     result = run(database_url(), report=report)
@@ -185,18 +177,18 @@ def monitor(
         )
     else:
         rows = [
-            (
-                row["metric"],
-                row["subject"],
-                row["value"],
-                row["alarm_threshold"],
-                row["row_count"],
-                "ALARM" if row["is_alarm"] else ("ok" if row["has_enough_rows"] else "too few rows"),
-            )
+            {
+                "metric": row["metric"],
+                "of": row["subject"],
+                "is": "ALARM" if row["is_alarm"] else "ok" if row["has_enough_rows"] else "too few rows",
+                "value": row["value"],
+                "threshold": row["alarm_threshold"],
+                "rows": row["row_count"],
+            }
             for row in result.metrics
         ]
-        print_table(["metric", "of", "value", "threshold", "rows", ""], rows)
+        print_table(rows)
         if report:
             err.print(f"report: {report}", markup=False)
     if result.alarms:
-        raise MonitoringAlarmError(result.sentence())
+        raise AlarmError(result.sentence())

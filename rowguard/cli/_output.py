@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -27,15 +29,70 @@ from rich.table import Table
 
 from rowguard.progress import Progress as StepProgress
 
+MIN_TEXT_WIDTH = 24
 _PIPE_WIDTH = 200  # a pipe has no width; do not fold what a program may read
-out = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
-err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _PIPE_WIDTH)
+_HAS_WIDTH = "COLUMNS" in os.environ
+out = Console(highlight=False, width=None if _HAS_WIDTH or sys.stdout.isatty() else _PIPE_WIDTH)
+err = Console(stderr=True, highlight=False, width=None if _HAS_WIDTH or sys.stderr.isatty() else _PIPE_WIDTH)
+
+
+def parse_time(value: str) -> datetime:
+    """Parse a day or a time; without a zone it is UTC.
+
+    Args:
+        value: ISO 8601.
+
+    Returns:
+        The time in UTC.
+
+    Raises:
+        typer.BadParameter: It is neither.
+    """
+    try:
+        parsed = datetime.fromisoformat(value)
+        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+    except (ValueError, OverflowError):  # UTC may be outside the calendar
+        raise typer.BadParameter(
+            f"{value!r} is neither a day (2026-11-01) nor a time (2026-11-01T12:00)"
+        ) from None
+
+
+def parse_day(value: str) -> datetime:
+    """Parse a day, as its midnight in UTC; arguments and errors as in `parse_time`."""
+    return parse_time(value).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def parse_days(value: str) -> int:
+    """Parse a number of days.
+
+    Args:
+        value: Such as 400d or 400.
+
+    Returns:
+        The number.
+
+    Raises:
+        typer.BadParameter: It is none.
+    """
+    text = value.removesuffix("d")
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text) <= 36_500:
+        raise typer.BadParameter(f"{value!r} is no number of days such as 400d")
+    return int(text)
+
+
+def time_option(*names: str, help: str) -> Any:
+    """Return an option that takes a day or a time.
+
+    Args:
+        names: As of `typer.Option`.
+        help: As of `typer.Option`.
+    """
+    return typer.Option(*names, parser=parse_time, metavar="TIME", show_default=False, help=help)
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-From = Annotated[str | None, typer.Option("--from", help="First day of the training window.")]
-To = Annotated[
-    str | None, typer.Option("--to", help="Label cutoff; by default the time of the last transaction.")
-]
+From = Annotated[Any, time_option("--from", help="First day of the training window.")]
+To = Annotated[Any, time_option("--to", help="Label cutoff; by default the time of the last transaction.")]
 
 
 def print_json(document: Any) -> None:
@@ -43,34 +100,87 @@ def print_json(document: Any) -> None:
     sys.stdout.write(json.dumps(document, default=_to_json, indent=2) + "\n")
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
-    """Print a table; columns of numbers are aligned to the right."""
-    out.print(table(columns, rows, title))
+def print_table(
+    rows: Sequence[Mapping[str, Any]], title: str | None = None, *, console: Console = out
+) -> None:
+    """Print rows as a table that fits the console.
+
+    Args:
+        rows: Header to value, the most important column first. Columns that do not fit are left out from the right,
+            and named below the table; words of a text wrap. One row that does not fit becomes a list.
+        title: Line above the table.
+        console: Standard output or standard error.
+    """
+    headers = list(rows[0]) if rows else []
+    if len(rows) == 1 and not _fits(console, _table(rows, headers)):
+        console.print(_facts(title, rows[0]))
+        return
+    fitting = next(
+        (count for count in range(len(headers), 1, -1) if _fits(console, _table(rows, headers[:count]))), 1
+    )
+    console.print(_table(rows, headers[:fitting], title))
+    if headers[fitting:]:
+        console.print(f"[dim]Left out at this width: {', '.join(headers[fitting:])}; see --json[/dim]")
 
 
-def print_facts(title: str, facts: Sequence[tuple[str, str]]) -> None:
-    """Print names with their values."""
-    out.print(table(["", title], facts))
+def print_facts(title: str, facts: Mapping[str, Any]) -> None:
+    """Print names with their values, which wrap.
+
+    Args:
+        title: Line above them.
+        facts: Name to value.
+    """
+    out.print(_facts(title, facts))
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> Table:
-    """Return a table for `out` or `err`."""
-    result = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
-    for index, column in enumerate(columns):
-        is_numeric = bool(rows) and all(
-            isinstance(row[index], int | float) or row[index] is None for row in rows
-        )
-        result.add_column(column, justify="right" if is_numeric else "left", no_wrap=True)
-    for row in rows:
-        result.add_row(*(_format(value) for value in row))
+def _facts(title: str | None, facts: Mapping[str, Any]) -> Table:
+    result = Table(
+        box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", show_header=False
+    )
+    result.add_column(no_wrap=True)
+    result.add_column(overflow="fold")
+    for name, value in facts.items():
+        result.add_row(name, _format(value))
     return result
 
 
-def next_steps(*lines: str) -> None:
-    """Print what to try after this command."""
+def _table(rows: Sequence[Mapping[str, Any]], headers: Sequence[str], title: str | None = None) -> Table:
+    result = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
+    for header in headers:
+        values = [row[header] for row in rows]
+        is_numeric = all(isinstance(value, int | float) or value is None for value in values)
+        wraps = any(isinstance(value, str) and " " in value for value in values)
+        longest = max(len(text) for text in (header, *(_format(value) for value in values)))
+        result.add_column(
+            header,
+            justify="right" if is_numeric else "left",
+            no_wrap=not wraps,
+            min_width=min(longest, MIN_TEXT_WIDTH) if wraps else longest,
+            overflow="fold",
+        )
+    for row in rows:
+        result.add_row(*(_format(row[header]) for header in headers))
+    return result
+
+
+def _fits(console: Console, table: Table) -> bool:
+    return table.__rich_measure__(console, console.options.update(max_width=1_000)).minimum <= console.width
+
+
+def next_steps(*lines: str | tuple[str, str]) -> None:
+    """Print what to try after this command.
+
+    Args:
+        lines: A command, or a command and what it does.
+    """
     out.print("\n[bold]Next[/bold]")
-    for line in lines:
-        out.print(f"  {line}", markup=False)
+    pairs = [(line, "") if isinstance(line, str) else line for line in lines]
+    indent = 2 + max((len(command) for command, purpose in pairs if purpose and len(command) < 40), default=0)
+    for command, purpose in pairs:
+        text = f"  {command}".ljust(indent + 3) + purpose
+        if len(text) > out.width:
+            text = f"  {command}\n      {purpose}"
+        out.print(text.rstrip(), markup=False, soft_wrap=True)  # a command is copied from its one line
 
 
 @contextmanager
@@ -120,34 +230,6 @@ def bar(description: str, total: int | None, quiet: bool = False) -> Iterator[Ca
         yield lambda count: progress.advance(task, count)
 
 
-def parse_time(value: str | None, option: str) -> datetime | None:
-    """Parse a day or a time; without a zone it is UTC.
-
-    Raises:
-        typer.BadParameter: It is neither.
-    """
-    if value is None:
-        return None
-    try:
-        parsed = datetime.fromisoformat(value)
-        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
-    except (ValueError, OverflowError):  # UTC may be outside the calendar
-        raise typer.BadParameter(
-            f"{value!r} is neither a day (2026-11-01) nor a time (2026-11-01T12:00)", param_hint=option
-        ) from None
-
-
-def parse_day(value: str, option: str) -> datetime:
-    """Parse a day, as its midnight in UTC.
-
-    Raises:
-        typer.BadParameter: It is none.
-    """
-    parsed = parse_time(value, option)
-    assert parsed is not None
-    return parsed.replace(hour=0, minute=0, second=0, microsecond=0)
-
-
 def _format(value: Any) -> str:
     if value is None:
         return "–"
@@ -159,6 +241,8 @@ def _format(value: Any) -> str:
         return f"{value:.4f}"
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}"
+    if isinstance(value, Path):
+        value = os.path.relpath(value) if value.is_relative_to(Path.cwd()) else value
     return escape(str(value))
 
 

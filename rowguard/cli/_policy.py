@@ -68,7 +68,7 @@ def failure_policy(
     if as_json:
         print_json(current)
     else:
-        print_table(["failure policy", "lock timeout (ms)", "since", "by"], [list(current.values())])
+        print_table([current])
 
 
 def unscored(
@@ -93,6 +93,6 @@ def unscored(
     if not total:
         out.print("every live transaction has its decision")
         return
-    print_table(["reason", "transactions", "first", "last"], [list(row.values()) for row in counts])
-    print_table(list(rows[0]) if rows else ["–"], [list(row.values()) for row in rows])
-    next_steps("rowguard rescore      backfill their decisions, with features as of their time")
+    print_table(counts)
+    print_table(rows)
+    next_steps(("rowguard rescore", "backfill their decisions, with features as of their time"))

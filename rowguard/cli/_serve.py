@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rowguard.cli._output import Json, print_json
-from rowguard.cli._target import local_stack, require_addresses
+from rowguard.cli._target import local_stack
 
 UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
@@ -30,7 +30,6 @@ def serve(
     from api.server import serve as run
     from rowguard.settings import settings
 
-    require_addresses()
     config = settings()
     if workers is not None:
         config = config.model_copy(update={"api_workers": workers})

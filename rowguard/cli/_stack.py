@@ -8,20 +8,9 @@ from typing import Annotated
 
 import typer
 
-from rowguard.cli._output import Json, err, next_steps, out, print_json, print_table, steps
-from rowguard.cli._target import local_stack, require_addresses, unchecked_database_url
-
-_PSQL_VARIABLES = {
-    "host": "PGHOST",
-    "port": "PGPORT",
-    "user": "PGUSER",
-    "password": "PGPASSWORD",
-    "dbname": "PGDATABASE",
-    "sslmode": "PGSSLMODE",
-    "sslrootcert": "PGSSLROOTCERT",
-    "sslcert": "PGSSLCERT",
-    "sslkey": "PGSSLKEY",
-}
+from rowguard.cli._next import print_next
+from rowguard.cli._output import Json, err, out, print_facts, print_json, steps
+from rowguard.cli._target import local_stack, unchecked_database_url
 
 
 def up(
@@ -33,7 +22,6 @@ def up(
     """
     from rowguard.settings import settings
 
-    require_addresses()
     if api:
         local_stack().check_api_port(settings())
     with steps(quiet=as_json) as step:
@@ -50,9 +38,7 @@ def up(
             local_stack().up(settings(), api=True)
     _print_status(as_json)
     if not as_json:
-        next_steps(
-            "rowguard migrate      schema, features, models", "rowguard simulate     a history to train on"
-        )
+        print_next(unchecked_database_url())
 
 
 def down(as_json: Json = False) -> None:
@@ -104,10 +90,7 @@ def migrate(as_json: Json = False) -> None:
     )
     for note in result.notes:
         err.print(f"  {note}")
-    next_steps(
-        "rowguard simulate         a history with fraud scenarios",
-        "rowguard import FILE      your own history",
-    )
+    print_next(url)
 
 
 def psql(context: typer.Context) -> None:
@@ -115,16 +98,15 @@ def psql(context: typer.Context) -> None:
 
     Example: rowguard psql -c "SELECT * FROM model_versions"
     """
-    from psycopg.conninfo import conninfo_to_dict
+    from psycopg.pq import Conninfo
 
     from rowguard.errors import SettingsError
 
-    options = conninfo_to_dict(unchecked_database_url())
     program = shutil.which("psql") or str(local_stack().find_postgres_binaries() / "psql")
     # In the environment, because every user of the machine can list arguments.
-    for name, variable in _PSQL_VARIABLES.items():
-        if options.get(name) is not None:
-            os.environ[variable] = str(options[name])
+    for option in Conninfo.parse(unchecked_database_url().encode()):
+        if option.val is not None and option.envvar is not None:
+            os.environ[option.envvar.decode()] = option.val.decode()
     try:
         os.execv(program, [program, *context.args])  # noqa: S606
     except FileNotFoundError:
@@ -137,7 +119,6 @@ def _print_status(as_json: bool) -> None:
     from rowguard.settings import settings
     from sql_scoring.registry import champion_version
 
-    require_addresses()
     stack = local_stack().status(settings())
     champion = None
     notes = []
@@ -151,12 +132,14 @@ def _print_status(as_json: bool) -> None:
         print_json({**vars(stack), "champion": champion, "notes": notes})
         return
     shown = stack.redacted()
-    rows = [
-        ("PostgreSQL", shown.database_url or "stopped", "rowguard psql opens it"),
-        ("PgBouncer", shown.pooled_url or "stopped", "transaction pooling"),
-        ("API", shown.api_url or "stopped", "/docs shows every call"),
-        ("champion", champion or "none yet", ""),
-    ]
-    print_table(["part", "where", ""], rows)
+    print_facts(
+        "rowguard",
+        {
+            "PostgreSQL": shown.database_url or "stopped",
+            "PgBouncer": shown.pooled_url or "stopped",
+            "API": shown.api_url or "stopped",
+            "champion": champion or "none yet",
+        },
+    )
     for note in notes:
         out.print(f"note: {note}", markup=False)

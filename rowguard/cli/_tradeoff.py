@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rowguard.cli._output import From, Json, To, next_steps, out, parse_time, print_json, print_table, steps
+from rowguard.cli._output import From, Json, To, next_steps, out, print_json, print_table, steps
 from rowguard.cli._target import database_url
 
 
@@ -40,36 +40,33 @@ def tradeoff(
     if max_us is None and max_mb is None:
         raise typer.BadParameter("give --max-us, --max-mb or both")
     limit = CostLimit(max_us, max_mb)
-    begin, end = parse_time(start, "--from"), parse_time(cutoff, "--to")
     url, config = database_url(), settings()
     delay = timedelta(days=config.label_delay_days)
     plot = config.state_dir / "tradeoff" / "tradeoff.png"
     version = None
     with steps(quiet=as_json) as step:
-        result = search_tradeoff(url, limit, label_delay=delay, start=begin, cutoff=end, progress=step)
+        result = search_tradeoff(url, limit, label_delay=delay, start=start, cutoff=cutoff, progress=step)
         plot_tradeoff(result, limit, plot)
         if train:
             version = run(
-                url, config, start=begin, cutoff=end, parameters=result.parameters, progress=step
+                url, config, start=start, cutoff=cutoff, parameters=result.parameters, progress=step
             ).version
     if as_json:
         print_json({**vars(result), "plot": plot, "version": version})
         return
     rows = [
-        (
-            point.n_estimators,
-            point.max_leaf_nodes,
-            point.average_precision,
-            round(point.microseconds, 1),
-            round(point.megabytes, 1),
-            "★" if point == result.best else "yes" if point.is_within_limit else "no",
-        )
+        {
+            "trees": point.n_estimators,
+            "leaves": point.max_leaf_nodes,
+            "AP": point.average_precision,
+            "µs per call": round(point.microseconds, 1),
+            "MB per connection": round(point.megabytes, 1),
+            "within limit": "★" if point == result.best else "yes" if point.is_within_limit else "no",
+        }
         for point in result.grid
     ]
-    columns = ["trees", "leaves", "average precision", "µs per call", "MB per connection", "within limit"]
-    title = f"Evaluated on {result.rows:,} later rows, {result.frauds:,} frauds; cost is predicted"
-    print_table(columns, rows, title)
-    out.print(f"plot: {plot}")
+    print_table(rows, f"Evaluated on {result.rows:,} later rows, {result.frauds:,} frauds; cost is predicted")
+    out.print(f"plot: {plot}", soft_wrap=True)
     next_steps(
-        f"rowguard deploy {version}" if version else "the same with --train      fit the ★ and register it"
+        f"rowguard deploy {version}" if version else ("the same with --train", "fit the ★ and register it")
     )

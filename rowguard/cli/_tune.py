@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rowguard.cli._backtest import MEASURES, means
+from rowguard.cli._backtest import headed, means
 from rowguard.cli._output import Json, bar, next_steps, out, parse_day, print_json, print_table
 from rowguard.cli._target import database_url
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def tune(
     train_start: Annotated[
-        str, typer.Option(help="First training day of the first outer fold.", show_default=False)
+        Any, typer.Option(parser=parse_day, metavar="DAY", help="First training day of the first outer fold.")
     ],
     folds: Annotated[int, typer.Option(help="Number of outer folds, a week later each.", min=1)] = 4,
     inner_folds: Annotated[int, typer.Option(help="Earlier weeks that select for each of them.", min=1)] = 4,
@@ -41,7 +41,7 @@ def tune(
     from trainer.plots import plot_tuning
     from trainer.tuning import draw_trials, search, weeks_between
 
-    plan = BacktestPlan(parse_day(train_start, "--train-start"))
+    plan = BacktestPlan(train_start)
     url = database_url()
     with connect(url) as connection:
         groups = read_feature_groups(connection)
@@ -55,7 +55,7 @@ def tune(
             list(groups),
             outer_folds=folds,
             inner_folds=inner_folds,
-            on_trial=lambda: advance(1),
+            progress=lambda step: advance(1),
         )
     if plot is not None:
         plot_tuning(result, plot)
@@ -65,7 +65,7 @@ def tune(
     _print(result)
     if plot is not None:
         out.print(f"plot: {plot}")
-    next_steps("rowguard tradeoff --max-us 30      what a smaller forest would cost in precision")
+    next_steps(("rowguard tradeoff --max-us 30", "what a smaller forest would cost in precision"))
 
 
 def _document(result: SearchResult) -> dict[str, Any]:
@@ -93,23 +93,29 @@ def _document(result: SearchResult) -> dict[str, Any]:
 
 
 def _print(result: SearchResult) -> None:
-    selected = means([selection.result for selection in result.selections])
-    rows: list[tuple[Any, ...]] = [("selected", *selected.values(), None, None)]
-    outer = {trial.trial.name: means(trial.results[result.outer :]) for trial in result.trials}
+    selected = [selection.result for selection in result.selections]
+    rows: list[dict[str, Any]] = [
+        {"trial": "selected", **headed(means(selected)), "nodes": None, "times selected": None}
+    ]
     default, *others = result.trials
+    outer = {trial.trial.name: means(trial.results[result.outer :]) for trial in result.trials}
     others.sort(key=lambda trial: -outer[trial.trial.name]["average_precision"])
     for trial in (default, *others):
-        times = sum(selection.trial == trial.trial for selection in result.selections)
-        nodes = max(fold.nodes for fold in trial.results)
-        rows.append((trial.trial.name, *outer[trial.trial.name].values(), nodes, times))
-    columns = ["trial", "AUC", "AP", "CP@100", "nodes", "times selected"]
-    print_table(columns, rows, "Means over the outer folds")
-    folds = [
-        (
-            f"{selection.result.start:%Y-%m-%d}",
-            selection.trial.name,
-            *(getattr(selection.result, name) for name in MEASURES),
+        rows.append(
+            {
+                "trial": trial.trial.name,
+                **headed(outer[trial.trial.name]),
+                "nodes": max(fold.nodes for fold in trial.results),
+                "times selected": sum(selection.trial == trial.trial for selection in result.selections),
+            }
         )
+    print_table(rows, "Means over the outer folds")
+    folds = [
+        {
+            "train from": f"{selection.result.start:%Y-%m-%d}",
+            "selected": selection.trial.name,
+            **headed(vars(selection.result)),
+        }
         for selection in result.selections
     ]
-    print_table(["train from", "selected", "AUC", "AP", "CP@100"], folds, "Selections")
+    print_table(folds, "Selections")

@@ -1,5 +1,11 @@
 -- Named queries of this room, read by rowguard.queries.
 
+-- name: database_state
+-- Whether there are transactions, and unscored ones.
+SELECT
+    EXISTS(SELECT FROM public.transactions) AS has_transactions,
+    EXISTS(SELECT FROM public.unscored_transactions) AS has_unscored;
+
 -- name: failure_policy
 -- The current policy.
 SELECT s.failure_mode, s.lock_timeout_ms, s.changed_at, s.changed_by

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psycopg
 
-from rowguard.errors import RegistryError
+from rowguard.errors import NoOtherChampionError, RegistryError
 from sql_scoring import registry
 from sql_scoring.deployment._facade import DeploymentState
 from sql_scoring.deployment.session import Deployment, deployment_session, require_feature_function
@@ -47,13 +47,19 @@ def _checked(history: registry.ChampionHistory, steps: int) -> int:
     """The steps, if the history has as many champions in that direction."""
     before, after = history.position, len(history.versions) - 1 - history.position
     if steps < 0 and before == 0:
-        raise RegistryError(f"{history.current} is the first champion; there is none before it")
+        raise NoOtherChampionError(
+            f"{history.current} is the first champion; there is none before it", history.current
+        )
     if -steps > before:
         known = f"there {'is one' if before == 1 else f'are {before}'} before it"
-        raise RegistryError(f"cannot go back {-steps} champions from {history.current}: {known}")
+        raise NoOtherChampionError(
+            f"cannot go back {-steps} champions from {history.current}: {known}", history.current
+        )
     if steps > after:
         known = f"{'none was' if after == 0 else f'{after} were'} rolled back"
-        raise RegistryError(f"cannot go forward {steps} champions from {history.current}: {known}")
+        raise NoOtherChampionError(
+            f"cannot go forward {steps} champions from {history.current}: {known}", history.current
+        )
     return steps
 
 

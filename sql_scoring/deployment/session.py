@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import sqlalchemy as sa
@@ -38,6 +39,18 @@ class Deployment:
     parity: Parity | None = None
     challenger: str | None = None
     canary_percent: float | None = None
+
+    def as_document(self) -> dict[str, Any]:
+        """Return what the command line and the nightly run report."""
+        return {
+            "champion": self.version,
+            "previous": self.previous,
+            "challenger": self.challenger,
+            "canary_percent": self.canary_percent,
+            "revision": self.revision,
+            "parity_rows": self.parity.rows if self.parity else None,
+            "parity_differences": self.parity.differences if self.parity else None,
+        }
 
 
 @dataclass(frozen=True)

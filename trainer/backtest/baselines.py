@@ -17,11 +17,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from trainer.backtest.protocol import BacktestPlan, BacktestResult, evaluate_fold, test_mask
-from trainer.dataset import Dataset
+from trainer.backtest.handbook import read_handbook_features
+from trainer.backtest.protocol import Fold
 
 HANDBOOK = "handbook features, default forest"
-
 
 # Explicit, so that a baseline is chosen and never discovered.
 BASELINES: Mapping[str, Callable[[], Any]] = MappingProxyType(
@@ -35,32 +34,24 @@ BASELINES: Mapping[str, Callable[[], Any]] = MappingProxyType(
 )
 
 
-def evaluate_baseline(
-    name: str,
-    plan: BacktestPlan,
-    train: Dataset,
-    rows: Dataset,
-    handbook: NDArray[np.float64] | None = None,
-) -> BacktestResult:
-    """Fit a baseline and evaluate it on the rows on which the forest is evaluated.
+def score_baseline(name: str, url: str, fold: Fold) -> tuple[NDArray[np.float64], int]:
+    """Fit a baseline and score the rows on which the forest is evaluated.
 
     Args:
         name: One of BASELINES.
-        plan: The fold.
-        train: Its training rows.
-        rows: Its rows from plan.start to plan.test_end.
-        handbook: The handbook's features of `rows`, which start with those of `train`; for HANDBOOK only.
+        url: Address of the database, for HANDBOOK.
+        fold: The fold.
 
     Returns:
-        The metrics.
+        Scores of the tested rows, and the nodes of a forest or 0.
     """
-    tested = test_mask(plan, rows)
-    features: NDArray[Any] = rows.features if handbook is None else handbook
-    fitted_on = train.features if handbook is None else handbook[: len(train)]
+    features: NDArray[Any] = (
+        read_handbook_features(url, fold.plan) if name == HANDBOOK else fold.rows.features
+    )
+    train = features[: len(fold.train)]
     # scikit-learn's binning fails on a column without values.
-    has_values = ~np.isnan(fitted_on).all(axis=0)
+    has_values = ~np.isnan(train).all(axis=0)
     model = BASELINES[name]()
-    model.fit(fitted_on[:, has_values], train.is_fraud.astype(np.int8))
-    scores: NDArray[np.float64] = model.predict_proba(features[tested][:, has_values])[:, 1]
-    nodes = sum(int(tree.tree_.node_count) for tree in getattr(model, "estimators_", []))
-    return evaluate_fold(plan, scores, rows, tested, nodes)
+    model.fit(train[:, has_values], fold.train.is_fraud.astype(np.int8))
+    scores: NDArray[np.float64] = model.predict_proba(features[fold.is_tested][:, has_values])[:, 1]
+    return scores, sum(int(tree.tree_.node_count) for tree in getattr(model, "estimators_", []))

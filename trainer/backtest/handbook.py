@@ -7,7 +7,7 @@ label delay before it, and a merchant without transactions in its window has ris
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import adbc_driver_postgresql.dbapi as adbc
@@ -15,9 +15,8 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from rowguard.queries import load_queries
-
-QUERIES = load_queries("trainer")
+from trainer.backtest.protocol import BacktestPlan
+from trainer.dataset import QUERIES, read_dataset, to_datetime64
 
 WINDOWS_DAYS = (1, 7, 30)
 DAY = 86_400_000_000  # microseconds
@@ -60,26 +59,30 @@ def handbook_features(
     return np.column_stack(columns).astype(np.float64)
 
 
-def read_handbook_features(
-    url: str, start: datetime, end: datetime, *, delay_days: int
-) -> NDArray[np.float64]:
-    """Return the features of the rows that `read_dataset` returns for [start, end), in the same order."""
-    before = timedelta(days=max(WINDOWS_DAYS) + delay_days)
+def read_handbook_features(url: str, plan: BacktestPlan) -> NDArray[np.float64]:
+    """Compute the features of a fold's rows, in the order of `read_dataset`.
+
+    Args:
+        url: Address of the database.
+        plan: The fold.
+
+    Returns:
+        Shape (rows, 15).
+    """
+    before = plan.start - timedelta(days=max(WINDOWS_DAYS) + plan.delay_days)
+    rows = read_dataset(url, before, plan.test_end)
     with adbc.connect(url) as connection, connection.cursor() as cursor:
-        cursor.execute(QUERIES["handbook_rows"], parameters=(start - before, end))
-        rows = cursor.fetch_arrow_table()
-    occurred_at = rows["occurred_at"].to_numpy().astype("datetime64[us]")
+        cursor.execute(QUERIES["handbook_columns"], parameters=(before, plan.test_end))
+        columns = cursor.fetch_arrow_table()
     features = handbook_features(
-        rows["user_id"].to_numpy(),
-        pc.fill_null(rows["merchant_id"], -1).to_numpy(),
-        occurred_at,
-        rows["amount"].to_numpy(),
-        rows["is_fraud"].to_numpy(),
-        delay_days=delay_days,
+        rows.user_id,
+        pc.fill_null(columns["merchant_id"], -1).to_numpy(),
+        rows.occurred_at,
+        columns["amount"].to_numpy(),
+        rows.is_fraud,
+        delay_days=plan.delay_days,
     )
-    is_read = rows["is_in_training"].to_numpy() & (occurred_at >= np.datetime64(start.replace(tzinfo=None)))
-    result: NDArray[np.float64] = features[is_read]
-    return result
+    return features[np.searchsorted(rows.occurred_at, to_datetime64(plan.start)) :]
 
 
 def _trailing(

@@ -6,15 +6,18 @@ Practical Handbook" (ULB): sequential split with a delay, known-compromised card
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from rowguard.errors import SettingsError, TrainingDataError
-from trainer.dataset import Dataset, to_datetime64
+from rowguard.progress import Progress, silent
+from trainer.dataset import Dataset, read_dataset, to_datetime64
 
 TOP_CARDS = 100
 OUTSIDE_CALENDAR = "the days of the backtest are outside the calendar"
@@ -73,45 +76,50 @@ class BacktestResult:
     frauds: int
 
 
-def test_mask(plan: BacktestPlan, rows: Dataset) -> NDArray[np.bool_]:
-    """Return which rows are tested.
+@dataclass(frozen=True)
+class Fold:
+    """A plan, its training rows with the labels known at the test start, and all its rows with all labels."""
 
-    On test day D the cards drop out that had a fraud between the training start and day D - delay - 1.
+    plan: BacktestPlan
+    train: Dataset
+    rows: Dataset
 
-    Args:
-        plan: The fold.
-        rows: Its rows from plan.start to plan.test_end.
+    @cached_property
+    def is_tested(self) -> NDArray[np.bool_]:
+        """Which rows are tested: on test day D without cards that had a fraud from the start to D - delay - 1."""
+        plan, rows = self.plan, self.rows
+        first = to_datetime64(plan.start).astype("datetime64[D]")
+        days = (rows.occurred_at.astype("datetime64[D]") - first).astype(np.int64)
+        tested = np.zeros(len(rows), bool)
+        first_test = plan.train_days + plan.delay_days
+        for day in range(first_test, first_test + plan.test_days):
+            compromised = np.unique(rows.user_id[rows.is_fraud & (days <= day - plan.delay_days - 1)])
+            tested |= (days == day) & ~np.isin(rows.user_id, compromised)
+        return tested
 
-    Returns:
-        Shape (rows,).
-    """
-    first = to_datetime64(plan.start).astype("datetime64[D]")
-    days = (rows.occurred_at.astype("datetime64[D]") - first).astype(np.int64)
-    tested = np.zeros(len(rows), bool)
-    first_test = plan.train_days + plan.delay_days
-    for day in range(first_test, first_test + plan.test_days):
-        compromised = np.unique(rows.user_id[rows.is_fraud & (days <= day - plan.delay_days - 1)])
-        tested |= (days == day) & ~np.isin(rows.user_id, compromised)
-    return tested
+    @cached_property
+    def tested(self) -> Dataset:
+        """The tested rows."""
+        return self.rows[self.is_tested]
 
 
-def card_precision(
-    scores: NDArray[np.float64], rows: Dataset, tested: NDArray[np.bool_], top: int = TOP_CARDS
-) -> float:
+Scorer = Callable[[Fold], tuple[NDArray[np.float64], int]]
+"""Fits a model on a fold's training rows; returns the scores of its tested rows, and the nodes of a forest or 0."""
+
+
+def card_precision(scores: NDArray[np.float64], rows: Dataset, top: int = TOP_CARDS) -> float:
     """Compute card precision@k: the fraction of fraud among the riskiest cards of a day, averaged over the days.
 
     Args:
-        scores: Scores of the tested rows.
-        rows: The fold's rows.
-        tested: Which of them are tested, shape (rows,).
+        scores: Shape (rows,).
+        rows: The tested rows.
         top: Cards per day, by their highest score; a detected card drops out of later days.
 
     Returns:
         The mean over the test days.
     """
-    subset = rows[tested]
-    days = subset.occurred_at.astype("datetime64[D]")
-    users, fraud = subset.user_id, subset.is_fraud
+    days = rows.occurred_at.astype("datetime64[D]")
+    users, fraud = rows.user_id, rows.is_fraud
     detected: NDArray[np.int64] = np.empty(0, np.int64)
     precisions = []
     for day in np.unique(days):
@@ -127,16 +135,12 @@ def card_precision(
     return float(np.mean(precisions))
 
 
-def evaluate_fold(
-    plan: BacktestPlan, scores: NDArray[np.float64], rows: Dataset, tested: NDArray[np.bool_], nodes: int
-) -> BacktestResult:
+def evaluate_fold(fold: Fold, scores: NDArray[np.float64], nodes: int) -> BacktestResult:
     """Compute the metrics of one fold.
 
     Args:
-        plan: The fold.
-        scores: Scores of the tested rows.
-        rows: The fold's rows.
-        tested: Which of them are tested, shape (rows,).
+        fold: The fold.
+        scores: Scores of its tested rows.
         nodes: Nodes of the forest, 0 for another model.
 
     Returns:
@@ -145,7 +149,7 @@ def evaluate_fold(
     Raises:
         TrainingDataError: The test days have rows of one class only.
     """
-    fraud = rows.is_fraud[tested]
+    plan, fraud = fold.plan, fold.tested.is_fraud
     if not fraud.any() or fraud.all():
         raise TrainingDataError(
             f"the test days {plan.test_start:%Y-%m-%d} to {plan.test_end:%Y-%m-%d} hold {len(fraud):,} rows with "
@@ -155,8 +159,57 @@ def evaluate_fold(
         start=plan.start,
         auc=float(roc_auc_score(fraud, scores)),
         average_precision=float(average_precision_score(fraud, scores)),
-        card_precision_at_100=card_precision(scores, rows, tested),
+        card_precision_at_100=card_precision(scores, fold.tested),
         nodes=nodes,
         rows=len(fraud),
         frauds=int(fraud.sum()),
     )
+
+
+def read_folds(url: str, plans: Sequence[BacktestPlan]) -> Iterator[Fold]:
+    """Read the rows of each fold. Rows with all labels are read once; a fold is a slice of them.
+
+    Args:
+        url: Address of the database.
+        plans: The folds, by rising start.
+
+    Yields:
+        Each fold.
+
+    Raises:
+        TrainingDataError: No fraud of a fold's training days was known in time.
+    """
+    everything = read_dataset(url, plans[0].start, plans[-1].test_end)
+    for plan in plans:
+        train = read_dataset(url, plan.start, plan.train_end, plan.test_start)
+        if not train.frauds:
+            raise TrainingDataError(
+                f"no frauds of {plan.start:%Y-%m-%d} to {plan.train_end:%Y-%m-%d} were known "
+                f"by {plan.test_start:%Y-%m-%d}"
+            )
+        yield Fold(plan, train, everything.between(plan.start, plan.test_end))
+
+
+def evaluate_models(
+    url: str, plans: Sequence[BacktestPlan], models: Mapping[str, Scorer], progress: Progress = silent
+) -> dict[str, list[BacktestResult]]:
+    """Evaluate every model on every fold.
+
+    Args:
+        url: Address of the database.
+        plans: The folds, by rising start.
+        models: Scorer by name.
+        progress: Called with each step, a model on a fold.
+
+    Returns:
+        The result of each fold by model.
+
+    Raises:
+        TrainingDataError: A fold has no frauds to learn from, or test rows of one class only.
+    """
+    results: dict[str, list[BacktestResult]] = {name: [] for name in models}
+    for number, fold in enumerate(read_folds(url, plans), start=1):
+        for name, score in models.items():
+            progress(f"fold {number} of {len(plans)}: {name}")
+            results[name].append(evaluate_fold(fold, *score(fold)))
+    return results

@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import numpy as np
 import psycopg
@@ -15,27 +15,14 @@ from psycopg import sql
 
 from rowguard.database import connect, fetch_one
 from rowguard.errors import SettingsError, TrainingDataError
-from rowguard.progress import Progress, prefixed, silent
-from rowguard.queries import load_queries
+from rowguard.progress import Progress, silent
 from rowguard.settings import Settings
 from sql_scoring.engine import forest_shape, transpile
 from sql_scoring.features.build import build_features
-from trainer.backtest.baselines import BASELINES, HANDBOOK, evaluate_baseline
-from trainer.backtest.handbook import read_handbook_features
-from trainer.backtest.protocol import BacktestPlan, BacktestResult, evaluate_fold, test_mask
-from trainer.dataset import Dataset, has_transactions, read_dataset, read_feature_groups, read_time_range
+from trainer.backtest.baselines import BASELINES, score_baseline
+from trainer.backtest.protocol import BacktestPlan, BacktestResult, Fold, Scorer, evaluate_models
+from trainer.dataset import QUERIES, has_transactions, read_feature_groups, read_time_range
 from trainer.forest import ForestParameters, fit_forest
-
-QUERIES = load_queries("trainer")
-
-
-@dataclass(frozen=True)
-class Fold:
-    """A plan, its training rows with the labels known at the test start, and all its rows with all labels."""
-
-    plan: BacktestPlan
-    train: Dataset
-    rows: Dataset
 
 
 def compare_models(
@@ -73,26 +60,14 @@ def compare_models(
     left_out = [tuple(without)]
     if ablation:
         left_out += [(*without, group) for group in feature_groups(groups) if group not in without]
-    forests = {_name(names): _columns(groups, names) for names in left_out}
-    results: dict[str, list[BacktestResult]] = {
-        name: [] for name in (*forests, *(BASELINES if baselines else ()))
+    models: dict[str, Scorer] = {
+        _name(names): partial(score_by_sql, url, _columns(groups, names), parameters) for names in left_out
     }
+    if baselines:
+        models |= {name: partial(score_baseline, name, url) for name in BASELINES}
     plans = [plan.shifted(week) for week in range(folds)]
     _require_covered(url, plans)
-    for number, fold in enumerate(read_folds(url, plans), start=1):
-        for name in results:
-            step = prefixed(progress, f"fold {number} of {folds}, {name}: ")
-            if name in forests:
-                results[name].append(_evaluate_forest(url, fold, forests[name], parameters, step))
-                continue
-            step("scikit-learn")
-            handbook = None
-            if name == HANDBOOK:
-                handbook = read_handbook_features(
-                    url, fold.plan.start, fold.plan.test_end, delay_days=fold.plan.delay_days
-                )
-            results[name].append(evaluate_baseline(name, fold.plan, fold.train, fold.rows, handbook))
-    return results
+    return evaluate_models(url, plans, models, progress)
 
 
 def build_missing_features(
@@ -115,9 +90,7 @@ def build_missing_features(
     """
     with connect(url) as connection:
         if not has_transactions(connection):
-            raise TrainingDataError(
-                "there are no transactions; run: rowguard import FILE, or rowguard simulate"
-            )
+            raise TrainingDataError("there are no transactions; run: rowguard import FILE")
         try:
             (lacks_features,) = fetch_one(connection, QUERIES["lacks_features"], {"end": end})
         except psycopg.errors.UndefinedTable:
@@ -132,23 +105,6 @@ def build_missing_features(
 def feature_groups(groups: dict[str, str]) -> list[str]:
     """Return the groups that can be left out, in the order of the list."""
     return [group for group in dict.fromkeys(groups.values()) if group != "transaction"]
-
-
-def read_folds(url: str, plans: Sequence[BacktestPlan]) -> Iterator[Fold]:
-    """Read the rows of each fold. Rows with all labels are read once; a fold is a slice of them.
-
-    Raises:
-        TrainingDataError: No fraud of a fold's training days was known in time.
-    """
-    everything = read_dataset(url, plans[0].start, plans[-1].test_end)
-    for plan in plans:
-        train = read_dataset(url, plan.start, plan.train_end, plan.test_start)
-        if not train.frauds:
-            raise TrainingDataError(
-                f"no frauds of {plan.start:%Y-%m-%d} to {plan.train_end:%Y-%m-%d} were known "
-                f"by {plan.test_start:%Y-%m-%d}"
-            )
-        yield Fold(plan, train, everything.between(plan.start, plan.test_end))
 
 
 def _columns(groups: dict[str, str], without: Sequence[str]) -> list[int]:
@@ -175,14 +131,21 @@ def _require_covered(url: str, plans: Sequence[BacktestPlan]) -> None:
         )
 
 
-def _evaluate_forest(
-    url: str, fold: Fold, columns: Sequence[int], parameters: ForestParameters, progress: Progress
-) -> BacktestResult:
-    """Fit on the columns, deploy, and evaluate the scores of the SQL function."""
-    plan = fold.plan
-    progress(f"fitting on {plan.start:%Y-%m-%d} … {plan.train_end:%Y-%m-%d}")
+def score_by_sql(
+    url: str, columns: Sequence[int], parameters: ForestParameters, fold: Fold
+) -> tuple[NDArray[np.float64], int]:
+    """Fit a forest on some columns, deploy it into a scratch schema, and score by its SQL function.
+
+    Args:
+        url: Address of the database.
+        columns: Positions of the features that the forest gets.
+        parameters: Size and randomness of the forest.
+        fold: The fold.
+
+    Returns:
+        Scores of the tested rows, and the nodes.
+    """
     forest = fit_forest(fold.train.features[:, columns], fold.train.is_fraud, parameters)
-    progress(f"SQL scores {plan.test_start:%Y-%m-%d} … {plan.test_end:%Y-%m-%d}")
     with connect(url) as connection, _scratch_schema(connection) as schema:
         text = transpile(
             forest,
@@ -191,9 +154,8 @@ def _evaluate_forest(
             arguments="array",
         )
         connection.execute(text.encode())
-        scores = _score(connection, schema, columns, plan)
-    tested = test_mask(plan, fold.rows)
-    return evaluate_fold(plan, scores[tested], fold.rows, tested, forest_shape(forest).nodes)
+        scores = _score(connection, schema, columns, fold.plan)
+    return scores[fold.is_tested], forest_shape(forest).nodes
 
 
 @contextmanager

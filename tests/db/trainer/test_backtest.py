@@ -11,11 +11,11 @@ from rowguard.database import connect
 from rowguard.errors import SettingsError, TrainingDataError
 from rowguard.operations.importer import load_history
 from simulator import SimulationConfig, simulate
+from sql_scoring.engine import forest_shape
 from tests.fix_database import Workspace
-from trainer.backtest import protocol
-from trainer.backtest.protocol import BacktestPlan, BacktestResult, evaluate_fold
+from trainer.backtest.protocol import BacktestPlan, BacktestResult, evaluate_fold, read_folds
 from trainer.backtest.runner import build_missing_features, compare_models
-from trainer.dataset import read_dataset, read_feature_groups, read_time_range
+from trainer.dataset import read_feature_groups, read_time_range
 from trainer.forest import ForestParameters, fit_forest, predict_fraud_probability
 
 pytestmark = pytest.mark.slow
@@ -34,18 +34,21 @@ def _start(workspace: Workspace) -> datetime:
     return (first + timedelta(days=8)).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
+def _evaluate_by_scikit_learn(url: str, plan: BacktestPlan, without: tuple[str, ...] = ()) -> BacktestResult:
+    with connect(url) as connection:
+        groups = read_feature_groups(connection)
+    columns = [position for position, group in enumerate(groups.values()) if group not in without]
+    (fold,) = read_folds(url, [plan])
+    forest = fit_forest(fold.train.features[:, columns], fold.train.is_fraud, SMALL)
+    scores = predict_fraud_probability(forest, fold.tested.features[:, columns])
+    return evaluate_fold(fold, scores, forest_shape(forest).nodes)
+
+
 def test_the_sql_function_gives_the_metrics_that_scikit_learn_gives(scored_template: Workspace) -> None:
     plan = BacktestPlan(_start(scored_template))
     results = _run(scored_template.url, plan, folds=2, parameters=SMALL)
     assert [result.start for result in results] == [plan.start, plan.shifted(1).start]
-    train = read_dataset(scored_template.url, plan.start, plan.train_end, plan.test_start)
-    forest = fit_forest(train.features, train.is_fraud, SMALL)
-    rows = read_dataset(scored_template.url, plan.start, plan.test_end)
-    tested = protocol.test_mask(plan, rows)
-    expected = evaluate_fold(
-        plan, predict_fraud_probability(forest, rows.features[tested]), rows, tested, results[0].nodes
-    )
-    assert results[0] == expected
+    assert results[0] == _evaluate_by_scikit_learn(scored_template.url, plan)
     with scored_template.connect() as connection:
         left = connection.execute(
             "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'backtest%'"
@@ -75,21 +78,9 @@ def test_baselines_and_ablation_are_in_one_table(scored_template: Workspace) -> 
 
 
 def test_what_is_left_out_is_scored_by_sql_as_by_scikit_learn(scored_template: Workspace) -> None:
-    plan = BacktestPlan(_start(scored_template))
-    (result,) = _run(scored_template.url, plan, parameters=SMALL, without=["merchant-risk", "derived"])
-    with connect(scored_template.url) as connection:
-        groups = read_feature_groups(connection)
-    columns = [
-        position
-        for position, group in enumerate(groups.values())
-        if group not in ("merchant-risk", "derived")
-    ]
-    train = read_dataset(scored_template.url, plan.start, plan.train_end, plan.test_start)
-    rows = read_dataset(scored_template.url, plan.start, plan.test_end)
-    forest = fit_forest(train.features[:, columns], train.is_fraud, SMALL)
-    tested = protocol.test_mask(plan, rows)
-    scores = predict_fraud_probability(forest, rows.features[tested][:, columns])
-    assert result == evaluate_fold(plan, scores, rows, tested, result.nodes)
+    plan, without = BacktestPlan(_start(scored_template)), ("merchant-risk", "derived")
+    (result,) = _run(scored_template.url, plan, parameters=SMALL, without=without)
+    assert result == _evaluate_by_scikit_learn(scored_template.url, plan, without)
 
 
 def test_an_unknown_group_is_refused_with_the_known_ones(scored_template: Workspace) -> None:

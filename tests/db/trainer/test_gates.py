@@ -13,7 +13,7 @@ from tests.db.lifecycle.models import champion_of, change_model, train_small
 from tests.fix_database import Workspace
 from trainer.forest import ForestParameters
 from trainer.gates import evaluate_gates
-from trainer.retrain import deploy
+from trainer.retrain import deploy, retrain
 
 
 def last_report(workspace: Workspace, version: str) -> Mapping[str, Any]:
@@ -101,3 +101,16 @@ def test_a_function_that_differs_is_rejected(scored: Workspace) -> None:
     change_model(scored, small, sql_text=text.replace("float '5'", "float '6'"))
     report = evaluate_gates(scored.url, scored.settings, small, as_challenger=True)
     assert not report.passed and any("differs from scikit-learn" in reason for reason in report.reasons)
+
+
+def test_a_kept_champion_is_a_normal_outcome_of_a_retrain(scored: Workspace) -> None:
+    champion = champion_of(scored)
+    with scored.connect() as connection:
+        first, last = (
+            connection.execute("SELECT min(occurred_at), max(occurred_at) FROM transactions").fetchone() or ()
+        )
+    strict = scored.settings.model_copy(update={"gate_min_frauds": 100_000})
+    result = retrain(scored.url, strict, start=first + (last - first) / 10)
+    assert result.champion == champion == champion_of(scored)
+    assert result.deployment is None and "fewer than 100,000" in result.kept_because[0]
+    assert result.as_document()["kept_because"] == list(result.kept_because)

@@ -35,12 +35,12 @@ def test_a_fold_is_evaluated_as_the_backtest_does(scored_template: Workspace) ->
         names = tuple(read_feature_groups(connection))
     small = ForestParameters(n_estimators=5, max_leaf_nodes=8)
     trials = [Trial("all", small, names), Trial("amount", small, names[:1])]
-    progress: list[None] = []
+    progress: list[str] = []
     result = search(
         scored_template.url, plan, trials, names, outer_folds=1, inner_folds=1,
-        on_trial=lambda: progress.append(None),
+        progress=progress.append,
     )  # fmt: skip
-    assert len(progress) == 6
+    assert progress[::5] == ["fold 1 of 3: all", "fold 3 of 3: amount"] and len(progress) == 6
     assert [fold.start for fold in result.trials[0].results] == [
         plan.shifted(week).start for week in (-2, -1, 0)
     ]

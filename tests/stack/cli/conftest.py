@@ -16,6 +16,7 @@ import pytest
 from rowguard.cli import main
 from rowguard.settings import settings
 from tests.fix_database import PATIENT_GATES
+from tests.ports import free_port
 
 PROGRAM = Path(sys.executable).with_name("rowguard")
 VARIABLES = ("DATABASE_URL", "POOLED_DATABASE_URL")
@@ -85,6 +86,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
             "ROWGUARD_STATE_DIR": str(tmp_path / ".rowguard"),
             "ROWGUARD_MODELS_DIR": str(tmp_path / "models"),
             "COLUMNS": "200",
+            "ROWGUARD_API_PORT": str(free_port()),
             **PATIENT_GATES,
         }
         capfd.readouterr()

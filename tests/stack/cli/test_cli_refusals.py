@@ -110,7 +110,7 @@ def test_import_shows_every_kind_of_bad_line(run: Run, migrated_template: Worksp
     done = run_on(run, migrated_template)("import", "file.csv")
     assert done.code == 1 and done.out == ""
     shown = [" ".join(line.split()) for line in done.err.splitlines()]
-    assert "1 amount is negative -1 2" in shown and "1 user_id is not a whole number x 3" in shown
+    assert "1 amount is negative 2 -1" in shown and "1 user_id is not a whole number 3 x" in shown
     assert shown[-1].startswith(
         "rowguard: file.csv: 2 of 2 rows cannot be loaded, nothing was loaded; line 2: "
     )
@@ -127,21 +127,20 @@ def test_without_data_and_without_a_model_commands_say_what_to_do(run: Run, migr
     on = run_on(run, migrated)
     assert on("rollback", "--json").refusal() == "no model was ever deployed; there is nothing to go back to"
     assert on("deploy", "rf_nope").refusal() == "there is no model 'rf_nope'; registered: none yet"
-    assert on("train", "--json").refusal() == (
-        "there are no transactions to train on; run: rowguard simulate, or rowguard import FILE"
-    )
-    assert on("retrain", "--json").refusal() == (
-        "there are no transactions to train on; run: rowguard simulate, or rowguard import FILE"
-    )
+    for command in ("train", "retrain"):
+        assert on(command, "--json").refusal() == (
+            "there are no transactions to train on; run: rowguard import FILE"
+        )
     assert on("models", "--json").document() == []
     assert on("status", "--json").document()["champion"] is None
-    live = on("simulate", "--live", "--count", "3", "--json").document()
+    live = on("simulate", "--live", "--count", "3", "--mix-into-real-data", "--json").document()
     assert (live["rows"], live["unscored"]) == (3, 3)
 
 
 def test_a_history_too_short_is_one_line(run: Run, migrated: Workspace) -> None:
     on = run_on(run, migrated)
-    assert on("simulate", "--users", "50", "--days", "10", "--json").document()["transactions"] > 0
+    simulate = ("simulate", "--users", "50", "--days", "10", "--mix-into-real-data", "--json")
+    assert on(*simulate).document()["transactions"] > 0
     assert (
         "is too short: with labels that are known after 7 days it takes more than 16 days"
         in on("retrain", "--json").refusal()
@@ -153,7 +152,42 @@ def test_with_one_model_there_is_no_way_back_and_no_other_version(run: Run, scor
     on = run_on(run, scored)
     (only,) = on("models", "--json").document()
     version = only["version"]
-    assert on("rollback").refusal() == f"{version} is the first champion; there is none before it"
+    unmoved = on("rollback", "--json").document()
+    assert unmoved == {
+        "champion": version,
+        "previous": version,
+        "note": f"{version} is the first champion; there is none before it",
+    }
+    assert on("roll-forward").out.startswith("nothing changed: cannot go forward 1 champions")
+    assert on("rollback", "--steps", "2").refusal().endswith("there is none before it")
     assert on("deploy", "rf_nope").refusal() == f"there is no model 'rf_nope'; registered: {version}"
     assert on("deploy", version, "--json").refusal() == f"{version} is the champion already"
     assert "is too short" in on("train", "--from", "2027-01-01", "--json").refusal()
+
+
+def test_simulated_rows_are_kept_from_real_ones_and_removable(
+    run: Run, migrated: Workspace, tmp_path: Path
+) -> None:
+    on = run_on(run, migrated)
+    live = ("simulate", "--live", "--count", "5", "--json")
+    assert "DATABASE_URL names the database" in on(*live).refusal()
+    (tmp_path / "good.csv").write_text(HEADER + FIRST)
+    assert on("import", "good.csv", "--json").code == 0
+    for command in (live, ("simulate", "--users", "20", "--days", "3")):
+        assert "the database holds transactions that are not simulated" in on(*command).refusal()
+    assert count(migrated) == 1
+    for _ in range(2):
+        assert on(*live, "--mix-into-real-data").document()["rows"] == 5
+    on("simulate", "--users", "20", "--days", "3", "--mix-into-real-data", "--json").document()
+    with migrated.connect() as connection:
+        amounts = connection.execute(
+            "SELECT amount, user_id, merchant_id FROM transactions WHERE NOT is_history"
+        ).fetchall()
+    assert len(set(amounts)) == 10  # the second stream goes on where the first ended
+    removed = on("simulate", "--remove", "--json").document()
+    assert removed["removed_transactions"] > 10 and removed["removed_users"] == 0
+    assert count(migrated) == 1
+    with migrated.connect() as connection:
+        trained = connection.execute("SELECT count(*) FROM features.training_set").fetchone()
+        left = connection.execute("SELECT count(*) FROM users").fetchone()
+    assert trained == (1,) and left == (0,)

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from rowguard.errors import SettingsError, TrainingDataError
-from trainer.backtest import protocol
-from trainer.backtest.protocol import BacktestPlan, card_precision, evaluate_fold
+from trainer.backtest.protocol import BacktestPlan, Fold, card_precision, evaluate_fold
 from trainer.dataset import Dataset
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -30,7 +29,7 @@ def dataset(rows: list[tuple[int, int, bool]]) -> Dataset:
 
 def test_only_the_test_days_are_tested() -> None:
     rows = dataset([(day, 1, False) for day in range(8)])
-    assert protocol.test_mask(PLAN, rows).tolist() == [False] * 4 + [True] * 2 + [False] * 2
+    assert Fold(PLAN, rows[:0], rows).is_tested.tolist() == [False] * 4 + [True] * 2 + [False] * 2
 
 
 def test_cards_known_as_compromised_drop_out_from_the_day_on_which_it_is_known() -> None:
@@ -38,21 +37,18 @@ def test_cards_known_as_compromised_drop_out_from_the_day_on_which_it_is_known()
         [(0, 1, True), (2, 2, True), (3, 3, True)]
         + [(day, user, False) for day in (4, 5) for user in (1, 2, 3)]
     )
-    tested = protocol.test_mask(PLAN, rows)
-    rest = [(int(day), int(user)) for day, user in zip(
-        (rows.occurred_at[tested] - np.datetime64("2026-03-01")) // np.timedelta64(1, "D"),
-        rows.user_id[tested], strict=True,
-    )]  # fmt: skip
+    tested = Fold(PLAN, rows[:0], rows).tested
+    days = (tested.occurred_at - np.datetime64("2026-03-01")) // np.timedelta64(1, "D")
+    rest = list(zip(days.astype(int).tolist(), tested.user_id.tolist(), strict=True))
     # Test day 4 knows of frauds up to day 1, test day 5 up to day 2; day 3 is not known yet.
     assert rest == [(4, 2), (4, 3), (5, 3)]
 
 
 def test_card_precision_takes_each_cards_highest_score_and_drops_detected_cards() -> None:
     rows = dataset([(4, 1, True), (4, 2, False), (4, 3, False), (5, 1, True), (5, 2, True), (5, 3, False)])
-    tested = np.ones(len(rows), bool)
     scores = np.array([0.9, 0.8, 0.1, 0.95, 0.2, 0.6])
     # Day 4, top 1: card 1, a fraud. Day 5: card 1 was detected, so card 3 is on top, no fraud.
-    assert card_precision(scores, rows, tested, top=1) == 0.5
+    assert card_precision(scores, rows, top=1) == 0.5
 
 
 def test_the_folds_follow_each_other_by_a_week() -> None:
@@ -68,4 +64,4 @@ def test_impossible_plans_are_refused() -> None:
         BacktestPlan(START, delay_days=-1)
     rows = dataset([(4, 1, False), (5, 1, False)])
     with pytest.raises(TrainingDataError, match="there is nothing to rank"):
-        evaluate_fold(PLAN, np.zeros(2), rows, np.ones(2, bool), nodes=1)
+        evaluate_fold(Fold(PLAN, rows[:0], rows), np.zeros(2), nodes=1)

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from trainer.backtest.baselines import BASELINES, HANDBOOK, evaluate_baseline
+from trainer.backtest import baselines
+from trainer.backtest.baselines import BASELINES, score_baseline
 from trainer.backtest.handbook import handbook_features
-from trainer.backtest.protocol import BacktestPlan
+from trainer.backtest.protocol import BacktestPlan, Fold, evaluate_fold
 from trainer.dataset import Dataset
 
 WIDTH = 15
@@ -58,14 +59,15 @@ def rows(start: datetime, days: int, seed: int) -> Dataset:
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_each_ranks_far_better_than_guessing(name: str) -> None:
+def test_each_ranks_far_better_than_guessing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = BacktestPlan(datetime(2026, 3, 1, tzinfo=UTC), train_days=7, delay_days=1, test_days=3)
     later = rows(plan.start, 11, seed=2)
-    train = Dataset(later.features[:700], later.is_fraud[:700], later.user_id[:700], later.occurred_at[:700])
-    handbook = np.nan_to_num(later.features[:, :WIDTH]).astype(np.float64) if name == HANDBOOK else None
-    result = evaluate_baseline(name, plan, train, later, handbook)
+    fold = Fold(plan, later[:700], later)
+    handbook = np.nan_to_num(later.features[:, :WIDTH]).astype(np.float64)
+    monkeypatch.setattr(baselines, "read_handbook_features", lambda url, plan: handbook)
+    result = evaluate_fold(fold, *score_baseline(name, "", fold))
     assert 250 < result.rows <= 300
     assert result.average_precision > 4 * result.frauds / result.rows
     assert result.auc > 0.85
     assert (result.nodes > 0) == ("forest" in name)
-    assert result == evaluate_baseline(name, plan, train, later, handbook)
+    assert result == evaluate_fold(fold, *score_baseline(name, "", fold))

@@ -118,7 +118,7 @@ def test_an_empty_window_gives_no_rows(scored_template: Workspace) -> None:
 def test_errors_name_the_next_command(migrated: Workspace, empty_workspace: Workspace) -> None:
     with (
         migrated.connect() as connection,
-        pytest.raises(TrainingDataError, match="rowguard simulate, or rowguard"),
+        pytest.raises(TrainingDataError, match="run: rowguard"),
     ):
         read_time_range(connection)
     for read in (read_feature_list, read_time_range):
