@@ -10,7 +10,14 @@ BEGIN
     IF NOT has_table_privilege('public.transactions', 'TRIGGER') THEN
         RAISE EXCEPTION 'only the owner of transactions may load history' USING ERRCODE = 'insufficient_privilege';
     END IF;
-    IF current_setting('rowguard.load_history', true) IS DISTINCT FROM 'on' THEN
+    -- Without the trigger no row is decided: a restore, whose triggers come last, or one with triggers switched off.
+    IF current_setting('rowguard.load_history', true) IS DISTINCT FROM 'on'
+        AND current_setting('session_replication_role') <> 'replica'
+        AND EXISTS (
+            SELECT FROM pg_trigger AS t
+            WHERE t.tgrelid = 'public.transactions'::regclass AND t.tgname = 'score_on_insert' AND t.tgenabled <> 'D'
+        )
+    THEN
         RAISE EXCEPTION 'this row brings is_history, which only loading keeps'
             USING ERRCODE = 'object_not_in_prerequisite_state', COLUMN = 'is_history',
             HINT = 'To load history run: rowguard import, or SET LOCAL rowguard.load_history = on. To have the row decided'
