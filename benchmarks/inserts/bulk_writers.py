@@ -1,7 +1,7 @@
 """Bulk statements next to single payments of other users: who waits, who deadlocks, who stays unscored.
 
-Four sessions pay for users of their own, first alone, then next to four writers (ten statements of 500 rows each,
-each its own transaction, with its users in another order) and one statement of 50,000 users. No user is shared.
+Four sessions pay for certain users, first alone, then next to four writers (ten statements of 500 rows each, each
+its own transaction, with its users in another order) and one statement of 50,000 users. No user is shared.
 `python -m benchmarks.inserts.bulk_writers SECONDS` prints a table in Markdown.
 """
 

@@ -61,7 +61,8 @@ BEGIN
     RETURN d;
 EXCEPTION
     WHEN OTHERS THEN
-        RAISE WARNING 'running totals of user % are left to the nightly build: %', p_user_id, SQLERRM;
+        RAISE WARNING 'running totals of a user are left to the nightly build: %', SQLERRM
+            USING DETAIL = format('It is user %s.', p_user_id);
         RETURN d;
 END
 $$;

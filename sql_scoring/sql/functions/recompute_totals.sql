@@ -17,7 +17,8 @@ BEGIN
         ORDER BY scoring.user_lock_key(u.user_id), u.user_id
     LOOP
         IF scoring.lock_user(v_user_id) IN ('lock_timeout', 'lock_limit') THEN
-            RAISE NOTICE 'running totals of user % stay pending: another transaction holds the lock', v_user_id;
+            RAISE NOTICE 'running totals of a user stay pending: another transaction holds the lock'
+                USING DETAIL = format('It is user %s.', v_user_id);
         ELSE
             v_rows := v_rows + scoring.recompute_user_totals(v_user_id);
         END IF;

@@ -13,8 +13,7 @@ DECLARE
     v_rows bigint;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RAISE EXCEPTION 'cannot recompute totals of user % in a % transaction',
-            p_user_id, upper(current_setting('transaction_isolation'))
+        RAISE EXCEPTION 'cannot recompute totals in a % transaction', upper(current_setting('transaction_isolation'))
             USING ERRCODE = 'active_sql_transaction', HINT = 'Use READ COMMITTED: an old snapshot misses rows.';
     END IF;
     LOOP

@@ -10,10 +10,9 @@ BEGIN
     IF has_table_privilege(
         coalesce(nullif(current_setting('role'), 'none'), session_user), 'public.transactions', 'TRIGGER'
     ) THEN
-        RAISE EXCEPTION 'the row brings received_at, so it arrived before: it is not decided again'
+        RAISE EXCEPTION 'this row brings received_at, and the trigger would decide it again as a new one'
             USING ERRCODE = 'object_not_in_prerequisite_state', COLUMN = 'received_at',
-            HINT = 'To restore rows as they are: ALTER TABLE transactions DISABLE TRIGGER USER, and ENABLE it afterwards.'
-            ' To have the row decided: leave received_at out.';
+            HINT = 'To restore rows see docs/how-to/restore.md. To have the row decided leave received_at out.';
     END IF;
 END
 $$;
