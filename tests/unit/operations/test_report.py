@@ -120,7 +120,7 @@ def texts(svg: str) -> list[str]:
 
 
 def test_the_picture_of_the_documentation() -> None:
-    """Regenerate it with WRITE_PICTURES=1."""
+    """`make golden` draws it again."""
     drawn = draw(tables(28), model(VERSION, "champion"), 1_000)
     if os.environ.get("WRITE_PICTURES"):
         PICTURE.write_text(drawn + "\n")
