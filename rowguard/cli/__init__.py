@@ -15,6 +15,7 @@ from rowguard.cli import (
     _models,
     _operations,
     _policy,
+    _roles,
     _serve,
     _stack,
     _tradeoff,
@@ -39,7 +40,7 @@ for command in (
     *(_deploy.deploy, _deploy.promote, _deploy.retire_challenger, _deploy.rollback, _deploy.roll_forward),
     *(_policy.control_rate, _policy.failure_policy, _policy.unscored, _operations.rescore),
     *(_backtest.backtest, _tune.tune, _tradeoff.tradeoff, _operations.doctor, _operations.monitor),
-    *(_operations.archive, _serve.serve, _serve.token, _demo.demo),
+    *(_operations.archive, _serve.serve, _serve.token, _roles.roles, _demo.demo),
 ):
     app.command(command.__name__.replace("_", "-"))(command)
 app.command("import")(_data.import_file)
