@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from tests.db.schema.prepared import PASSWORD, address, prepared_database
 
 from rowguard.errors import SchemaError, SettingsError
 from sql_scoring.deployment import migrate_schema
 from sql_scoring.deployment.migrate import migrate
 from sql_scoring.roles import render_roles
+from tests.db.schema.prepared import PASSWORD, address, prepared_database
 from tests.fix_database import Workspace
 
 ROLES = ("rowguard_app", "rowguard_api", "rowguard_trainer", "rowguard_readonly")
