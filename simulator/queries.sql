@@ -8,7 +8,7 @@ RETURNING transaction_id, fraud_flag, fraud_probability;
 
 -- name: has_real_rows
 -- Whether a stored transaction has no label of the simulator.
-SELECT EXISTS(
+SELECT exists(
     SELECT
     FROM public.transactions AS t
     WHERE

@@ -156,6 +156,12 @@ def down(settings: Settings) -> tuple[str, ...]:
     return tuple(part.name for part in parts if part.stop())
 
 
+def api_serves(settings: Settings, database_url: str | None) -> bool:
+    """Return whether the API process was started for this database."""
+    addresses = load_state(embedded_api(settings).directory).get("addresses", [])
+    return not addresses or addresses[0] == database_url
+
+
 def status(settings: Settings) -> StackStatus:
     """Report what runs, without starting anything."""
     server, pgbouncer, api = embedded_server(settings), embedded_pgbouncer(settings), embedded_api(settings)

@@ -191,3 +191,10 @@ def test_simulated_rows_are_kept_from_real_ones_and_removable(
         trained = connection.execute("SELECT count(*) FROM features.training_set").fetchone()
         left = connection.execute("SELECT count(*) FROM users").fetchone()
     assert trained == (1,) and left == (0,)
+
+
+def test_migrate_builds_nothing_when_nothing_changed(run: Run, migrated: Workspace) -> None:
+    on = run_on(run, migrated)
+    assert on("migrate", "--json").document() == {"dbt_nodes": 0, "model_revisions_applied": 0, "notes": []}
+    # Another label delay changes what dbt builds.
+    assert on("migrate", "--json", ROWGUARD_LABEL_DELAY_DAYS="5").document()["dbt_nodes"] > 0
