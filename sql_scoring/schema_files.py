@@ -11,6 +11,7 @@ BUILD_ORDER = (
     "roles/roles.sql",
     "tables/schemas.sql",
     "functions/reject_value.sql",
+    "functions/remove_amount_noise.sql",
     "types/domains.sql",
     "types/scoring_request.sql",
     "types/decision.sql",

@@ -102,6 +102,7 @@ def services(folder: Path, workers: int, *, keep: bool = False) -> Iterator[tupl
             "ROWGUARD_JWT_SECRET": SECRET,
             # Counted as in earnest, and never reached.
             "ROWGUARD_API_RATE_LIMIT": "1000000/second",
+            "ROWGUARD_API_MAX_CONNECTIONS_PER_ADDRESS": "2000",
         }
         if pooled_url is not None:
             environment["POOLED_DATABASE_URL"] = pooled_url

@@ -40,7 +40,7 @@ BEGIN
         NEW.occurred_at := NEW.received_at;
     END IF;
     -- Decision columns that a client sends are dropped: those that a score overwrites, further down. One expression
-    -- asks whether there are others, or a wrong time.
+    -- asks whether there are others, a wrong time, or noise in the amount.
     IF (
         NOT NEW.is_history
         AND NOT NEW.is_control
@@ -50,7 +50,9 @@ BEGIN
         ) = 0
         AND NEW.occurred_at >= timestamptz '1970-01-01 00:00:00+00'
         AND NEW.occurred_at <= NEW.received_at + interval '24 hours'
+        AND min_scale(NEW.amount) <= 4
     ) IS NOT TRUE THEN
+        NEW.amount := scoring.remove_amount_noise(NEW.amount);
         NEW.is_history := false;
         NEW.is_control := false;
         NEW.unscored_reason := NULL;

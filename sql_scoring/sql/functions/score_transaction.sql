@@ -20,7 +20,8 @@ BEGIN
     RETURN scoring.to_fraud_score(
         scoring.decide_transaction(
             ROW(
-                user_id, amount::scoring.amount, merchant_id, location::scoring.location, coalesce(occurred_at, now())
+                user_id, scoring.remove_amount_noise(amount::scoring.amount), merchant_id, location::scoring.location,
+                coalesce(occurred_at, now())
             )::scoring.scoring_request
         )
     );

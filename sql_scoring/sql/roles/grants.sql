@@ -12,8 +12,8 @@ public.score_transaction(bigint, numeric, bigint, text, timestamptz),
 public.warm_scoring()
 FROM public;
 
--- The domains of public.transactions call it with the rights of the role that inserts.
-GRANT EXECUTE ON FUNCTION scoring.reject_value(text, text, text) TO public;
+-- The domains of public.transactions call them with the rights of the role that inserts.
+GRANT EXECUTE ON FUNCTION scoring.reject_value(text, text, text), scoring.remove_amount_noise(numeric) TO public;
 
 GRANT EXECUTE ON FUNCTION
 public.score_features(double precision, double precision, integer, boolean),

@@ -1,7 +1,9 @@
 -- The rule for a column's values, once: the table, score_transaction and every loader use these types. They cost an
--- INSERT a seventh of CHECK constraints, whose text PostgreSQL parses again for each statement.
+-- INSERT a seventh of CHECK constraints, whose text PostgreSQL parses again for each statement. A domain cannot change a
+-- value: the trigger and score_transaction remove the noise that scoring.amount accepts.
 CREATE DOMAIN scoring.amount AS numeric CONSTRAINT amount_valid CHECK (
     (VALUE >= 0 AND VALUE < 1e12 AND min_scale(VALUE) <= 4)
+    OR scoring.remove_amount_noise(VALUE) BETWEEN 0.0001 AND 999999999999.9999
     OR scoring.reject_value('amount', VALUE::text, 'is not between 0 and 1e12 with at most 4 decimals')
 );
 
