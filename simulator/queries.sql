@@ -11,11 +11,9 @@ RETURNING transaction_id, fraud_flag, fraud_probability;
 SELECT exists(
     SELECT
     FROM public.transactions AS t
-    WHERE
-        NOT EXISTS (
-            SELECT FROM public.fraud_labels AS l
-            WHERE l.user_id = t.user_id AND l.transaction_id = t.transaction_id AND l.source = 'simulator'
-        )
+    LEFT JOIN public.fraud_labels AS l
+        ON t.user_id = l.user_id AND t.transaction_id = l.transaction_id AND l.source = 'simulator'
+    WHERE l.user_id IS NULL
 );
 
 -- name: count_live_rows
