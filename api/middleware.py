@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.access import AccessPolicy
+from api.logs import AccessLog
 from api.metrics import Metrics
 from api.problems import ApiProblem
 from rowguard.settings import Settings
@@ -46,12 +47,14 @@ class RequestMiddleware:
         self._max_in_flight = settings.api_max_concurrent_requests
         self._max_body_bytes, self._timeout_s = settings.api_max_body_bytes, settings.api_request_timeout_s
         self._log_all = settings.api_access_log == "all"
+        self._access_log = AccessLog(log)
         self._in_flight = 0
         self._busy = ApiProblem(503, "the server is busy; try again").response()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
+            self._access_log.flush()  # the lifespan has ended
             return
         started = time.perf_counter()
         method, headers = scope["method"], dict(scope["headers"])
@@ -124,7 +127,7 @@ class RequestMiddleware:
                 "status": status,
                 "ms": round(seconds * 1000, 1),
             } | ({} if client is None else {"client": client})
-            log.log(logging.WARNING if status >= 500 else logging.INFO, "request", extra={"fields": fields})
+            self._access_log.write(logging.WARNING if status >= 500 else logging.INFO, fields)
 
 
 class _Exchange:

@@ -78,6 +78,27 @@ FROM features.training_set;
 -- Whether any transaction is stored.
 SELECT exists(SELECT FROM public.transactions);
 
+-- name: label_coverage
+-- Of the window: rows without a label at the cutoff, known frauds, and those that were first labeled as one after the
+-- label delay. With the label delay of the built features, where a feature has it.
+SELECT
+    count(*) FILTER (WHERE known.user_id IS NULL) AS unlabeled_rows,
+    count(known.fraud_labelled_at) AS known_frauds,
+    count(*) FILTER (WHERE known.fraud_labelled_at > f.occurred_at + %(label_delay)s) AS late_frauds,
+    (SELECT max(d.delay_days) FROM features.feature_definitions AS d WHERE d.measure = 'label') AS built_delay_days
+FROM features.training_set AS f
+LEFT JOIN (
+    SELECT
+        l.user_id,
+        l.transaction_id,
+        min(l.labelled_at) FILTER (WHERE l.is_fraud) AS fraud_labelled_at
+    FROM features.stg_labels AS l
+    WHERE l.labelled_at <= %(label_cutoff)s
+    GROUP BY l.user_id, l.transaction_id
+) AS known
+    ON f.user_id = known.user_id AND f.transaction_id = known.transaction_id
+WHERE f.occurred_at >= %(start_at)s AND f.occurred_at < %(end_at)s;
+
 -- name: lacks_features
 -- Whether a transaction before the end has no features, although the training set reaches back as far.
 SELECT exists(

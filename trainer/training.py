@@ -180,6 +180,7 @@ def _record(
         threshold_rule=rule,
         metrics={
             **asdict(evaluation),
+            "labels": asdict(rows.labels),
             "fit_until": rows.window.fit_end.isoformat(),
             "evaluated_from": rows.window.validation_start.isoformat(),
             "parameters": asdict(parameters),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,7 +32,10 @@ if TYPE_CHECKING:
 
 
 def import_file(
-    file: Annotated[Path, typer.Argument(help="Parquet or CSV.", show_default=False)],
+    file: Annotated[Path | None, typer.Argument(help="Parquet or CSV.", show_default=False)] = None,
+    query: Annotated[
+        str | None, typer.Option(help="Load the rows of this SELECT on the same database instead of a file.")
+    ] = None,
     mapping: Annotated[
         list[str] | None, typer.Option("--map", help="Map a file column, as OURS=THEIRS. Repeatable.")
     ] = None,
@@ -52,25 +58,29 @@ def import_file(
     load unchanged: transactions first, then labels with --labels. Profiles load with --users.
 
     Example: rowguard import history.csv --map occurred_at=TX_DATETIME --map user_id=CUSTOMER_ID
+    Example: rowguard import --query 'SELECT paid_at AS occurred_at, customer AS user_id, amount FROM payments'
     """
     from rowguard.operations.importer import LABELS, TRANSACTIONS, USERS, HistoryFileError, read_history
 
     if labels and users:
         raise typer.BadParameter("a file holds either --labels or --users")
+    if (file is None) == (query is None):
+        raise typer.BadParameter("name either a FILE or a --query")
     delimiter = "\t" if delimiter == "tab" else delimiter
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
         raise typer.BadParameter(f"{delimiter!r} is not one character", param_hint="--delimiter")
     started = time.monotonic()
     try:
-        opened = read_history(
-            file,
-            LABELS if labels else USERS if users else TRANSACTIONS,
-            column_mapping=_parse_mapping(mapping),
-            ignore_unknown=ignore_unknown_columns,
-            delimiter=delimiter,
-        )
-        url = database_url()
-        result = _load_file(url, opened, as_json)
+        with _rows_of_query(database_url(), query) if file is None else nullcontext(file) as path:
+            opened = read_history(
+                path,
+                LABELS if labels else USERS if users else TRANSACTIONS,
+                column_mapping=_parse_mapping(mapping),
+                ignore_unknown=ignore_unknown_columns,
+                delimiter="," if file is None else delimiter,
+            )
+            url = database_url()
+            result = _load_file(url, opened, as_json)
     except HistoryFileError as error:
         if error.problems and not as_json:
             rows = [
@@ -218,6 +228,16 @@ def load_simulated_history(
     rows = world.transactions.drop_columns(["scenario"])
     delay = timedelta(days=settings().label_delay_days)
     return world, load_history(url, rows.to_batches(65_536), label_delay=delay, source=SOURCE)
+
+
+@contextmanager
+def _rows_of_query(url: str, query: str | None) -> Iterator[Path]:
+    from rowguard.operations.importer import export_query
+
+    with TemporaryDirectory(prefix="rowguard-") as folder:
+        path = Path(folder) / "query"
+        export_query(url, query or "", path)
+        yield path
 
 
 def _load_file(url: str, opened: HistoryFile, quiet: bool) -> LoadResult:

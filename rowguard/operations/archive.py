@@ -20,6 +20,7 @@ from rowguard.database import connect, fetch_one
 from rowguard.errors import RetentionError, SchemaError
 from rowguard.progress import Progress, silent
 from rowguard.queries import load_queries
+from trainer.window import min_window
 
 QUERIES = load_queries("rowguard.operations")
 BATCH_ROWS = 10_000
@@ -66,8 +67,8 @@ class RetentionResult:
     archives: tuple[ArchivedFile, ...]
 
 
-def min_keep_days(connection: psycopg.Connection, label_delay_days: int) -> int:
-    """Return the fewest days that must be kept: the longest lookback or the label delay, and a day for clocks.
+def window_days(connection: psycopg.Connection, label_delay_days: int) -> int:
+    """Return the days after which windows are complete: the longest lookback or the label delay, and one for clocks.
 
     Raises:
         SchemaError: The features are not built.
@@ -108,14 +109,16 @@ def archive_transactions(
         SchemaError: The schema or the features are missing.
     """
     with connect(url, autocommit=True) as connection:
-        min_days = min_keep_days(connection, label_delay_days)
-        if keep_days < min_days:
+        windows = window_days(connection, label_delay_days)
+        training = min_window(timedelta(days=label_delay_days)).days + 1
+        if keep_days < windows + training:
             raise RetentionError(
-                f"at least {min_days} days must be kept: features look back that long, and labels take as long"
+                f"at least {windows + training} days must be kept: features look back {windows} days, "
+                f"and a model trains on {training} days whose windows are complete"
             )
         midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         cutoff = midnight - timedelta(days=keep_days)
-        complete_from = cutoff + timedelta(days=min_days)
+        complete_from = cutoff + timedelta(days=windows)
         if not fetch_one(connection, QUERIES["lock_archive"])[0]:
             raise RetentionError("another archive run is active on this database")
         progress("finding older transactions")

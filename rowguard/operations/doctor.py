@@ -32,12 +32,14 @@ class DoctorLimits:
             before the nightly build do not include what it added.
         rows: how many of the newest sampled live rows are compared.
         hours: how far back unscored rows are counted.
+        late_labels: fraction of frauds that may be reported after the label delay.
     """
 
     skewed_rows: int = 0
     rollup_skew: float = 0.2
     rows: int = 100_000
     hours: int = 24
+    late_labels: float = 0.2
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class DoctorReport:
 
 
 def diagnose(url: str, limits: DoctorLimits = DoctorLimits(), *, today: date | None = None) -> DoctorReport:
-    """Check the champion, skew, running totals, unscored rows and the freshness of rollups. Changes nothing.
+    """Check the champion, skew, running totals, unscored rows, features, labels and rollups. Changes nothing.
 
     Args:
         url: the database.
@@ -86,6 +88,8 @@ def diagnose(url: str, limits: DoctorLimits = DoctorLimits(), *, today: date | N
             *_skew(connection, limits),
             _totals(connection),
             _unscored(connection, limits),
+            _features(connection),
+            _labels(connection, limits),
             _freshness(connection, built, today or datetime.now(UTC).date()),
         ]
     return DoctorReport(checks)
@@ -167,6 +171,29 @@ def _unscored(connection: psycopg.Connection, limits: DoctorLimits) -> Check:
     return Check(
         "unscored rows", "ok", f"none among {row['live_rows']:,} of the last {limits.hours} hours", row
     )
+
+
+def _features(connection: psycopg.Connection) -> Check:
+    row = _fetch(connection, "doctor_missing", {})
+    if row["features_missing"]:
+        summary = f"missing in every row, so models cannot use them: {', '.join(row['features_missing'])}"
+        return Check("features", "warning", summary, row)
+    return Check("features", "ok", "every feature has values", row)
+
+
+def _labels(connection: psycopg.Connection, limits: DoctorLimits) -> Check:
+    row = _fetch(connection, "doctor_labels", {})
+    late, frauds = row["late_frauds"], row["frauds"]
+    summary = (
+        f"{row['unlabeled']:,} of {row['transactions']:,} transactions older than the label delay of "
+        f"{row['delay_days']} days have no label and count as legitimate; {late:,} of {frauds:,} frauds were "
+        "reported later than the delay"
+    )
+    is_late = late > limits.late_labels * frauds
+    is_unlabeled = 0 < row["transactions"] == row["unlabeled"]
+    if is_late:
+        summary += "; raise ROWGUARD_LABEL_DELAY_DAYS and the delays of the feature list"
+    return Check("labels", "warning" if is_late or is_unlabeled else "ok", summary, row)
 
 
 def _freshness(connection: psycopg.Connection, built: FeatureList, today: date) -> Check:

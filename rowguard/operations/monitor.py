@@ -16,7 +16,14 @@ from rowguard.queries import load_queries
 from sql_scoring import registry
 
 QUERIES = load_queries("rowguard.operations")
-_REPORTED = ("scores_daily", "outcomes_daily", "distributions_daily", "drift", "challenger_daily")
+_REPORTED = (
+    "money_daily",
+    "scores_daily",
+    "outcomes_daily",
+    "distributions_daily",
+    "drift",
+    "challenger_daily",
+)
 
 Row = dict[str, Any]
 

@@ -8,7 +8,8 @@ WHERE s.last_value < %(highest)s;
 
 -- name: alarms
 -- Every metric with its threshold, alarms first.
-SELECT a.metric, a.subject, a.value, a.row_count, a.alarm_threshold, a.has_enough_rows, a.is_alarm
+SELECT
+    a.metric, a.subject, a.value, a.row_count, a.alarm_threshold, a.min_rows, a.has_enough_rows, a.is_alarm
 FROM features.monitoring_alarms AS a
 ORDER BY a.is_alarm DESC, a.metric, a.value DESC, a.subject;
 
@@ -44,7 +45,7 @@ SELECT set_config('rowguard.load_history', 'on', true);
 -- Champion and challenger on the same rows, by day.
 SELECT
     c.event_date, c.first_version, c.second_version, c.row_count, c.decided_by_second, c.error_count, c.first_alerts,
-    c.second_alerts, c.disagreements, c.mean_difference, c.is_mature, c.labeled_count, c.frauds,
+    c.second_alerts, c.disagreements, c.mean_difference, c.is_mature, c.frauds,
     c.first_true_positives, c.second_true_positives
 FROM features.monitoring_challenger_daily AS c
 ORDER BY c.event_date, c.first_version, c.second_version;
@@ -110,7 +111,7 @@ DELETE FROM {table} WHERE occurred_at < %(cutoff)s;
 
 -- name: distributions_daily
 -- Score and features of a version against training, by day.
-SELECT d.event_date, d.name, d.row_count, d.missing_rate, d.mean, d.psi
+SELECT d.event_date, d.name, d.row_count, d.psi
 FROM features.monitoring_distributions_daily AS d
 WHERE d.model_version = %(version)s
 ORDER BY d.event_date, d.name;
@@ -208,6 +209,47 @@ SELECT
         END
     ) AS stale
 FROM compared AS c;
+
+-- name: doctor_labels
+-- Transactions of the last 90 days older than the features' label delay: those without a label, and frauds that were
+-- reported later than the delay.
+WITH delays AS (
+    SELECT coalesce(max(d.delay_days), 0) AS delay_days
+    FROM features.feature_definitions AS d
+),
+
+labels AS (
+    SELECT
+        l.user_id,
+        l.transaction_id,
+        min(l.labelled_at) FILTER (WHERE l.is_fraud) AS reported_at
+    FROM public.fraud_labels AS l
+    GROUP BY l.user_id, l.transaction_id
+)
+
+SELECT
+    d.delay_days,
+    count(t.user_id) AS transactions,
+    count(t.user_id) - count(l.user_id) AS unlabeled,
+    count(l.reported_at) AS frauds,
+    count(*) FILTER (WHERE l.reported_at > t.occurred_at + make_interval(days => d.delay_days)) AS late_frauds
+FROM delays AS d
+LEFT JOIN public.transactions AS t
+    ON
+        t.occurred_at < now() - make_interval(days => d.delay_days)
+        AND t.occurred_at > now() - interval '90 days'
+LEFT JOIN labels AS l ON t.user_id = l.user_id AND t.transaction_id = l.transaction_id
+GROUP BY d.delay_days;
+
+-- name: doctor_missing
+-- Features that have no value in any row of the training set.
+SELECT coalesce(array_agg(d.name ORDER BY d.position), '{}') AS features_missing
+FROM features.feature_definitions AS d
+WHERE EXISTS (SELECT FROM features.training_set)
+    AND NOT EXISTS (
+        SELECT FROM features.training_set AS s
+        WHERE s.feature_values[d.position] IS NOT NULL
+    );
 
 -- name: doctor_skew
 -- What the model saw of sampled live rows against the same features computed again: those that are read by window
@@ -329,6 +371,10 @@ FROM features.monitoring_drift AS d
 WHERE d.model_version = %(version)s
 ORDER BY d.psi DESC;
 
+-- name: export_query
+-- The rows of a query as CSV with a header.
+COPY ({query}) TO STDOUT (FORMAT csv, HEADER);
+
 -- name: fill_expired
 -- Oldest first: without a user's oldest rows the running totals of the others remain right.
 INSERT INTO expired_transactions (number, user_id, transaction_id)
@@ -357,13 +403,36 @@ SELECT pg_try_advisory_lock(scoring.job_lock_key('archive'));
 SELECT max(coalesce(d.window_hours, 0) + 24 * coalesce(d.delay_days, 0))
 FROM features.feature_definitions AS d;
 
+-- name: money_daily
+-- Alerts and known frauds by day. An alert without a label is open until the label delay is over, then it is false.
+SELECT
+    r.event_date,
+    count(*) FILTER (WHERE r.is_alert AND r.known_fraud IS NULL AND NOT r.is_mature) AS open_alerts,
+    coalesce(
+        sum(t.amount) FILTER (WHERE r.is_alert AND r.known_fraud IS NULL AND NOT r.is_mature), 0
+    ) AS open_amount,
+    count(*) FILTER (WHERE r.is_alert AND r.known_fraud) AS caught,
+    coalesce(sum(t.amount) FILTER (WHERE r.is_alert AND r.known_fraud), 0) AS caught_amount,
+    count(*) FILTER (WHERE NOT r.is_alert AND r.known_fraud) AS missed,
+    coalesce(sum(t.amount) FILTER (WHERE NOT r.is_alert AND r.known_fraud), 0) AS missed_amount,
+    count(*) FILTER (
+        WHERE r.is_alert AND NOT coalesce(r.known_fraud, false) AND (r.is_mature OR r.known_fraud IS NOT NULL)
+    ) AS false_alerts
+FROM features.monitoring_transactions AS r
+INNER JOIN public.transactions AS t ON r.user_id = t.user_id AND r.transaction_id = t.transaction_id
+WHERE r.is_alert OR r.known_fraud
+GROUP BY r.event_date
+ORDER BY r.event_date;
+
 -- name: outcomes_daily
 -- Precision and recall by day and version, as far as labels are known.
-SELECT
-    o.event_date, o.model_version, o.is_mature, o.row_count, o.frauds, o.alerts, o.true_positives, o.precision,
-    o.recall
+SELECT o.event_date, o.model_version, o.is_mature, o.precision, o.recall
 FROM features.monitoring_outcomes_daily AS o
 ORDER BY o.event_date, o.model_version;
+
+-- name: plain_times
+-- Times as the importer reads them, whatever the session's settings are.
+SELECT set_config('timezone', 'UTC', true), set_config('datestyle', 'ISO', true);
 
 -- name: rescore_compare
 -- Rows that the bulk form and the deployed function score differently, in any bit.
@@ -478,10 +547,8 @@ CREATE TEMP TABLE rescored_now ON COMMIT DROP AS
 {scores};
 
 -- name: scores_daily
--- Volume, alerts and scores by day and version.
-SELECT
-    d.event_date, d.model_version, d.row_count, d.alerts, d.alert_rate, d.control_count, d.unscored,
-    d.shadow_count, d.shadow_error_count, d.score_quantiles
+-- Volume, alert rate and scores by day and version.
+SELECT d.event_date, d.model_version, d.row_count, d.alert_rate, d.score_quantiles
 FROM features.monitoring_scores_daily AS d
 ORDER BY d.event_date, d.model_version;
 

@@ -13,8 +13,27 @@ from sql_scoring.registry import ModelRecord
 
 TEMPLATE = "report.html.j2"
 SHOWN_MODELS = 12
+MONEY = ("open_alerts", "open_amount", "caught", "caught_amount", "missed", "missed_amount", "false_alerts")
 
 Row = dict[str, Any]
+
+
+def verdict(metrics: Sequence[Row]) -> tuple[str, str]:
+    """Return what the metrics say together: `alarm`, `ok` or, with too few rows, `unknown`; and one sentence."""
+    if alarms := [f"{row['metric']} of {row['subject']}" for row in metrics if row["is_alarm"]]:
+        return "alarm", f"{len(alarms)} alarm{'s' * (len(alarms) > 1)}: {', '.join(alarms)}"
+    counted = [row for row in metrics if row["min_rows"]]
+    lacking = {row["metric"]: row for row in counted if not row["has_enough_rows"]}
+    needs = "; ".join(
+        f"{name} has {row['row_count']:,} of {row['min_rows']:,} rows, "
+        f"{row['min_rows'] - row['row_count']:,} are missing"
+        for name, row in lacking.items()
+    )
+    if not counted:
+        return "unknown", "Nothing to evaluate yet: there are no live rows of the last 7 days."
+    if all(row["metric"] in lacking for row in counted):
+        return "unknown", f"Too few rows to evaluate: {needs}."
+    return "ok", f"No alarms. Not evaluated: {needs}." if needs else "No alarms."
 
 
 def write_report(
@@ -28,9 +47,12 @@ def write_report(
         metrics: rows of monitoring_alarms.
         tables: rows of the other monitoring queries by name.
     """
-    from rowguard.operations import plots  # matplotlib takes most of a second, and only this draws
+    from rowguard.operations.plots import draw  # matplotlib takes most of a second, and only this draws
 
     champion = next((model for model in models if model.state == "champion"), None)
+    status, sentence = verdict(metrics)
+    min_rows = max((row["min_rows"] for row in metrics if row["metric"] == "score_psi"), default=0)
+    money = {name: sum(row[name] for row in tables["money_daily"]) for name in MONEY}
     page = (
         Environment(
             loader=FileSystemLoader(Path(__file__).parent),
@@ -46,14 +68,11 @@ def write_report(
             challenger=next((model for model in models if model.state == "challenger"), None),
             models=models[:SHOWN_MODELS],
             metrics=metrics,
-            alarms=[row for row in metrics if row["is_alarm"]],
+            status=status,
+            sentence=sentence,
+            money=money,
             challenger_daily=tables["challenger_daily"],
-            plots={
-                "Volume and alerts": plots.volume(tables["scores_daily"], champion),
-                "Scores": plots.scores(tables["scores_daily"], tables["drift"], champion),
-                "Outcomes": plots.outcomes(tables["outcomes_daily"], champion),
-                "Drift against training": plots.drift(tables["distributions_daily"]),
-            },
+            plots=draw(tables, champion, min_rows),
         )
     )
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ SELECT
     m.value,
     m.row_count,
     t.alarm_threshold,
+    t.min_rows,
     m.row_count >= t.min_rows AS has_enough_rows,
     coalesce(
         m.row_count >= t.min_rows

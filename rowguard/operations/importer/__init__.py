@@ -1,7 +1,7 @@
 """Import of history, labels and profiles from Parquet and CSV."""
 
 from rowguard.operations.importer.columns import LABELS, TRANSACTIONS, USERS
-from rowguard.operations.importer.load import LoadResult, load_history, load_labels, load_users
+from rowguard.operations.importer.load import LoadResult, export_query, load_history, load_labels, load_users
 from rowguard.operations.importer.problems import HistoryFileError, RowProblem
 from rowguard.operations.importer.reader import HistoryFile, read_history
 
@@ -13,6 +13,7 @@ __all__ = [
     "HistoryFileError",
     "LoadResult",
     "RowProblem",
+    "export_query",
     "load_history",
     "load_labels",
     "load_users",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import psycopg
 import pyarrow as pa
@@ -35,6 +36,29 @@ class LoadResult:
     labels: int = 0
     frauds: int = 0
     users: int = 0
+
+
+def export_query(url: str, query: str, path: Path) -> None:
+    """Write the rows of a query to a CSV file, so that they are checked as every other file is.
+
+    Args:
+        url: Address of the database.
+        query: A SELECT; it cannot change anything.
+        path: The file.
+
+    Raises:
+        ImportFileError: The query fails.
+    """
+    copy_rows = sql.SQL(QUERIES["export_query"]).format(query=sql.SQL(query.strip().rstrip(";")))
+    with connect(url) as connection, path.open("wb") as file:
+        connection.read_only = True
+        try:
+            connection.execute(QUERIES["plain_times"])
+            with connection.cursor() as cursor, cursor.copy(copy_rows) as copy:
+                for block in copy:
+                    file.write(block)
+        except psycopg.Error as error:
+            raise ImportFileError(f"the query fails: {error.diag.message_primary or error}") from None
 
 
 def load_history(

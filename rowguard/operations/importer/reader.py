@@ -42,7 +42,8 @@ class HistoryFile:
     ) -> None:
         self._source = source
         self.file_schema = schema
-        self._kinds = kinds(now + MAX_FUTURE)
+        # An archive comes from a database, which may hold labels that are dated ahead.
+        self._kinds = kinds(datetime.max.replace(tzinfo=UTC) if source.is_archive else now + MAX_FUTURE)
         self._name = source.path.name
         names = source.column_names
         self.column_mapping = map_columns(

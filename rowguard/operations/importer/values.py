@@ -33,6 +33,7 @@ _TIME = re.compile(
     r"( ?(Z|UTC|GMT|(?P<offset>[+-][01]\d(:?[0-5]\d)?)))?",
     re.ASCII | re.IGNORECASE,
 )
+_CONTROL = "\0-\x1f\x7f-\x9f"
 _UTC_ZONE = r"(?i) ?(z|utc|gmt|[+-]00(:?00)?)$"
 
 
@@ -84,7 +85,7 @@ def kinds(latest: datetime) -> dict[str, _Kind]:
         return _parse_time(text, latest)
 
     amount = rf"^\d{{1,12}}(\.\d{{1,{MAX_DECIMALS}}})?$"
-    text = rf"(?s)^[^\0]{{1,{MAX_TEXT_LENGTH}}}$"
+    text = rf"^[^{_CONTROL}]{{1,{MAX_TEXT_LENGTH}}}$"
     time = r"^\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?$"
     return {
         "bigint": _Kind(
@@ -290,8 +291,8 @@ def _parse_boolean(text: str) -> bool | None:
 
 
 def _parse_text(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("holds a NUL character")
+    if re.search(f"[{_CONTROL}]", text):
+        raise ValueError("holds a control character")
     if len(text) > MAX_TEXT_LENGTH:
         raise ValueError(f"is longer than {MAX_TEXT_LENGTH} characters")
     return text

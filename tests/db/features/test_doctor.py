@@ -39,7 +39,16 @@ def test_a_healthy_database(scored: Workspace, default_sql: CompiledSql) -> None
     recompute(scored, default_sql)
     found = diagnose(scored.url)
     assert {each.name: each.status for each in found.checks} == dict.fromkeys(
-        ["champion", "skew", "rollup skew", "running totals", "unscored rows", "merchant risk"],
+        [
+            "champion",
+            "skew",
+            "rollup skew",
+            "running totals",
+            "unscored rows",
+            "features",
+            "labels",
+            "merchant risk",
+        ],
         "ok",
     )
     skew = check(found, "skew").details
@@ -155,6 +164,27 @@ def test_rows_without_a_decision(scored: Workspace) -> None:
     unscored = check(found, "unscored rows")
     assert (unscored.details["live_rows"], unscored.details["rows_unscored"]) == (41, 1)
     assert "42P01" in unscored.summary
+
+
+def test_late_labels_and_features_without_values(scored: Workspace) -> None:
+    with scored.connect() as connection:
+        connection.execute(
+            "UPDATE fraud_labels SET labelled_at = labelled_at + interval '30 days' WHERE is_fraud"
+        )
+        connection.execute(
+            "DELETE FROM fraud_labels WHERE (user_id, transaction_id) IN (SELECT user_id, transaction_id"
+            " FROM transactions ORDER BY occurred_at LIMIT 12)"
+        )
+        hash8 = built_hash8(connection)
+        connection.execute(f"UPDATE features.training_features_{hash8} SET feature_values[1] = NULL")
+        connection.execute("UPDATE transactions SET feature_values[1] = NULL")
+    found = diagnose(scored.url)
+    labels = check(found, "labels")
+    assert labels.status == "warning" and labels.details["unlabeled"] == 12
+    assert labels.details["late_frauds"] == labels.details["frauds"] > 20
+    assert "12 of" in labels.summary and "have no label and count as legitimate" in labels.summary
+    assert check(found, "features").status == "warning"
+    assert check(found, "features").details["features_missing"] == ["transaction_amount"]
 
 
 def test_rollups_that_lack_a_build(scored: Workspace, default_sql: CompiledSql) -> None:

@@ -46,7 +46,7 @@ def test_drifted_amounts_and_unscored_rows_are_alarms(scored: Workspace, tmp_pat
     assert "feature_psi of transaction_amount is" in found.sentence()
     page = (tmp_path / "report.html").read_text()
     assert (
-        page.count("<svg") == 4
+        page.count("<svg") == 1
         and "transaction_amount" in page
         and "http://" not in page.split("</style>")[1][:200]
     )

@@ -20,7 +20,8 @@ from trainer.retrain import verify
 
 pytestmark = pytest.mark.slow
 
-LEAST = 36  # the longest window looks back 28 days, ending 7 days before; and a day for clocks
+# The longest window looks back 28 days, ending 7 days before; a day for clocks; and a training window of 3 days.
+LEAST = 39
 ASK = (
     "SELECT s.fraud_probability, s.flag FROM generate_series(1, 300) AS g CROSS JOIN LATERAL score_transaction("
     "user_id => g, amount => 50, merchant_id => 1 + g %% 100, location => 'DE', occurred_at => %s) AS s"
@@ -39,7 +40,7 @@ def counts(workspace: Workspace) -> tuple[int, int]:
 
 def keep(workspace: Workspace, folder: Path, days: int = LEAST, **more: Any) -> Any:
     return archive_transactions(
-        workspace.url, folder, keep_days=days, label_delay_days=7, batch_rows=500, **more
+        workspace.url, folder, keep_days=days, label_delay_days=1, batch_rows=500, **more
     )
 
 
@@ -104,8 +105,9 @@ def test_a_window_is_never_cut_into(scored: Workspace, tmp_path: Path) -> None:
     before = counts(scored)
     with pytest.raises(RetentionError, match=f"at least {LEAST} days must be kept"):
         keep(scored, tmp_path, LEAST - 1)
-    with pytest.raises(RetentionError, match="at least 91 days must be kept"):
-        archive_transactions(scored.url, tmp_path, keep_days=60, label_delay_days=90)
+    for delay, least in ((7, 52), (90, 294)):
+        with pytest.raises(RetentionError, match=f"at least {least} days must be kept"):
+            archive_transactions(scored.url, tmp_path, keep_days=least - 1, label_delay_days=delay)
     assert counts(scored) == before
 
 
@@ -153,12 +155,13 @@ def test_concurrent_runs_exclude_each_other(scored: Workspace, tmp_path: Path) -
 
 def test_the_command_reports(run: Run, scored: Workspace, tmp_path: Path) -> None:  # noqa: F811
     words = ("archive", "--output", str(tmp_path / "archive"), "--json")
-    document = run(*words, "--keep", "38d", DATABASE_URL=scored.url).document()
+    settings = {"DATABASE_URL": scored.url, "ROWGUARD_LABEL_DELAY_DAYS": "1"}
+    document = run(*words, "--keep", "40d", **settings).document()
     assert document["transactions"] > 0 and [file["rows"] for file in document["archives"]] == [
         document["transactions"],
         document["labels"],
     ]
-    assert f"at least {LEAST} days" in run(*words, "--keep", "10d", DATABASE_URL=scored.url).refusal()
+    assert f"at least {LEAST} days" in run(*words, "--keep", "10d", **settings).refusal()
     for bad in ("", "d", "0", "-5d", "4w", "1.5d"):
         assert run(*words, "--keep", bad, DATABASE_URL=scored.url).code == 2
 
@@ -206,10 +209,15 @@ def test_an_archive_loads_into_an_empty_database_as_history(
 ) -> None:
     """History and labels come back. Decisions stay in the archive, from which they replay."""
     with aged.connect() as connection:
-        # Four decimals are allowed, so they load back.
+        # Four decimals are allowed, so they load back; and so do labels that are dated ahead.
         connection.execute(
             "INSERT INTO transactions (user_id, amount, occurred_at)"
             " VALUES (5, 3.1415, now() - interval '40 days'), (5, 0.0001, now() - interval '41 days')"
+        )
+        connection.execute(
+            "INSERT INTO fraud_labels (user_id, transaction_id, is_fraud, labelled_at)"
+            " SELECT user_id, transaction_id, true, now() + interval '9 days' FROM transactions"
+            " WHERE amount IN (3.1415, 0.0001)"
         )
         cutoff = connection.execute(
             "SELECT date_trunc('day', now(), 'UTC') - make_interval(days => %s)", [LEAST]
@@ -219,8 +227,9 @@ def test_an_archive_loads_into_an_empty_database_as_history(
     result = keep(aged, tmp_path / "archive")
     assert (len(stored), len(labels)) == (result.transactions, result.labels)
     transactions, fraud_labels = (str(file.path) for file in result.archives)
-    for words in ([transactions], [fraud_labels, "--labels"]):
-        run("import", *words, "--json", DATABASE_URL=migrated.url).document()
+    run("import", transactions, "--json", DATABASE_URL=migrated.url).document()
+    document = run("import", fraud_labels, "--labels", "--json", DATABASE_URL=migrated.url).document()
+    assert document["labels"] == len(labels) and document["frauds"] == sum(label[2] for label in labels) > 2
     with migrated.connect() as connection:
         assert connection.execute(STORED.encode(), cutoff).fetchall() == stored
         assert connection.execute(LABELED.encode(), cutoff).fetchall() == labels

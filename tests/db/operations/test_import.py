@@ -16,6 +16,7 @@ from rowguard.operations.importer import USERS, load, load_history, load_labels,
 from sql_scoring.features.totals import recompute_totals
 from tests.db.features.totals import totals_pending_count, wrong_totals
 from tests.fix_database import Workspace
+from tests.stack.cli.conftest import Run, run  # noqa: F401
 from tests.waiting import wait_until
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -101,3 +102,30 @@ def test_profiles(migrated: Workspace, tmp_path: Path) -> None:
             (2, "US"),
             (3, "DE"),
         ]
+
+
+def test_rows_of_a_table_of_the_same_database(run: Run, migrated: Workspace) -> None:  # noqa: F811
+    with migrated.connect() as connection:
+        connection.execute(
+            "CREATE TABLE payments AS SELECT g AS customer, g + 0.125 AS amount, 'a;\nb' AS note,"
+            " now() - g * interval '1 hour' AS paid_at, g % 2 = 0 AS is_fraud FROM generate_series(1, 50) AS g"
+        )
+        connection.execute(f"ALTER DATABASE {connection.info.dbname} SET datestyle = 'German'".encode())
+        query = "SELECT paid_at AS occurred_at, customer AS user_id, amount, is_fraud, note FROM payments;"
+        words = ("import", "--query", query, "--json")
+        assert "unknown columns note" in run(*words, DATABASE_URL=migrated.url).refusal()
+        document = run(*words, "--ignore-unknown-columns", DATABASE_URL=migrated.url).document()
+        assert (document["transactions"], document["labels"], document["frauds"]) == (50, 50, 25)
+        assert connection.execute(
+            "SELECT count(*) FROM transactions AS t JOIN payments AS p ON t.user_id = p.customer"
+            " AND t.amount = p.amount AND t.occurred_at = p.paid_at"
+        ).fetchone() == (50,)
+    for query, message in (
+        ("SELECT now() AS occurred_at, 1 AS user_id, -1 AS amount", "line 2: amount is negative"),
+        ("SELECT nothing", 'the query fails: column "nothing" does not exist'),
+        (
+            "DELETE FROM transactions RETURNING *",
+            "the query fails: cannot execute DELETE in a read-only transaction",
+        ),
+    ):
+        assert message in run("import", "--query", query, "--json", DATABASE_URL=migrated.url).refusal()

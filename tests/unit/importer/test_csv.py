@@ -107,7 +107,7 @@ def test_line_numbers_are_those_of_an_editor(
 ) -> None:
     """Bad amounts and ragged lines among blank lines and quoted line breaks, at any block size."""
     rng = random.Random(seed)
-    text, line, expected = HEADER, 2, []
+    text, line, expected = HEADER.replace("location", "note"), 2, []
     for _ in range(rng.randint(1, 60)):
         kind = rng.choice(["good", "broken text", "blank", "ragged", "ragged text", "bad"])
         row = {
@@ -125,12 +125,12 @@ def test_line_numbers_are_those_of_an_editor(
     monkeypatch.setattr(files, "CSV_BATCH_ROWS", block)
     path = write_csv(text)
     if expected:
-        error = error_of(path)
+        error = error_of(path, ignore_unknown=True)
         assert min(problem.lines[0] for problem in error.problems) == expected[0]
         assert {line for problem in error.problems for line in problem.lines} <= set(expected)
         assert error.bad_rows == len(expected)
     elif ROW in text or "broken" in text or "a\n\nb" in text:
-        assert rows_of(path)
+        assert rows_of(path, ignore_unknown=True)
 
 
 @settings(max_examples=40)
@@ -140,7 +140,9 @@ def test_line_numbers_are_those_of_an_editor(
             st.datetimes(datetime(1970, 1, 2), datetime(2026, 5, 1)),
             st.integers(-(2**63), 2**63 - 1),
             st.decimals(0, Decimal("999999999999.9999"), places=4),
-            st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=64).map(str.strip),
+            st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=64).map(
+                str.strip
+            ),
         ),
         min_size=1,
         max_size=30,
