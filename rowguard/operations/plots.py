@@ -22,7 +22,12 @@ Row = dict[str, Any]
 
 
 def volume(days: list[Row], champion: ModelRecord | None) -> Markup:
-    """Rows by day and version, and the alert rate."""
+    """Rows by day and version, and the alert rate.
+
+    Args:
+        days: Rows per day and version.
+        champion: Current champion, or None.
+    """
     figure, (rows, rate) = _figure(2)
     for version, version_rows in _by_version(days).items():
         dates = [row["event_date"] for row in version_rows]
@@ -39,7 +44,13 @@ def volume(days: list[Row], champion: ModelRecord | None) -> Markup:
 
 
 def scores(days: list[Row], drift: list[Row], champion: ModelRecord | None) -> Markup:
-    """Quantiles of the score by day, and its bins against training."""
+    """Quantiles of the score by day, and its bins against training.
+
+    Args:
+        days: Rows per day and version.
+        drift: Fractions of the score bins.
+        champion: Current champion, or None.
+    """
     figure, (quantiles, bins) = _figure(2)
     own = [row for row in days if champion is not None and row["model_version"] == champion.version]
     for index, name in enumerate(("median", "90 %", "99 %")):
@@ -58,7 +69,12 @@ def scores(days: list[Row], drift: list[Row], champion: ModelRecord | None) -> M
 
 
 def outcomes(days: list[Row], champion: ModelRecord | None) -> Markup:
-    """Precision and recall as far as labels are known; hollow while the label delay is not over."""
+    """Precision and recall as far as labels are known; hollow while the label delay is not over.
+
+    Args:
+        days: Rows per day and version.
+        champion: Current champion, or None.
+    """
     figure, axes = _figure(2)
     for axis, name in zip(axes, ("precision", "recall"), strict=True):
         for number, (version, version_rows) in enumerate(_by_version(days).items()):
