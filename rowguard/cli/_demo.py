@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-import urllib.request
 from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any
@@ -144,6 +143,8 @@ def _decision_row(kind: str, decision: LiveDecision) -> dict[str, Any]:
 
 
 def _score_twice(api_url: str, database_url: str) -> None:
+    import urllib.request
+
     from rowguard.database import connect
 
     # With a time both callers send the same scoring request.
