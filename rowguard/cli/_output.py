@@ -121,7 +121,7 @@ def print_table(
     )
     console.print(_table(rows, headers[:fitting], title))
     if headers[fitting:]:
-        console.print(f"[dim]Left out at this width: {', '.join(headers[fitting:])}; see --json[/dim]")
+        console.print(f"[dim]Left out at this width: {', '.join(headers[fitting:])}[/dim]")
 
 
 def print_facts(title: str, facts: Mapping[str, Any]) -> None:

@@ -141,8 +141,7 @@ def _print_status(as_json: bool) -> None:
         "PostgreSQL": shown.database_url or "stopped",
         "PgBouncer": shown.pooled_url or "stopped",
         "API": shown.api_url or "stopped",
-        "champion": models["champion"]
-        or ("none yet" if is_known else "unknown: the database is not reachable"),
+        "champion": models["champion"] or ("none yet" if is_known else "unknown"),
     }
     if models["challenger"]:
         facts["challenger"] = (

@@ -37,8 +37,10 @@ def unchecked_database_url() -> str:
     Raises:
         SettingsError: DATABASE_URL is malformed.
     """
-    from rowguard.settings import settings
+    from rowguard.settings import require_database_url, settings
 
+    if settings().database_url is not None:
+        return require_database_url(settings())
     url: str = local_stack().resolve_database_url(settings())
     local_stack().add_pgbouncer_admin_url(settings())
     return url

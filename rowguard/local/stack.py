@@ -105,6 +105,12 @@ def add_pgbouncer_admin_url(settings: Settings) -> None:
 def ensure_login(settings: Settings, name: str, member_of: str, *, pooled: bool = True) -> str:
     """Create a login role of the embedded server with a generated password, a member of a group role.
 
+    Args:
+        settings: Folder of the embedded server.
+        name: Login role.
+        member_of: Group role whose rights it gets.
+        pooled: Return the address through PgBouncer if it runs.
+
     Returns:
         The login's URL, through PgBouncer if it is installed and `pooled`.
     """
