@@ -11,10 +11,22 @@ from sql_scoring import registry
 from sql_scoring.deployment import migrations
 from sql_scoring.deployment.migrate import missing_function_notes
 
+# An application that uses Alembic itself has its own table of versions in `public`.
+_OWN_SCHEMA = """
+DO $$
+BEGIN
+    IF to_regnamespace('scoring') IS NULL THEN
+        CREATE SCHEMA scoring;
+    END IF;
+END
+$$
+"""
+
 
 def _run(**target: Any) -> None:
-    context.configure(version_table_schema="public", transaction_per_migration=False, **target)
+    context.configure(version_table_schema="scoring", transaction_per_migration=False, **target)
     with context.begin_transaction():
+        context.execute(_OWN_SCHEMA)
         context.run_migrations()
 
 

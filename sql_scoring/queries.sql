@@ -4,11 +4,25 @@
 -- Features that are missing in every row of the training set; each look ends at the first row that has a value.
 SELECT d.name
 FROM features.feature_definitions AS d
-WHERE EXISTS (SELECT FROM features.training_set)
+WHERE
+    EXISTS (SELECT FROM features.training_set)
     AND (
         SELECT true FROM features.training_set AS f WHERE f.feature_values[d.position] IS NOT NULL LIMIT 1
     ) IS NULL
 ORDER BY d.position;
+
+-- name: existing_objects
+-- The names of these that a table, a view, a type, a sequence or a function has.
+SELECT n.name
+FROM unnest(%(names)s::text[]) AS n (name)
+WHERE
+    to_regclass(n.name) IS NOT NULL
+    OR to_regtype(n.name) IS NOT NULL
+    OR EXISTS (
+        SELECT FROM pg_catalog.pg_proc AS p
+        WHERE p.pronamespace = to_regnamespace(split_part(n.name, '.', 1)) AND p.proname = split_part(n.name, '.', 2)
+    )
+ORDER BY n.name;
 
 -- name: facade_version
 -- The version that decides for callers now.

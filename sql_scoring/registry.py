@@ -22,7 +22,9 @@ from rowguard.queries import load_queries
 QUERIES = load_queries("sql_scoring")
 # Values that become part of a path, a name or a statement.
 _VERSION = re.compile(r"[a-z][a-z0-9_]{0,62}")
-_HASH = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
+_HASH = re.compile(r"[0-9a-f]{32}")
+_REVISION = re.compile(r"(m\d{4,}_[0-9a-f]{12})?")
+_KIND = re.compile(r"deploy|promote|rollback|roll_forward|deploy_challenger|retire_challenger")
 
 
 @dataclass(frozen=True)
@@ -87,9 +89,13 @@ class ModelRecord:
         Raises:
             RegistryError: The registry holds none, or not the one that was trained.
         """
+        from sql_scoring.engine._codegen import is_function_statement  # loads scikit-learn
+
         if self.sql_text is None:
             raise RegistryError(f"the registry holds no function text for {self.version}")
-        if function_sha256(self.version, self.sql_text, self.threshold) != self.sql_sha256:
+        name = self.function_name.split(".")
+        is_trained = function_sha256(self.version, self.sql_text, self.threshold) == self.sql_sha256
+        if not (is_trained and is_function_statement(self.sql_text, name)):
             raise RegistryError(
                 f"the function text of {self.version} in scoring.models is not the one that was trained; train again"
             )
@@ -122,6 +128,10 @@ class Revision:
     steps: int = 1
     note: str = ""
     creates_function: bool = False
+
+    def __post_init__(self) -> None:
+        _require_form("revision", self.revision, _REVISION)
+        _require_form("kind", self.kind, _KIND)
 
     @property
     def subject(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 
 SQL_DIR = files("sql_scoring") / "sql"
@@ -66,3 +67,12 @@ BUILD_ORDER = (
 def read_schema_file(name: str) -> str:
     """Return the text of one file of `BUILD_ORDER`."""
     return SQL_DIR.joinpath(name).read_text(encoding="utf-8")
+
+
+def schema_objects() -> list[str]:
+    """Return the qualified names of all tables, views, types, sequences and functions of the schema."""
+    created = re.compile(
+        r"^CREATE (?:OR REPLACE )?(?:TABLE|VIEW|TYPE|DOMAIN|SEQUENCE|FUNCTION) ((?:public|scoring)\.\w+)",
+        re.MULTILINE,
+    )
+    return [name for file in BUILD_ORDER for name in created.findall(read_schema_file(file))]

@@ -42,14 +42,14 @@ def plot_model(
     curve.plot(recall, precision)
     curve.plot(recall[position], precision[position], "o", label=f"threshold {threshold:.3f}")
     curve.set(xlabel="recall", ylabel="precision", title="Precision and recall on later rows", ylim=(0, 1.02))
-    curve.legend()
+    curve.legend(loc="lower left")
 
     bins = np.linspace(0, 1, 41)
     histogram.hist(scores[~is_fraud], bins=bins, alpha=0.6, label="legitimate")
     histogram.hist(scores[is_fraud], bins=bins, alpha=0.6, label="fraud")
     histogram.axvline(threshold, color="black", linestyle="--", linewidth=1)
     histogram.set(yscale="log", xlabel="fraud probability", ylabel="transactions", title="Scores")
-    histogram.legend()
+    histogram.legend(loc="upper right")
 
     top = importance[:TOP_FEATURES][::-1]
     features.barh([name for name, _ in top], [value for _, value in top])

@@ -17,6 +17,7 @@ from rowguard.cli import (
     _models,
     _operations,
     _policy,
+    _roles,
     _serve,
     _stack,
     _tradeoff,
@@ -53,7 +54,7 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "Evaluation": (_backtest.backtest, _tune.tune, _tradeoff.tradeoff),
     "Operations": (
         *(_operations.monitor, _operations.doctor, _policy.unscored, _operations.rescore),
-        *(_policy.failure_policy, _policy.control_rate),
+        *(_policy.failure_policy, _policy.control_rate, _roles.roles),
     ),
     "HTTP": (_serve.serve, _serve.token),
 }

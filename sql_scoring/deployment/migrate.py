@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rowguard.database import connect
+from rowguard.errors import SchemaError
 from rowguard.queries import load_queries
 from rowguard.settings import Settings
 from sql_scoring import registry
@@ -14,6 +15,7 @@ from sql_scoring.deployment import migrations
 from sql_scoring.deployment.revision_files import restore_missing_files
 from sql_scoring.features.build import FeatureBuild, build_features, is_built
 from sql_scoring.jobs import lock_job
+from sql_scoring.schema_files import schema_objects
 
 QUERIES = load_queries("sql_scoring")
 
@@ -59,9 +61,21 @@ def migrate(
 
 
 def migrate_schema(url: str, models_dir: Path) -> None:
-    """Bring the schema to its head. Missing model files are restored, as Alembic must know every applied revision."""
+    """Bring the schema to its head. Missing model files are restored, as Alembic must know every applied revision.
+
+    Raises:
+        SchemaError: Another application's objects have names that rowguard needs; names them.
+    """
     restore_missing_files(url, models_dir)
     with migrations.transaction(url) as connection:
+        driver = migrations.driver(connection)
+        if not registry.has_schema(driver):
+            rows = driver.execute(QUERIES["existing_objects"], {"names": schema_objects()})
+            if foreign := [name for (name,) in rows]:
+                raise SchemaError(
+                    f"another application has {', '.join(foreign)} in this database, and rowguard needs the names; "
+                    "rename them, or give rowguard a separate database"
+                )
         migrations.upgrade(connection, "schema@head", [models_dir])
 
 

@@ -8,6 +8,7 @@ search_path`` clause would pin it once, but it costs a save and restore on every
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable, Sequence
 
 MAX_IDENTIFIER_BYTES = 63
@@ -24,6 +25,21 @@ BIT_AND = "OPERATOR(pg_catalog.&)"
 CONCATENATE = "OPERATOR(pg_catalog.||)"
 SUBTRACT = "OPERATOR(pg_catalog.-)"
 NAN = "float 'NaN'"
+
+# What a function body may consist of; everything else is foreign code.
+_SIGNATURE = r"""\(
+  "features" real\[\]
+\)
+RETURNS double precision
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+COST \d+
+"""
+_WORD = re.compile(r"[^\W\d]\w*|[\"$]")
+_OWN_WORD = re.compile(
+    "DECLARE|BEGIN|END|IF|THEN|ELSE|ELSIF|CASE|WHEN|LOOP|FOR|IN|BY|IS|NOT|TRUE|RETURN|RAISE|EXCEPTION|USING|ERRCODE"
+    "|ARRAY|OPERATOR|COALESCE|X|double|precision|float|integer|bigint|bit|varying|text|pg_catalog"
+    r"|width_bucket|substring|mod|encode|decode|array_dims|v_(sum|mask|column|input|bit|turn)|v\d+"
+)
 
 
 def quote_identifier(name: str) -> str:
@@ -106,3 +122,15 @@ def function_statement(
         f"COST {cost}\n"
         f"AS {BODY_TAG}\n{body}{BODY_TAG};\n"
     )
+
+
+def is_function_statement(text: str, name: Sequence[str]) -> bool:
+    """Return whether the text is one ``CREATE FUNCTION`` of this name as written here, of no words but its own."""
+    head, _, rest = text.partition(f"AS {BODY_TAG}\n")
+    body, end, after = rest.partition(f"{BODY_TAG};\n")
+    signature = re.escape("CREATE FUNCTION " + ".".join(map(quote_identifier, name))) + _SIGNATURE
+    code = re.sub(r"--[^\n]*|'[^']*'|\$\d+", " ", body)
+    has_own_words = (
+        all(map(_OWN_WORD.fullmatch, _WORD.findall(code))) and "\\" not in body and "/*" not in body
+    )
+    return bool(end and not after and re.fullmatch(signature, head) and has_own_words)

@@ -1,5 +1,4 @@
--- scoring: rowguard's internals. features: what dbt builds.
-CREATE SCHEMA scoring;
+-- scoring: rowguard's internals. features: what dbt builds. Alembic's table of versions, and dbt, may be first.
+CREATE SCHEMA IF NOT EXISTS scoring;
 
--- dbt creates it too, when it runs before the migrations.
 CREATE SCHEMA IF NOT EXISTS features;

@@ -8,11 +8,12 @@ FOR EACH ROW
 WHEN (NEW.is_history IS NOT TRUE)
 EXECUTE FUNCTION scoring.score_on_insert();
 
--- Sorts before score_on_insert, so a client's row that claims to be history is scored after all.
+-- Sorts before score_on_insert, so a client's row that claims to be history is scored after all. Only loaded and
+-- restored rows bring received_at.
 CREATE TRIGGER guard_history_load
 BEFORE INSERT ON public.transactions
 FOR EACH ROW
-WHEN (NEW.is_history)
+WHEN (NEW.is_history OR NEW.received_at IS NOT NULL)
 EXECUTE FUNCTION scoring.guard_history_load();
 
 CREATE TRIGGER recompute_totals_on_late_insert

@@ -66,7 +66,7 @@ def _dump(url: str) -> list[str]:
     program = find_postgres_binaries() / "pg_dump"
     given = Path(os.environ.get("PG_DUMP", program))
     text = subprocess.run(
-        [str(given), "--schema-only", "--exclude-table=alembic_version", url],
+        [str(given), "--schema-only", "--exclude-table=scoring.alembic_version", url],
         capture_output=True,
         text=True,
         check=True,

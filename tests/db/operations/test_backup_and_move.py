@@ -32,7 +32,7 @@ INSERT = (
 )
 REPLICATED = (
     "public.transactions, public.users, public.fraud_labels, scoring.user_home_history, scoring.models,"
-    " scoring.model_state_changes, scoring.model_revisions, public.alembic_version"
+    " scoring.model_state_changes, scoring.model_revisions, scoring.alembic_version"
 )
 WAIT_S = 300
 

@@ -106,6 +106,21 @@ def test_loaded_history_keeps_what_it_brings_along(migrated: Workspace) -> None:
 
 
 @pytest.mark.parametrize(
+    ("column", "value"), [("is_history", "true"), ("received_at", "'2026-01-01'")], ids=["history", "restore"]
+)
+def test_what_an_owner_brings_is_never_dropped_in_silence(
+    migrated: Workspace, column: str, value: str
+) -> None:
+    insert = f"INSERT INTO transactions (user_id, amount, {column}) VALUES (1, 1, {value})".encode()
+    with migrated.connect() as owner, migrated.connect("rowguard_app") as client:
+        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match=f"this row brings {column}"):
+            owner.execute(insert)
+        client.execute(insert)
+        row = owner.execute("SELECT is_history, received_at > now() - interval '1 minute' FROM transactions")
+        assert row.fetchall() == [(False, True)]
+
+
+@pytest.mark.parametrize(
     ("column", "values", "message"),
     [
         ("amount", "1, -0.01", "amount is not between 0 and 1e12"),

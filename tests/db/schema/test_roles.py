@@ -57,6 +57,7 @@ ACTIONS: list[tuple[str, str, set[str]]] = [
     ),
     ("score four features", "SELECT score_features(1, 1, 1, true)", {APP, API, TRAINER}),
     ("score a transaction", "SELECT score_transaction(user_id => 1, amount => 1)", {APP, API, TRAINER}),
+    ("read the text of the model", "SELECT prosrc FROM pg_proc WHERE proname LIKE 'rf%'", set(ROLES)),
     ("call the model past the facade", "SELECT scoring.decide_transaction(NULL)", set()),
     ("replace the model", f"CREATE OR REPLACE {MODEL.split('(')[0]}() RETURNS int LANGUAGE sql AS 'SELECT 1'", set()),
     ("rename the model", f"ALTER {MODEL} RENAME TO mine", set()),

@@ -5,13 +5,20 @@ from __future__ import annotations
 import base64
 import re
 
+import numpy as np
 import pytest
 from m2cgen import ast
+from sklearn.ensemble import RandomForestClassifier
 
-from sql_scoring.engine import _planning
+from sql_scoring.engine import LAYOUTS, Layout, _planning, transpile
 from sql_scoring.engine._bitmask import interpret_bitmask
 from sql_scoring.engine._branching import interpret_branches
-from sql_scoring.engine._codegen import bit_literal, float_text, quote_identifier
+from sql_scoring.engine._codegen import (
+    bit_literal,
+    float_text,
+    is_function_statement,
+    quote_identifier,
+)
 from sql_scoring.engine._interpreter import Inputs
 from sql_scoring.engine._trees import Split, TreeSum
 
@@ -169,3 +176,29 @@ def test_floats_round_trip() -> None:
 
 def test_identifiers_are_quoted() -> None:
     assert quote_identifier('a"b') == '"a""b"'
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_only_text_of_the_own_form_is_taken_for_a_function(layout: Layout) -> None:
+    rows = np.array([[1.0, 2.0], [2.0, np.nan], [3.0, 1.0], [np.nan, 5.0]] * 30)
+    forest = RandomForestClassifier(12, max_depth=3, random_state=0).fit(rows, [0, 1, 1, 0] * 30)
+    names = ["scoring", "model"]
+    text = transpile(
+        forest, feature_names=["a", "b"], function_name="scoring.model", layout=layout, arguments="array"
+    )
+    assert is_function_statement(text, names)
+    for found, other in [
+        ("$rowguard$;\n", "$rowguard$;\nSELECT 1;\n"),
+        ("$rowguard$;", "$rowguard$ SECURITY DEFINER;"),
+        ("real[]", "real[] DEFAULT lo_get(1)::text::real[]"),
+        ("plpgsql", "plpython3u"),
+        ('"model"', '"other"'),
+        ("  RETURN", "  EXECUTE 'x';\n  RETURN"),
+        ("  RETURN", "  PERFORM pg_sleep(1);\n  RETURN"),
+        ("  RETURN", "  /* ' */ PERFORM pg_sleep(1); -- '\n  RETURN"),
+        ("float '", "float E'\\'"),
+        ("  RETURN", '  v_sum := "pg_sleep"(1);\n  RETURN'),
+        ("  RETURN", "  v_sum := U&$$x$$;\n  RETURN"),
+    ]:
+        changed = text.replace(found, other)
+        assert changed != text and not is_function_statement(changed, names), other
