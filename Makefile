@@ -46,8 +46,9 @@ chaos: $(VENV)/.test ## Inject faults under load and count what was lost (about 
 soak: $(VENV)/.test ## Insert for an hour's load on ten million rows: memory, bloat, plans, latency (half an hour, 15 GB)
 	@$(BIN)/python -m benchmarks.soak.run >/dev/null
 
-golden: $(VENV)/.test ## Regenerate the expected SQL of the small forests
+golden: $(VENV)/.test ## Regenerate the expected SQL of the small forests, and the picture of the report
 	@$(BIN)/python -m tests.unit.engine.golden.regenerate
+	@WRITE_PICTURES=1 $(BIN)/python -m pytest -q -n 0 tests/unit/operations/test_report.py
 
 airflow: $(VENV)/.runtime .venv-airflow/.done ## Run Airflow on the local stack until Ctrl-C, UI on localhost:8080
 	@$(BIN)/rowguard up

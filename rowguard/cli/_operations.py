@@ -188,6 +188,8 @@ def monitor(
             for row in result.metrics
         ]
         print_table(rows)
+        if not result.alarms:
+            out.print(result.sentence())
         if report:
             err.print(f"report: {report}", markup=False)
     if result.alarms:

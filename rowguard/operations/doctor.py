@@ -176,7 +176,7 @@ def _features(connection: psycopg.Connection) -> Check:
     if row["features_missing"]:
         summary = f"missing in every row, so models cannot use them: {', '.join(row['features_missing'])}"
         return Check("features", "warning", summary, row)
-    return Check("features", "ok", "every feature has values", row)
+    return Check("features", "ok", "none is missing in every row", row)
 
 
 def _labels(connection: psycopg.Connection, limits: DoctorLimits) -> Check:

@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 
 from rowguard.database import connect
 from rowguard.errors import SchemaError
-from rowguard.operations.report import write_report
+from rowguard.operations.report import verdict, write_report
 from rowguard.queries import load_queries
 from sql_scoring import registry
 
@@ -48,12 +48,8 @@ class MonitoringResult:
         return [row for row in self.metrics if row["is_alarm"]]
 
     def sentence(self) -> str:
-        """The alarms as one line."""
-        texts = [
-            f"{row['metric']} of {row['subject']} is {row['value']:.4g} (alarm at {row['alarm_threshold']:g})"
-            for row in self.alarms
-        ]
-        return f"{len(texts)} {'alarm' if len(texts) == 1 else 'alarms'}: {'; '.join(texts)}"
+        """What the metrics mean together, as one line."""
+        return verdict(self.metrics)[1]
 
 
 def monitor(url: str, *, report: Path | None = None) -> MonitoringResult:

@@ -20,8 +20,12 @@ Row = dict[str, Any]
 
 def verdict(metrics: Sequence[Row]) -> tuple[str, str]:
     """Return what the metrics say together: `alarm`, `ok` or, with too few rows, `unknown`; and one sentence."""
-    if alarms := [f"{row['metric']} of {row['subject']}" for row in metrics if row["is_alarm"]]:
-        return "alarm", f"{len(alarms)} alarm{'s' * (len(alarms) > 1)}: {', '.join(alarms)}"
+    if alarms := [
+        f"{row['metric']} of {row['subject']} is {row['value']:.4g} (alarm at {row['alarm_threshold']:g})"
+        for row in metrics
+        if row["is_alarm"]
+    ]:
+        return "alarm", f"{len(alarms)} alarm{'s' * (len(alarms) > 1)}: {'; '.join(alarms)}"
     counted = [row for row in metrics if row["min_rows"]]
     lacking = {row["metric"]: row for row in counted if not row["has_enough_rows"]}
     needs = "; ".join(

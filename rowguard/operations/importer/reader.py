@@ -78,7 +78,7 @@ class HistoryFile:
             keys.append(self._keys(batch, raw.lines, is_good))
             if len(raw.lines) and not problems.bad_rows:
                 yield batch
-        if keys:
+        if keys and not self._source.is_archive:  # stored rows are unique, and labels may share their time
             self._find_duplicates(pa.concat_tables(keys), problems)
         if problems.bad_rows:
             raise problems.error(self._name, self._source.unit, self.rows_read)
@@ -97,7 +97,9 @@ class HistoryFile:
             if source is None:
                 columns[column.name] = pa.nulls(len(raw.lines), kind.target)
                 continue
-            columns[column.name], faults = convert(column, raw.columns[source], kind)
+            columns[column.name], faults = convert(
+                column, raw.columns[source], kind, is_exact=self._source.is_archive
+            )
             for reason, positions in faults.positions.items():
                 for position in positions:
                     is_good[position] = False

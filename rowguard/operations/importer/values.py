@@ -85,7 +85,7 @@ def kinds(latest: datetime) -> dict[str, _Kind]:
         return _parse_time(text, latest)
 
     amount = rf"^\d{{1,12}}(\.\d{{1,{MAX_DECIMALS}}})?$"
-    text = rf"^[^{_CONTROL}]{{1,{MAX_TEXT_LENGTH}}}$"
+    text = rf"^[^{_CONTROL}]{{0,{MAX_TEXT_LENGTH}}}$"
     time = r"^\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?$"
     return {
         "bigint": _Kind(
@@ -134,19 +134,23 @@ def kinds(latest: datetime) -> dict[str, _Kind]:
     }
 
 
-def convert(column: Column, raw: pa.Array, kind: _Kind) -> tuple[pa.Array, Faults]:
+def convert(column: Column, raw: pa.Array, kind: _Kind, *, is_exact: bool = False) -> tuple[pa.Array, Faults]:
     """Convert and check one column of one batch.
 
     Args:
         column: The canonical column.
         raw: Values as the file holds them.
         kind: How they are read.
+        is_exact: Texts are stored ones: blanks around them count, and an empty one is not missing.
 
     Returns:
         The values, null where they are missing or bad; and the bad ones.
     """
     faults = Faults({}, {})
     values = _decode(raw, faults)
+    if pa.types.is_string(values.type) and not is_exact:
+        values = pc.utf8_trim_whitespace(values)
+        values = pc.if_else(pc.equal(values, ""), None, values)
     if pa.types.is_null(values.type):
         values = pa.nulls(len(raw), pa.string())
     if not (
@@ -168,7 +172,7 @@ def convert(column: Column, raw: pa.Array, kind: _Kind) -> tuple[pa.Array, Fault
 
 
 def _decode(raw: pa.Array, faults: Faults) -> pa.Array:
-    """Undo encodings; make every kind of text `string`, trimmed, with null for empty."""
+    """Undo encodings; make every kind of text `string`."""
     values = raw.storage if isinstance(raw, pa.ExtensionArray) else raw
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
@@ -185,7 +189,7 @@ def _decode(raw: pa.Array, faults: Faults) -> pa.Array:
         return values
     values = values.cast(pa.binary())  # only a cast from binary checks the encoding
     try:
-        values = values.cast(pa.string())
+        return values.cast(pa.string())
     except pa.ArrowInvalid:
         texts: list[str | None] = []
         for position, value in enumerate(values.to_pylist()):
@@ -194,9 +198,7 @@ def _decode(raw: pa.Array, faults: Faults) -> pa.Array:
             except UnicodeDecodeError:
                 texts.append(None)
                 faults.add("is not UTF-8 text", position, value)
-        values = pa.array(texts, pa.string())
-    values = pc.utf8_trim_whitespace(values)
-    return pc.if_else(pc.equal(values, ""), None, values)
+        return pa.array(texts, pa.string())
 
 
 def _convert_plain(values: pa.Array, kind: _Kind) -> pa.Array:

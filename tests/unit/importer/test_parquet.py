@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rowguard.operations.importer import HistoryFileError, read_history
+from rowguard.operations.archive import ARCHIVE_KEY
+from rowguard.operations.importer import LABELS, HistoryFileError, read_history
 from tests.unit.importer.conftest import NOW, Error, Rows, Write
 
 WHEN = datetime(2026, 1, 1, 10, 0, 0, 123456)
@@ -136,6 +137,22 @@ def test_damaged_files(write_parquet: Write, error_of: Error, tmp_path: Path) ->
     half = len(whole) // 2
     (tmp_path / "holes.parquet").write_bytes(whole[:100] + bytes(half) + whole[half + 100 :])
     assert "damaged after row" in str(error_of(tmp_path / "holes.parquet"))
+
+
+def test_an_archive_is_read_as_it_was_stored(tmp_path: Path) -> None:
+    """Values that a database holds, and that another file would not be trusted with."""
+    rows = {
+        "user_id": [1, 1],
+        "transaction_id": [7, 7],
+        "is_fraud": [False, True],
+        "labelled_at": pa.array([NOW + timedelta(days=90)] * 2, pa.timestamp("us", "UTC")),
+        "source": [" bank ", "NULL"],
+        "label_id": [1, 2],
+    }
+    table = pa.table(rows)
+    pq.write_table(table.replace_schema_metadata({ARCHIVE_KEY: b"fraud_labels"}), tmp_path / "labels.parquet")
+    (batch,) = read_history(tmp_path / "labels.parquet", LABELS, now=NOW)
+    assert batch.to_pylist() == table.drop_columns(["label_id"]).to_pylist()
 
 
 def test_knows_parquet_by_its_first_bytes(write_parquet: Write, rows_of: Rows, tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def texts(svg: str) -> list[str]:
 
 
 def test_the_picture_of_the_documentation() -> None:
-    """Regenerate it with WRITE_PICTURES=1."""
+    """`make golden` draws it again."""
     drawn = draw(tables(28), model(VERSION, "champion"), 1_000)
     if os.environ.get("WRITE_PICTURES"):
         PICTURE.write_text(drawn + "\n")
@@ -160,7 +160,11 @@ def test_before_any_live_row(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("metrics", "status", "part"),
     [
-        ([metric("a", 9, 5), metric("b", 9, 5, is_alarm=True)], "alarm", "1 alarm: b of score"),
+        (
+            [metric("a", 9, 5), metric("b", 9, 5, is_alarm=True)],
+            "alarm",
+            "1 alarm: b of score is 0.1 (alarm at 0.25)",
+        ),
         ([metric("a", 9, 5)], "ok", "No alarms."),
         ([metric("a", 9, 5), metric("b", 1, 5)], "ok", "Not evaluated: b has 1 of 5 rows, 4 are missing."),
         ([metric("b", 1, 5)], "unknown", "Too few rows to evaluate: b has 1 of 5 rows"),
