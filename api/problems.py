@@ -78,7 +78,12 @@ class ApiProblem(Exception):
 
 
 def invalid_field(field: str, reason: str) -> ApiProblem:
-    """Build the problem of one malformed field."""
+    """Build the problem of one malformed field.
+
+    Args:
+        field: Name of the field.
+        reason: What is wrong with it.
+    """
     return ApiProblem(422, f"{field}: {reason}", [FieldProblem(field=field, message=reason)])
 
 

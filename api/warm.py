@@ -24,7 +24,12 @@ async def warm(connection: psycopg.AsyncConnection) -> None:
 
 @asynccontextmanager
 async def keep_warm(pool: AsyncConnectionPool, *, interval_s: float = 5.0) -> AsyncIterator[None]:
-    """While the block lasts, warm idle connections again and again: a deployment may change the champion."""
+    """While the block lasts, warm idle connections again and again: a deployment may change the champion.
+
+    Args:
+        pool: Pool of the worker.
+        interval_s: Seconds between two rounds.
+    """
     task = asyncio.create_task(_watch(pool, interval_s))
     try:
         yield

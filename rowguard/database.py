@@ -54,7 +54,13 @@ def open_connection(url: str, *, autocommit: bool = False) -> psycopg.Connection
 def fetch_one(
     connection: psycopg.Connection, query: LiteralString | sql.Composed, values: dict[str, Any] | None = None
 ) -> tuple[Any, ...]:
-    """Return the row of a query that has exactly one, such as a count."""
+    """Return the row of a query that has exactly one, such as a count.
+
+    Args:
+        connection: An open connection.
+        query: The statement.
+        values: Its parameters by name.
+    """
     row: tuple[Any, ...] | None = connection.execute(query, values).fetchone()
     assert row is not None
     return row

@@ -23,7 +23,7 @@ MAX_SKIPPED_ROWS = 100_000
 
 
 def has_real_rows(connection: psycopg.Connection) -> bool:
-    """Return whether any stored transaction is not simulated."""
+    """Return whether transactions are stored that are not simulated; a few inserted by hand do not count."""
     return bool(fetch_one(connection, QUERIES["has_real_rows"])[0])
 
 

@@ -203,3 +203,13 @@ SELECT DISTINCT
 FROM public.transactions AS t
 WHERE t.user_txns_before IS NULL
 ORDER BY lock_key, t.user_id;
+
+-- name: record_build
+-- Note which dbt project was built last.
+COMMENT ON SCHEMA features IS {digest};
+
+-- name: recorded_build
+-- Which dbt project was built last; no row before the first build.
+SELECT obj_description(n.oid, 'pg_namespace')
+FROM pg_namespace AS n
+WHERE n.nspname = 'features' AND to_regclass('features.training_set') IS NOT NULL;

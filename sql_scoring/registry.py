@@ -205,7 +205,13 @@ def get_model(connection: psycopg.Connection, version: str) -> ModelRecord:
 
 
 def find_version_by_sql(connection: psycopg.Connection, sql_sha256: str, feature_hash: str) -> str | None:
-    """Return the version with this function and these features, or None."""
+    """Return the version with this function and these features, or None.
+
+    Args:
+        connection: An open connection.
+        sql_sha256: Hash of the function and its threshold.
+        feature_hash: Hash of the feature list.
+    """
     row = connection.execute(
         QUERIES["select_version_by_sql"], {"sql_sha256": sql_sha256, "feature_hash": feature_hash}
     ).fetchone()
@@ -285,7 +291,13 @@ def last_gate_report(connection: psycopg.Connection, version: str) -> Mapping[st
 
 
 def function_sha256(version: str, sql_text: str, threshold: float) -> str:
-    """Return the hash of a function's text without its name, and of the threshold: what decides."""
+    """Return the hash of a function's text without its name, and of the threshold: what decides.
+
+    Args:
+        version: Name of the model, which the hash leaves out.
+        sql_text: Text of the function.
+        threshold: Decision threshold.
+    """
     nameless = sql_text.replace(f'"scoring"."{version}"', '"scoring"."model"', 1)
     return hashlib.sha256(f"{nameless}\n-- threshold {float(threshold)!r}\n".encode()).hexdigest()
 

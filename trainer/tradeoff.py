@@ -102,14 +102,16 @@ def search_tradeoff(
     Raises:
         TrainingDataError: There is too little labeled data, or no forest is within the limit.
     """
-    progress("reading the training set")
     rows = read_window(url, label_delay, start, cutoff)
     grid: list[GridPoint] = []
-    for leaves in max_leaf_nodes:
+    for leaves in sorted(
+        max_leaf_nodes, reverse=True
+    ):  # the slowest first: an estimate of the rest is not too low
         progress(f"forests of {leaves} leaves per tree")
         size = replace(parameters, n_estimators=max(n_estimators), max_leaf_nodes=leaves)
         largest = fit_forest(rows.earlier.features, rows.earlier.is_fraud, size)
         grid += _evaluate_sizes(largest, leaves, sorted(n_estimators), rows.later, limit)
+    grid.sort(key=lambda point: (point.max_leaf_nodes, point.n_estimators))
     affordable = [point for point in grid if point.is_within_limit]
     if not affordable:
         smallest = min(grid, key=lambda point: (point.microseconds, point.megabytes))

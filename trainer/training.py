@@ -16,7 +16,7 @@ from rowguard.settings import Settings
 from sql_scoring import registry, transpile
 from sql_scoring.engine import forest_shape
 from trainer.artifact import artifact_path, evaluation_path, save_artifact
-from trainer.dataset import FeatureList, read_feature_list
+from trainer.dataset import Dataset, FeatureList, read_feature_list
 from trainer.evaluation import AlertBudget, Evaluation, ThresholdRule, evaluate
 from trainer.forest import ForestParameters, fit_forest, predict_fraud_probability
 from trainer.model_card import write_model_card
@@ -95,14 +95,12 @@ def train(
     rule = rule or AlertBudget(settings.alert_budget)
     state_dir = settings.state_dir
 
-    progress("fitting on the earlier rows, evaluating on the later ones")
-    earlier_forest = fit_forest(rows.earlier.features, rows.earlier.is_fraud, parameters)
+    earlier_forest = _fit("fitting on the earlier rows", rows.earlier, parameters, progress)
     scores = predict_fraud_probability(earlier_forest, rows.later.features)
     threshold = rule.choose(scores, rows.later.is_fraud)
     evaluation = evaluate(scores, rows.later.is_fraud, threshold)
 
-    progress("fitting on all rows")
-    forest = fit_forest(rows.everything.features, rows.everything.is_fraud, parameters)
+    forest = _fit("fitting on all rows", rows.everything, parameters, progress)
 
     progress("writing SQL")
     record = _record(forest, features, rows, threshold, str(rule), evaluation, parameters)
@@ -128,6 +126,18 @@ def train(
     if known is None or not card.exists():
         write_model_card(card, result, evaluation, forest, scores, rows.later.is_fraud)
     return TrainingResult(version, known is None, evaluation, result.threshold, result, card)
+
+
+def _fit(
+    step: str, rows: Dataset, parameters: ForestParameters, progress: Progress
+) -> RandomForestClassifier:
+    progress(step)
+    return fit_forest(
+        rows.features,
+        rows.is_fraud,
+        parameters,
+        on_trees=lambda count: progress(f"{step}: {count} of {parameters.n_estimators} trees"),
+    )
 
 
 def _record(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from typing import Annotated
 
 import typer
 
@@ -25,7 +27,6 @@ from rowguard.errors import RowguardError
 
 app = typer.Typer(
     name="rowguard",
-    help="Fraud scoring inside PostgreSQL. Without DATABASE_URL the embedded server is used.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
@@ -33,18 +34,47 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-# In the order of `rowguard --help`.
-for command in (
-    *(_stack.up, _stack.down, _stack.status, _stack.migrate),
-    *(_data.simulate, _data.features, _models.train, _models.models, _models.retrain),
-    *(_deploy.deploy, _deploy.promote, _deploy.retire_challenger, _deploy.rollback, _deploy.roll_forward),
-    *(_policy.control_rate, _policy.failure_policy, _policy.unscored, _operations.rescore),
-    *(_backtest.backtest, _tune.tune, _tradeoff.tradeoff, _operations.doctor, _operations.monitor),
-    *(_operations.archive, _serve.serve, _serve.token, _roles.roles, _demo.demo),
-):
-    app.command(command.__name__.replace("_", "-"))(command)
-app.command("import")(_data.import_file)
-app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(_stack.psql)
+
+def _show_version(is_given: bool) -> None:
+    from importlib.metadata import version
+
+    if is_given:
+        print(f"rowguard {version('rowguard')}")
+        raise typer.Exit
+
+
+# Group → commands, in the order of `rowguard --help`.
+GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Start": (_demo.demo, _stack.up, _stack.down, _stack.status, _stack.migrate, _stack.psql),
+    "Data": (_data.import_file, _data.simulate, _data.features, _operations.archive),
+    "Models": (
+        *(_models.retrain, _models.train, _models.models, _deploy.deploy, _deploy.promote),
+        *(_deploy.retire_challenger, _deploy.rollback, _deploy.roll_forward),
+    ),
+    "Evaluation": (_backtest.backtest, _tune.tune, _tradeoff.tradeoff),
+    "Operations": (
+        *(_operations.monitor, _operations.doctor, _policy.unscored, _operations.rescore),
+        *(_policy.failure_policy, _policy.control_rate, _roles.roles),
+    ),
+    "HTTP": (_serve.serve, _serve.token),
+}
+_NAMES = {"import_file": "import"}
+for group, commands in GROUPS.items():
+    for command in commands:
+        passes_on = (
+            {"allow_extra_args": True, "ignore_unknown_options": True} if command is _stack.psql else {}
+        )
+        name = _NAMES.get(command.__name__, command.__name__.replace("_", "-"))
+        app.command(name, rich_help_panel=group, context_settings=passes_on)(command)
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Fraud scoring inside PostgreSQL. Without DATABASE_URL the embedded server is used."""
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rowguard.cli._output import Json, parse_day, print_json, print_table, steps
+from rowguard.cli._output import Json, counted_steps, parse_day, print_json, print_table, steps
 from rowguard.cli._target import database_url
 
 if TYPE_CHECKING:
@@ -52,21 +52,16 @@ def backtest(
     """
     from rowguard.settings import settings
     from trainer.backtest.protocol import BacktestPlan
-    from trainer.backtest.runner import build_missing_features, compare_models
+    from trainer.backtest.runner import build_missing_features, compare_models, select_models
 
     url = database_url()
     with steps(quiet=as_json) as step:
         plan = BacktestPlan(train_start, train_days, delay_days, test_days)
         build_missing_features(url, settings(), plan.shifted(folds - 1).test_end, progress=step)
-        models = compare_models(
-            url,
-            plan,
-            folds=folds,
-            without=without or (),
-            baselines=baselines,
-            ablation=ablation,
-            progress=step,
-        )
+    options: dict[str, Any] = {"without": without or (), "baselines": baselines, "ablation": ablation}
+    total = folds * len(select_models(url, **options))
+    with counted_steps("fits", total, quiet=as_json) as step:
+        models = compare_models(url, plan, folds=folds, **options, progress=step)
     if as_json:
         first, *others = models
         document = _document(models[first])

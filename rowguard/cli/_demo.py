@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-import urllib.request
 from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any
@@ -121,7 +120,7 @@ def _print_decisions(summary: LiveSummary) -> None:
         "false alarm": [each for each in ranked if each.is_flagged and not each.transaction.is_fraud],
     }
     rows = [_decision_row(kind, each) for kind, found in kinds.items() for each in found[:SHOWN_ROWS]]
-    counts = ", ".join(f"{len(found)} {kind}" for kind, found in kinds.items())
+    counts = ", ".join(f"{len(found)} × {kind}" for kind, found in kinds.items())
     print_table(
         rows, f"{len(summary.decisions)} transactions: {counts}; at most {SHOWN_ROWS} of each are shown"
     )
@@ -134,24 +133,26 @@ def _decision_row(kind: str, decision: LiveDecision) -> dict[str, Any]:
     transaction = decision.transaction
     return {
         "decision": kind,
-        "transaction": str(decision.transaction_id),
-        "user": str(transaction.user_id),
+        "label": transaction.scenario if transaction.is_fraud else "legitimate",
+        "fraud probability": decision.fraud_probability,
         "amount": f"{transaction.amount:>10,.2f}",
         "in": transaction.location,
-        "fraud probability": decision.fraud_probability,
-        "scenario": transaction.scenario if transaction.is_fraud else "legitimate",
+        "user": str(transaction.user_id),
+        "transaction": str(decision.transaction_id),
     }
 
 
 def _score_twice(api_url: str, database_url: str) -> None:
+    import urllib.request
+
     from rowguard.database import connect
 
     # With a time both callers send the same scoring request.
     scoring_request = {
         "user_id": 42,
-        "amount": 450.75,
+        "amount": 2450.00,
         "merchant_id": 7,
-        "location": "DE",
+        "location": "BR",
         "occurred_at": datetime.now(UTC).isoformat(),
     }
     request = urllib.request.Request(  # noqa: S310 - our own address

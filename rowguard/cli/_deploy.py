@@ -8,7 +8,7 @@ import typer
 
 from rowguard.cli._next import print_next
 from rowguard.cli._output import Json, out, print_json, steps
-from rowguard.cli._target import database_url
+from rowguard.cli._target import database_url, resolve_version
 from rowguard.errors import NoOtherChampionError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ Steps = Annotated[int, typer.Option("--steps", help="Number of champions.", min=
 
 def deploy(
     version: Annotated[
-        str, typer.Argument(help="A registered version; see: rowguard models", show_default=False)
+        str, typer.Argument(help="A registered version, or how it or its hash starts.", show_default=False)
     ],
     role: Annotated[
         Literal["champion", "challenger"],
@@ -45,6 +45,7 @@ def deploy(
             "only a challenger has a canary; give --as challenger", param_hint="--canary"
         )
     url = database_url()
+    version = resolve_version(url, version)
     with steps(quiet=as_json) as step:
         deployment = run(
             url, settings(), version, role=role, canary_percent=canary, force=force, progress=step
@@ -99,7 +100,8 @@ def rollback(
     if to is not None and steps != 1:
         raise typer.BadParameter("give either --steps or --to")
     try:
-        deployment = run(database_url(), settings(), steps=steps, to=to)
+        url = database_url()
+        deployment = run(url, settings(), steps=steps, to=to and resolve_version(url, to))
     except NoOtherChampionError as error:
         _report_unmoved(error, steps, as_json)
         return

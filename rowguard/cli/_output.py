@@ -24,6 +24,7 @@ from rich.progress import (
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
 from rich.table import Table
 
@@ -120,7 +121,7 @@ def print_table(
     )
     console.print(_table(rows, headers[:fitting], title))
     if headers[fitting:]:
-        console.print(f"[dim]Left out at this width: {', '.join(headers[fitting:])}; see --json[/dim]")
+        console.print(f"[dim]Left out at this width: {', '.join(headers[fitting:])}[/dim]")
 
 
 def print_facts(title: str, facts: Mapping[str, Any]) -> None:
@@ -185,7 +186,14 @@ def next_steps(*lines: str | tuple[str, str]) -> None:
 
 @contextmanager
 def steps(quiet: bool = False) -> Iterator[StepProgress]:
-    """Show the current step with a running clock, and each finished one with its time."""
+    """Show the current step with a running clock, and each finished one with its time.
+
+    Args:
+        quiet: Show nothing.
+
+    Yields:
+        Called with the name of a step when it starts, and with `name: detail` for news of it.
+    """
     started = time.monotonic()
     current: list[tuple[str, float]] = []
 
@@ -204,10 +212,14 @@ def steps(quiet: bool = False) -> Iterator[StepProgress]:
     ) as progress:
         task = progress.add_task("", start=False)
 
-        def step(name: str) -> None:
+        def step(text: str) -> None:
+            name = text.partition(": ")[0]
+            if current and current[0][0] == name:
+                progress.update(task, description=text)
+                return
             finish()
             current.append((name, time.monotonic()))
-            progress.reset(task, description=name)
+            progress.reset(task, description=text)
 
         yield step
         finish()
@@ -217,17 +229,58 @@ def steps(quiet: bool = False) -> Iterator[StepProgress]:
 
 @contextmanager
 def bar(description: str, total: int | None, quiet: bool = False) -> Iterator[Callable[[float], None]]:
-    """Show a progress bar; the callable advances it."""
+    """Show a progress bar with an estimate of the time left.
+
+    Args:
+        description: What is counted.
+        total: How much there is; None if unknown.
+        quiet: Show nothing.
+
+    Yields:
+        Advances it by a count.
+    """
     with Progress(
         TextColumn("  {task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("left:"),
+        TimeRemainingColumn(),
         console=err,
         disable=quiet or not err.is_terminal,
     ) as progress:
         task = progress.add_task(description, total=total)
         yield lambda count: progress.advance(task, count)
+
+
+@contextmanager
+def counted_steps(
+    description: str, total: int, quiet: bool = False, hint: str = ""
+) -> Iterator[StepProgress]:
+    """Count steps that take about as long as each other; without a terminal print one estimate after the first.
+
+    Args:
+        description: What is counted.
+        total: Number of steps.
+        quiet: Show nothing.
+        hint: Added to the estimate.
+
+    Yields:
+        Called when a step starts.
+    """
+    starts: list[float] = []
+    with bar(description, total, quiet) as advance:
+
+        def step(name: str) -> None:
+            starts.append(time.monotonic())
+            if len(starts) > 1:
+                advance(1)
+            if len(starts) == 2 and not quiet:
+                minutes = (starts[1] - starts[0]) * total / 60
+                err.print(f"  {description}: {total}, about {minutes:.1f} minutes{hint}")
+
+        yield step
+        advance(1)
 
 
 def _format(value: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -78,16 +78,14 @@ def migrate(as_json: Json = False) -> None:
     if as_json:
         print_json(
             {
-                "dbt_nodes": result.features.passed,
+                "dbt_nodes": result.features.passed if result.features else 0,
                 "model_revisions_applied": result.model_revisions,
                 "notes": result.notes,
             }
         )
         return
-    out.print(
-        f"schema at its head, {result.features.passed} dbt nodes built, "
-        f"{result.model_revisions} model revisions applied"
-    )
+    built = f"{result.features.passed} dbt nodes built" if result.features else "features built already"
+    out.print(f"schema at its head, {built}, {result.model_revisions} model revisions applied")
     for note in result.notes:
         err.print(f"  {note}")
     print_next(url)
@@ -117,29 +115,38 @@ def _print_status(as_json: bool) -> None:
     from rowguard.database import connect
     from rowguard.errors import RowguardError
     from rowguard.settings import settings
-    from sql_scoring.registry import champion_version
+    from sql_scoring.registry import challenger_version, champion_version, get_model
 
     stack = local_stack().status(settings())
-    champion = None
+    models: dict[str, Any] = {"champion": None, "challenger": None, "canary_percent": None}
     notes = []
     if stack.database_url:
         try:
             with connect(stack.database_url) as connection:
-                champion = champion_version(connection)
+                models["champion"] = champion_version(connection)
+                challenger = challenger_version(connection)
+                if challenger:
+                    percent = get_model(connection, challenger).canary_percent
+                    models |= {"challenger": challenger, "canary_percent": percent}
         except RowguardError as error:
             notes.append(str(error))
+    if stack.api_url and not local_stack().api_serves(settings(), stack.database_url):
+        notes.append("the API serves another database than the one named here; rowguard up restarts it")
     if as_json:
-        print_json({**vars(stack), "champion": champion, "notes": notes})
+        print_json({**vars(stack), **models, "notes": notes})
         return
     shown = stack.redacted()
-    print_facts(
-        "rowguard",
-        {
-            "PostgreSQL": shown.database_url or "stopped",
-            "PgBouncer": shown.pooled_url or "stopped",
-            "API": shown.api_url or "stopped",
-            "champion": champion or "none yet",
-        },
-    )
+    is_known = stack.database_url is not None and not notes
+    facts = {
+        "PostgreSQL": shown.database_url or "stopped",
+        "PgBouncer": shown.pooled_url or "stopped",
+        "API": shown.api_url or "stopped",
+        "champion": models["champion"] or ("none yet" if is_known else "unknown"),
+    }
+    if models["challenger"]:
+        facts["challenger"] = (
+            f"{models['challenger']}, decides for {models['canary_percent'] or 0:g} % of users"
+        )
+    print_facts("rowguard", facts)
     for note in notes:
         out.print(f"note: {note}", markup=False)

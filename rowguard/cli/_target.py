@@ -37,8 +37,39 @@ def unchecked_database_url() -> str:
     Raises:
         SettingsError: DATABASE_URL is malformed.
     """
-    from rowguard.settings import settings
+    from rowguard.settings import require_database_url, settings
 
+    if settings().database_url is not None:
+        return require_database_url(settings())
     url: str = local_stack().resolve_database_url(settings())
     local_stack().add_pgbouncer_admin_url(settings())
     return url
+
+
+def resolve_version(url: str, given: str) -> str:
+    """Return the registered version that a text names: itself, or the start of it or of its hash.
+
+    Args:
+        url: Address of the database.
+        given: Such as rf_20261101_1a2b3c4d, or 1a2b.
+
+    Returns:
+        The version, or the text when none starts so; the registry then reports it.
+
+    Raises:
+        RegistryError: Several versions start so.
+    """
+    from rowguard.database import connect
+    from rowguard.errors import RegistryError
+    from sql_scoring.registry import list_models
+
+    with connect(url) as connection:
+        versions = [record.version for record in list_models(connection)]
+    fitting = [
+        version for version in versions if any(part.startswith(given) for part in (version, version[-8:]))
+    ]
+    if given in versions or not given or not fitting:
+        return given
+    if len(fitting) > 1:
+        raise RegistryError(f"several versions start with {given!r}: {', '.join(fitting[:5])}")
+    return fitting[0]

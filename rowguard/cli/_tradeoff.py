@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from rowguard.cli._output import From, Json, To, next_steps, out, print_json, print_table, steps
+from rowguard.cli._output import (
+    From,
+    Json,
+    To,
+    counted_steps,
+    next_steps,
+    out,
+    print_json,
+    print_table,
+    steps,
+)
 from rowguard.cli._target import database_url
+
+QUICK_GRID: dict[str, Any] = {"n_estimators": (10, 20, 35, 50), "max_leaf_nodes": (16, 32, 64)}
 
 
 def tradeoff(
@@ -22,6 +34,9 @@ def tradeoff(
     train: Annotated[
         bool, typer.Option("--train", help="Fit the best forest and register it as a candidate.")
     ] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Short form: up to 50 trees of 16 to 64 leaves.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Find the forest with the best average precision within a cost limit, and show what other sizes give.
@@ -34,7 +49,7 @@ def tradeoff(
 
     from rowguard.settings import settings
     from trainer.plots import plot_tradeoff
-    from trainer.tradeoff import CostLimit, search_tradeoff
+    from trainer.tradeoff import MAX_LEAF_NODES, CostLimit, search_tradeoff
     from trainer.training import train as run
 
     if max_us is None and max_mb is None:
@@ -44,10 +59,15 @@ def tradeoff(
     delay = timedelta(days=config.label_delay_days)
     plot = config.state_dir / "tradeoff" / "tradeoff.png"
     version = None
-    with steps(quiet=as_json) as step:
-        result = search_tradeoff(url, limit, label_delay=delay, start=start, cutoff=cutoff, progress=step)
-        plot_tradeoff(result, limit, plot)
-        if train:
+    grid: dict[str, Any] = QUICK_GRID if quick else {}
+    sizes, hint = len(grid.get("max_leaf_nodes", MAX_LEAF_NODES)), "" if quick else "; shorter: --quick"
+    with counted_steps("sizes", sizes, quiet=as_json, hint=hint) as step:
+        result = search_tradeoff(
+            url, limit, label_delay=delay, start=start, cutoff=cutoff, progress=step, **grid
+        )
+    plot_tradeoff(result, limit, plot)
+    if train:
+        with steps(quiet=as_json) as step:
             version = run(
                 url, config, start=start, cutoff=cutoff, parameters=result.parameters, progress=step
             ).version

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rowguard.cli._backtest import headed, means
-from rowguard.cli._output import Json, bar, next_steps, out, parse_day, print_json, print_table
+from rowguard.cli._output import Json, counted_steps, next_steps, out, parse_day, print_json, print_table
 from rowguard.cli._target import database_url
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ def tune(
     inner_folds: Annotated[int, typer.Option(help="Earlier weeks that select for each of them.", min=1)] = 4,
     trials: Annotated[int, typer.Option(help="Number of forests.", min=1)] = 24,
     seed: Annotated[int, typer.Option(help="Seed of the random forests.")] = 0,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Short form: 1 fold, 2 inner folds, 8 trials.")
+    ] = False,
     plot: Annotated[
         Path | None, typer.Option(help="Write an SVG plot of the folds.", show_default=False)
     ] = None,
@@ -42,12 +45,16 @@ def tune(
     from trainer.tuning import draw_trials, search, weeks_between
 
     plan = BacktestPlan(train_start)
+    if quick:
+        folds, inner_folds, trials = 1, 2, 8
     url = database_url()
     with connect(url) as connection:
         groups = read_feature_groups(connection)
     drawn = draw_trials(groups, trials, seed=seed)
     weeks = folds + inner_folds + weeks_between(plan) - 1
-    with bar("trials x folds", weeks * len(drawn), quiet=as_json) as advance:
+    with counted_steps(
+        "fits", weeks * len(drawn), quiet=as_json, hint="" if quick else "; shorter: --quick"
+    ) as step:
         result = search(
             url,
             plan,
@@ -55,7 +62,7 @@ def tune(
             list(groups),
             outer_folds=folds,
             inner_folds=inner_folds,
-            progress=lambda step: advance(1),
+            progress=step,
         )
     if plot is not None:
         plot_tuning(result, plot)

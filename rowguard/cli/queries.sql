@@ -3,8 +3,8 @@
 -- name: database_state
 -- Whether there are transactions, and unscored ones.
 SELECT
-    EXISTS(SELECT FROM public.transactions) AS has_transactions,
-    EXISTS(SELECT FROM public.unscored_transactions) AS has_unscored;
+    exists(SELECT FROM public.transactions) AS has_transactions,
+    exists(SELECT FROM public.unscored_transactions) AS has_unscored;
 
 -- name: failure_policy
 -- The current policy.

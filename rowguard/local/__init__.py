@@ -7,6 +7,7 @@ from rowguard.local.programs import find_pgbouncer as find_pgbouncer
 from rowguard.local.programs import find_postgres_binaries as find_postgres_binaries
 from rowguard.local.stack import StackStatus as StackStatus
 from rowguard.local.stack import add_pgbouncer_admin_url as add_pgbouncer_admin_url
+from rowguard.local.stack import api_serves as api_serves
 from rowguard.local.stack import check_api_port as check_api_port
 from rowguard.local.stack import destroy as destroy
 from rowguard.local.stack import down as down

@@ -48,7 +48,14 @@ _NOT_DURABLE = (
 
 
 def loopback_url(user: str, password: str, port: int, database: str) -> str:
-    """Return the URL of a server on loopback."""
+    """Return the URL of a server on loopback.
+
+    Args:
+        user: Login role.
+        password: Its password, any characters.
+        port: Port of the server.
+        database: Name of the database.
+    """
     return f"postgresql://{user}:{quote(password, safe='')}@{LOOPBACK}:{port}/{quote(database, safe='')}"
 
 

@@ -21,7 +21,12 @@ STOP_TIMEOUT_S = 10.0
 
 
 def find_process(pid: int, started_at: float | None = None) -> psutil.Process | None:
-    """Return the live process with this id, and start time if given; a zombie counts as ended."""
+    """Return the live process with this id, and start time if given; a zombie counts as ended.
+
+    Args:
+        pid: Process id.
+        started_at: Start time in seconds since the epoch; None accepts any.
+    """
     try:
         process = psutil.Process(pid)
         is_same = started_at is None or process.create_time() == started_at

@@ -105,6 +105,12 @@ def add_pgbouncer_admin_url(settings: Settings) -> None:
 def ensure_login(settings: Settings, name: str, member_of: str, *, pooled: bool = True) -> str:
     """Create a login role of the embedded server with a generated password, a member of a group role.
 
+    Args:
+        settings: Folder of the embedded server.
+        name: Login role.
+        member_of: Group role whose rights it gets.
+        pooled: Return the address through PgBouncer if it runs.
+
     Returns:
         The login's URL, through PgBouncer if it is installed and `pooled`.
     """
@@ -154,6 +160,12 @@ def down(settings: Settings) -> tuple[str, ...]:
     """Stop the running parts, the last started first; return their names. An external database keeps running."""
     parts = (embedded_api(settings), embedded_pgbouncer(settings), embedded_server(settings))
     return tuple(part.name for part in parts if part.stop())
+
+
+def api_serves(settings: Settings, database_url: str | None) -> bool:
+    """Return whether the API process was started for this database."""
+    addresses = load_state(embedded_api(settings).directory).get("addresses", [])
+    return not addresses or addresses[0] == database_url
 
 
 def status(settings: Settings) -> StackStatus:

@@ -29,7 +29,12 @@ def make_private_directory(path: Path) -> None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file of mode 0600 atomically."""
+    """Replace a file of mode 0600 atomically.
+
+    Args:
+        path: The file.
+        text: Its new contents.
+    """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
@@ -68,7 +73,12 @@ def component_lock(directory: Path) -> Iterator[None]:
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
-    """Return whether a server can listen on the port."""
+    """Return whether a server can listen on the port.
+
+    Args:
+        port: Port number.
+        host: Address to listen on.
+    """
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

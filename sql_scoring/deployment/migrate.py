@@ -13,7 +13,7 @@ from rowguard.settings import Settings
 from sql_scoring import registry
 from sql_scoring.deployment import migrations
 from sql_scoring.deployment.revision_files import restore_missing_files
-from sql_scoring.features.build import FeatureBuild, build_features
+from sql_scoring.features.build import FeatureBuild, build_features, is_built
 from sql_scoring.jobs import lock_job
 from sql_scoring.schema_files import schema_objects
 
@@ -22,9 +22,12 @@ QUERIES = load_queries("sql_scoring")
 
 @dataclass(frozen=True)
 class MigrationResult:
-    """The feature build, how many model revisions were applied, and notes on what is left to do."""
+    """The feature build, how many model revisions were applied, and notes on what is left to do.
 
-    features: FeatureBuild
+    `features` is None when the built features are those of this dbt project already.
+    """
+
+    features: FeatureBuild | None
     model_revisions: int
     notes: tuple[str, ...] = ()
 
@@ -46,8 +49,10 @@ def migrate(
     migrate_schema(url, settings.models_dir)
     with connect(url) as connection:
         connection.execute(QUERIES["reapply_failure_policy"])
-    progress("features")
-    features = build_features(url, settings, progress=progress)
+    features = None
+    if not is_built(url, settings):
+        progress("building features")
+        features = build_features(url, settings, progress=progress)
     progress("models")
     applied = migrate_models(url, settings.models_dir)
     with connect(url) as connection:

@@ -54,6 +54,11 @@ def config(connection: sa.Connection | None, version_folders: list[Path]) -> Con
 def upgrade(connection: sa.Connection, target: str, version_folders: list[Path]) -> None:
     """Run revisions up to `target`.
 
+    Args:
+        connection: In the transaction of the migration.
+        target: Revision, such as `schema@head`.
+        version_folders: Folders of generated revisions.
+
     Raises:
         RegistryError: The folders and the database do not fit together.
         SchemaError: The login role lacks a privilege, such as to create a missing group role.

@@ -55,7 +55,12 @@ def restore_missing_files(url: str, models_dir: Path) -> list[str]:
 
 
 def restore_files(driver: psycopg.Connection, models_dir: Path) -> list[str]:
-    """As `restore_missing_files`, in an open transaction."""
+    """As `restore_missing_files`, in an open transaction.
+
+    Args:
+        driver: Open connection.
+        models_dir: Folder of the generated revisions.
+    """
     restored = []
     models = {model.version: model for model in registry.list_models(driver)}
     before = DeploymentState(None)
@@ -80,6 +85,10 @@ def restore_files(driver: psycopg.Connection, models_dir: Path) -> list[str]:
 
 def reject_unapplied_files(folder: Path, applied: Iterable[Revision]) -> None:
     """Require that every revision in the folder is applied before another goes on top.
+
+    Args:
+        folder: Folder of the generated revisions.
+        applied: Names of applied files.
 
     Raises:
         RegistryError: Names a file that the database does not have.

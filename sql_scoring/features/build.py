@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import psycopg
-from psycopg import IsolationLevel
+from psycopg import IsolationLevel, sql
 
 from rowguard.database import connect
 from rowguard.queries import load_queries
 from rowguard.settings import Settings
-from sql_scoring.features.dbt import FeatureBuild, OnNode, run_dbt
+from sql_scoring.features.dbt import PROJECT_DIR, FeatureBuild, OnNode, run_dbt
 from sql_scoring.features.totals import recompute_totals
 from sql_scoring.jobs import lock_job
 
-__all__ = ["FeatureBuild", "build_features"]
+__all__ = ["FeatureBuild", "build_features", "is_built"]
 
 QUERIES = load_queries("sql_scoring")
 # Unit tests bring their own rows: they belong to changes of the project.
@@ -52,13 +53,40 @@ def build_features(
     arguments = [*_NIGHTLY, "--full-refresh"] if full_refresh else list(_NIGHTLY)
     with _exclusive_run(url, progress):
         recompute_totals(url)
-        built = run_dbt(arguments, url, settings, on_node=on_node)
+        built = run_dbt(arguments, url, settings, on_node=on_node or _count_nodes(progress))
     with connect(url) as connection:
+        connection.execute(sql.SQL(QUERIES["record_build"]).format(digest=sql.Literal(_digest(settings))))
         names = [name for (name,) in connection.execute(QUERIES["empty_features"])]
     warnings = tuple(f"feature `{name}` is missing in every row of the training set" for name in names)
     for warning in warnings:
         _log.warning(warning)
     return replace(built, warnings=warnings)
+
+
+def is_built(url: str, settings: Settings) -> bool:
+    """Return whether the last build was of this dbt project and label delay; newer rows may lack features."""
+    with connect(url) as connection:
+        row = connection.execute(QUERIES["recorded_build"]).fetchone()
+    return row is not None and row[0] == _digest(settings)
+
+
+def _digest(settings: Settings) -> str:
+    digest = hashlib.sha256(str(settings.label_delay_days).encode())
+    for path in sorted(PROJECT_DIR.rglob("*")):
+        parts = path.relative_to(PROJECT_DIR).parts
+        if path.suffix in (".sql", ".yml", ".csv") and parts[0] not in ("target", "logs", "dbt_packages"):
+            digest.update("/".join(parts).encode() + path.read_bytes())
+    return f"build {digest.hexdigest()}"
+
+
+def _count_nodes(progress: Callable[[str], None]) -> OnNode:
+    done: list[str] = []
+
+    def on_node(name: str, status: str) -> None:
+        done.append(name)
+        progress(f"building features: {len(done)} dbt nodes, {name}")
+
+    return on_node
 
 
 @contextmanager

@@ -55,6 +55,23 @@ def compare_models(
         SettingsError: There is no such feature group.
         TrainingDataError: The features are not built, or the stored transactions do not cover the folds.
     """
+    models = select_models(
+        url, parameters=parameters, without=without, baselines=baselines, ablation=ablation
+    )
+    plans = [plan.shifted(week) for week in range(folds)]
+    _require_covered(url, plans)
+    return evaluate_models(url, plans, models, progress)
+
+
+def select_models(
+    url: str,
+    *,
+    parameters: ForestParameters = ForestParameters(),
+    without: Sequence[str] = (),
+    baselines: bool = False,
+    ablation: bool = False,
+) -> dict[str, Scorer]:
+    """Return the models of a backtest by name; arguments and errors as of `compare_models`."""
     with connect(url) as connection:
         groups = read_feature_groups(connection)
     left_out = [tuple(without)]
@@ -65,9 +82,7 @@ def compare_models(
     }
     if baselines:
         models |= {name: partial(score_baseline, name, url) for name in BASELINES}
-    plans = [plan.shifted(week) for week in range(folds)]
-    _require_covered(url, plans)
-    return evaluate_models(url, plans, models, progress)
+    return models
 
 
 def build_missing_features(

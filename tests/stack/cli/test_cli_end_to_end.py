@@ -79,11 +79,14 @@ def _run_all(scenario: CliScenario, folder: Path) -> None:
     scenario.rows["rolled back"] = _insert(urls["pooled_url"] or urls["database_url"])
     scenario.run_step("challenger", "deploy", second, "--as", "challenger", "--canary", "100", "--force")
     scenario.rows["canary"] = _insert(urls["database_url"])
+    scenario.run_step("with challenger", "status")
     scenario.run_step("retired", "retire-challenger")
     scenario.run_step("control rate", "control-rate", "0.5")
     scenario.run_step("monitor", "monitor", "--report", "report.html")
     scenario.run_step("models", "models")
     scenario.run_step("status", "status")
+    scenario.rows["refused"] = scenario.run("simulate", "--users", "20", "--days", "3").refusal()
+    scenario.run_step("removed", "simulate", "--remove")
     scenario.run_step("down", "down")
     scenario.run_step("after", "status")
 
@@ -175,6 +178,20 @@ def test_a_challenger_is_deployed_and_retired(scenario: CliScenario) -> None:
     assert scenario.rows["canary"][1] == second
     assert (ended["champion"], ended["challenger"]) == (first, None)
     assert scenario.reports["control rate"]["rate"] == 0.5
+
+
+def test_status_names_challenger_and_canary(scenario: CliScenario) -> None:
+    status = scenario.reports["with challenger"]
+    assert status["challenger"] == scenario.reports["train"]["version"] and status["canary_percent"] == 100
+    assert scenario.reports["status"]["challenger"] is None
+
+
+def test_simulated_rows_are_kept_from_imported_ones_and_removable(scenario: CliScenario) -> None:
+    assert "holds transactions that are not simulated" in scenario.rows["refused"]
+    removed, history = scenario.reports["removed"], scenario.reports["simulate"]
+    assert removed["removed_transactions"] == history["transactions"] + scenario.reports["live"]["rows"]
+    # Users 1 and 42 have imported and inserted transactions.
+    assert 500 < removed["removed_users"] <= history["users"] - 2
 
 
 def test_monitor_reports_measures_and_no_alarm(scenario: CliScenario) -> None:
