@@ -93,7 +93,7 @@ HOME_CHANGES = [
 def test_training_reads_the_home_that_the_trigger_read(
     scored: Workspace, default_sql: CompiledSql, change: str, ending: str
 ) -> None:
-    """Before a change of the home, in its own transaction, beside it while it is open, and after it has ended. Its time
+    """Before a change of the home, in its own transaction, while it is open, and after it has ended. Its time
     is that of the statement; what others read changes with the commit."""
     pay = (
         "INSERT INTO transactions (user_id, amount, location) SELECT u, 10, l FROM (VALUES ('JP'), (%s)) AS v (l),"
@@ -104,20 +104,20 @@ def test_training_reads_the_home_that_the_trigger_read(
         before = other.execute(pay, [home]).fetchall()
         owner.execute("BEGIN")
         owner.execute(change.encode())
-        beside = other.execute(pay, [home]).fetchall()
+        during = other.execute(pay, [home]).fetchall()
         owner.execute("SELECT pg_sleep(0.01)")
         inside = [] if ending == "ROLLBACK" else owner.execute(pay, [home]).fetchall()
         owner.execute(ending.encode())
         after = other.execute(pay, [home]).fetchall()
-        assert set(before) == set(beside) == {(home,), (None,)}
+        assert set(before) == set(during) == {(home,), (None,)}
         assert ending == "ROLLBACK" or set(inside) == set(after)
         assert (set(after) == set(before)) is (ending == "ROLLBACK")
-        # Computed anew for the doctor, and for a training set whose list is not the model's.
+        # Recomputed for the doctor, and for a training set whose list is not the model's.
         refresh(owner, default_sql, "monitoring_recomputed_features")
-        assert owner.execute(RECOMPUTED).fetchone() == (len(before + beside + inside + after), 0)
+        assert owner.execute(RECOMPUTED).fetchone() == (len(before + during + inside + after), 0)
         owner.execute("UPDATE scoring.models SET feature_hash = repeat('0', 32)")
         refresh(owner, default_sql, "training_features")
-        assert owner.execute(TRAINED).fetchone() == (len(before + beside + inside + after), 0)
+        assert owner.execute(TRAINED).fetchone() == (len(before + during + inside + after), 0)
 
 
 def test_the_first_row_of_a_user_states_the_home_as_well(scored: Workspace, migrated: Workspace) -> None:
