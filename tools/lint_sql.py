@@ -123,9 +123,7 @@ def functions_pgspot() -> bool:
 
 def _readable(text: str, path: Path) -> Path:
     """A copy for pgspot, whose parser knows no composite types and so no fields of variables of one."""
-    for variable in ("d scoring.decision;", "s scoring.shadow_score;"):
-        text = text.replace(variable, f"{variable[0]} record;")
-    path.write_text(text)
+    path.write_text(re.sub(r"(\w+) scoring\.(decision|shadow_score);", r"\1 record;", text))
     return path
 
 

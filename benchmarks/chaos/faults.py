@@ -42,7 +42,7 @@ def upgrade():
     op.execute("ALTER TABLE public.transactions ADD COLUMN chaos_note text DEFAULT 'x'")
     op.execute("CREATE INDEX chaos_idx ON public.transactions (user_id, received_at)")
     op.execute("CREATE OR REPLACE TRIGGER chaos AFTER INSERT ON public.transactions"
-               " FOR EACH ROW WHEN (false) EXECUTE FUNCTION scoring.recompute_totals_on_late_insert()")
+               " FOR EACH ROW WHEN (false) EXECUTE FUNCTION scoring.invalidate_totals_on_update()")
     op.execute("DROP TRIGGER chaos ON public.transactions")
 
 
@@ -171,13 +171,10 @@ def lock_the_table(stack: ChaosStack) -> None:
 
 
 def lock_every_user(stack: ChaosStack) -> None:
-    """Hold the locks of all users in a hanging session; the failure policy applies to the others' rows."""
-    with stack.connect() as connection:
-        connection.execute(QUERIES["set_lock_timeout"], [1000])
-        with connection.transaction():
-            connection.execute(QUERIES["lock_users"], [USERS])
-            time.sleep(LOCKED_S)
-        connection.execute(QUERIES["set_lock_timeout"], [5000])
+    """Hold the locks of all users in a hanging session; the others' rows are decided without them."""
+    with stack.connect() as connection, connection.transaction():
+        connection.execute(QUERIES["lock_users"], [USERS])
+        time.sleep(LOCKED_S)
 
 
 def fill_the_disk(stack: ChaosStack) -> None:

@@ -54,7 +54,7 @@ VALUES (
     %(occurred_at)s::timestamptz,
     %(key)s::text
 )
-ON CONFLICT (user_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
+ON CONFLICT (user_id, idempotency_key) DO NOTHING
 RETURNING transaction_id, fraud_probability, model_version, unscored_reason;
 
 -- name: count_not_reproducible
@@ -110,11 +110,7 @@ SELECT DISTINCT t.model_version, 'scoring.' || m.version AS function_name
 FROM public.transactions AS t
 INNER JOIN scoring.models AS m ON t.model_version = m.version;
 
--- name: set_lock_timeout
--- Set how long an INSERT waits for its user's lock, in milliseconds.
-SELECT scoring.set_failure_policy(p_lock_timeout_ms => %s);
-
 -- name: lock_users
 -- Take the locks of users 1 to N until the end of the transaction.
 SELECT pg_advisory_xact_lock(k.lock_key)
-FROM (SELECT DISTINCT scoring.user_lock_key(u) AS lock_key FROM generate_series(1::bigint, %s::bigint) AS u) AS k;
+FROM (SELECT scoring.user_lock_key(u) AS lock_key FROM generate_series(1::bigint, %s::bigint) AS u) AS k;

@@ -14,12 +14,12 @@ BEGIN
             p_request.occurred_at AS occurred_at,
             (
                 SELECT u.home_location
-                FROM {{ ref('stg_users').include(database=false) }} AS u
+                FROM {{ source('public', 'users').include(database=false) }} AS u
                 WHERE u.user_id = p_request.user_id
             ) AS home_location
     ) AS c
     CROSS JOIN LATERAL (
-        {{ window_scan(windowed_features(), ref('stg_transactions').include(database=false)) }}
+        {{ window_scan(windowed_features(), source('public', 'transactions').include(database=false)) }}
     ) AS w
     {{- rollup_joins(ref('merchant_risk').include(database=false), is_single=true) }};
     RETURN v_feature_values;

@@ -13,7 +13,6 @@ from psycopg.rows import dict_row
 from rowguard.database import connect
 from rowguard.queries import load_queries
 from sql_scoring import registry
-from sql_scoring.reasons import LOCK_TIMEOUT_REASON
 from trainer.dataset import FeatureList, read_feature_list
 
 QUERIES = load_queries("rowguard.operations")
@@ -111,7 +110,7 @@ def _champion(connection: psycopg.Connection, champion: str | None, built: Featu
 
 
 def _skew(connection: psycopg.Connection, limits: DoctorLimits) -> list[Check]:
-    row = _fetch(connection, "doctor_skew", {"newest": limits.rows, "without_lock": LOCK_TIMEOUT_REASON})
+    row = _fetch(connection, "doctor_skew", {"newest": limits.rows})
     rows = row["rows_compared"]
     checks = []
     for name, kind in (("skew", "window"), ("rollup skew", "rollup")):
@@ -132,13 +131,6 @@ def _skew(connection: psycopg.Connection, limits: DoctorLimits) -> list[Check]:
         }
         if differing:
             summary += f", on {differing:,} rows"
-        if kind == "window":
-            details["rows_near_unlocked"] = row["rows_near_unlocked"]
-            if row["rows_near_unlocked"]:
-                summary += (
-                    f"; {row['rows_near_unlocked']:,} of these rows may have missed one that was stored "
-                    "without its user's lock"
-                )
         checks.append(Check(name, status, summary, details))
     return checks
 
@@ -168,6 +160,12 @@ def _unscored(connection: psycopg.Connection, limits: DoctorLimits) -> Check:
             f"decision; the newest: {row['newest_reason'] or 'no reason is stored'}"
         )
         return Check("unscored rows", "alarm", summary, row)
+    if row["rows_with_caveat"]:
+        summary = (
+            f"{row['rows_with_caveat']:,} of {row['live_rows']:,} live rows of the last {limits.hours} hours may "
+            f"have missed concurrent rows of their users ({', '.join(row['caveats'])})"
+        )
+        return Check("unscored rows", "warning", summary, row)
     return Check(
         "unscored rows", "ok", f"none among {row['live_rows']:,} of the last {limits.hours} hours", row
     )

@@ -253,9 +253,7 @@ WHERE EXISTS (SELECT FROM features.training_set)
 
 -- name: doctor_skew
 -- What the model saw of sampled live rows against the same features computed again: those that are read by window
--- (and those derived of them), and rollups. Of rows that differ by window it counts those with a row of their user,
--- stored without its lock, in their windows: it arrived before them and may have been committed after they were
--- decided.
+-- (and those derived of them), and rollups.
 WITH compared AS (
     SELECT f.user_id, f.transaction_id, f.occurred_at, f.received_at, f.live_values, f.recomputed_values
     FROM features.monitoring_recomputed_features AS f
@@ -275,25 +273,6 @@ differing AS (
     CROSS JOIN LATERAL unnest(c.live_values, c.recomputed_values) WITH ORDINALITY AS v (live, recomputed, position)
     INNER JOIN features.feature_definitions AS d ON v.position = d.position
     WHERE c.live_values IS DISTINCT FROM c.recomputed_values AND v.live IS DISTINCT FROM v.recomputed
-),
-
-near_unlocked AS (
-    SELECT DISTINCT
-        d.user_id,
-        d.transaction_id
-    FROM differing AS d
-    INNER JOIN public.transactions AS u ON d.user_id = u.user_id
-    LEFT JOIN scoring.rescored_transactions AS r
-        ON u.user_id = r.user_id AND u.transaction_id = r.transaction_id
-    WHERE
-        NOT d.is_rollup
-        AND u.received_at < d.received_at
-        AND u.occurred_at <= d.occurred_at
-        AND u.occurred_at > d.occurred_at
-        - (SELECT max(w.window_hours) FROM features.feature_definitions AS w WHERE w.delay_days IS NULL)
-        * interval '1 hour'
-        -- the reason of a row that waited in vain for the lock; of one that was rescored it is stored elsewhere
-        AND coalesce(u.unscored_reason, r.unscored_reason) LIKE %(without_lock)s
 )
 
 SELECT
@@ -302,7 +281,6 @@ SELECT
     (SELECT count(*) FROM features.feature_definitions AS n WHERE n.delay_days IS NOT NULL) AS rollup_features,
     count(*) FILTER (WHERE NOT d.is_rollup) AS window_values_differing,
     count(DISTINCT row(d.user_id, d.transaction_id)) FILTER (WHERE NOT d.is_rollup) AS window_rows_differing,
-    (SELECT count(*) FROM near_unlocked) AS rows_near_unlocked,
     count(*) FILTER (WHERE d.is_rollup) AS rollup_values_differing,
     count(DISTINCT row(d.user_id, d.transaction_id)) FILTER (WHERE d.is_rollup) AS rollup_rows_differing,
     (array_agg(DISTINCT d.name))[:5] AS features_differing
@@ -348,9 +326,12 @@ FROM (
 ) AS s;
 
 -- name: doctor_unscored
--- Live rows of the last hours without a decision, since a model was first deployed, and the newest reason.
+-- Live rows of the last hours without a decision, since a model was first deployed, the newest reason, and rows that
+-- were decided without their user's lock or on an old snapshot.
 SELECT
     count(*) AS live_rows,
+    count(t.features_caveat) AS rows_with_caveat,
+    array_agg(DISTINCT t.features_caveat) FILTER (WHERE t.features_caveat IS NOT NULL) AS caveats,
     count(*) FILTER (WHERE t.is_unscored) AS rows_unscored,
     max(t.received_at) FILTER (WHERE t.is_unscored) AS newest_unscored_at,
     (array_agg(t.unscored_reason ORDER BY t.received_at DESC) FILTER (WHERE t.is_unscored))[1] AS newest_reason
@@ -358,6 +339,7 @@ FROM (
     SELECT
         r.received_at,
         r.unscored_reason,
+        r.features_caveat,
         r.model_version IS NULL
         AND r.received_at > (SELECT min(m.deployed_at) FROM scoring.models AS m) AS is_unscored
     FROM public.transactions AS r

@@ -19,11 +19,7 @@ BEGIN
     END IF;
     RETURN s;
 EXCEPTION
-    -- A statement that ran out of time keeps its decision; one that a client cancels ends.
-    WHEN query_canceled OR OTHERS THEN
-        IF SQLSTATE = '57014' AND NOT scoring.is_statement_timeout() THEN
-            RAISE;
-        END IF;
+    WHEN OTHERS THEN
         s.error := left(SQLSTATE || ': ' || SQLERRM, 500);
         RETURN s;
 END

@@ -6,8 +6,8 @@ A row's window includes the rows of its user that arrived before it, in the half
 are exact decimals; each value is rounded as the features define it: once to float64, then to float32.
 
 Arrival is stamped under the user's lock, in the order in which rows become visible. A row that was stored without
-the lock (after a timeout) becomes visible at its commit, which nothing records. For decisions near that time two
-values are right, with it and without it. What one decision saw, later ones see, and a row that is `open_for` old is
+the lock (features_caveat) becomes visible at its commit, which nothing records. It may itself have missed rows, so its
+own values are not compared. For decisions of other rows near that time two values are right, with it and without it. What one decision saw, later ones see, and a row that is `open_for` old is
 visible to all.
 
 Not supported: rows inserted in REPEATABLE READ or stricter (they saw an old snapshot), and a server clock that is
@@ -28,18 +28,15 @@ from typing import Any
 
 import psycopg
 
-from sql_scoring.reasons import LOCK_TIMEOUT_REASON
-
-# A backfilled decision follows arrival; its reason for the delay is in rescored_transactions.
+# A backfilled decision follows arrival.
 ROWS = """
 SELECT
     t.user_id, t.occurred_at, t.received_at, t.transaction_id, t.amount, t.location,
     t.feature_values,
-    t.feature_values IS NOT NULL AND NOT t.is_history,
+    t.feature_values IS NOT NULL AND NOT t.is_history AND t.features_caveat IS NULL,
     coalesce(t.scored_at = t.received_at, false),
-    coalesce(coalesce(t.unscored_reason, r.unscored_reason) LIKE %s, false)
+    t.features_caveat IS NOT NULL
 FROM public.transactions AS t
-LEFT JOIN scoring.rescored_transactions AS r ON t.user_id = r.user_id AND t.transaction_id = r.transaction_id
 WHERE t.user_id = ANY(%s)
 ORDER BY t.user_id, t.occurred_at
 """
@@ -140,9 +137,7 @@ def recompute(
     examples: list[str] = []
     near_open_rows: set[tuple[int, int]] = set()
     by_user: dict[int, list[_Row]] = {}
-    for user, at, received, *rest in connection.execute(
-        ROWS, [LOCK_TIMEOUT_REASON, users[0] if users else []]
-    ):
+    for user, at, received, *rest in connection.execute(ROWS, [users[0] if users else []]):
         # Python computes with local wall-clock time, which jumps twice a year.
         by_user.setdefault(user, []).append(_Row(at.astimezone(UTC), received.astimezone(UTC), *rest))
     with localcontext(EXACT):

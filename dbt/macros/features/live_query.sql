@@ -4,7 +4,8 @@
    without rows, for whom the statement returns none.
 
    Arguments: the relations of transactions and users; of the merchants' rollups; `hash8` ends the names of the
-   functions that it calls. Columns after the values: time of the user's last row, totals through it. #}
+   functions that it calls. Columns after the values: time of the user's last row, NULL where a row is pending, and the
+   totals through it. #}
 {% macro live_query(transactions, users, merchant_risk, hash8) -%}
     {%- set totalled = features_of('running_total') -%}
     {%- set hours = totalled | map(attribute='window_hours') | unique | list -%}
@@ -14,7 +15,7 @@
             WHEN l.last_occurred_at > c.occurred_at OR l.totals_pending THEN NULL
             ELSE {{ feature_values() }}
         END,
-        l.last_occurred_at,
+        CASE WHEN NOT l.totals_pending THEN l.last_occurred_at END,
         l.txns_through,
         l.amount_through,
         l.amount_squares_through
@@ -31,14 +32,14 @@
     CROSS JOIN LATERAL (
         SELECT
             e.occurred_at AS last_occurred_at,
-            e.txns_through,
-            e.amount_through,
-            e.amount_squares_through,
+            e.user_txns_before + 1 AS txns_through,
+            e.user_amount_before + e.amount AS amount_through,
+            e.user_amount_squares_before + e.amount * e.amount AS amount_squares_through,
             {%- for key in recency_keys() %}
             e.{{ key }} AS last_{{ key }},
             {%- endfor %}
             EXISTS (SELECT FROM {{ transactions }} AS n WHERE n.user_id = p_request.user_id AND n.user_txns_before IS NULL) AS totals_pending
-        FROM scoring.totals_through AS e
+        FROM {{ transactions }} AS e
         WHERE e.user_id = p_request.user_id
         ORDER BY e.occurred_at DESC, e.user_txns_before DESC
         LIMIT 1

@@ -9,6 +9,7 @@ decided AS MATERIALIZED (
     SELECT
         sum(d.row_count) AS row_count,
         sum(d.unscored) AS unscored,
+        sum(d.caveat_count) AS caveats,
         sum(d.shadow_count) AS shadow_count,
         sum(d.shadow_error_count) AS errors,
         sum(d.row_count) FILTER (WHERE d.model_version = c.version) AS own_rows,
@@ -57,6 +58,7 @@ CROSS JOIN LATERAL (
     VALUES
     ('alert_rate_ratio', c.version, d.own_alerts, d.own_rows, (c.metrics ->> 'alert_rate')::double precision),
     ('unscored_rate', 'all rows', d.unscored, d.row_count, 1),
+    ('features_caveat_rate', 'all rows', d.caveats, d.row_count, 1),
     ('shadow_error_rate', 'all shadow scores', d.errors, d.shadow_count, 1),
     ('skew_rate', 'live against training', s.skewed_count, s.compared_count, 1),
     ('precision_ratio', c.version, o.true_positives, o.alerts, (c.metrics ->> 'precision')::double precision),

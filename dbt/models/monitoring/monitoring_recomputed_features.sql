@@ -4,7 +4,8 @@
 ] %}
 {%- set not_rollups = feature_list() | rejectattr('kind', 'equalto', 'rollup') | list %}
 -- Live rows of the last 7 days whose features are computed again from the transactions, and what the model saw. It
--- shows that online and offline are the same. At most 2,000 rows per day, chosen by a hash.
+-- shows that online and offline are the same. At most 2,000 rows per day, chosen by a hash. Without users who have a row
+-- with features_caveat: what concurrent transactions saw of each other then cannot be told afterwards.
 WITH sampled AS (
     SELECT
         {{ columns | join(', ') }},
@@ -17,6 +18,10 @@ WITH sampled AS (
             ) AS position
         FROM {{ ref('int_training_rows') }} AS r
         WHERE r.is_logged AND r.is_complete AND r.received_at >= now() - interval '7 days'
+            AND NOT EXISTS (
+                SELECT FROM {{ source('public', 'transactions') }} AS t
+                WHERE t.user_id = r.user_id AND t.features_caveat IS NOT NULL
+            )
     ) AS ranked
     WHERE position <= 2000
 ),

@@ -7,6 +7,7 @@ SELECT
     count(*) FILTER (WHERE r.is_alert)::double precision / count(*) AS alert_rate,
     count(*) FILTER (WHERE r.is_control) AS control_count,
     count(*) FILTER (WHERE r.unscored_reason IS NOT NULL) AS unscored,
+    count(r.features_caveat) AS caveat_count,
     count(r.shadow_version) AS shadow_count,
     count(r.shadow_error) AS shadow_error_count,
     avg(r.fraud_probability) AS score_mean,

@@ -8,6 +8,7 @@ SELECT
     coalesce(t.fraud_flag = 'FRAUD' OR t.is_control, false) AS is_alert,
     t.is_control,
     t.unscored_reason,
+    t.features_caveat,
     t.feature_values,
     t.shadow_version,
     t.shadow_probability,

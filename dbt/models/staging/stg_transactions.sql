@@ -4,7 +4,7 @@ SELECT
     t.transaction_id,
     t.occurred_at,
     t.received_at,
-    t.is_history,
+    t.is_history::boolean AS is_history,
     t.amount,
     t.merchant_id,
     t.location,

@@ -9,9 +9,6 @@ DECLARE
     v_is_closed boolean := (SELECT s.failure_mode = 'fail_closed' FROM scoring.settings AS s);
     v_reason text := left(p_sqlstate || ': ' || p_message, 500);
 BEGIN
-    IF p_sqlstate = '57014' AND NOT scoring.is_statement_timeout() THEN
-        RAISE EXCEPTION '%', p_message USING ERRCODE = 'query_canceled';
-    END IF;
     IF p_sqlstate = 'NOMODEL' AND NOT v_is_closed THEN
         RETURN NULL; -- before any model this is no failure, and no row needs a reason
     END IF;

@@ -57,7 +57,7 @@ BEGIN
                 )
             ) WITH ORDINALITY AS q
         WHERE p_waits_for_locks OR scoring.user_lock_key(q.user_id) IN (SELECT f.lock_key FROM free_locks AS f)
-        ON CONFLICT (user_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
+        ON CONFLICT (user_id, idempotency_key) DO NOTHING
         RETURNING
             array_position(v_ids, t.transaction_id) - 1, false, t.transaction_id, t.user_id, t.amount::numeric,
             t.merchant_id, t.location::text, t.occurred_at, t.fraud_flag, t.fraud_probability, t.model_version,

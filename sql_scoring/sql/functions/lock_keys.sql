@@ -1,12 +1,11 @@
--- The advisory locks: the upper half of a key names what is locked, the lower half which.
---   7265 a user, while a transaction inserts; 7266 a job of the whole database: one deployment, one archive run, one
---   build of features at a time. Users share 4,096 locks: a statement with rows of very many users must not fill the
---   server's lock table.
+-- The advisory locks. A user's lock, which a transaction holds while it inserts, has its own key: users who share
+-- none never wait for each other. The number, the bytes of "rowguard", keeps them apart from keys of applications.
 CREATE OR REPLACE FUNCTION scoring.user_lock_key(p_user_id bigint)
 RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN (7265::bigint << 32) | (hashint8(p_user_id) & 4095);
+RETURN int8xor(p_user_id, 8245940728973324900);
 
+-- The jobs of the whole database: one deployment, one archive run, one build of features at a time.
 CREATE OR REPLACE FUNCTION scoring.job_lock_key(p_job text)
 RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE

@@ -9,14 +9,11 @@ AS $$
 DECLARE
     v_from timestamptz;
     v_locked_from timestamptz;
-    v_txns bigint;
-    v_amount numeric;
-    v_squares numeric;
+    d scoring.decision;
     v_rows bigint;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RAISE EXCEPTION 'cannot recompute totals of user % in a % transaction',
-            p_user_id, upper(current_setting('transaction_isolation'))
+        RAISE EXCEPTION 'cannot recompute totals in a % transaction', upper(current_setting('transaction_isolation'))
             USING ERRCODE = 'active_sql_transaction', HINT = 'Use READ COMMITTED: an old snapshot misses rows.';
     END IF;
     LOOP
@@ -32,18 +29,13 @@ BEGIN
         FOR NO KEY UPDATE;
         v_locked_from := v_from;
     END LOOP;
-    SELECT t.txns_through, t.amount_through, t.amount_squares_through
-    INTO v_txns, v_amount, v_squares
-    FROM scoring.totals_through AS t
-    WHERE t.user_id = p_user_id AND t.occurred_at < v_from
-    ORDER BY t.occurred_at DESC, t.user_txns_before DESC
-    LIMIT 1;
+    d := scoring.totals_before(p_user_id, v_from);
     -- Rows of one timestamp are ordered again: loaded history by id, otherwise by arrival.
     UPDATE public.transactions AS t
     SET
-        user_txns_before = coalesce(v_txns, 0) + n.txns,
-        user_amount_before = coalesce(v_amount, 0) + n.amount,
-        user_amount_squares_before = coalesce(v_squares, 0) + n.squares
+        user_txns_before = d.txns_through_last + n.txns,
+        user_amount_before = d.amount_through_last + n.amount,
+        user_amount_squares_before = d.amount_squares_through_last + n.squares
     FROM (
         SELECT
             e.transaction_id,
@@ -60,7 +52,11 @@ BEGIN
     WHERE t.user_id = p_user_id
         AND t.transaction_id = n.transaction_id
         AND (t.user_txns_before, t.user_amount_before, t.user_amount_squares_before)
-        IS DISTINCT FROM (coalesce(v_txns, 0) + n.txns, coalesce(v_amount, 0) + n.amount, coalesce(v_squares, 0) + n.squares);
+        IS DISTINCT FROM (
+            d.txns_through_last + n.txns,
+            d.amount_through_last + n.amount,
+            d.amount_squares_through_last + n.squares
+        );
     GET DIAGNOSTICS v_rows = ROW_COUNT;
     RETURN v_rows;
 END

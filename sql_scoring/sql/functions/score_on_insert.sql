@@ -3,10 +3,9 @@
 -- The lock comes before the read, so that concurrent inserts of one user see each other; it is held to the end of the
 -- transaction (a session lock would leak through PgBouncer). The arrival is stamped after the lock, so that per user
 -- the order of arrival is the order in which the rows became visible. The running totals continue from the user's
--- last row, which no other backend can change under the lock. A row that is late, or whose transaction may not see
--- the last row, gets none; recompute_totals fills them in. A lock that is not granted within lock_timeout, and any
--- error while scoring, goes to scoring.apply_failure_policy. SECURITY DEFINER: the inserting role needs no right to
--- read other rows.
+-- last row, which no other backend can change under the lock. A row that is late, or has features_caveat, gets none:
+-- the user's next row fills them in, or recompute_totals. An error while scoring goes to apply_failure_policy; a
+-- canceled statement ends. SECURITY DEFINER: the inserting role needs no right to read other rows.
 --
 -- PostgreSQL builds every expression again in each transaction: so there are few, and rare ones are in branches that
 -- are rarely entered. PERFORM would run a whole query, an expression in IF does not.
@@ -14,7 +13,7 @@ CREATE OR REPLACE FUNCTION scoring.score_on_insert()
 RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
-SET lock_timeout = '5000ms'
+SET lock_timeout = '1000ms'
 AS $$
 DECLARE
     d scoring.decision;
@@ -22,37 +21,31 @@ DECLARE
     v_sqlstate text;
     v_message text;
 BEGIN
-    -- The exception block is entered only when another transaction holds the lock.
-    IF pg_try_advisory_xact_lock(scoring.user_lock_key(NEW.user_id)) IS NOT TRUE THEN
-        IF NEW.user_id IS NULL THEN
-            RETURN NEW; -- the table rejects it by name
-        END IF;
-        BEGIN
-            PERFORM pg_advisory_xact_lock(scoring.user_lock_key(NEW.user_id));
-        EXCEPTION
-            WHEN lock_not_available OR query_canceled THEN
-                v_sqlstate := SQLSTATE;
-                v_message := SQLERRM || ' while another transaction holds the lock of user ' || NEW.user_id;
-        END;
-    END IF;
-    NEW.received_at := clock_timestamp();
-    IF NEW.occurred_at IS NULL THEN
-        NEW.occurred_at := NEW.received_at;
-    END IF;
-    -- Decision columns that a client sends are dropped: those that a score overwrites, further down. One expression
-    -- asks whether there are others, a wrong time, or noise in the amount.
+    -- The usual row: it brings no column that only the trigger sets, and the lock is free. The setting counts the
+    -- rows of the transaction, as lock_user explains.
     IF (
         NOT NEW.is_history
+        AND octet_length(
+            set_config('rowguard.user_locks', coalesce(current_setting('rowguard.user_locks', true), '') || '.', true)
+        ) <= 128
+        AND current_setting('transaction_isolation') = 'read committed'
         AND NOT NEW.is_control
         AND num_nonnulls(
-            NEW.unscored_reason, NEW.shadow_version, NEW.shadow_probability, NEW.shadow_feature_values,
-            NEW.shadow_error
+            NEW.received_at, NEW.features_caveat, NEW.unscored_reason, NEW.shadow_version, NEW.shadow_probability,
+            NEW.shadow_feature_values, NEW.shadow_error
         ) = 0
-        AND NEW.occurred_at >= timestamptz '1970-01-01 00:00:00+00'
-        AND NEW.occurred_at <= NEW.received_at + interval '24 hours'
         AND min_scale(NEW.amount) <= 4
+        AND pg_try_advisory_xact_lock(scoring.user_lock_key(NEW.user_id))
     ) IS NOT TRUE THEN
-        NEW.amount := scoring.remove_amount_noise(NEW.amount);
+        IF min_scale(NEW.amount) > 4 THEN
+            NEW.amount := scoring.remove_amount_noise(NEW.amount);
+        END IF;
+        IF NEW.is_history OR NEW.user_id IS NULL THEN
+            RETURN NEW; -- loaded, as its domain allows; the table rejects a row without a user by name
+        END IF;
+        IF NEW.received_at IS NOT NULL THEN
+            PERFORM scoring.refuse_past_row();
+        END IF;
         NEW.is_history := false;
         NEW.is_control := false;
         NEW.unscored_reason := NULL;
@@ -60,36 +53,31 @@ BEGIN
         NEW.shadow_probability := NULL;
         NEW.shadow_feature_values := NULL;
         NEW.shadow_error := NULL;
+        NEW.features_caveat := scoring.lock_user(NEW.user_id);
+    END IF;
+    NEW.received_at := clock_timestamp();
+    IF NEW.occurred_at IS NULL THEN
+        NEW.occurred_at := NEW.received_at;
+    ELSIF NEW.occurred_at NOT BETWEEN timestamptz '1970-01-01 00:00:00+00' AND NEW.received_at + interval '24 hours' THEN
         PERFORM scoring.check_transaction(NEW.occurred_at);
     END IF;
 
-    IF v_sqlstate IS NULL THEN
-        BEGIN
-            d := scoring.decide_transaction(
-                ROW(NEW.user_id, NEW.amount, NEW.merchant_id, NEW.location, NEW.occurred_at)::scoring.scoring_request
-            );
-        EXCEPTION
-            -- A payment is never lost because its score failed; the row states why it has none.
-            WHEN query_canceled OR OTHERS THEN
-                v_sqlstate := SQLSTATE;
-                v_message := SQLERRM;
-        END;
+    BEGIN
+        d := scoring.decide_transaction(
+            ROW(NEW.user_id, NEW.amount, NEW.merchant_id, NEW.location, NEW.occurred_at)::scoring.scoring_request
+        );
+    EXCEPTION
+        -- A payment is never lost because its score failed; the row states why it has none.
+        WHEN OTHERS THEN
+            v_sqlstate := SQLSTATE;
+            v_message := SQLERRM;
+    END;
+    IF (d.last_occurred_at <= NEW.occurred_at AND NEW.features_caveat IS NULL) IS NOT TRUE THEN
+        d := scoring.continue_totals(d, NEW.user_id, NEW.occurred_at, NEW.features_caveat IS NULL);
     END IF;
-    IF d.last_occurred_at <= NEW.occurred_at AND current_setting('transaction_isolation') = 'read committed' THEN
-        NEW.user_txns_before := d.txns_through_last;
-        NEW.user_amount_before := d.amount_through_last;
-        NEW.user_amount_squares_before := d.amount_squares_through_last;
-    ELSIF d.last_occurred_at IS NULL AND v_sqlstate IS NULL
-        AND current_setting('transaction_isolation') = 'read committed'
-    THEN
-        NEW.user_txns_before := 0;
-        NEW.user_amount_before := 0;
-        NEW.user_amount_squares_before := 0;
-    ELSE
-        NEW.user_txns_before := NULL;
-        NEW.user_amount_before := NULL;
-        NEW.user_amount_squares_before := NULL;
-    END IF;
+    NEW.user_txns_before := d.txns_through_last;
+    NEW.user_amount_before := d.amount_through_last;
+    NEW.user_amount_squares_before := d.amount_squares_through_last;
 
     IF d.fraud_probability BETWEEN 0 AND 1 THEN
         NEW.fraud_probability := d.fraud_probability;

@@ -13,7 +13,9 @@ public.warm_scoring()
 FROM public;
 
 -- The domains of public.transactions call them with the rights of the role that inserts.
-GRANT EXECUTE ON FUNCTION scoring.reject_value(text, text, text), scoring.remove_amount_noise(numeric) TO public;
+GRANT EXECUTE ON FUNCTION
+scoring.reject_value(text, text, text), scoring.remove_amount_noise(numeric), scoring.may_load_history()
+TO public;
 
 GRANT EXECUTE ON FUNCTION
 public.score_features(double precision, double precision, integer, boolean),
@@ -47,20 +49,14 @@ GRANT SELECT ON scoring.models, scoring.model_state_changes, scoring.model_revis
 scoring.control_rates, scoring.settings, scoring.retention_runs, scoring.rescored_transactions
 TO rowguard_trainer, rowguard_readonly;
 
--- Applications insert, and read what they inserted and its decision; the running totals are internal. They may name
--- decision columns in an INSERT (the trigger drops the values), but there is no UPDATE and no DELETE. The database
--- chooses transaction_id: a chosen one could be that of a later row, which would then fail.
+-- Applications insert and read; tools that write SQL name every column. What they bring of the trigger's columns is
+-- dropped, and there is no UPDATE and no DELETE. Ids come from the sequence: a chosen one would make later INSERTs fail.
 GRANT INSERT (
     user_id, occurred_at, received_at, is_history, amount, merchant_id, location, idempotency_key, fraud_flag,
-    fraud_probability, model_version, scored_at, feature_values, unscored_reason, user_txns_before,
+    fraud_probability, model_version, scored_at, feature_values, unscored_reason, features_caveat, user_txns_before,
     user_amount_before, user_amount_squares_before, is_control, shadow_version, shadow_probability,
     shadow_feature_values, shadow_error
-) ON public.transactions TO rowguard_app;
-
-GRANT SELECT (
-    user_id, transaction_id, occurred_at, received_at, amount, merchant_id, location, idempotency_key, fraud_flag,
-    fraud_probability, model_version, scored_at, feature_values, unscored_reason
-) ON public.transactions TO rowguard_app;
+), SELECT ON public.transactions TO rowguard_app;
 
 -- The API: the columns that its statements name, and no others.
 GRANT INSERT (user_id, amount, merchant_id, location, occurred_at, idempotency_key)
@@ -68,7 +64,7 @@ ON public.transactions TO rowguard_api;
 
 GRANT SELECT (
     user_id, transaction_id, occurred_at, amount, merchant_id, location, idempotency_key, fraud_flag,
-    fraud_probability, model_version, unscored_reason
+    fraud_probability, model_version, unscored_reason, features_caveat
 ) ON public.transactions TO rowguard_api;
 
 GRANT INSERT (user_id, transaction_id, is_fraud, labelled_at, source) ON public.fraud_labels TO rowguard_api;

@@ -3,7 +3,7 @@ CREATE TABLE scoring.settings (
     is_only boolean NOT NULL DEFAULT true,
     -- fail_open: the row is stored unscored, with its reason. fail_closed: the INSERT fails.
     failure_mode text NOT NULL DEFAULT 'fail_open',
-    lock_timeout_ms bigint NOT NULL DEFAULT 5000,
+    lock_timeout_ms bigint NOT NULL DEFAULT 1000,
     changed_at timestamptz NOT NULL DEFAULT now(),
     changed_by text NOT NULL DEFAULT session_user,
     CONSTRAINT settings_pkey PRIMARY KEY (is_only),

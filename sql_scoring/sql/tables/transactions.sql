@@ -9,7 +9,7 @@ CREATE TABLE public.transactions (
     -- When the database got it: per user, the order of arrival. Set by the trigger or by the loader.
     received_at timestamptz NOT NULL,
     -- Loaded afterwards and never scored live; features of such rows follow event time.
-    is_history boolean NOT NULL DEFAULT false,
+    is_history scoring.history_mark NOT NULL DEFAULT false,
     amount scoring.amount NOT NULL,
     merchant_id bigint,
     location scoring.location,
@@ -22,6 +22,8 @@ CREATE TABLE public.transactions (
     feature_values real[],
     -- Why the row has no decision although a model is deployed.
     unscored_reason text,
+    -- Why the features may miss rows that other transactions were inserting: lock_timeout, lock_limit, old_snapshot.
+    features_caveat text,
     -- Running totals of the user's rows before this one, in order of (occurred_at, arrival): two of them give the
     -- totals of any window, however many rows it has. NULL while pending; the features of a user with such a row
     -- are read with a row scan.
@@ -54,9 +56,9 @@ WHERE user_txns_before IS NULL;
 CREATE INDEX transactions_user_location_idx ON public.transactions (user_id, location, occurred_at)
 WHERE location IS NOT NULL;
 
--- Retries with the same key give one row; per user, as unique constraints must carry user_id.
-CREATE UNIQUE INDEX transactions_idempotency_idx ON public.transactions (user_id, idempotency_key)
-WHERE idempotency_key IS NOT NULL;
+-- Retries with the same key give one row; per user, as unique constraints must carry user_id. Not a partial index: tools
+-- that write ON CONFLICT (user_id, idempotency_key) cannot add its condition.
+CREATE UNIQUE INDEX transactions_idempotency_idx ON public.transactions (user_id, idempotency_key);
 
 -- Monitoring reads the newest days. Rows arrive in this order, so a few pages of summary do.
 CREATE INDEX transactions_received_idx ON public.transactions USING brin (received_at) WITH (autosummarize = on);

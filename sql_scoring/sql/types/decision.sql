@@ -7,7 +7,7 @@ CREATE TYPE scoring.decision AS (
     feature_values real[],
     -- Whether the other of champion and challenger scores the row as well.
     needs_shadow_score boolean,
-    -- NULL when the user has no row; the totals also when that row has none.
+    -- -infinity and zeros when the user has no row; NULL when totals of the user's rows are pending.
     last_occurred_at timestamptz,
     txns_through_last bigint,
     amount_through_last numeric,

@@ -21,3 +21,7 @@ CREATE DOMAIN scoring.label_source AS text CONSTRAINT label_source_valid CHECK (
     (length(VALUE) BETWEEN 1 AND 64 AND VALUE !~ '[\u0001-\u001F\u007F-\u009F]')
     OR scoring.reject_value('source', VALUE, 'does not have 1 to 64 characters, or has control characters')
 );
+
+CREATE DOMAIN scoring.history_mark AS boolean CONSTRAINT history_mark_valid CHECK (
+    NOT VALUE OR scoring.may_load_history()
+);

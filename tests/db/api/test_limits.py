@@ -112,6 +112,8 @@ def test_slow_requests_time_out_and_more_are_shed(bounded: Api, bounded_url: str
         return bounded.client.post("/transactions", json={"user_id": 4_711, "amount": 1}, headers=headers)
 
     with psycopg.connect(bounded_url, autocommit=True) as holder, ThreadPoolExecutor(8) as threads:
+        # Longer than a request may take.
+        holder.execute("SELECT scoring.set_failure_policy(p_lock_timeout_ms => 60000)")
         with holder.transaction():
             holder.execute(LOCK_USER, [4_711])
             waiting = list(threads.map(insert, range(8)))
@@ -164,6 +166,7 @@ def test_a_request_in_flight_is_finished_at_shutdown(scored: Workspace, tmp_path
         scored.connect() as holder,
         ThreadPoolExecutor(1) as thread,
     ):
+        holder.execute("SELECT scoring.set_failure_policy(p_lock_timeout_ms => 60000)")
         with holder.transaction(force_rollback=True):
             holder.execute(LOCK_USER, [815])
             waiting = thread.submit(api.client.post, "/labels", json={

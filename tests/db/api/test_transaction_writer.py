@@ -163,6 +163,8 @@ def test_no_caller_waits_for_the_lock_of_another_user(migrated: Workspace) -> No
 
     async def work(writer: TransactionWriter) -> None:
         async with await psycopg.AsyncConnection.connect(migrated.url) as holder:
+            await holder.execute("SELECT scoring.set_failure_policy(p_lock_timeout_ms => 60000)")
+            await holder.commit()
             await holder.execute(LOCK_USER, [7])
             tasks = [asyncio.create_task(writer.insert(row)) for row in requests]
             others = [task for task, row in zip(tasks, requests, strict=True) if row["user_id"] != 7]

@@ -13,7 +13,7 @@ def test_policy_shows_and_changes(run: Run, migrated: Workspace) -> None:  # noq
         return document
 
     shown = policy()
-    assert (shown["failure_mode"], shown["lock_timeout_ms"]) == ("fail-open", 5000)
+    assert (shown["failure_mode"], shown["lock_timeout_ms"]) == ("fail-open", 1000)
     changed = policy("fail-closed", "--lock-timeout-ms", "250")
     assert (changed["failure_mode"], changed["lock_timeout_ms"]) == ("fail-closed", 250)
     assert policy("fail-open")["lock_timeout_ms"] == 250
