@@ -68,7 +68,7 @@ def test_help_without_a_command_lists_them(run: Run) -> None:
         (("frobnicate",), "No such command 'frobnicate'"),
         (("models", "--frobnicate"), "No such option: --frobnicate"),
         (("deploy",), "Missing argument"),
-        (("import",), "Missing argument"),
+        (("import",), "name either a FILE or a --query"),
         (("simulate", "--users", "many"), "--users"),
         (("deploy", "rf_1", "--as", "emperor"), "emperor"),
         (("deploy", "rf_1", "--canary", "5"), "only a challenger has a canary"),
