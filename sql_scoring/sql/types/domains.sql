@@ -23,5 +23,5 @@ CREATE DOMAIN scoring.label_source AS text CONSTRAINT label_source_valid CHECK (
 );
 
 CREATE DOMAIN scoring.history_mark AS boolean CONSTRAINT history_mark_valid CHECK (
-    NOT VALUE OR scoring.may_load_history()
+    VALUE IS NOT TRUE OR scoring.may_load_history()
 );

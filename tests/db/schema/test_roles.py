@@ -148,7 +148,7 @@ def test_decisions_cannot_be_forged(database: Workspace, way: str) -> None:
             row = connection.execute(
                 "INSERT INTO transactions (user_id, amount, is_history, received_at, scored_at, fraud_flag,"
                 " fraud_probability, model_version, feature_values, unscored_reason)"
-                " VALUES (81, 5, true, 'epoch', 'epoch', 'MINE', -1, 'mine', '{1}', 'mine')"
+                " VALUES (81, 5, false, 'epoch', 'epoch', 'MINE', -1, 'mine', '{1}', 'mine')"
                 " RETURNING transaction_id"
             ).fetchone()
             assert row is not None
@@ -157,7 +157,7 @@ def test_decisions_cannot_be_forged(database: Workspace, way: str) -> None:
                 "COPY transactions (user_id, amount, fraud_flag, fraud_probability, model_version, is_history)"
                 " FROM STDIN"
             ) as copy:
-                copy.write_row((81, 5, "MINE", -1, "mine", True))
+                copy.write_row((81, 5, "MINE", -1, "mine", False))
     with database.connect() as connection:
         rows = connection.execute(
             "SELECT fraud_flag, fraud_probability, model_version, is_history, feature_values, unscored_reason,"
@@ -194,7 +194,6 @@ def test_definer_functions_are_few_and_pinned(database: Workspace) -> None:
     # Review each new one before it is named here.
     assert {name for name, _, _ in rows} == {
         "score_on_insert", "score_transaction", "score_features", "record_home_change", "record_model_state",
-        "recompute_totals_on_late_insert", "invalidate_totals_on_delete", "invalidate_totals_on_update",
         "warm_scoring",
     }  # fmt: skip
     for name, config, is_public in rows:
