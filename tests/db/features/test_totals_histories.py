@@ -154,7 +154,7 @@ def test_several_sessions_at_once_leave_no_wrong_total(migrated: Workspace, seed
                 assert wrong_totals(connection) == []
                 looks += 1
                 without_lock = connection.execute(
-                    "SELECT count(*) FROM transactions WHERE unscored_reason LIKE '55P03%'"
+                    "SELECT count(*) FROM transactions WHERE features_caveat = 'lock_timeout'"
                 ).fetchone()
                 done = {name for session in sessions for name in session.done.copy()}
                 return (
