@@ -19,7 +19,15 @@ BEGIN
     END IF;
     RETURN s;
 EXCEPTION
-    WHEN OTHERS THEN
+    -- A statement that ran out of time keeps its decision, as no challenger may cost a payment; one that a client
+    -- cancels ends.
+    WHEN query_canceled OR OTHERS THEN
+        IF SQLSTATE = '57014' AND (
+            current_setting('statement_timeout')::interval > interval '0'
+            AND clock_timestamp() - statement_timestamp() >= current_setting('statement_timeout')::interval
+        ) IS NOT TRUE THEN
+            RAISE;
+        END IF;
         s.error := left(SQLSTATE || ': ' || SQLERRM, 500);
         RETURN s;
 END
