@@ -38,6 +38,10 @@ SELECT to_regprocedure(
     format('features.live_feature_values_%%s(scoring.scoring_request)', %(hash8)s::text)
 ) IS NOT NULL;
 
+-- name: has_features
+-- Whether the built tables have rows: those of a schema that was copied without its rows have none.
+SELECT EXISTS (SELECT FROM features.feature_definitions);
+
 -- name: has_schema
 -- Whether the database has rowguard's schema.
 SELECT to_regclass('scoring.model_revisions') IS NOT NULL;

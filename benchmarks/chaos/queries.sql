@@ -64,10 +64,10 @@ FROM public.transactions AS t
 WHERE t.model_version = %(version)s;
 
 -- name: count_unscored
--- Rows with neither decision nor reason, and rows with a reason.
+-- Rows with neither decision nor reason, and rows with a reason or a caveat.
 SELECT
     count(*) FILTER (WHERE t.model_version IS NULL AND t.unscored_reason IS NULL) AS without_decision_or_reason,
-    count(*) FILTER (WHERE t.unscored_reason IS NOT NULL) AS with_reason
+    count(*) FILTER (WHERE num_nonnulls(t.unscored_reason, t.features_caveat) > 0) AS with_reason
 FROM public.transactions AS t
 WHERE starts_with(t.idempotency_key, %(run)s);
 

@@ -67,7 +67,9 @@ def is_built(url: str, settings: Settings) -> bool:
     """Return whether the last build was of this dbt project and label delay; newer rows may lack features."""
     with connect(url) as connection:
         row = connection.execute(QUERIES["recorded_build"]).fetchone()
-    return row is not None and row[0] == _digest(settings)
+        if row is None or row[0] != _digest(settings):
+            return False
+        return bool((connection.execute(QUERIES["has_features"]).fetchone() or (False,))[0])
 
 
 def _digest(settings: Settings) -> str:
