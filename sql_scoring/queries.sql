@@ -39,8 +39,10 @@ SELECT to_regprocedure(
 ) IS NOT NULL;
 
 -- name: has_features
--- Whether the built tables have rows: those of a schema that was copied without its rows have none.
-SELECT EXISTS (SELECT FROM features.feature_definitions);
+-- A row where the built tables have rows: those of a schema that was copied without its rows have none.
+SELECT d.name
+FROM features.feature_definitions AS d
+LIMIT 1;
 
 -- name: has_schema
 -- Whether the database has rowguard's schema.

@@ -69,7 +69,7 @@ def is_built(url: str, settings: Settings) -> bool:
         row = connection.execute(QUERIES["recorded_build"]).fetchone()
         if row is None or row[0] != _digest(settings):
             return False
-        return bool((connection.execute(QUERIES["has_features"]).fetchone() or (False,))[0])
+        return connection.execute(QUERIES["has_features"]).fetchone() is not None
 
 
 def _digest(settings: Settings) -> str:
