@@ -10,19 +10,16 @@ from __future__ import annotations
 import itertools
 import random
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import psycopg
 
-from benchmarks.inserts.run import USERS, prepare
-from rowguard.local import PostgresServer
+from benchmarks.inserts.run import USERS, prepared_server
 
 SINGLE = "INSERT INTO public.transactions (user_id, amount, merchant_id, location) VALUES (%s, 12.5, 7, 'DE')"
 BULK = (
@@ -44,24 +41,17 @@ class Counted:
 def main() -> None:
     """See the module."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 10.0
-    with tempfile.TemporaryDirectory(prefix="rowguard-bench-") as folder:
-        Path(folder).chmod(0o711)
-        server = PostgresServer(Path(folder) / "postgres", durable=True)
-        try:
-            url = server.ensure_running()
-            prepare(url, Path(folder))
-            rows = [_row("quiet", pay(url, lambda stop: stop.wait(seconds)))]
-            errors: Counter[str] = Counter()
-            rows.append(_row("next to four bulk writers", pay(url, lambda stop: _write_all(url, errors))))
-            took: list[float] = []
-            rows.append(
-                _row(
-                    f"next to {BULK_USERS:,} users in one statement",
-                    pay(url, lambda stop: _write_one(url, took)),
-                )
+    with prepared_server() as (_, url):
+        rows = [_row("quiet", pay(url, lambda stop: stop.wait(seconds)))]
+        errors: Counter[str] = Counter()
+        rows.append(_row("next to four bulk writers", pay(url, lambda stop: _write_all(url, errors))))
+        took: list[float] = []
+        rows.append(
+            _row(
+                f"next to {BULK_USERS:,} users in one statement",
+                pay(url, lambda stop: _write_one(url, took)),
             )
-        finally:
-            server.destroy()
+        )
     print("| Single payments | a second | p50 ms | p99 ms | worst ms | unscored | caveats, errors |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | --- |")
     print("\n".join(rows))

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import psycopg
 
-from benchmarks.inserts.run import USERS, prepare
-from rowguard.local import PostgresServer, find_postgres_binaries
+from benchmarks.inserts.run import USERS, prepared_server
+from rowguard.local import find_postgres_binaries
 
 FEW, MANY = 20, 120
 COLUMNS = "(user_id, amount, merchant_id, location)"
@@ -34,18 +34,10 @@ def main() -> None:
     """See the module."""
     if shutil.which("valgrind") is None:
         sys.exit("valgrind is not on PATH: install it; `make bench` measures times")
-    with tempfile.TemporaryDirectory(prefix="rowguard-bench-") as folder:
-        place = Path(folder)
-        place.chmod(0o711)
-        server = PostgresServer(place / "postgres", durable=True)
-        try:
-            url = server.ensure_running()
-            prepare(url, place)
-            statements = parts(url)
-            server.stop()
-            print(markdown({name: instructions(server.data, text) for name, text in statements.items()}))
-        finally:
-            server.destroy()
+    with prepared_server() as (server, url):
+        statements = parts(url)
+        server.stop()
+        print(markdown({name: instructions(server.data, text) for name, text in statements.items()}))
 
 
 def parts(url: str) -> dict[str, str]:

@@ -13,6 +13,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -48,16 +50,24 @@ class Measured:
 def main() -> None:
     """`run.py SECONDS ROUNDS` prints one JSON document."""
     seconds, rounds = int(sys.argv[1]), int(sys.argv[2])
+    with prepared_server() as (_, url):
+        found = measure_all(url, seconds, rounds)
+    print(json.dumps([asdict(one) for one in found], indent=2))
+
+
+@contextmanager
+def prepared_server() -> Iterator[tuple[PostgresServer, str]]:
+    """A durable private server with a history and a model, and its address; deleted afterwards."""
     with tempfile.TemporaryDirectory(prefix="rowguard-bench-") as folder:
-        Path(folder).chmod(0o711)
-        server = PostgresServer(Path(folder) / "postgres", durable=True)
+        place = Path(folder)
+        place.chmod(0o711)
+        server = PostgresServer(place / "postgres", durable=True)
         try:
             url = server.ensure_running()
-            prepare(url, Path(folder))
-            found = measure_all(url, seconds, rounds)
+            prepare(url, place)
+            yield server, url
         finally:
             server.destroy()
-    print(json.dumps([asdict(one) for one in found], indent=2))
 
 
 def prepare(url: str, folder: Path) -> None:

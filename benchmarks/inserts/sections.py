@@ -10,13 +10,10 @@ from __future__ import annotations
 import json
 import statistics
 import sys
-import tempfile
-from pathlib import Path
 
 import psycopg
 
-from benchmarks.inserts.run import prepare
-from rowguard.local import PostgresServer
+from benchmarks.inserts.run import prepared_server
 
 ROUNDS = 5
 
@@ -24,15 +21,8 @@ ROUNDS = 5
 def main() -> None:
     """See the module."""
     calls = int(sys.argv[1])
-    with tempfile.TemporaryDirectory(prefix="rowguard-bench-") as folder:
-        Path(folder).chmod(0o711)
-        server = PostgresServer(Path(folder) / "postgres", durable=True)
-        try:
-            url = server.ensure_running()
-            prepare(url, Path(folder))
-            profile = sections(url, calls)
-        finally:
-            server.destroy()
+    with prepared_server() as (_, url):
+        profile = sections(url, calls)
     print(json.dumps({"profile": profile}, indent=2))
 
 
@@ -41,7 +31,7 @@ def sections(url: str, calls: int) -> list[dict[str, object]]:
     with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
         connection.execute("SET synchronous_commit = off")
         row = connection.execute(
-            "SELECT m.function_name, left(m.feature_hash, 8), cardinality(m.feature_names)"
+            "SELECT 'scoring.' || m.version, left(m.feature_hash, 8), cardinality(m.feature_names)"
             " FROM scoring.models AS m WHERE m.state = 'champion'"
         ).fetchone()
         assert row is not None

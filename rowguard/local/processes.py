@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -35,7 +36,7 @@ def find_process(pid: int, started_at: float | None = None) -> psutil.Process | 
         return None
 
 
-class BackgroundProcess:
+class BackgroundProcess(ABC):
     """A program in its own session, with a directory for its state and a log."""
 
     name = "process"
@@ -55,9 +56,9 @@ class BackgroundProcess:
         """Return whether the process runs."""
         return self.process is not None
 
+    @abstractmethod
     def is_responding(self) -> bool:
         """Return whether the program is ready for clients."""
-        raise NotImplementedError
 
     def stop(self) -> bool:
         """Stop the program and its children, by force after a while; return whether it ran."""

@@ -117,6 +117,8 @@ def test_the_pool_of_the_api_opens_without_a_schema(empty_workspace: Workspace) 
             await pool.wait(timeout=LONG_S)
             async with pool.connection() as connection:
                 await warm.warm(connection)
+                row = await (await connection.execute("SELECT to_regclass('transactions')")).fetchone()
+                assert row == (None,)
 
     asyncio.run(run())
 

@@ -111,7 +111,8 @@ def test_lost_state_is_an_error_that_names_the_folder(server: PostgresServer) ->
 def test_an_interrupted_initdb_is_repeated(server: PostgresServer) -> None:
     (server.directory / "data").mkdir(parents=True)
     (server.directory / "data" / "base").mkdir()
-    server.ensure_running()
+    with psycopg.connect(server.ensure_running()) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
 def test_a_reader_of_our_output_does_not_wait_for_the_server(server: PostgresServer) -> None:
