@@ -27,7 +27,15 @@ from __future__ import annotations
 
 from sql_scoring.engine._boundary import boundary_rows, reference_scores
 from sql_scoring.engine._estimate import BitmaskCost, bitmask_cost
-from sql_scoring.engine._supported import SUPPORTED_MODELS, ForestShape, forest_shape
+from sql_scoring.engine._supported import (
+    BOOSTED_MODELS,
+    SUPPORTED_MODELS,
+    ForestShape,
+    Output,
+    as_tree_model,
+    forest_shape,
+    is_boosted,
+)
 from sql_scoring.engine._transpile import (
     ARGUMENTS,
     DEFAULT_MEMORY_WEIGHT,
@@ -39,10 +47,12 @@ from sql_scoring.engine._transpile import (
     transpile,
     transpile_for_bulk,
 )
+from sql_scoring.engine._tree_model import TreeModel
 from sql_scoring.engine.errors import UnsupportedModelError
 
 __all__ = [
     "ARGUMENTS",
+    "BOOSTED_MODELS",
     "DEFAULT_MEMORY_WEIGHT",
     "DEFAULT_SIZE_BUDGET_BYTES",
     "FORMAT_VERSION",
@@ -52,10 +62,14 @@ __all__ = [
     "BitmaskCost",
     "ForestShape",
     "Layout",
+    "Output",
+    "TreeModel",
     "UnsupportedModelError",
+    "as_tree_model",
     "bitmask_cost",
     "boundary_rows",
     "forest_shape",
+    "is_boosted",
     "reference_scores",
     "transpile",
     "transpile_for_bulk",
