@@ -87,7 +87,8 @@ def reference_scores(model: Any, rows: npt.NDArray[np.float64]) -> npt.NDArray[n
     if isinstance(model, TreeModel):
         return model.margins(rows)
     if library := boosted_library(model):
-        return library.margins(model, rows)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return library.margins(model, rows)
     if hasattr(model, "n_jobs"):
         model = copy.copy(model)
         model.n_jobs = 1  # more threads add the trees in the order in which they finish
@@ -119,8 +120,9 @@ def _thresholds(model: Any) -> list[npt.NDArray[np.float64]]:
 
 def _near(rng: np.random.Generator, base: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Each value of ``base`` (shape (n,)) or one of the floats where rounding or comparing could slip."""
-    as_real = base.astype(np.float32)
-    up, down = np.nextafter(as_real, np.float32(np.inf)), np.nextafter(as_real, np.float32(-np.inf))
+    with np.errstate(over="ignore"):
+        as_real = base.astype(np.float32)
+        up, down = np.nextafter(as_real, np.float32(np.inf)), np.nextafter(as_real, np.float32(-np.inf))
     cut = np.array([cut_point(value) for value in base.tolist()])
     choices = [
         base,

@@ -16,8 +16,8 @@ import numpy as np
 from m2cgen import ast
 
 from sql_scoring.engine._cuts import cut_point
-from sql_scoring.engine._tree_model import TreeModel, build_tree, fraction
-from sql_scoring.engine._trees import Split, TreeSum
+from sql_scoring.engine._tree_model import TreeModel, build_tree, fraction, require_finite
+from sql_scoring.engine._trees import Split, TreeSum, branch
 from sql_scoring.engine.errors import UnsupportedModelError
 
 VERSIONS = "1.2"
@@ -48,13 +48,13 @@ def _load(document: Mapping[str, Any]) -> TreeModel:
     for name in ("categorical_features", "text_features", "embedding_features"):
         if features.get(name):
             raise UnsupportedModelError(
-                f"the CatBoost model has {name.replace('_', ' ')}: only numbers are supported, so fit it on their codes"
+                f"the CatBoost model has {name.replace('_', ' ')}: only numbers are supported: fit it on codes"
             )
     loss = information["params"]["loss_function"]["type"]
     if loss != "Logloss":
         raise UnsupportedModelError(
-            f"the CatBoost loss is {loss!r}: only Logloss is supported, no regression, no other number of classes, no "
-            "custom loss"
+            f"the CatBoost loss is {loss!r}: only Logloss is supported, no regression, no other number of "
+            "classes, no custom loss"
         )
     scale, biases = document["scale_and_bias"]
     if scale != 1 or len(biases) != 1:
@@ -116,27 +116,17 @@ def _oblivious(tree: Mapping[str, Any], inputs: _Inputs) -> ast.Expr:
         raise UnsupportedModelError(
             "the CatBoost document is damaged, or has several classes: exactly two are needed"
         )
-    lefts, rights, weights, leaf_values = [-1], [-1], [0.0], [0.0]
-    levels: list[int] = [0]
-    pending = [(0, depth - 1, 0)]
-    while pending:  # the last condition first, so that the leaves of a subtree follow each other
-        node, level, leaf = pending.pop()
-        levels[node] = level
+
+    def subtree(level: int, first: int) -> ast.Expr:  # the last condition first: its leaves follow each other
         if level < 0:
-            weights[node], leaf_values[node] = rows[leaf], values[leaf]
-            continue
-        weights[node] = math.fsum(rows[leaf : leaf + 2 ** (level + 1)])
-        for children, first in ((lefts, leaf), (rights, leaf + 2**level)):
-            children[node] = len(lefts)
-            pending.append((len(lefts), level - 1, first))
-            for column, empty in ((lefts, -1), (rights, -1), (levels, 0), (weights, 0.0), (leaf_values, 0.0)):
-                column.append(empty)  # type: ignore[attr-defined]
+            return ast.NumVal(require_finite(values[first]))
+        half, end = first + 2**level, first + 2 ** (level + 1)
+        split = inputs.split(
+            conditions[level], fraction(math.fsum(rows[first:half]), math.fsum(rows[half:end]))
+        )
+        return branch(split, subtree(level - 1, first), subtree(level - 1, half))
 
-    def split(node: int) -> Split:
-        left = fraction(weights[lefts[node]], weights[rights[node]])
-        return inputs.split(conditions[levels[node]], left)
-
-    return build_tree(lefts, rights, leaf_values, split)
+    return subtree(depth - 1, 0)
 
 
 def _nested(tree: Mapping[str, Any], inputs: _Inputs) -> ast.Expr:

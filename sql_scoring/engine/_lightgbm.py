@@ -81,8 +81,8 @@ def _check(header: dict[str, str], text: str) -> None:
     objective = header.get("objective", "none").split()
     if objective[0] != "binary":
         raise UnsupportedModelError(
-            f"the LightGBM objective is {objective[0]!r}: only binary is supported, no regression, no other number of "
-            "classes, no custom objective"
+            f"the LightGBM objective is {objective[0]!r}: only binary is supported, no regression, no other number "
+            "of classes, no custom objective"
         )
     if "sigmoid:1" not in objective:
         raise UnsupportedModelError("the LightGBM model has another sigmoid than 1: fit it with sigmoid=1")

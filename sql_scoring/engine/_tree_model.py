@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -51,13 +52,13 @@ class TreeModel:
         Returns:
             Shape (rows,).
         """
-        kind = np.float32 if self.sum.is_real else np.float64
-        total = np.full(len(rows), self.sum.first_term, dtype=kind)
+        kind = np.dtype(np.float32 if self.sum.is_real else np.float64)
+        total: npt.NDArray[Any] = np.full(len(rows), self.sum.first_term, dtype=kind)
         columns = np.asfortranarray(rows)
         for tree in self.sum.trees:
-            total += _tree_values(tree, columns).astype(kind)
+            total = total + _tree_values(tree, columns).astype(kind)
         if self.sum.bias is not None:
-            total += kind(self.sum.bias)
+            total = total + kind.type(self.sum.bias)
         result: Floats = total.astype(np.float64)
         return result
 

@@ -50,7 +50,7 @@ class _Reader:
         if kind in _NUMBERS and count is not None:
             dtype = np.dtype(_NUMBERS[kind]).newbyteorder(">")
             return np.frombuffer(self._take(count * dtype.itemsize), dtype).tolist()
-        items = []
+        items: list[Any] = []
         while self._continues("]", count, len(items)):
             items.append(self.value(kind, depth + 1))
         return items

@@ -113,8 +113,8 @@ def _check(
                               ("model", _MODEL, booster["model"])):  # fmt: skip
         if unknown := set(keys) - known:
             raise UnsupportedModelError(
-                f"the {name} of this file of {written_by} holds {', '.join(sorted(unknown))}, which is not known here; "
-                "rate_drop and other settings of dart are not supported"
+                f"the {name} of this file of {written_by} holds {', '.join(sorted(unknown))}, which is not known "
+                "here; rate_drop and other settings of dart are not supported"
             )
     if int(parameters.get("num_class", 0)) > 1 or int(parameters.get("num_target", 1)) > 1:
         raise UnsupportedModelError(
@@ -122,7 +122,7 @@ def _check(
         )
     if booster["model"].get("cats", {}).get("enc"):
         raise UnsupportedModelError(
-            "the XGBoost model stores categories of a data frame: fit it on their codes (feature_types='c' of numbers)"
+            "the XGBoost model stores categories of a data frame: fit it on their codes, of feature type c"
         )
     if any(group != 0 for group in booster["model"]["tree_info"]):
         raise UnsupportedModelError(
