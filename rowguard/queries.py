@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
-from typing import LiteralString, cast
+from typing import LiteralString
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _SCHEMA = re.compile(r"\bpublic(?=\.)|(?<=SCHEMA |EXISTS )public\b")
@@ -34,7 +34,7 @@ class _Queries(Mapping[str, LiteralString]):
 
     def __getitem__(self, name: str) -> LiteralString:
         # The text ships with the program, which is what psycopg means by a literal string.
-        return cast("LiteralString", in_own_schema(self._texts[name]))
+        return in_own_schema(self._texts[name])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._texts)
