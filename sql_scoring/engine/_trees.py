@@ -75,7 +75,7 @@ class TreeSum:
 
     @property
     def first_term(self) -> float:
-        """``start``, or what stands for it: minus zero changes no bit of a single tree."""
+        """``start``, or its default: minus zero changes no bit of a single tree."""
         default = -0.0 if self.divisor is None else 0.0
         return default if self.start is None else self.start
 

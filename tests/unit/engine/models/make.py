@@ -1,6 +1,6 @@
 """Fits the small model files of the loaders' tests: ``python tests/unit/engine/models/make.py``.
 
-Each file has its library's margins of ROWS beside it, so that the tests need no library. Written with xgboost 3.2,
+Each file has its library's margins of ROWS in margins.json, so that the tests need no library. Written with xgboost 3.2,
 lightgbm 4.7, catboost 1.2.10.
 """
 
