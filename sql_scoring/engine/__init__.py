@@ -28,6 +28,7 @@ Nothing here imports another room of rowguard, reads settings or talks to a data
 from __future__ import annotations
 
 from sql_scoring.engine._boundary import boundary_rows, reference_scores
+from sql_scoring.engine._decision import margin_cut, reference_probabilities
 from sql_scoring.engine._estimate import BitmaskCost, bitmask_cost
 from sql_scoring.engine._files import load_model_file
 from sql_scoring.engine._supported import (
@@ -35,6 +36,7 @@ from sql_scoring.engine._supported import (
     SUPPORTED_MODELS,
     ForestShape,
     Output,
+    as_form,
     as_tree_model,
     forest_shape,
     is_boosted,
@@ -68,12 +70,15 @@ __all__ = [
     "Output",
     "TreeModel",
     "UnsupportedModelError",
+    "as_form",
     "as_tree_model",
     "bitmask_cost",
     "boundary_rows",
     "forest_shape",
     "is_boosted",
     "load_model_file",
+    "margin_cut",
+    "reference_probabilities",
     "reference_scores",
     "transpile",
     "transpile_for_bulk",
