@@ -26,6 +26,7 @@ Nothing here imports another room of rowguard, reads settings or talks to a data
 from __future__ import annotations
 
 from sql_scoring.engine._boundary import boundary_rows, reference_scores
+from sql_scoring.engine._cuts import cut_point, next_float
 from sql_scoring.engine._estimate import BitmaskCost, bitmask_cost
 from sql_scoring.engine._supported import SUPPORTED_MODELS, ForestShape, forest_shape
 from sql_scoring.engine._transpile import (
@@ -55,7 +56,9 @@ __all__ = [
     "UnsupportedModelError",
     "bitmask_cost",
     "boundary_rows",
+    "cut_point",
     "forest_shape",
+    "next_float",
     "reference_scores",
     "transpile",
     "transpile_for_bulk",
