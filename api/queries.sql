@@ -83,7 +83,7 @@ FROM scoring.insert_transactions(%(rows)s::jsonb, p_waits_for_locks => true);
 -- name: is_ready
 -- Check that the database has the schema and accepts writes.
 SELECT
-    to_regclass('public.transactions') IS NOT NULL AS has_schema,
+    to_regtype('public.fraud_score') IS NOT NULL AS has_schema,
     NOT pg_is_in_recovery() AS is_writable;
 
 -- name: score_features

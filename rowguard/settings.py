@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     pooled_url: SecretStr | None = Field(default=None, validation_alias="POOLED_DATABASE_URL")
     """The same database through PgBouncer; the API prefers it."""
 
+    schema_name: str = Field(default="public", validation_alias="ROWGUARD_SCHEMA")
+    """Schema of transactions, users and everything that callers name. Fixed at the first migration."""
+
     pgbouncer_admin_url: SecretStr | None = None
     """Admin console of a PgBouncer (its database `pgbouncer`). A deployment then replaces the pooled connections."""
 
@@ -133,6 +136,16 @@ class Settings(BaseSettings):
             raise ValueError(
                 "is not a PostgreSQL address such as postgresql://user:password@host:5432/database"
             ) from None
+        return value
+
+    @field_validator("schema_name")
+    @classmethod
+    def _require_schema_name(cls, value: str) -> str:
+        """Check the name: it becomes part of statements."""
+        if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", value):
+            raise ValueError(f"{value!r} is no schema name: lower-case letters, digits and _, at most 63")
+        if value in ("scoring", "features", "information_schema") or value.startswith("pg_"):
+            raise ValueError(f"cannot be {value!r}: that schema has another use")
         return value
 
     @model_validator(mode="after")

@@ -44,10 +44,6 @@ SELECT d.name
 FROM features.feature_definitions AS d
 LIMIT 1;
 
--- name: has_schema
--- Whether the database has rowguard's schema.
-SELECT to_regclass('scoring.model_revisions') IS NOT NULL;
-
 -- name: has_explanation_tables
 -- Whether contributions of this version are looked up in tables.
 SELECT e.group_count IS NOT NULL
@@ -113,6 +109,14 @@ WHERE
         WHERE f.pronamespace = to_regnamespace('features') AND f.proname = m.called[1]
     )
 ORDER BY caller, called;
+
+-- name: own_schema
+-- The schema of rowguard's transactions; no row before the first migration.
+SELECT n.nspname
+FROM pg_catalog.pg_trigger AS g
+INNER JOIN pg_catalog.pg_class AS c ON g.tgrelid = c.oid
+INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
+WHERE g.tgfoid = to_regproc('scoring.score_on_insert') AND g.tgname = 'score_on_insert';
 
 -- name: reapply_failure_policy
 -- Sets the lock timeout on the trigger's function again, after a migration may have replaced it.

@@ -18,6 +18,7 @@ from psycopg.types.json import Jsonb
 
 from rowguard.errors import RegistryError, SchemaError
 from rowguard.queries import load_queries
+from rowguard.settings import settings
 
 QUERIES = load_queries("sql_scoring")
 # Values that become part of a path, a name or a statement.
@@ -172,9 +173,15 @@ class ChampionHistory:
 
 
 def has_schema(connection: psycopg.Connection) -> bool:
-    """Return whether the database has rowguard's schema."""
-    row = connection.execute(QUERIES["has_schema"]).fetchone()
-    return bool(row and row[0])
+    """Return whether the database has rowguard's schema.
+
+    Raises:
+        SchemaError: It has, but under another name than the settings give.
+    """
+    row = connection.execute(QUERIES["own_schema"]).fetchone()
+    if row and row[0] != settings().schema_name:
+        raise SchemaError(f"rowguard is in schema {row[0]} of this database; set ROWGUARD_SCHEMA={row[0]}")
+    return row is not None
 
 
 def register_model(connection: psycopg.Connection, record: ModelRecord) -> None:

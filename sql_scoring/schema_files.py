@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from importlib.resources import files
 
+from rowguard.queries import in_own_schema
+
 SQL_DIR = files("sql_scoring") / "sql"
 
 # An explicit list: the order matters, and a test finds a file that is missing here.
@@ -103,13 +105,13 @@ BUILD_ORDER = (
 
 def read_schema_file(name: str) -> str:
     """Return the text of one file of `BUILD_ORDER`."""
-    return SQL_DIR.joinpath(name).read_text(encoding="utf-8")
+    return in_own_schema(SQL_DIR.joinpath(name).read_text(encoding="utf-8"))
 
 
 def schema_objects() -> list[str]:
     """Return the qualified names of all tables, views, types, sequences and functions of the schema."""
     created = re.compile(
-        r"^CREATE (?:OR REPLACE )?(?:TABLE|VIEW|TYPE|DOMAIN|SEQUENCE|FUNCTION) ((?:public|scoring)\.\w+)",
+        r'^CREATE (?:OR REPLACE )?(?:TABLE|VIEW|TYPE|DOMAIN|SEQUENCE|FUNCTION) ("?\w+"?\.\w+)',
         re.MULTILINE,
     )
     return [name for file in BUILD_ORDER for name in created.findall(read_schema_file(file))]

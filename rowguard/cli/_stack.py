@@ -99,12 +99,15 @@ def psql(context: typer.Context) -> None:
     from psycopg.pq import Conninfo
 
     from rowguard.errors import SettingsError
+    from rowguard.settings import settings
 
     program = shutil.which("psql") or str(local_stack().find_postgres_binaries() / "psql")
     # In the environment, because every user of the machine can list arguments.
     for option in Conninfo.parse(unchecked_database_url().encode()):
         if option.val is not None and option.envvar is not None:
             os.environ[option.envvar.decode()] = option.val.decode()
+    if (schema := settings().schema_name) != "public":  # a pooler may reject any option
+        os.environ["PGOPTIONS"] = f"{os.environ.get('PGOPTIONS', '')} -c search_path={schema},public".strip()
     try:
         os.execv(program, [program, *context.args])  # noqa: S606
     except FileNotFoundError:

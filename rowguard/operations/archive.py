@@ -19,7 +19,8 @@ from psycopg import sql
 from rowguard.database import connect, fetch_one
 from rowguard.errors import RetentionError, SchemaError
 from rowguard.progress import Progress, silent
-from rowguard.queries import load_queries
+from rowguard.queries import in_own_schema, load_queries
+from rowguard.settings import settings
 from trainer.window import min_window
 
 QUERIES = load_queries("rowguard.operations")
@@ -203,12 +204,13 @@ def _select_all(connection: psycopg.Connection, table: str) -> tuple[sql.Compose
     """Return the query of all stored columns, read from the catalog so that a new column is never dropped."""
     selected: list[sql.Composable] = []
     fields: list[pa.Field] = []
-    for name, type_name in connection.execute(QUERIES["archived_columns"], {"table": f"public.{table}"}):
+    names = {"table": in_own_schema(f"public.{table}")}
+    for name, type_name in connection.execute(QUERIES["archived_columns"], names):
         column = sql.Identifier("t", name)
         selected.append(column if type_name in _TYPES else sql.SQL("{}::text").format(column))
         fields.append(pa.field(name, _TYPES.get(type_name, pa.string())))
     query = sql.SQL(QUERIES["archived_rows"]).format(
-        columns=sql.SQL(", ").join(selected), table=sql.Identifier("public", table)
+        columns=sql.SQL(", ").join(selected), table=sql.Identifier(settings().schema_name, table)
     )
     return query, pa.schema(fields, metadata={ARCHIVE_KEY: table.encode()})
 

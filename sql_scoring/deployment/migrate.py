@@ -72,9 +72,11 @@ def migrate_schema(url: str, models_dir: Path) -> None:
         if not registry.has_schema(driver):
             rows = driver.execute(QUERIES["existing_objects"], {"names": schema_objects()})
             if foreign := [name for (name,) in rows]:
+                is_internal = all(name.startswith("scoring.") for name in foreign)
+                advice = "rename them" if is_internal else "set ROWGUARD_SCHEMA to the name of a new schema"
                 raise SchemaError(
                     f"another application has {', '.join(foreign)} in this database, and rowguard needs the names; "
-                    "rename them, or give rowguard a separate database"
+                    f"{advice}, or give rowguard a separate database"
                 )
         migrations.upgrade(connection, "schema@head", [models_dir])
 

@@ -96,7 +96,7 @@ def run_dbt(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, **profile_variables(url)},
+        env={**os.environ, **profile_variables(url), "ROWGUARD_SCHEMA": settings.schema_name},
     )
     reasons: list[str] = []
     assert process.stdout is not None

@@ -4,6 +4,8 @@ REVOKE ALL ON SCHEMA scoring, features FROM public;
 -- The default since PostgreSQL 15; databases that come from older versions still let every role create objects here.
 REVOKE CREATE ON SCHEMA public FROM public;
 
+GRANT USAGE ON SCHEMA public TO rowguard_app, rowguard_api, rowguard_trainer, rowguard_readonly;
+
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA scoring FROM public;
 
 REVOKE ALL ON FUNCTION

@@ -79,10 +79,13 @@ def test_an_application_with_alembic_keeps_its_versions(
 def test_names_of_another_application_are_one_clear_line(
     empty_workspace: Workspace, statement: str, names: str
 ) -> None:
+    advice = (
+        "rename them" if names.startswith("scoring.") else "set ROWGUARD_SCHEMA to the name of a new schema"
+    )
     with empty_workspace.connect() as connection:
         connection.execute(statement.encode())
     with pytest.raises(
-        SchemaError, match=f"^another application has {names} in this database, and .*rename them"
+        SchemaError, match=f"^another application has {names} in this database, and .*{advice}, or"
     ):
         migrate_schema(empty_workspace.url, empty_workspace.settings.models_dir)
     with empty_workspace.connect() as connection:

@@ -16,6 +16,7 @@ import pytest
 
 from rowguard.errors import LocalStackError
 from rowguard.local import PostgresServer, account, temporary_server
+from rowguard.local.processes import find_process
 from rowguard.local.state import load_state, save_state
 from rowguard.settings import PROJECT_ROOT
 from sql_scoring.deployment import migrate_schema
@@ -129,7 +130,7 @@ def test_a_temporary_server_is_gone_afterwards_even_of_a_killed_run() -> None:
         assert process is not None
         save_state(server.directory, owner=[2**22 + 1, 0.0])  # as if this run had been killed
         with temporary_server():
-            assert not process.is_running() and not server.directory.exists()
+            assert find_process(process.pid, process.create_time()) is None and not server.directory.exists()
 
 
 def test_the_log_has_no_values_of_failed_statements(server: PostgresServer, folder: Path) -> None:
