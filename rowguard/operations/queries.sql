@@ -104,6 +104,13 @@ CREATE TEMP TABLE expired_transactions (
     transaction_id bigint NOT NULL
 );
 
+-- name: create_simulated_users
+-- Users with simulated transactions, for delete_simulated_users.
+CREATE TEMP TABLE simulated_users AS
+SELECT DISTINCT l.user_id
+FROM public.fraud_labels AS l
+WHERE l.source = 'simulator';
+
 -- name: create_stage
 -- The rows of a file until all of them are known.
 CREATE TEMP TABLE stage ({columns}) ON COMMIT DROP;
@@ -116,6 +123,26 @@ WHERE
     e.number BETWEEN %(first)s AND %(last)s
     AND t.user_id = e.user_id
     AND t.transaction_id = e.transaction_id;
+
+-- name: delete_simulated_rows
+-- Delete some simulated transactions; their labels follow the foreign key.
+DELETE FROM public.transactions AS t
+USING (
+    SELECT DISTINCT l.user_id, l.transaction_id
+    FROM public.fraud_labels AS l
+    WHERE l.source = 'simulator'
+    ORDER BY l.user_id, l.transaction_id
+    LIMIT %(rows)s
+) AS s
+WHERE t.user_id = s.user_id AND t.transaction_id = s.transaction_id;
+
+-- name: delete_simulated_users
+-- Delete the profiles of users who have no transaction left.
+DELETE FROM public.users AS u
+USING simulated_users AS s
+WHERE
+    u.user_id = s.user_id
+    AND NOT EXISTS (SELECT FROM public.transactions AS t WHERE t.user_id = u.user_id);
 
 -- name: delete_training
 -- Delete the same rows from a training table.
@@ -381,6 +408,17 @@ WHERE t.occurred_at < %(cutoff)s;
 UPDATE scoring.retention_runs
 SET finished_at = clock_timestamp()
 WHERE run_id = %(run_id)s;
+
+-- name: has_real_rows
+-- Whether there are transactions without a label of the simulator: loaded ones, or live ones beyond a few that were
+-- inserted by hand into a simulated history.
+SELECT
+    coalesce(bool_or(t.is_history), false)
+    OR count(*) > 0.01 * (SELECT count(*) FROM public.fraud_labels AS s WHERE s.source = 'simulator')
+FROM public.transactions AS t
+LEFT JOIN public.fraud_labels AS l
+    ON t.user_id = l.user_id AND t.transaction_id = l.transaction_id AND l.source = 'simulator'
+WHERE l.user_id IS NULL;
 
 -- name: insert_retention_run
 -- Recorded before the first row is deleted: from now on the training set starts at complete_from.

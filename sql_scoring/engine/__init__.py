@@ -1,10 +1,12 @@
-"""Fitted scikit-learn classifiers as SQL functions, bit for bit equal to ``predict_proba``.
+"""Fitted classifiers of trees as SQL functions, bit for bit equal to their libraries.
 
 How a forest becomes SQL, and which file does which step:
 
 1. ``_supported`` checks the model, ``_names`` the names that go into the statement.
 2. ``_assembler`` builds one expression tree per model with m2cgen's classes. ``_cuts`` moves every threshold
-   to the float64 at which scikit-learn's rounding to float32 really divides the inputs.
+   to the float64 at which scikit-learn's rounding to float32 really divides the inputs. Boosted models have a
+   loader per library (``_sklearn_boosting``, ``_xgboost``, ``_lightgbm``, ``_catboost``), which all give a
+   ``_tree_model``; ``_files`` reads the libraries' own files.
 3. ``_trees`` reads that expression: the trees of the sum, their splits, their leaves as boxes of intervals.
 4. An interpreter (``_interpreter`` has what they share) writes the body of the function, one per layout:
 
@@ -26,9 +28,18 @@ Nothing here imports another room of rowguard, reads settings or talks to a data
 from __future__ import annotations
 
 from sql_scoring.engine._boundary import boundary_rows, reference_scores
-from sql_scoring.engine._cuts import cut_point, next_float
+from sql_scoring.engine._cuts import cut_point
 from sql_scoring.engine._estimate import BitmaskCost, bitmask_cost
-from sql_scoring.engine._supported import SUPPORTED_MODELS, ForestShape, forest_shape
+from sql_scoring.engine._files import load_model_file
+from sql_scoring.engine._supported import (
+    BOOSTED_MODELS,
+    SUPPORTED_MODELS,
+    ForestShape,
+    Output,
+    as_tree_model,
+    forest_shape,
+    is_boosted,
+)
 from sql_scoring.engine._transpile import (
     ARGUMENTS,
     DEFAULT_MEMORY_WEIGHT,
@@ -40,10 +51,12 @@ from sql_scoring.engine._transpile import (
     transpile,
     transpile_for_bulk,
 )
+from sql_scoring.engine._tree_model import TreeModel
 from sql_scoring.engine.errors import UnsupportedModelError
 
 __all__ = [
     "ARGUMENTS",
+    "BOOSTED_MODELS",
     "DEFAULT_MEMORY_WEIGHT",
     "DEFAULT_SIZE_BUDGET_BYTES",
     "FORMAT_VERSION",
@@ -53,12 +66,16 @@ __all__ = [
     "BitmaskCost",
     "ForestShape",
     "Layout",
+    "Output",
+    "TreeModel",
     "UnsupportedModelError",
+    "as_tree_model",
     "bitmask_cost",
     "boundary_rows",
     "cut_point",
     "forest_shape",
-    "next_float",
+    "is_boosted",
+    "load_model_file",
     "reference_scores",
     "transpile",
     "transpile_for_bulk",

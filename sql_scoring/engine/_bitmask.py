@@ -14,7 +14,7 @@ import numpy as np
 
 from sql_scoring.engine import _codegen as sql
 from sql_scoring.engine._blocks import Plan
-from sql_scoring.engine._interpreter import Body, Inputs, return_statement, sum_declaration
+from sql_scoring.engine._interpreter import Body, Inputs, leaf_literal, return_statement, sum_declaration
 from sql_scoring.engine._lanes import Lane, build_lanes
 from sql_scoring.engine._masks import Group, build_group
 from sql_scoring.engine._planning import plan_model
@@ -26,7 +26,7 @@ def interpret_bitmask(model: TreeSum, inputs: Inputs, *, text_budget: int, memor
     """Write the lookups, the AND and the sum, by the cheapest plan for ``memory_weight``."""
     plan = plan_model(model, text_budget=text_budget, memory_weight=memory_weight)
     used = sorted({split.feature for tree in model.trees for split in splits(tree)})
-    writer = _Writer(inputs, used, skip_zero_leaves=model.divisor is not None)
+    writer = _Writer(inputs, used, model)
     text = sql.indented([*writer.lines(plan), return_statement(model)])
     declarations = [sum_declaration(model), "v_mask bit varying;"]
     if "v_column" in text:
@@ -47,11 +47,11 @@ def interpret_bitmask(model: TreeSum, inputs: Inputs, *, text_budget: int, memor
 class _Writer:
     """Writes plans as lines, and keeps the groups that it built for them."""
 
-    def __init__(self, inputs: Inputs, used: list[int], *, skip_zero_leaves: bool) -> None:
+    def __init__(self, inputs: Inputs, used: list[int], model: TreeSum) -> None:
         self.groups: list[Group] = []
         self._inputs = inputs
         self._used = used
-        self._skip_zero_leaves = skip_zero_leaves
+        self._model = model
 
     def lines(self, plan: Plan) -> Iterator[str]:
         """The lines that add all trees of a plan to ``v_sum``."""
@@ -69,15 +69,18 @@ class _Writer:
         for group_plan in plan.groups:
             blocks = [plan.trees[first:end] for first, end in group_plan.runs]
             group = build_group(
-                blocks, group_plan.slot_format, group_plan.unroll, skip_zero_leaves=self._skip_zero_leaves
+                blocks,
+                group_plan.slot_format,
+                group_plan.unroll,
+                skip_zero_leaves=self._model.skip_zero_leaves,
             )
             self.groups.append(group)
             if group.features:
                 yield from self._mask_lines(group, *build_lanes(group.features, group_plan.lanes))
-                yield from _sum_lines(group)
+                yield from _sum_lines(group, is_real=self._model.is_real)
             else:
                 for (leaf,) in (tree for trees in blocks for tree in trees):
-                    yield sql.add_to_sum(sql.float_literal(leaf.value))
+                    yield sql.add_to_sum(leaf_literal(self._model, leaf.value))
 
     def _mask_lines(self, group: Group, head: Lane | None, lanes: list[Lane]) -> Iterator[str]:
         """The lines that set ``v_mask`` to the AND of all features' masks."""
@@ -157,7 +160,7 @@ def _concatenated(pieces: list[str]) -> str:
     return f"({first}\n      {sql.CONCATENATE} {second})"
 
 
-def _sum_lines(group: Group) -> Iterator[str]:
+def _sum_lines(group: Group, *, is_real: bool) -> Iterator[str]:
     """The loop that adds the values of the exit leaves to ``v_sum``."""
     slot_format = group.slot_format
     step = slot_format.stride * group.unroll
@@ -168,9 +171,8 @@ def _sum_lines(group: Group) -> Iterator[str]:
         values = np.zeros_like(rows)
         values[:, 0] = rows[:, shift // slot_format.stride]
         # The values are as far into the array as the slots are into the mask, so the index needs no addition.
-        array = sql.list_literal(
-            list(map(sql.float_text, values.ravel().tolist())), "float", first=1 + slot_format.lowest
-        )
+        text, kind = (sql.real_text, "real") if is_real else (sql.float_text, "float")
+        array = sql.list_literal(list(map(text, values.ravel().tolist())), kind, first=1 + slot_format.lowest)
         terms.append(f"({array})[v_bit {sql.ADD} {_hash(slot_format, shift)}]")
     yield f"FOR v_bit IN 1..{group.width - step + 1} BY {step} LOOP"
     yield "v_sum := " + f"\n      {sql.ADD} ".join(terms) + ";"

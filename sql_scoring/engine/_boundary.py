@@ -1,7 +1,7 @@
-"""Adversarial rows for parity tests, and scikit-learn's scores of them.
+"""Adversarial rows for parity tests, and the library's scores of them.
 
 Every row mixes values on and around the model's own thresholds with values that are awkward for any model.
-scikit-learn accepts every row: none rounds to an infinite float32, and NaN appears only where the model
+The library accepts every row: none rounds to an infinite float32, and NaN appears only where the model
 accepts it.
 """
 
@@ -14,7 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from sql_scoring.engine._cuts import cut_point
-from sql_scoring.engine._supported import check_supported, sklearn_trees
+from sql_scoring.engine._supported import (
+    as_tree_model,
+    boosted_library,
+    check_supported,
+    sklearn_trees,
+)
+from sql_scoring.engine._tree_model import TreeModel
 
 _LARGEST = float(np.finfo(np.float32).max)
 # The greatest float64 that still rounds to a finite float32.
@@ -30,7 +36,7 @@ def boundary_rows(model: Any, n: int, *, seed: int) -> npt.NDArray[np.float64]:
     """Make rows at which an inexact translation of ``model`` would differ first.
 
     Args:
-        model: A fitted binary classifier of ``SUPPORTED_MODELS``.
+        model: A fitted binary classifier of ``SUPPORTED_MODELS`` or ``BOOSTED_MODELS``, or a ``TreeModel``.
         n: Number of rows.
         seed: The same seed gives the same rows.
 
@@ -41,6 +47,7 @@ def boundary_rows(model: Any, n: int, *, seed: int) -> npt.NDArray[np.float64]:
         UnsupportedModelError: As ``transpile`` does.
     """
     check_supported(model)
+    model = as_tree_model(model) or model
     rng = np.random.default_rng(seed)
     thresholds = _thresholds(model)
     rows = np.empty((n, len(thresholds)), dtype=np.float64)
@@ -63,19 +70,25 @@ def boundary_rows(model: Any, n: int, *, seed: int) -> npt.NDArray[np.float64]:
 
 
 def reference_scores(model: Any, rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Compute ``predict_proba(rows)[:, 1]`` summed in tree order (``n_jobs=1``).
+    """Compute ``predict_proba(rows)[:, 1]`` summed in tree order (``n_jobs=1``), or a boosted model's margin.
 
     Args:
-        model: A fitted binary classifier of ``SUPPORTED_MODELS``; it is not changed.
+        model: A fitted binary classifier of ``SUPPORTED_MODELS`` or ``BOOSTED_MODELS``; it is not changed. The
+            margins of a ``TreeModel`` are computed here, without its library.
         rows: float64 of shape (n, features).
 
     Returns:
-        Probabilities of the second class, float64 of shape (n,).
+        Probabilities or margins of the second class, float64 of shape (n,).
 
     Raises:
         UnsupportedModelError: As ``transpile`` does.
     """
     check_supported(model)
+    if isinstance(model, TreeModel):
+        return model.margins(rows)
+    if library := boosted_library(model):
+        with np.errstate(over="ignore", invalid="ignore"):
+            return library.margins(model, rows)
     if hasattr(model, "n_jobs"):
         model = copy.copy(model)
         model.n_jobs = 1  # more threads add the trees in the order in which they finish
@@ -85,6 +98,8 @@ def reference_scores(model: Any, rows: npt.NDArray[np.float64]) -> npt.NDArray[n
 
 
 def _accepts_missing(model: Any) -> bool:
+    if isinstance(model, TreeModel):
+        return model.accepts_missing
     try:
         model.predict_proba(np.full((1, int(model.n_features_in_)), np.nan))
     except ValueError:
@@ -93,6 +108,8 @@ def _accepts_missing(model: Any) -> bool:
 
 
 def _thresholds(model: Any) -> list[npt.NDArray[np.float64]]:
+    if isinstance(model, TreeModel):
+        return model.cuts()
     per_feature: list[list[npt.NDArray[np.float64]]] = [[] for _ in range(int(model.n_features_in_))]
     for tree in sklearn_trees(model):
         feature, threshold = tree.feature, tree.threshold
@@ -103,8 +120,9 @@ def _thresholds(model: Any) -> list[npt.NDArray[np.float64]]:
 
 def _near(rng: np.random.Generator, base: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Each value of ``base`` (shape (n,)) or one of the floats where rounding or comparing could slip."""
-    as_real = base.astype(np.float32)
-    up, down = np.nextafter(as_real, np.float32(np.inf)), np.nextafter(as_real, np.float32(-np.inf))
+    with np.errstate(over="ignore"):
+        as_real = base.astype(np.float32)
+        up, down = np.nextafter(as_real, np.float32(np.inf)), np.nextafter(as_real, np.float32(-np.inf))
     cut = np.array([cut_point(value) for value in base.tolist()])
     choices = [
         base,

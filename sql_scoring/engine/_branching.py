@@ -10,16 +10,19 @@ PL/pgSQL plans every node individually: fast once warm, expensive on a connectio
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from m2cgen import ast
 
 from sql_scoring.engine import _codegen as sql
-from sql_scoring.engine._interpreter import Body, Inputs, return_statement, sum_declaration
-from sql_scoring.engine._trees import Split, TreeSum, nodes, splits
+from sql_scoring.engine._interpreter import Body, Inputs, leaf_literal, return_statement, sum_declaration
+from sql_scoring.engine._trees import Pieces, Split, TreeSum, nodes, splits
 
 # Text that is true exactly for the inputs that take the left (True) or the right branch; else false or NULL.
 Condition = Callable[[Split, bool], str]
+Literal = Callable[[float], str]
 
 # Branches nest as the model's do up to here; below, the smaller subtree is always the nested one. A body's
 # nesting is then at most this plus log2(leaves), far from PostgreSQL's stack limit at any depth.
@@ -30,13 +33,14 @@ _MICROSECONDS_PER_COMPARISON = {"case": 0.035, "nested_if": 0.15}
 def interpret_branches(model: TreeSum, inputs: Inputs, layout: str) -> Body:
     """Write the statements that add every tree's value to the sum."""
     declarations, condition = _inputs_without_nan(model, inputs)
+    leaf = partial(leaf_literal, model)
     lines: list[str] = []
     for number, tree in enumerate(model.trees, start=1):
         if layout == "case":
-            lines.append(sql.add_to_sum(case_expression(tree, condition)))
+            lines.append(sql.add_to_sum(case_expression(tree, condition, leaf)))
         else:
             lines.append(f"-- tree {number}")
-            lines += _if_statements(tree, condition)
+            lines += _if_statements(tree, condition, leaf)
     comparisons_if_balanced = sum(sum(1 for _ in splits(tree)).bit_length() for tree in model.trees)
     return Body(
         sql.indented([*lines, return_statement(model)]),
@@ -62,30 +66,46 @@ def _inputs_without_nan(model: TreeSum, inputs: Inputs) -> tuple[list[str], Cond
             declarations.append(f"v{feature + 1} double precision := {text};")
             text = f"v{feature + 1}"
         names[feature] = text
-    return declarations, lambda split, left: comparison(
-        names[split.feature], sql.float_literal(split.cut), split, left
-    )
+    return declarations, lambda split, left: comparison(names[split.feature], split, left)
 
 
-def comparison(value: str, cut: str, split: Split, left: bool) -> str:
-    """Text of one branch's condition for a value that is never NaN where missing values go left."""
-    at_most, above = f"{value} {sql.AT_MOST} {cut}", f"{value} {sql.ABOVE} {cut}"
-    plain, other = (at_most, above) if left else (above, at_most)
-    return plain if left != split.missing_left else f"({other}) IS NOT TRUE"
+def comparison(
+    value: str, split: Split, left: bool, literal: Literal = sql.float_literal, *, is_never_nan: bool = True
+) -> str:
+    """Text of one branch's condition; ``is_never_nan`` says that the value is none where missing values go left."""
+    is_plain = left != split.missing_left
+    if not split.pieces:
+        cut = literal(split.cut)
+        at_most, above = f"{value} {sql.AT_MOST} {cut}", f"{value} {sql.ABOVE} {cut}"
+        if split.missing_left and not is_never_nan:
+            above = f"{above} AND {value} {sql.LESS} {sql.NAN}"
+        plain, other = (at_most, above) if left else (above, at_most)
+        return plain if is_plain else f"({other}) IS NOT TRUE"
+    text = _membership(value, split.accepted(left=left if is_plain else not left), literal)
+    return text if is_plain else f"({text}) IS NOT TRUE"
 
 
-def case_expression(tree: ast.Expr, condition: Condition) -> str:
+def _membership(value: str, pieces: Pieces, literal: Literal) -> str:
+    """Text that is true for the numbers of the pieces only, which NaN is not."""
+    terms = []
+    for low, high in pieces:
+        above = f"{value} {sql.ABOVE} {literal(low)} AND " if low > -math.inf else ""
+        terms.append(f"{above}{value} {sql.AT_MOST} {literal(high)}")
+    return f"({' OR '.join(terms)})" if terms else "FALSE"
+
+
+def case_expression(tree: ast.Expr, condition: Condition, leaf: Literal) -> str:
     """One tree as one CASE expression."""
     words = {"start": "CASE", "else": " ELSE ", "end": " END"}
     parts = []
-    for word, text in _walk(tree, condition):
+    for word, text in _walk(tree, condition, leaf):
         parts.append(f" WHEN {text} THEN " if word == "when" else words.get(word, text))
     return "".join(parts)
 
 
-def _if_statements(tree: ast.Expr, condition: Condition) -> Iterator[str]:
+def _if_statements(tree: ast.Expr, condition: Condition, leaf: Literal) -> Iterator[str]:
     word_if = "IF"
-    for word, text in _walk(tree, condition):
+    for word, text in _walk(tree, condition, leaf):
         if word == "when":
             yield f"{word_if} {text} THEN"
         elif word != "start":
@@ -93,7 +113,7 @@ def _if_statements(tree: ast.Expr, condition: Condition) -> Iterator[str]:
         word_if = "IF" if word == "start" else "ELSIF"
 
 
-def _walk(tree: ast.Expr, condition: Condition) -> Iterator[tuple[str, str]]:
+def _walk(tree: ast.Expr, condition: Condition, leaf: Literal) -> Iterator[tuple[str, str]]:
     """The words of a tree's text: start, when (with its condition), leaf (with its value), else and end.
 
     A branch is a chain of whens and the leaf that remains. The plain comparison (without ``IS NOT TRUE``)
@@ -107,7 +127,7 @@ def _walk(tree: ast.Expr, condition: Condition) -> Iterator[tuple[str, str]]:
             yield node
             continue
         if not isinstance(node, ast.IfExpr):
-            yield "leaf", sql.float_literal(node.value)
+            yield "leaf", leaf(node.value)
             continue
         chain: list[tuple[str, str] | ast.Expr] = [("start", "")]
         while isinstance(node, ast.IfExpr):

@@ -41,7 +41,7 @@ class Cell:
     def __post_init__(self) -> None:
         cuts_by_feature: dict[int, list[tuple[float, float]]] = {}
         for split, reach in _reached(self.trees):
-            if abs(split.cut) != float("inf"):
+            if abs(split.cut) != float("inf") and not split.pieces:
                 cuts_by_feature.setdefault(split.feature, []).append((split.cut, reach))
         for feature, cuts in sorted(cuts_by_feature.items()):
             weight = sum(reach for _, reach in sorted(cuts))
@@ -112,7 +112,7 @@ def _simplified(tree: ast.Expr, known: Cell, *, below: bool) -> ast.Expr:
         if isinstance(node, ast.IfExpr):
             split, body, orelse = node.test, results[id(node.body)], results[id(node.orelse)]
             is_decided = split.cut >= known.cut if below else split.cut <= known.cut
-            if split.feature == known.feature and is_decided:
+            if split.feature == known.feature and is_decided and not split.pieces:
                 result = body if below else orelse
             elif body is not node.body or orelse is not node.orelse:
                 result = branch(split, body, orelse)

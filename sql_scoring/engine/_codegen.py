@@ -11,6 +11,8 @@ import base64
 import re
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 MAX_IDENTIFIER_BYTES = 63
 BODY_TAG = "$rowguard$"
 
@@ -37,7 +39,7 @@ COST \d+
 _WORD = re.compile(r"[^\W\d]\w*|[\"$]")
 _OWN_WORD = re.compile(
     "DECLARE|BEGIN|END|IF|THEN|ELSE|ELSIF|CASE|WHEN|LOOP|FOR|IN|BY|IS|NOT|TRUE|RETURN|RAISE|EXCEPTION|USING|ERRCODE"
-    "|ARRAY|OPERATOR|COALESCE|X|double|precision|float|integer|bigint|bit|varying|text|pg_catalog"
+    "|ARRAY|OPERATOR|COALESCE|AND|OR|FALSE|X|double|precision|float|real|integer|bigint|bit|varying|text|pg_catalog"
     r"|width_bucket|substring|mod|encode|decode|array_dims|v_(sum|mask|column|input|bit|turn)|v\d+"
 )
 
@@ -60,6 +62,16 @@ def float_text(value: float) -> str:
 def float_literal(value: float) -> str:
     """A float8 constant. A bare decimal would be numeric, which compares and adds differently."""
     return f"float '{float_text(value)}'"
+
+
+def real_text(value: float) -> str:
+    """Shortest text that PostgreSQL parses to the same float4."""
+    return float_text(float(str(np.float32(value))))
+
+
+def real_literal(value: float) -> str:
+    """A float4 constant."""
+    return f"real '{real_text(value)}'"
 
 
 def float_array_literal(values: Iterable[float]) -> str:

@@ -11,6 +11,8 @@ missing values everywhere.
 
 from __future__ import annotations
 
+from functools import partial
+
 from m2cgen import ast
 
 from sql_scoring.engine import _codegen as sql
@@ -21,7 +23,7 @@ from sql_scoring.engine._cells import (
     expected_comparisons,
     partition_inputs,
 )
-from sql_scoring.engine._interpreter import Body, Inputs
+from sql_scoring.engine._interpreter import Body, Inputs, ended, leaf_literal
 from sql_scoring.engine._trees import Split, TreeSum, splits
 
 # A larger expression would not fit a processor's cache and would be slower although each row's path is shorter.
@@ -34,18 +36,14 @@ def interpret_inline(model: TreeSum, inputs: Inputs, *, rows: int) -> Body:
     root = partition_inputs(model.trees, rows=rows, node_budget=max(NODE_BUDGET, len(every_split)))
 
     def without_nan(split: Split, left: bool) -> str:
-        return comparison(inputs.read(split.feature), _cut(split.cut), split, left)
+        return comparison(inputs.read(split.feature), split, left, _cut)
 
     def with_nan(split: Split, left: bool) -> str:  # PostgreSQL sorts NaN above all numbers
-        if not split.missing_left:
-            return without_nan(split, left)
-        name = inputs.read(split.feature)
-        above = f"{name} {sql.ABOVE} {_cut(split.cut)} AND {name} {sql.LESS} {sql.NAN}"
-        return f"({above}) IS NOT TRUE" if left else above
+        return comparison(inputs.read(split.feature), split, left, _cut, is_never_nan=False)
 
     def in_cells(cell: Cell) -> str:
         if not cell.halves:
-            return _sum(cell.trees, without_nan, model.divisor)
+            return _sum(model, cell.trees, without_nan)
         name, cut = inputs.read(cell.feature), _cut(cell.cut)
         low, high = map(in_cells, cell.halves)
         return (
@@ -53,7 +51,7 @@ def interpret_inline(model: TreeSum, inputs: Inputs, *, rows: int) -> Body:
             f"WHEN {name} {sql.ABOVE} {cut} THEN\n{high}\nEND"
         )
 
-    text = _sum(model.trees, with_nan, model.divisor)
+    text = _sum(model, model.trees, with_nan)
     divided = root.divided()
     nan_features = {cell.feature for cell in divided}
     nan_features |= {split.feature for split in every_split if split.missing_left}
@@ -69,13 +67,14 @@ def interpret_inline(model: TreeSum, inputs: Inputs, *, rows: int) -> Body:
     )
 
 
-def _sum(trees: list[ast.Expr], condition: Condition, divisor: float | None) -> str:
-    terms = [case_expression(tree, condition) for tree in trees]
-    if divisor is None:
+def _sum(model: TreeSum, trees: list[ast.Expr], condition: Condition) -> str:
+    leaf = partial(leaf_literal, model)
+    terms = [case_expression(tree, condition, leaf) for tree in trees]
+    if model.divisor is None and model.start is None:
         return terms[0]
     # Operators of one kind group from the left: the sum runs in tree order, the division comes last.
-    total = f"\n{sql.ADD} ".join([sql.float_literal(0.0), *terms])
-    return f"({total})\n{sql.DIVIDE} {sql.float_literal(divisor)}"
+    total = f"\n{sql.ADD} ".join([leaf(model.first_term), *terms])
+    return ended(model, f"({total})\n" if model.divisor is not None else total)
 
 
 def _cut(value: float) -> str:

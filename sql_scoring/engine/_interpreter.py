@@ -35,11 +35,25 @@ class Body:
 
 
 def sum_declaration(model: TreeSum) -> str:
-    """``v_sum`` at its start: scikit-learn's 0.0 for forests, for a single tree the additive identity."""
-    return f"v_sum double precision := {sql.float_literal(-0.0 if model.divisor is None else 0.0)};"
+    """``v_sum`` at its start."""
+    kind = "real" if model.is_real else "double precision"
+    return f"v_sum {kind} := {leaf_literal(model, model.first_term)};"
+
+
+def leaf_literal(model: TreeSum, value: float) -> str:
+    """A constant of the type in which the model adds."""
+    return sql.real_literal(value) if model.is_real else sql.float_literal(value)
+
+
+def ended(model: TreeSum, total: str) -> str:
+    """The text of the model's value, given that of the sum."""
+    if model.bias is not None:
+        total = f"{total} {sql.ADD} {leaf_literal(model, model.bias)}"
+    if model.is_real:
+        total = f"({total})::float"
+    return total if model.divisor is None else f"{total} {sql.DIVIDE} {sql.float_literal(model.divisor)}"
 
 
 def return_statement(model: TreeSum) -> str:
     """The last line of the body."""
-    divided = "" if model.divisor is None else f" {sql.DIVIDE} {sql.float_literal(model.divisor)}"
-    return f"RETURN v_sum{divided};"
+    return f"RETURN {ended(model, 'v_sum')};"

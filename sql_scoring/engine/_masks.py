@@ -60,7 +60,7 @@ def cuts_by_feature(trees: list[list[Leaf]]) -> dict[int, list[float]]:
         for leaf in tree:
             for feature, interval in leaf.box.items():
                 cuts = distinct.setdefault(feature, set())
-                cuts.update(cut for cut in (interval.low, interval.high) if abs(cut) != np.inf)
+                cuts.update(cut for cut in interval.bounds if abs(cut) != np.inf)
     return {feature: sorted(distinct[feature]) for feature in sorted(distinct)}
 
 
@@ -104,5 +104,7 @@ def _feature_rows(
             continue
         rows[: rank[interval.low] + 1, bit] = 0
         rows[rank[interval.high] + 1 : missing_row, bit] = 0
+        for low, high in interval.gaps:
+            rows[rank[low] + 1 : rank[high] + 1, bit] = 0
         rows[missing_row, bit] = interval.missing
     return rows

@@ -30,7 +30,7 @@ def plan_model(model: TreeSum, *, text_budget: int, memory_weight: float) -> Pla
             trees,
             text_budget=text_budget,
             memory_weight=weight,
-            skip_zero_leaves=model.divisor is not None,
+            skip_zero_leaves=model.skip_zero_leaves,
             thresholds=thresholds,
         )
         split = best_region_split(trees) if depth < _MAX_DEPTH else None

@@ -92,14 +92,14 @@ def restrict_leaves(trees: Trees, split: RegionSplit, *, low: bool) -> Trees:
 
 def _at_most(box: Interval, cut: float) -> Interval | None:
     """The condition that remains where ``x <= cut`` is known; None where the leaf cannot be reached."""
-    if box.low >= min(box.high, cut):
-        return None
     # Nothing is missing here, so that a missing value may pass is no condition.
-    return Interval(box.low, np.inf if box.high >= cut else box.high)
+    below = [(low, np.inf if high >= cut else high) for low, high in box.pieces if low < cut]
+    return Interval.of(tuple(below), missing=True) if below else None
 
 
 def _above_or_missing(box: Interval, cut: float) -> Interval | None:
     """The condition that remains where ``x > cut`` or ``x`` is missing; None where the leaf cannot be reached."""
-    if max(box.low, cut) >= box.high:
+    above = [(-np.inf if low <= cut else low, high) for low, high in box.pieces if high > cut]
+    if not above:
         return Interval(cut, cut) if box.missing else None
-    return Interval(-np.inf if box.low <= cut else box.low, box.high, box.missing)
+    return Interval.of(tuple(above), missing=box.missing)

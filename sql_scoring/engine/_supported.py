@@ -1,21 +1,30 @@
 """Which models can be written as SQL, by name, and why the others cannot.
 
-An explicit table and no discovery: a class is in it once parity tests show its function equal to
-``predict_proba`` bit for bit. A subclass is not its parent, as it may predict in another way.
+Explicit tables and no discovery: a class is in one once parity tests show its function equal to the library bit for
+bit. A subclass is not its parent, as it may predict in another way. Classes of libraries that may not be installed
+are known by name.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from m2cgen.assemblers.base import ModelAssembler
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
 from sql_scoring.engine._assembler import ExactForestAssembler, ExactTreeAssembler
-from sql_scoring.engine._trees import TreeSum, tree_sum
+from sql_scoring.engine._catboost import catboost_margins, load_catboost
+from sql_scoring.engine._lightgbm import lightgbm_margins, load_lightgbm
+from sql_scoring.engine._sklearn_boosting import load_gradient_boosting, load_hist_gradient_boosting
+from sql_scoring.engine._tree_model import Floats, TreeModel
+from sql_scoring.engine._trees import TreeSum, leaves, nodes, tree_sum
+from sql_scoring.engine._xgboost import load_xgboost, xgboost_margins
 from sql_scoring.engine.errors import UnsupportedModelError
+
+Output = Literal["probability", "margin"]
 
 SUPPORTED_MODELS: dict[type, type[ModelAssembler]] = {
     RandomForestClassifier: ExactForestAssembler,
@@ -24,15 +33,46 @@ SUPPORTED_MODELS: dict[type, type[ModelAssembler]] = {
     ExtraTreeClassifier: ExactTreeAssembler,
 }
 
-_LIBM = (
-    "its probability goes through exp(), whose last bit depends on the C library and processor of the "
-    "database server, so it cannot be promised bit for bit"
-)
+
+@dataclass(frozen=True)
+class BoostedLibrary:
+    """How a boosted classifier is read, and how its library computes margins; ``call`` is that as text."""
+
+    load: Callable[[Any], TreeModel]
+    margins: Callable[[Any, Floats], Floats]
+    call: str
+
+
+def _decision_function(model: Any, rows: Floats) -> Floats:
+    result: Floats = model.decision_function(rows)
+    return result
+
+
+_XGBOOST = BoostedLibrary(load_xgboost, xgboost_margins, "predict(X, output_margin=True)")
+_LIGHTGBM = BoostedLibrary(load_lightgbm, lightgbm_margins, "predict(X, raw_score=True)")
+_CATBOOST = BoostedLibrary(load_catboost, catboost_margins, "predict(X, prediction_type='RawFormulaVal')")
+# By package and class name.
+BOOSTED_MODELS: dict[tuple[str, str], BoostedLibrary] = {
+    ("xgboost", "XGBClassifier"): _XGBOOST,
+    ("xgboost", "Booster"): _XGBOOST,
+    ("lightgbm", "LGBMClassifier"): _LIGHTGBM,
+    ("lightgbm", "Booster"): _LIGHTGBM,
+    ("sklearn", "HistGradientBoostingClassifier"): BoostedLibrary(
+        load_hist_gradient_boosting, _decision_function, "decision_function(X)"
+    ),
+    ("sklearn", "GradientBoostingClassifier"): BoostedLibrary(
+        load_gradient_boosting, _decision_function, "decision_function(X)"
+    ),
+    ("catboost", "CatBoostClassifier"): _CATBOOST,
+    ("catboost", "CatBoost"): _CATBOOST,
+}
+
 UNSUPPORTED_REASONS: dict[str, str] = {
-    "GradientBoostingClassifier": _LIBM,
-    "HistGradientBoostingClassifier": _LIBM,
-    "LogisticRegression": "its dot product is summed by BLAS in an order that depends on the processor; and "
-    + _LIBM,
+    "LogisticRegression": "its dot product is summed by BLAS in an order that depends on the processor",
+    "CalibratedClassifierCV": "its calibration averages several models and goes through exp() or an interpolation; "
+    "register the model that it wraps",
+    "Pipeline": "a pipeline changes its inputs; rowguard register takes its last step where nothing comes before it",
+    "XGBRFClassifier": "its forest of one boosting round is not tested here",
 }
 
 
@@ -47,11 +87,40 @@ class ForestShape:
     features: int
 
 
-def forest_shape(model: Any) -> ForestShape:
-    """Count a fitted model as scikit-learn holds it.
+def as_tree_model(model: Any) -> TreeModel | None:
+    """Return a boosted model in the engine's form, or None for a forest.
 
     Args:
-        model: A fitted classifier of ``SUPPORTED_MODELS``.
+        model: A model of ``BOOSTED_MODELS``, a ``TreeModel``, or any other.
+
+    Returns:
+        The form.
+
+    Raises:
+        UnsupportedModelError: The boosted model has a setting that is not supported.
+    """
+    if isinstance(model, TreeModel):
+        return model
+    library = boosted_library(model)
+    return library.load(model) if library else None
+
+
+def boosted_library(model: Any) -> BoostedLibrary | None:
+    """Return how a boosted model's library is called, or None for another model."""
+    kind = type(model)
+    return BOOSTED_MODELS.get((kind.__module__.partition(".")[0], kind.__name__))
+
+
+def is_boosted(model: Any) -> bool:
+    """Return whether a model's function returns a margin."""
+    return isinstance(model, TreeModel) or boosted_library(model) is not None
+
+
+def forest_shape(model: Any) -> ForestShape:
+    """Count a fitted model as its library holds it.
+
+    Args:
+        model: A fitted classifier of ``SUPPORTED_MODELS`` or ``BOOSTED_MODELS``.
 
     Returns:
         Its counts, those of all trees together.
@@ -59,6 +128,8 @@ def forest_shape(model: Any) -> ForestShape:
     Raises:
         UnsupportedModelError: As ``transpile`` does.
     """
+    if (boosted := as_tree_model(model)) is not None:
+        return _tree_model_shape(boosted)
     check_supported(model)
     trees = sklearn_trees(model)
     return ForestShape(
@@ -70,6 +141,18 @@ def forest_shape(model: Any) -> ForestShape:
     )
 
 
+def _tree_model_shape(model: TreeModel) -> ForestShape:
+    trees = model.sum.trees
+    ends = [leaves(tree) for tree in trees]
+    return ForestShape(
+        trees=len(trees),
+        nodes=sum(len(nodes(tree)) for tree in trees),
+        leaves=sum(map(len, ends)),
+        depth=max((len(leaf.box) for tree in ends for leaf in tree), default=0),
+        features=model.n_features_in_,
+    )
+
+
 def sklearn_trees(model: Any) -> list[Any]:
     """The ``tree_`` of a single tree or of each tree of a forest, in order."""
     return [estimator.tree_ for estimator in getattr(model, "estimators_", [model])]
@@ -77,15 +160,21 @@ def sklearn_trees(model: Any) -> list[Any]:
 
 def assemble(model: Any) -> TreeSum:
     """Build the model's expression trees; raises UnsupportedModelError."""
+    if (boosted := as_tree_model(model)) is not None:
+        return boosted.sum
     check_supported(model)
     return tree_sum(SUPPORTED_MODELS[type(model)](model).assemble())
 
 
 def check_supported(model: Any) -> None:
-    """Raise UnsupportedModelError unless ``model`` is a fitted binary classifier of the table."""
+    """Raise UnsupportedModelError unless ``model`` is a fitted binary classifier of the tables."""
+    if is_boosted(model):
+        return  # its loader checks it
     kind = type(model)
     if kind not in SUPPORTED_MODELS:
-        names = ", ".join(known.__name__ for known in SUPPORTED_MODELS)
+        names = ", ".join(
+            [known.__name__ for known in SUPPORTED_MODELS] + [name for _, name in BOOSTED_MODELS]
+        )
         why = UNSUPPORTED_REASONS.get(kind.__name__)
         if why is None and kind.__name__.endswith("Regressor"):
             why = "it is a regressor and has no probability"
@@ -104,3 +193,18 @@ def check_supported(model: Any) -> None:
             f"this {kind.__name__} was fitted on {model.n_classes_} class(es): exactly two are needed, "
             "as the function returns the probability of the second"
         )
+
+
+def check_output(model: Any, output: Output | None) -> Output:
+    """Return what the function's value is; raises UnsupportedModelError for one that cannot be exact."""
+    natural: Output = "margin" if is_boosted(model) else "probability"
+    if output in (None, natural):
+        return natural
+    if output == "probability":
+        raise UnsupportedModelError(
+            f"the probability of {type(model).__name__} goes through exp(), whose last bit depends on the C library "
+            "and processor of the database server: use output='margin', which is exact"
+        )
+    if output == "margin":
+        raise UnsupportedModelError(f"{type(model).__name__} has no margin: use output='probability'")
+    raise UnsupportedModelError(f"output {output!r} is unknown; there are: probability, margin")

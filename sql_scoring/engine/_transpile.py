@@ -12,7 +12,15 @@ from sql_scoring.engine._branching import interpret_branches
 from sql_scoring.engine._inline import interpret_inline
 from sql_scoring.engine._interpreter import Body, Inputs
 from sql_scoring.engine._names import check_feature_names, function_name_parts
-from sql_scoring.engine._supported import assemble, check_supported, forest_shape
+from sql_scoring.engine._supported import (
+    Output,
+    as_tree_model,
+    assemble,
+    boosted_library,
+    check_output,
+    check_supported,
+    forest_shape,
+)
 from sql_scoring.engine.errors import UnsupportedModelError
 
 Layout = Literal["bitmask", "case", "nested_if"]
@@ -39,16 +47,17 @@ def transpile(
     size_budget_bytes: int = DEFAULT_SIZE_BUDGET_BYTES,
     arguments: Arguments = "columns",
     memory_weight: float = DEFAULT_MEMORY_WEIGHT,
+    output: Output | None = None,
 ) -> str:
     """Write a fitted classifier as one ``CREATE FUNCTION … RETURNS double precision``.
 
-    The function's value is ``model.predict_proba(X)[:, 1]`` with ``n_jobs=1``, bit for bit, for every float64
-    input. NULL and NaN are missing values and follow ``missing_go_to_left`` in every node; scikit-learn stores
-    that for trees fitted without missing values too. Inputs that round to an infinite float32 (scikit-learn
-    rejects them) count as that infinity. The value is never NULL.
+    A forest's value is ``model.predict_proba(X)[:, 1]`` with ``n_jobs=1``, a boosted model's is its library's
+    margin: bit for bit, for every float64 input. NULL and NaN are missing values and follow the direction that
+    each branch has for them; scikit-learn stores one for trees fitted without missing values too. Inputs that round
+    to an infinite float32 (scikit-learn rejects them) count as that infinity. The value is never NULL.
 
     Args:
-        model: A fitted binary classifier of ``SUPPORTED_MODELS``.
+        model: A fitted binary classifier of ``SUPPORTED_MODELS`` or ``BOOSTED_MODELS``, or a ``TreeModel``.
         feature_names: One per column of the model, in the order of its fit; they name the arguments.
         function_name: ``name`` or ``schema.name``, taken literally.
         layout: ``bitmask`` for speed, ``case`` and ``nested_if`` as plain references.
@@ -58,6 +67,7 @@ def transpile(
             another length than the number of features.
         memory_weight: Microseconds per call that one megabyte of a backend's memory is worth; the ``bitmask``
             layout divides its masks by it (0 is the fastest call at any size).
+        output: ``probability`` (only forests) or ``margin`` (only boosted models); by default the one that it has.
 
     Returns:
         The statement, the same text for the same arguments.
@@ -66,6 +76,8 @@ def transpile(
         UnsupportedModelError: The model or a name cannot be written exactly; states what to change.
     """
     check_supported(model)
+    check_output(model, output)
+    kind, model = _kind_and_call(model), as_tree_model(model) or model
     _check_known("layout", layout, LAYOUTS)
     _check_known("arguments", arguments, ARGUMENTS)
     names = check_feature_names(model, feature_names)
@@ -81,7 +93,9 @@ def transpile(
         body = interpret_branches(assemble(model), inputs, layout)
     declarations = "".join(f"  {line}\n" for line in body.declarations)
     block = f"DECLARE\n{declarations}BEGIN\n{_array_check(inputs)}{body.text}END\n"
-    return _statement(model, function_name, layout, "plpgsql", parameters, body, block, size_budget_bytes)
+    return _statement(
+        model, kind, function_name, layout, "plpgsql", parameters, body, block, size_budget_bytes
+    )
 
 
 def transpile_for_bulk(
@@ -114,15 +128,28 @@ def transpile_for_bulk(
         UnsupportedModelError: As ``transpile`` does, and past PostgreSQL's 100 arguments.
     """
     check_supported(model)
+    kind, model = _kind_and_call(model), as_tree_model(model) or model
     names = check_feature_names(model, feature_names)
     inputs, parameters = _columns(names, "score many rows with layout='case' and an array")
     body = interpret_inline(assemble(model), inputs, rows=expected_rows)
     select = f"SELECT {body.text}\n"
-    return _statement(model, function_name, "inline", "sql", parameters, body, select, size_budget_bytes)
+    return _statement(
+        model, kind, function_name, "inline", "sql", parameters, body, select, size_budget_bytes
+    )
+
+
+def _kind_and_call(model: Any) -> str:
+    """What the function's value is, for its header."""
+    if library := boosted_library(model):
+        return f"Margin of the second class, as {type(model).__name__}.{library.call}"
+    if (boosted := as_tree_model(model)) is not None:
+        return f"Margin of the second class, as {boosted.kind} computes it"
+    return f"Probability of the second class, as {type(model).__name__}.predict_proba(X)[:, 1]"
 
 
 def _statement(
     model: Any,
+    kind: str,
     function_name: str,
     layout: str,
     language: str,
@@ -134,7 +161,7 @@ def _statement(
     """The whole ``CREATE FUNCTION``; raises UnsupportedModelError when it is too long."""
     shape = forest_shape(model)
     header = [
-        f"Probability of the second class, as {type(model).__name__}.predict_proba(X)[:, 1]",
+        kind,
         f"trees: {shape.trees}, leaves: {shape.leaves}, features: {shape.features}, layout: {layout}",
         *body.notes,
         "NULL and NaN are missing values. Inputs are compared unrounded with the cuts that float32 rounding "

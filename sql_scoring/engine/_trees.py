@@ -5,34 +5,84 @@ Nothing here recurses: an expression tree may be as deep as the model is.
 
 from __future__ import annotations
 
+import itertools
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from m2cgen import ast
+
+Pieces = tuple[tuple[float, float], ...]  # a union of intervals (low, high], ascending and disjoint
 
 
 @dataclass(frozen=True)
 class Split(ast.BoolExpr):  # type: ignore[misc]
     """The condition of a branch: ``feature <= cut``, or missing and ``missing_left``, leads to ``body``.
 
-    ``left_fraction`` of the training rows that reach the branch go left. It is no part of the meaning; planning
-    uses it.
+    A split of categories has ``pieces`` instead: what lies in one of them leads to ``body``, and ``cut`` is the end
+    of the last. ``left_fraction`` of the training rows that reach the branch go left. It is no part of the meaning;
+    planning uses it.
     """
 
     feature: int
     cut: float
     missing_left: bool
     left_fraction: float = field(default=0.5, compare=False)
+    pieces: Pieces = ()
+
+    def accepted(self, *, left: bool) -> Pieces:
+        """The numbers that lead to one side."""
+        pieces = self.pieces or ((-math.inf, self.cut),)
+        return pieces if left else complement(pieces)
+
+
+def complement(pieces: Pieces) -> Pieces:
+    """The numbers outside of a union."""
+    bounds = [-math.inf, *(bound for piece in pieces for bound in piece), math.inf]
+    gaps = zip(bounds[::2], bounds[1::2], strict=True)
+    return tuple((low, high) for low, high in gaps if low < high)
+
+
+def union(pieces: Iterable[tuple[float, float]]) -> Pieces:
+    """The same numbers in ascending pieces that do not touch."""
+    merged: list[tuple[float, float]] = []
+    for low, high in sorted(pieces):
+        if merged and low <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
+        elif low < high:
+            merged.append((low, high))
+    return tuple(merged)
 
 
 @dataclass(frozen=True)
 class TreeSum:
-    """A model as the interpreters take it: ``sum(trees) / divisor``, or one tree when ``divisor`` is None."""
+    """A model as the interpreters take it: ``start``, then one tree after the other, then the end.
+
+    Attributes:
+        trees: In the order in which they are added.
+        divisor: The sum is divided by it at the end.
+        start: What the first tree is added to. By default 0.0, as in a forest, and for a single tree nothing.
+        bias: Added to the sum at the end.
+        is_real: Values are added as float32.
+    """
 
     trees: list[ast.Expr]
-    divisor: float | None
+    divisor: float | None = None
+    start: float | None = None
+    bias: float | None = None
+    is_real: bool = False
+
+    @property
+    def first_term(self) -> float:
+        """``start``, or its default: minus zero changes no bit of a single tree."""
+        default = -0.0 if self.divisor is None else 0.0
+        return default if self.start is None else self.start
+
+    @property
+    def skip_zero_leaves(self) -> bool:
+        """Whether adding zero never changes the sum: it does only where the sum is minus zero."""
+        return math.copysign(1.0, self.first_term) > 0 or self.first_term != 0
 
 
 def tree_sum(expr: ast.Expr) -> TreeSum:
@@ -75,16 +125,46 @@ def splits(tree: ast.Expr) -> Iterator[Split]:
 class Interval:
     """A leaf's condition on one feature: ``low < x <= high``, and whether a missing value may reach the leaf.
 
-    An infinite bound is none: minus infinity passes ``low`` and infinity passes ``high``.
+    An infinite bound is none: minus infinity passes ``low`` and infinity passes ``high``. After splits of
+    categories, ``gaps`` are the intervals in between that do not reach the leaf.
     """
 
     low: float = -math.inf
     high: float = math.inf
     missing: bool = True
+    gaps: Pieces = ()
+
+    @classmethod
+    def of(cls, pieces: Pieces, *, missing: bool) -> Interval:
+        """The condition that a union of intervals is."""
+        if not pieces:
+            return cls(math.inf, math.inf, missing)
+        gaps = tuple((before[1], after[0]) for before, after in itertools.pairwise(pieces))
+        return cls(pieces[0][0], pieces[-1][1], missing, gaps)
+
+    @property
+    def pieces(self) -> Pieces:
+        """The numbers that pass."""
+        bounds = [self.low, *(bound for gap in self.gaps for bound in gap), self.high]
+        pairs = zip(bounds[::2], bounds[1::2], strict=True)
+        return tuple((low, high) for low, high in pairs if low < high)
+
+    @property
+    def bounds(self) -> tuple[float, ...]:
+        """All bounds, of which some may be infinite."""
+        return (self.low, self.high, *(bound for gap in self.gaps for bound in gap))
 
     def narrowed(self, split: Split, *, left: bool) -> Interval:
         """This interval after one more comparison."""
         missing = self.missing and split.missing_left == left
+        if self.gaps or split.pieces:
+            allowed = split.accepted(left=left)
+            common = (
+                (max(low, other_low), min(high, other_high))
+                for low, high in self.pieces
+                for other_low, other_high in allowed
+            )
+            return Interval.of(union(common), missing=missing)
         if left:
             return Interval(self.low, min(self.high, split.cut), missing)
         return Interval(max(self.low, split.cut), self.high, missing)

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from sklearn.ensemble import (
     ExtraTreesClassifier,
-    GradientBoostingClassifier,
     RandomForestClassifier,
     RandomForestRegressor,
 )
@@ -50,7 +49,6 @@ class Subclass(RandomForestClassifier):  # type: ignore[misc]
     ("model", "says"),
     [
         (RandomForestRegressor(2).fit(ROWS, LABELS), "RandomForestRegressor is not.*it is a regressor"),
-        (GradientBoostingClassifier(n_estimators=2).fit(ROWS, LABELS), "exp"),
         (LogisticRegression().fit(ROWS, LABELS), "BLAS"),
         (SVC().fit(ROWS, LABELS), "SVC is not supported.*Supported are: RandomForestClassifier"),
         (Subclass(2).fit(ROWS, LABELS), "Subclass is not supported"),

@@ -13,9 +13,10 @@ import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from sql_scoring.engine import LAYOUTS, transpile
+from sql_scoring.engine import LAYOUTS, load_model_file, transpile, transpile_for_bulk
 
 HERE = Path(__file__).parent
+BOOSTED_FILES = {"xgboost": "xgboost.json", "lightgbm": "lightgbm.txt", "catboost": "catboost.json"}
 
 
 def _data(missing: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -53,6 +54,14 @@ def texts() -> dict[str, str]:
         for name, model in models().items()
         for layout in LAYOUTS
     }
+    for library, file_name in BOOSTED_FILES.items():
+        boosted = load_model_file(HERE.parent / "models" / file_name)
+        given: dict[str, Any] = {
+            "feature_names": boosted.feature_names_in_,
+            "function_name": "scoring.golden",
+        }
+        texts |= {f"{library}.{layout}.sql": transpile(boosted, layout=layout, **given) for layout in LAYOUTS}
+        texts[f"{library}.inline.sql"] = transpile_for_bulk(boosted, **given)
     texts["forest_missing.bitmask.array.sql"] = transpile(
         models()["forest_missing"], feature_names=names, function_name="scoring.golden", arguments="array"
     )

@@ -1,0 +1,141 @@
+"""A boosted model in the one exact form, whichever library fitted it.
+
+A loader per library (``_sklearn_boosting``, ``_xgboost``, ``_lightgbm``, ``_catboost``) reads the object or the
+library's own file. All branches compare the unrounded float64 input, so a model's type of input is in its cuts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from m2cgen import ast
+
+from sql_scoring.engine._trees import Split, TreeSum, branch, splits
+from sql_scoring.engine.errors import UnsupportedModelError
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class TreeModel:
+    """A boosted binary classifier.
+
+    Attributes:
+        kind: Class name of the library's own classifier.
+        library: Name and version of what fitted it, as the model holds it.
+        sum: Its trees and how they add up to the margin.
+        n_features_in_: Number of features.
+        feature_names_in_: Their names, empty where the model does not know them.
+        accepts_missing: Whether the library accepts missing values.
+        notes: What a user should know of how the file was read.
+    """
+
+    kind: str
+    library: str
+    sum: TreeSum
+    n_features_in_: int
+    feature_names_in_: tuple[str, ...] = ()
+    accepts_missing: bool = True
+    notes: tuple[str, ...] = field(default=())
+
+    def margins(self, rows: Floats) -> Floats:
+        """Compute the margin in numpy, in the order and type of the library.
+
+        Args:
+            rows: Shape (rows, features), NaN where missing.
+
+        Returns:
+            Shape (rows,).
+        """
+        kind = np.dtype(np.float32 if self.sum.is_real else np.float64)
+        total: npt.NDArray[Any] = np.full(len(rows), self.sum.first_term, dtype=kind)
+        columns = np.asfortranarray(rows)
+        for tree in self.sum.trees:
+            total = total + _tree_values(tree, columns).astype(kind)
+        if self.sum.bias is not None:
+            total = total + kind.type(self.sum.bias)
+        result: Floats = total.astype(np.float64)
+        return result
+
+    def cuts(self) -> list[Floats]:
+        """The distinct finite bounds of each feature's branches, ascending."""
+        bounds: list[set[float]] = [set() for _ in range(self.n_features_in_)]
+        for tree in self.sum.trees:
+            for split in splits(tree):
+                bounds[split.feature].update(bound for piece in split.accepted(left=True) for bound in piece)
+        return [np.array(sorted(filter(math.isfinite, own)), dtype=np.float64) for own in bounds]
+
+
+def build_tree(
+    lefts: Sequence[int], rights: Sequence[int], values: Sequence[float], split: Callable[[int], Split]
+) -> ast.Expr:
+    """Build a tree from a library's arrays, from the leaves up, so that any depth works.
+
+    Args:
+        lefts: Left child of each node, -1 in a leaf. The root is node 0.
+        rights: Right child of each node.
+        values: Value of each leaf; those of branches are not read.
+        split: Returns the condition of a branch.
+
+    Raises:
+        UnsupportedModelError: A child is missing or is reached twice: the file is damaged.
+    """
+    order, pending, seen = [], [0], set()
+    while pending:
+        node = pending.pop()
+        if not 0 <= node < len(lefts) or node in seen:
+            raise UnsupportedModelError(f"the tree is damaged: node {node} is missing or is reached twice")
+        seen.add(node)
+        order.append(node)
+        if lefts[node] >= 0:
+            pending += (lefts[node], rights[node])
+    built: dict[int, ast.Expr] = {}
+    for node in reversed(order):
+        if lefts[node] < 0:
+            built[node] = ast.NumVal(require_finite(values[node]))
+        else:
+            built[node] = branch(split(node), built.pop(lefts[node]), built.pop(rights[node]))
+    return built[0]
+
+
+def require_finite(value: float) -> float:
+    """Return a leaf's value; raises UnsupportedModelError when it is no number."""
+    if not math.isfinite(value):
+        raise UnsupportedModelError(f"a leaf holds {value}, which is not a finite number")
+    return float(value)
+
+
+def fraction(left: float, right: float) -> float:
+    """The part of the training rows that goes left, from what the library counted of both sides."""
+    total = left + right
+    return min(max(left / total, 0.0), 1.0) if total > 0 and math.isfinite(total) else 0.5
+
+
+def _tree_values(tree: ast.Expr, columns: Floats) -> Floats:
+    """The value of one tree for every row."""
+    result = np.empty(len(columns))
+    pending: list[tuple[ast.Expr, npt.NDArray[np.intp]]] = [(tree, np.arange(len(columns)))]
+    while pending:
+        node, rows = pending.pop()
+        if not len(rows):
+            continue
+        if not isinstance(node, ast.IfExpr):
+            result[rows] = node.value
+            continue
+        goes_left = _goes_left(node.test, columns[rows, node.test.feature])
+        pending += ((node.body, rows[goes_left]), (node.orelse, rows[~goes_left]))
+    return result
+
+
+def _goes_left(split: Split, values: Floats) -> npt.NDArray[np.bool_]:
+    result = np.zeros(len(values), dtype=bool)
+    for low, high in split.accepted(left=True):
+        result |= ((values > low) | (low == -math.inf)) & (values <= high)
+    if split.missing_left:
+        result |= np.isnan(values)
+    return result
