@@ -41,9 +41,10 @@ def simulate_transactions() -> None:
     def insert() -> dict[str, Any]:
         """`rowguard simulate --live`."""
         from rowguard.database import connect
+        from rowguard.operations.simulated_rows import require_only_simulated_rows
         from rowguard.settings import require_database_url, settings
         from simulator import SimulationConfig
-        from simulator.marks import insert_marked, require_only_simulated_rows
+        from simulator.marks import insert_marked
 
         params = get_current_context()["params"]
         # The config ends this hour, so each run continues the same world.

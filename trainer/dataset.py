@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import adbc_driver_postgresql.dbapi as adbc
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
@@ -125,6 +124,8 @@ def read_dataset(url: str, start: datetime, end: datetime, label_cutoff: datetim
     Returns:
         The rows; unlabeled ones count as legitimate.
     """
+    import adbc_driver_postgresql.dbapi as adbc  # loads Arrow; other commands only ask for the feature list
+
     features, fraud, users, times = [], [], [], []
     values = {"start_at": start, "end_at": end, "label_cutoff": label_cutoff or "infinity"}
     with adbc.connect(url) as connection, connection.cursor() as cursor:

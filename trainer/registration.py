@@ -148,7 +148,7 @@ def _register(
         metrics=metrics,
         cut_model=_cut_model(fitted, model),
     )
-    training = store_candidate(url, settings.state_dir, record, model, model, rows, built, evaluation, scores)
+    training = store_candidate(url, settings, record, model, model, rows, built, evaluation, scores)
     used = set(form.feature_names_in_)
     return Registration(training, tuple(name for name in built.names if name not in used), form.notes)
 

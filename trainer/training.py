@@ -14,6 +14,8 @@ from rowguard.database import connect
 from rowguard.progress import Progress, silent
 from rowguard.settings import Settings
 from sql_scoring import registry
+from sql_scoring.engine import TreeModel
+from sql_scoring.explain import explain_forest
 from trainer.artifact import artifact_path, evaluation_path, save_artifact
 from trainer.boosting import BoostingParameters, Family, fit_boosted
 from trainer.candidate import as_artifact, build_record
@@ -100,6 +102,7 @@ def train(
         TrainingDataError: The features are not built, or there is too little labeled data.
         UnsupportedModelError: The model is too large to be written as SQL.
         SettingsError: The family's library is not installed.
+        ExplanationError: A feature has no phrases, or the forest cannot be explained.
     """
     parameters = parameters or default_parameters(settings.model_family)
     progress("reading the training set")
@@ -107,7 +110,6 @@ def train(
         features = read_feature_list(connection)
     rows = read_window(url, timedelta(days=settings.label_delay_days), start, cutoff)
     rule = rule or AlertBudget(settings.alert_budget)
-    state_dir = settings.state_dir
 
     earlier_model = _fit("fitting on the earlier rows", rows.earlier, parameters, features, progress)
     scores = predict_fraud_probability(earlier_model, rows.later.features)
@@ -131,12 +133,12 @@ def train(
     record = build_record(
         model, features, rows, threshold=threshold, rule=str(rule), metrics=metrics, cut_model=fitted
     )
-    return store_candidate(url, state_dir, record, model, earlier, rows, features, evaluation, scores)
+    return store_candidate(url, settings, record, model, earlier, rows, features, evaluation, scores)
 
 
 def store_candidate(
     url: str,
-    state_dir: Path,
+    settings: Settings,
     record: registry.ModelRecord,
     model: Any,
     evaluated: Any,
@@ -149,7 +151,7 @@ def store_candidate(
 
     Args:
         url: Address of the database.
-        state_dir: Folder of artifacts and cards.
+        settings: Folder of artifacts and cards, and what explanations compare with.
         record: See `build_record`.
         model: The artifact.
         evaluated: The artifact that was evaluated on the later rows.
@@ -161,6 +163,7 @@ def store_candidate(
     Returns:
         The candidate.
     """
+    state_dir = settings.state_dir
     with connect(url) as connection:
         known_version = registry.find_version_by_sql(connection, record.sql_sha256, record.feature_hash)
         known = registry.get_model(connection, known_version) if known_version else None
@@ -174,6 +177,14 @@ def store_candidate(
             artifact_sha256=save_artifact(model, path),
             metrics={**record.metrics, "evaluation_artifact_sha256": evaluation_sha256},
             reference=reference_distribution(features.names, rows.everything.features, model),
+            explanation=None
+            if isinstance(model, TreeModel)
+            else explain_forest(
+                model,
+                features.names,
+                rows.everything.features[~rows.everything.is_fraud],
+                against=settings.explain_against,
+            ),
         )
         with connect(url) as connection:
             registry.register_model(connection, record)

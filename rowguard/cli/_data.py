@@ -140,9 +140,9 @@ def simulate(
     Example: rowguard simulate --live --count 300 --rate 50
     """
     from rowguard.database import connect
+    from rowguard.operations.simulated_rows import require_only_simulated_rows
     from rowguard.settings import settings
     from simulator import SimulationConfig, current_hour
-    from simulator.marks import require_only_simulated_rows
 
     if remove:
         _remove_simulated(as_json)
@@ -268,8 +268,8 @@ def _load_file(url: str, opened: HistoryFile, quiet: bool) -> LoadResult:
 
 def _remove_simulated(as_json: bool) -> None:
     from rowguard.database import connect
+    from rowguard.operations.simulated_rows import remove_simulated_rows
     from rowguard.settings import settings
-    from simulator.marks import remove_simulated_rows
     from sql_scoring.features.build import build_features
 
     url = database_url()

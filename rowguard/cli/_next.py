@@ -20,8 +20,8 @@ def print_next(url: str, *first: tuple[str, str]) -> None:
 
 def _by_state(url: str) -> list[tuple[str, str]]:
     from rowguard.database import connect, fetch_one
+    from rowguard.operations.simulated_rows import has_real_rows
     from rowguard.settings import settings
-    from simulator.marks import has_real_rows
     from sql_scoring import registry
 
     with connect(url) as connection:
