@@ -160,7 +160,7 @@ def compare(
         counts.sql_differences += int((margins.view(np.int64) != expected[chosen].view(np.int64)).sum())
         for threshold in rng.choice(probabilities, THRESHOLDS).tolist():
             cut = margin_cut(model, threshold)
-            shown = "scoring.margin_to_probability(boosted_parity({}), %s, %s, %s)".format(arguments)
+            shown = f"scoring.margin_to_probability(boosted_parity({arguments}), %s, %s, %s)"
             values = [cut, threshold, float(np.nextafter(threshold, -np.inf))]
             answer = connection.execute(f"SELECT {shown} FROM probe ORDER BY n".encode(), values)
             probability = np.array([value for (value,) in answer])
