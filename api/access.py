@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 
 from fastapi.routing import APIRoute
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, compile_path
 from starlette.types import Scope
 
 from api.problems import ApiProblem
@@ -40,7 +40,7 @@ def scopes_by_path(routes: Iterable[BaseRoute]) -> dict[str, frozenset[str]]:
             continue
         security = (route.openapi_extra or {}).get("security", [])
         scopes[route.path] = frozenset(scope for entry in security for scope in entry[BEARER])
-        if not scopes[route.path] or "{" in route.path:
+        if not scopes[route.path]:
             raise RuntimeError(f"the route {route.path} names no scope")
     return scopes
 
@@ -49,7 +49,7 @@ class AccessPolicy:
     """Admits a request, or raises the problem to send.
 
     Args:
-        scopes: Path to the scopes that open it.
+        scopes: Path, or template of paths, to the scopes that open it.
         authenticator: Checks tokens; without one only names of this machine are served.
         rate: Rate limit of a client; None is the default with tokens, and no limit without.
     """
@@ -58,6 +58,8 @@ class AccessPolicy:
         self, scopes: Mapping[str, frozenset[str]], authenticator: Authenticator | None, rate: str | None
     ) -> None:
         self._scopes, self._authenticator = scopes, authenticator
+        # As the router matches them, so that no spelling of a path reaches a route without its scope.
+        self._patterns = [(compile_path(path)[0], names) for path, names in scopes.items() if "{" in path]
         if rate is None and authenticator is not None:
             rate = DEFAULT_RATE
         self._clients = FixedWindowLimiter(rate) if rate is not None else None
@@ -77,7 +79,7 @@ class AccessPolicy:
             _require_local_host(headers)
             _count(self._clients, address)
             return None
-        required = self._scopes.get(scope["path"])
+        required = self._required_scopes(scope["path"])
         if required is None:  # public or unknown
             _count(self._clients, address)
             return None
@@ -96,6 +98,12 @@ class AccessPolicy:
             }
             raise ApiProblem(403, f"the token lacks the scope {names}", headers=challenge)
         return client.subject
+
+    def _required_scopes(self, path: str) -> frozenset[str] | None:
+        """The scopes that open a path; None when it is public or unknown."""
+        if path in self._scopes:
+            return self._scopes[path]
+        return next((names for pattern, names in self._patterns if pattern.match(path)), None)
 
 
 def _count(limiter: FixedWindowLimiter | None, key: str) -> None:

@@ -23,6 +23,14 @@ class UnknownTransactionError(RowguardError):
     """The transaction does not exist."""
 
 
+class UnscoredTransactionError(RowguardError):
+    """The transaction has no decision."""
+
+
+class NotExplainedError(RowguardError):
+    """The model is not explained, as after it was pruned."""
+
+
 class IdempotencyKeyConflictError(RowguardError):
     """this Idempotency-Key was used for another transaction of the user"""
 

@@ -12,7 +12,13 @@ from fastapi import FastAPI, Request, Response
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from api.errors import IdempotencyKeyConflictError, InvalidValueError, UnknownTransactionError
+from api.errors import (
+    IdempotencyKeyConflictError,
+    InvalidValueError,
+    NotExplainedError,
+    UnknownTransactionError,
+    UnscoredTransactionError,
+)
 from api.schemas import FieldProblem, Problem
 from rowguard.errors import RowguardError
 
@@ -26,6 +32,8 @@ TAGS = ("features", "transaction")
 STATUSES: dict[type[Exception], int] = {
     InvalidValueError: 422,
     UnknownTransactionError: 404,
+    UnscoredTransactionError: 409,
+    NotExplainedError: 410,
     IdempotencyKeyConflictError: 409,
 }
 

@@ -5,6 +5,59 @@
 SELECT count(*) AS unscored
 FROM (SELECT FROM public.unscored_transactions LIMIT 100000) AS u -- noqa: AM09;
 
+-- name: explain_features
+-- Score a row of four features, with its explanation.
+SELECT
+    s.prediction, s.probability, s.flag, s.fraud_probability, s.model_version,
+    public.explain_score_features(
+        transaction_amount => q.transaction_amount,
+        time_since_last_txn => q.time_since_last_txn,
+        num_txns_last_hour => q.num_txns_last_hour,
+        user_location_match => q.user_location_match
+    ) AS explanation
+FROM
+    json_to_recordset(%(rows)s::json) AS q (
+        transaction_amount double precision,
+        time_since_last_txn double precision,
+        num_txns_last_hour integer,
+        user_location_match boolean
+    )
+CROSS JOIN
+    LATERAL public.score_features(
+        transaction_amount => q.transaction_amount,
+        time_since_last_txn => q.time_since_last_txn,
+        num_txns_last_hour => q.num_txns_last_hour,
+        user_location_match => q.user_location_match
+    ) AS s;
+
+-- name: explain_transaction
+-- Score a transaction without storing it, with its explanation.
+SELECT
+    s.prediction, s.probability, s.flag, s.fraud_probability, s.model_version,
+    public.explain_score_transaction(
+        user_id => q.user_id,
+        amount => q.amount,
+        merchant_id => q.merchant_id,
+        location => q.location,
+        occurred_at => coalesce(q.occurred_at, now())
+    ) AS explanation
+FROM
+    json_to_recordset(%(rows)s::json) AS q (
+        user_id bigint,
+        amount numeric,
+        merchant_id bigint,
+        location text,
+        occurred_at timestamptz
+    )
+CROSS JOIN
+    LATERAL public.score_transaction(
+        user_id => q.user_id,
+        amount => q.amount,
+        merchant_id => q.merchant_id,
+        location => q.location,
+        occurred_at => coalesce(q.occurred_at, now())
+    ) AS s;
+
 -- name: insert_label
 -- Store a label.
 INSERT INTO public.fraud_labels (user_id, transaction_id, is_fraud, labelled_at, source)
@@ -89,6 +142,10 @@ SELECT
     m.feature_hash, m.deployed_at
 FROM public.model_versions AS m
 WHERE m.state = 'champion';
+
+-- name: select_explanation
+-- The explanation of a stored decision.
+SELECT public.explanation(%(user_id)s, %(transaction_id)s, %(top)s) AS explanation;
 
 -- name: warm_scoring
 -- Run the champion once in this connection; returns its version.

@@ -6,12 +6,18 @@ import asyncio
 import select
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
-from api.errors import InvalidValueError, UnknownTransactionError, translated_errors
+from api.errors import (
+    InvalidValueError,
+    NotExplainedError,
+    UnknownTransactionError,
+    UnscoredTransactionError,
+    translated_errors,
+)
 from api.micro_batcher import MicroBatcher
 from api.statements import Row, fetch_rows, rows_parameter
 from api.transaction_writer import TransactionWriter
@@ -69,6 +75,42 @@ class Repository:
                 raise UnknownTransactionError(
                     f"user {label['user_id']} has no transaction {label['transaction_id']}"
                 ) from None
+
+    async def get_explanation(self, user_id: int, transaction_id: int, top: int | None) -> Row:
+        """Return the explanation of a stored decision.
+
+        Raises:
+            UnknownTransactionError: The user has no such transaction.
+            UnscoredTransactionError: It has no decision; states why.
+            NotExplainedError: Its model is not explained.
+        """
+        values = {"user_id": user_id, "transaction_id": transaction_id, "top": top}
+        with translated_errors():
+            try:
+                row = (await fetch_rows(self._pool, "select_explanation", values))[0]
+            except psycopg.errors.NoDataFound as error:
+                raise UnknownTransactionError(error.diag.message_primary) from None
+            except psycopg.errors.ObjectNotInPrerequisiteState as error:
+                raise UnscoredTransactionError(error.diag.message_primary) from None
+            except psycopg.errors.UndefinedObject as error:
+                raise NotExplainedError(error.diag.message_primary) from None
+        return cast(Row, row["explanation"])
+
+    async def explain_score(self, query: str, values: Row) -> Row:
+        """Score a row without storing it, with its explanation.
+
+        Args:
+            query: `explain_features` or `explain_transaction`.
+            values: The row.
+
+        Raises:
+            NotExplainedError: The champion is not explained.
+        """
+        with translated_errors():
+            try:
+                return (await fetch_rows(self._pool, query, rows_parameter([values])))[0]
+            except psycopg.errors.UndefinedObject as error:
+                raise NotExplainedError(error.diag.message_primary) from None
 
     async def get_champion(self) -> Row | None:
         """Return the registry row of the champion, None without one."""

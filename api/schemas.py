@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
 from pydantic import (
     AfterValidator,
@@ -158,6 +158,18 @@ class RawTransaction(_Body):
     occurred_at: Time | None = Field(None, description="Default: now. A time zone is required.")
 
 
+class PredictFeatures(Features):
+    """Four features to score; `explain` adds the contribution of each feature and the reasons."""
+
+    explain: bool = Field(False, description="Add the explanation.")
+
+
+class PredictTransaction(RawTransaction):
+    """A transaction to score; `explain` adds the contribution of each feature and the reasons."""
+
+    explain: bool = Field(False, strict=True, description="Add the explanation.")
+
+
 class Label(_Body):
     """A label of a stored transaction."""
 
@@ -177,6 +189,10 @@ def _kind(body: Any) -> str:
 
 
 PredictRequest = Annotated[
+    Annotated[PredictFeatures, Tag("features")] | Annotated[PredictTransaction, Tag("transaction")],
+    Discriminator(_kind),
+]
+PredictItem = Annotated[
     Annotated[Features, Tag("features")] | Annotated[RawTransaction, Tag("transaction")],
     Discriminator(_kind),
 ]
@@ -185,7 +201,7 @@ PredictRequest = Annotated[
 class PredictBatch(_Body):
     """Several features or transactions, in any mix."""
 
-    items: Annotated[list[PredictRequest], Field(min_length=1, max_length=MAX_ITEMS)]
+    items: Annotated[list[PredictItem], Field(min_length=1, max_length=MAX_ITEMS)]
 
 
 # Responses are typed dictionaries: rows of the database become JSON without being validated.
@@ -199,10 +215,55 @@ class ScoreResult(TypedDict):
     model_version: str
 
 
+class Contribution(TypedDict):
+    """What a feature's value added to the model's output."""
+
+    rank: int
+    feature: str
+    value: float | None
+    contribution: float
+    reason_code: str
+    reason: str
+
+
+class Reason(TypedDict):
+    """A theme of features that raised the score."""
+
+    rank: int
+    reason_code: str
+    reason: str
+    contribution: float
+    features: list[str]
+
+
+class Explanation(TypedDict):
+    """Base and contributions add up to the model's output. `base` names what the base value is an average over."""
+
+    model_version: str
+    output: str
+    background: str
+    base: str
+    base_value: float
+    language: str
+    catalog: str
+    reasons: list[Reason]
+    contributions: list[Contribution]
+
+
+class DecisionExplanation(Explanation):
+    """The explanation of a stored decision."""
+
+    user_id: int
+    transaction_id: int
+    fraud_flag: str
+    fraud_probability: float
+
+
 class Prediction(ScoreResult):
     """The score of the model. `probability` is the confidence in `prediction`."""
 
     message: str
+    explanation: NotRequired[Explanation]
 
 
 class Predictions(TypedDict):

@@ -1,7 +1,8 @@
 """Runs a generated model revision: `<name>.py` with its SQL in the folder `<name>/`.
 
-`function.sql` creates the scoring function; it is absent when the version was deployed before. `upgrade.sql` repoints
-the facade and writes the registry.
+`function.sql` creates the scoring function; it is absent when the version was deployed before, and so is
+`explanation.json`, which the schema builds the explanation from. `upgrade.sql` repoints the facade and writes the
+registry.
 """
 
 from __future__ import annotations
@@ -16,11 +17,15 @@ from alembic.util import CommandError
 
 from migrations.script_text import run_sql_text
 
-FUNCTION, UPGRADE = "function.sql", "upgrade.sql"
+FUNCTION, UPGRADE, EXPLANATION = "function.sql", "upgrade.sql", "explanation.json"
 
 _STORE_FUNCTION = sa.text(
     "UPDATE scoring.models SET sql_text = :sql_text WHERE version = :version AND sql_text IS NULL"
 )
+_STORE_EXPLANATION = sa.text(
+    "UPDATE scoring.models SET explanation = :explanation WHERE version = :version AND explanation IS NULL"
+)
+_BUILD_EXPLANATION = sa.text("SELECT scoring.build_explanation(:version)")
 
 
 def run_revision(file: str, sha256: Mapping[str, str], version: str) -> None:
@@ -29,7 +34,7 @@ def run_revision(file: str, sha256: Mapping[str, str], version: str) -> None:
     Args:
         file: Path of the revision's own `.py`.
         sha256: Hash of each file in its folder, by name.
-        version: The version that the revision is about, whose function's text is stored.
+        version: The version that the revision is about, whose texts are stored.
 
     Raises:
         CommandError: A file was changed after it was generated; nothing ran.
@@ -46,3 +51,6 @@ def run_revision(file: str, sha256: Mapping[str, str], version: str) -> None:
             run_sql_text(texts[name].decode())
     if FUNCTION in texts:
         op.execute(_STORE_FUNCTION.bindparams(version=version, sql_text=texts[FUNCTION].decode()))
+    if EXPLANATION in texts:
+        op.execute(_STORE_EXPLANATION.bindparams(version=version, explanation=texts[EXPLANATION].decode()))
+        op.execute(_BUILD_EXPLANATION.bindparams(version=version))

@@ -80,3 +80,7 @@ class RetentionError(RowguardError):
 
 class NoModelError(RowguardError):
     """No model is deployed yet; run: rowguard retrain"""
+
+
+class ExplanationError(RowguardError):
+    """The model cannot be explained."""

@@ -111,6 +111,10 @@ class Settings(BaseSettings):
     gate_max_call_ms: float = Field(default=5, gt=0)
     """Slowest median call that passes the gates."""
 
+    explain_against: Literal["training", "passed"] = "training"
+    """What explanations of new models compare with: the training rows along each path, or a fixed sample of rows that
+    passed."""
+
     keep_versions: int = Field(default=10, ge=1)
     """Retired models whose functions are kept; older ones are pruned, their history is kept."""
 

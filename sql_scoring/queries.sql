@@ -44,6 +44,12 @@ SELECT d.name
 FROM features.feature_definitions AS d
 LIMIT 1;
 
+-- name: has_explanation_tables
+-- Whether contributions of this version are looked up in tables.
+SELECT e.group_count IS NOT NULL
+FROM scoring.explanations AS e
+WHERE e.version = %(version)s;
+
 -- name: insert_gate_report
 -- Stores an evaluation by the gates.
 INSERT INTO scoring.gate_reports (version, champion, is_passed, is_forced, reasons, details)
@@ -70,6 +76,23 @@ SELECT CASE
     WHEN %(is_shared)s THEN pg_advisory_xact_lock_shared(scoring.job_lock_key(%(job)s))
     ELSE pg_advisory_xact_lock(scoring.job_lock_key(%(job)s))
 END;
+
+-- name: measure_additivity
+-- The largest difference between base plus contributions and the function, over rows one after another.
+SELECT coalesce(
+    max(
+        abs(
+            m.base_value + (SELECT sum(u.c) FROM unnest(c.contributions) AS u (c))
+            - {function}(
+                (%(values)s::real[])[(c.row_number - 1) * m.feature_count + 1:c.row_number * m.feature_count]
+            )
+        )
+    ),
+    0
+)
+FROM scoring.explanations AS m
+CROSS JOIN LATERAL scoring.compute_contributions_of_rows(m, %(values)s::real[]) AS c
+WHERE m.version = %(version)s;
 
 -- name: missing_feature_functions
 -- Feature functions that the facade calls and that are not built here.
@@ -102,6 +125,14 @@ SELECT scoring.set_failure_policy();
 -- name: recompute_totals
 -- Recomputes pending totals of a batch of users.
 SELECT scoring.recompute_totals(%(user_ids)s::bigint[]);
+
+-- name: build_explanation
+-- Builds the tables of a version's explanation again, from its document in the registry.
+SELECT scoring.build_explanation(%(version)s);
+
+-- name: drop_explanation
+-- Removes the tables of a version's explanation.
+SELECT scoring.drop_explanation(%(version)s);
 
 -- name: record_pruning
 -- The history states when a version's function was dropped, its state is kept; no revision creates it any more.

@@ -57,6 +57,7 @@ class ModelRecord:
     artifact_sha256: str
     library_versions: Mapping[str, str]
     sql_text: str | None = None
+    explanation: str | None = None
     state: str = "candidate"
     state_reason: str | None = None
     deployed_at: datetime | None = None
@@ -190,7 +191,7 @@ def register_model(connection: psycopg.Connection, record: ModelRecord) -> None:
 
 
 def list_models(connection: psycopg.Connection) -> list[ModelRecord]:
-    """Return all models, newest first, without the text of their functions.
+    """Return all models, newest first, without the texts of their functions and explanations.
 
     Raises:
         SchemaError: The database has no rowguard schema.
@@ -199,7 +200,7 @@ def list_models(connection: psycopg.Connection) -> list[ModelRecord]:
 
 
 def get_model(connection: psycopg.Connection, version: str) -> ModelRecord:
-    """Return one model, with the text of its function.
+    """Return one model, with the texts of its function and its explanation.
 
     Raises:
         RegistryError: There is no such version; names the newest ones.
@@ -276,8 +277,9 @@ def function_exists(connection: psycopg.Connection, function_name: str) -> bool:
 
 
 def prune_model(connection: psycopg.Connection, record: ModelRecord) -> None:
-    """Drop a retired version's function; its row, its text and its history are kept."""
+    """Drop a retired version's function and explanation; its row, its texts and its history are kept."""
     connection.execute(sql.SQL("DROP FUNCTION IF EXISTS {}(real[])").format(qualified(record.function_name)))
+    connection.execute(QUERIES["drop_explanation"], {"version": record.version})
     connection.execute(QUERIES["record_pruning"], {"version": record.version, "state": record.state})
 
 
@@ -310,7 +312,11 @@ def function_sha256(version: str, sql_text: str, threshold: float) -> str:
 
 
 def _select_models(connection: psycopg.Connection, version: str | None) -> list[ModelRecord]:
-    columns = [field.name for field in fields(ModelRecord) if version or field.name != "sql_text"]
+    columns = [
+        field.name
+        for field in fields(ModelRecord)
+        if version or field.name not in ("sql_text", "explanation")
+    ]
     query = sql.SQL(QUERIES["select_models"]).format(columns=sql.SQL(", ").join(map(sql.Identifier, columns)))
     try:
         with connection.cursor(row_factory=class_row(ModelRecord)) as cursor:

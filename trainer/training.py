@@ -15,6 +15,7 @@ from rowguard.progress import Progress, silent
 from rowguard.settings import Settings
 from sql_scoring import registry, transpile
 from sql_scoring.engine import forest_shape
+from sql_scoring.explain import explain_forest
 from trainer.artifact import artifact_path, evaluation_path, save_artifact
 from trainer.dataset import Dataset, FeatureList, read_feature_list
 from trainer.evaluation import AlertBudget, Evaluation, ThresholdRule, evaluate
@@ -87,6 +88,7 @@ def train(
     Raises:
         TrainingDataError: The features are not built, or there is too little labeled data.
         UnsupportedModelError: The forest is too large to be written as SQL.
+        ExplanationError: A feature has no phrases, or the forest cannot be explained.
     """
     progress("reading the training set")
     with connect(url) as connection:
@@ -117,6 +119,12 @@ def train(
             artifact_sha256=save_artifact(forest, path),
             metrics={**record.metrics, "evaluation_artifact_sha256": evaluation_sha256},
             reference=reference_distribution(features.names, rows.everything.features, forest),
+            explanation=explain_forest(
+                forest,
+                features.names,
+                rows.everything.features[~rows.everything.is_fraud],
+                against=settings.explain_against,
+            ),
         )
         with connect(url) as connection:
             registry.register_model(connection, record)

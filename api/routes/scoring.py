@@ -32,7 +32,10 @@ async def predict(request: Request) -> Response:
     started = time.perf_counter()
     body = await PREDICT.read(request)
     repository: Repository = request.app.state.repository
-    if isinstance(body, Features):
+    if body.explain:
+        query = "explain_features" if isinstance(body, Features) else "explain_transaction"
+        score = await repository.explain_score(query, body.__dict__)
+    elif isinstance(body, Features):
         score = await repository.score_features(body.__dict__)
     else:
         score = await repository.score_transaction(body.__dict__)

@@ -12,10 +12,24 @@ from api.metrics import Metrics
 from api.problems import RESPONSES, invalid_field
 from api.repository import Repository
 from api.routes.bodies import TRANSACTION, RequestRoute
-from api.schemas import NO_CONTROL_CHARACTERS, Decision
+from api.schemas import BIGINT_MAX, NO_CONTROL_CHARACTERS, Decision, DecisionExplanation
 
 router = APIRouter(tags=["scoring"], responses=RESPONSES, route_class=RequestRoute)
 DECISION: TypeAdapter[Any] = TypeAdapter(Decision)
+EXPLANATION: TypeAdapter[Any] = TypeAdapter(DecisionExplanation)
+ID_NAMES = ("user_id", "transaction_id")
+MAX_TOP = 10_000
+EXPLAINED_IDS: list[dict[str, Any]] = [
+    {"name": name, "in": "path", "required": True, "schema": {"type": "integer", "format": "int64"}}
+    for name in ID_NAMES
+]
+TOP: dict[str, Any] = {
+    "name": "top",
+    "in": "query",
+    "required": False,
+    "description": "Return this many features, most important first; all by default.",
+    "schema": {"type": "integer", "minimum": 1, "maximum": MAX_TOP},
+}
 MAX_KEY_LENGTH = 200
 IDEMPOTENCY_KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
@@ -52,6 +66,40 @@ async def create_transaction(request: Request) -> Response:
         metrics: Metrics = request.app.state.metrics
         metrics.count_decision("transactions", row["fraud_flag"] or "NONE")
     return Response(DECISION.dump_json(row), 200 if is_replayed else 201, media_type="application/json")
+
+
+@router.get(
+    "/transactions/{user_id}/{transaction_id}/explanation",
+    summary="Explain a stored decision",
+    response_model=DecisionExplanation,
+    openapi_extra=require_scope("explain") | {"parameters": [*EXPLAINED_IDS, TOP]},
+    responses={
+        404: {"description": "The user has no such transaction."},
+        409: {"description": "The transaction has no decision; the detail states why."},
+        410: {"description": "The model that decided is not explained any more, as after it was pruned."},
+    },
+)
+async def explain_transaction(request: Request) -> Response:
+    """Return what each feature contributed to the stored score, and the reasons, from the values on the row."""
+    repository: Repository = request.app.state.repository
+    user_id, transaction_id = (
+        _integer(name, request.path_params[name], -BIGINT_MAX - 1, BIGINT_MAX) for name in ID_NAMES
+    )
+    unknown = set(request.query_params) - {"top"}
+    if unknown:
+        raise invalid_field(min(unknown), "is no parameter; there is: top")
+    top = request.query_params.get("top")
+    row = await repository.get_explanation(
+        user_id, transaction_id, None if top is None else _integer("top", top, 1, MAX_TOP)
+    )
+    return Response(EXPLANATION.dump_json(row), media_type="application/json")
+
+
+def _integer(name: str, text: str, least: int, most: int) -> int:
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 19 and least <= int(text) <= most):
+        raise invalid_field(name, f"is no integer from {least} to {most}")
+    return int(text)
 
 
 def _idempotency_key(request: Request) -> str | None:

@@ -14,6 +14,7 @@ from rowguard.cli import (
     _data,
     _demo,
     _deploy,
+    _explain,
     _inspect,
     _models,
     _operations,
@@ -55,6 +56,7 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "Evaluation": (_backtest.backtest, _tune.tune, _tradeoff.tradeoff),
     "Operations": (
         *(_operations.monitor, _operations.doctor, _policy.unscored, _operations.rescore),
+        *(_explain.explain, _explain.reasons),
         *(_policy.failure_policy, _policy.control_rate, _roles.roles),
     ),
     "HTTP": (_serve.serve, _serve.token),

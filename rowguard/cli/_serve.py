@@ -44,7 +44,7 @@ def serve(
 
 def token(
     scope: Annotated[
-        list[str] | None, typer.Option(help="Scope: predict, write, label or admin. Repeatable.")
+        list[str] | None, typer.Option(help="Scope: predict, write, label, explain or admin. Repeatable.")
     ] = None,
     subject: Annotated[
         str, typer.Option(help="Client that the token identifies; rate limits count by it.")

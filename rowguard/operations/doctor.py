@@ -64,7 +64,7 @@ class DoctorReport:
 
 
 def diagnose(url: str, limits: DoctorLimits = DoctorLimits(), *, today: date | None = None) -> DoctorReport:
-    """Check the champion, skew, running totals, unscored rows, features, labels and rollups. Changes nothing.
+    """Check champion, skew, running totals, unscored rows, features, labels, explanations, rollups. Changes nothing.
 
     Args:
         url: the database.
@@ -89,6 +89,7 @@ def diagnose(url: str, limits: DoctorLimits = DoctorLimits(), *, today: date | N
             _unscored(connection, limits),
             _features(connection),
             _labels(connection, limits),
+            _additivity(connection, limits),
             _freshness(connection, built, today or datetime.now(UTC).date()),
         ]
     return DoctorReport(checks)
@@ -192,6 +193,27 @@ def _labels(connection: psycopg.Connection, limits: DoctorLimits) -> Check:
     if is_late:
         summary += "; raise ROWGUARD_LABEL_DELAY_DAYS and the delays of the feature list"
     return Check("labels", "warning" if is_late or is_unlabeled else "ok", summary, row)
+
+
+def _additivity(connection: psycopg.Connection, limits: DoctorLimits) -> Check:
+    """Base plus contributions are the stored score of every alert."""
+    row = _fetch(connection, "doctor_additivity", {"hours": limits.hours}) | {"hours": limits.hours}
+    name = "explanations"
+    if row["alerts_differing"]:
+        summary = (
+            f"of {row['alerts_explained']:,} alerts of the last {limits.hours} hours, {row['alerts_differing']:,} "
+            f"have contributions that do not add up to their score, by up to {row['largest_difference']:.3g}; "
+            "run: rowguard reasons --build VERSION"
+        )
+        return Check(name, "alarm", summary, row)
+    if row["alerts_explained"] < row["alerts"]:
+        summary = (
+            f"of {row['alerts']:,} alerts of the last {limits.hours} hours, "
+            f"{row['alerts'] - row['alerts_explained']:,} have a model without an explanation"
+        )
+        return Check(name, "warning", summary, row)
+    summary = f"they add up to the score of all {row['alerts']:,} alerts of the last {limits.hours} hours"
+    return Check(name, "ok", summary, row)
 
 
 def _freshness(connection: psycopg.Connection, built: FeatureList, today: date) -> Check:

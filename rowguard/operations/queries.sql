@@ -17,6 +17,18 @@ SELECT
 FROM features.monitoring_alarms AS a
 ORDER BY a.is_alarm DESC, a.metric, a.value DESC, a.subject;
 
+-- name: alert_reasons
+-- Whether INSERTs write reason codes, and how many alerts since then have none.
+SELECT
+    EXISTS (
+        SELECT FROM pg_catalog.pg_trigger AS g
+        WHERE g.tgrelid = 'public.transactions'::regclass AND g.tgname = 'set_alert_reasons'
+    ) AS is_on,
+    count(*) AS alerts,
+    count(*) FILTER (WHERE t.reason_codes IS NULL) AS without
+FROM public.transactions AS t
+WHERE t.received_at >= %(since)s AND (t.fraud_flag = 'FRAUD' OR t.is_control);
+
 -- name: analyze_expired
 -- Statistics for the batches that follow.
 ANALYZE expired_transactions;
@@ -675,3 +687,62 @@ LIMIT 1;
 -- name: vacuum_transactions
 -- Fresh statistics after a load; free space after an archive run.
 VACUUM (ANALYZE) public.transactions, public.fraud_labels;
+
+-- name: build_explanation
+-- Build the tables of a model's explanation from its document in the registry.
+SELECT scoring.build_explanation(%(version)s);
+
+-- name: explain_alerts
+-- Fill in reason codes of a batch of alerts.
+SELECT scoring.explain_alerts(%(since)s, %(max_rows)s);
+
+-- name: explanation
+-- The explanation of a stored decision as one document.
+SELECT public.explanation(%(user_id)s, %(transaction_id)s, %(top)s, %(language)s);
+
+-- name: passing_changes
+-- The single changes that would have let an alert pass.
+SELECT c.feature, c.value, c.passing_value, c.fraud_probability, c.cuts_crossed
+FROM public.passing_changes(%(user_id)s, %(transaction_id)s) AS c;
+
+-- name: set_reasons_on_alerts
+-- Switch reason codes in the INSERT on or off.
+SELECT scoring.set_reasons_on_alerts(%(is_on)s);
+
+-- name: doctor_additivity
+-- Alerts of the last hours whose contributions do not add up to the stored score.
+WITH alerts AS (
+    SELECT
+        t.model_version, t.user_id, t.transaction_id, t.fraud_probability, t.feature_values,
+        row_number() OVER (PARTITION BY t.model_version ORDER BY t.user_id, t.transaction_id) AS n
+    FROM public.transactions AS t
+    WHERE
+        t.received_at >= now() - make_interval(hours => %(hours)s)
+        AND (t.fraud_flag = 'FRAUD' OR t.is_control)
+),
+
+models AS (
+    SELECT
+        a.model_version,
+        array_agg(a.feature_values ORDER BY a.n) AS feature_values
+    FROM alerts AS a
+    GROUP BY a.model_version
+),
+
+sums AS (
+    SELECT
+        m.model_version,
+        c.row_number AS n,
+        e.base_value + (SELECT sum(u.v) FROM unnest(c.contributions) AS u (v)) AS score
+    FROM models AS m
+    INNER JOIN scoring.explanations AS e ON m.model_version = e.version AND e.output = 'probability'
+    CROSS JOIN LATERAL scoring.compute_contributions_of_rows(e, m.feature_values) AS c
+)
+
+SELECT
+    count(*) AS alerts,
+    count(s.score) AS alerts_explained,
+    count(*) FILTER (WHERE NOT abs(s.score - a.fraud_probability) <= 1e-12) AS alerts_differing,
+    max(abs(s.score - a.fraud_probability)) AS largest_difference
+FROM alerts AS a
+LEFT JOIN sums AS s ON a.model_version = s.model_version AND a.n = s.n;

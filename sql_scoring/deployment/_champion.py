@@ -14,6 +14,7 @@ from sql_scoring import registry
 from sql_scoring.deployment._facade import DeploymentState
 from sql_scoring.deployment._parity import check_parity
 from sql_scoring.deployment.session import Deployment, deployment_session, require_feature_function
+from sql_scoring.explain.additivity import check_additivity
 
 
 def deploy(
@@ -49,6 +50,7 @@ def deploy(
         RegistryError: No such version, it is that already, or there is no champion to challenge.
         FeatureMismatchError: The model was trained on another feature list.
         ParityError: The function and the model differ; nothing was changed.
+        ExplanationError: Base and contributions do not add up to the probability; nothing was changed.
     """
     with deployment_session(url, models_dir) as session:
         record = registry.get_model(session.driver, version)
@@ -71,6 +73,8 @@ def deploy(
             kind, after = "deploy", DeploymentState(record, challenger)
         deployment = session.apply(kind, after, record, note=note)
         parity = check_parity(session.driver, record.function_name, model, parity_rows)
+        if record.explanation:
+            check_additivity(session.driver, record, parity_rows)
     return replace(deployment, parity=parity)
 
 

@@ -63,6 +63,8 @@ def render_revision(revision: Revision, before: DeploymentState, after: Deployme
     }
     if revision.creates_function:
         sql_files["function.sql"] = subject.function_text()
+        if subject.explanation:
+            sql_files["explanation.json"] = subject.explanation
     python = render(
         "revision.py.txt",
         title=f"{revision.kind.replace('_', ' ').capitalize()}: {subject.version}.",
@@ -114,7 +116,7 @@ def _states(revision: Revision, before: DeploymentState, after: DeploymentState)
 
 def _registration(model: ModelRecord) -> str:
     """The statement for another database, which does not know the model yet."""
-    row = json.dumps(asdict(model.as_candidate()) | {"sql_text": None}, default=str)
+    row = json.dumps(asdict(model.as_candidate()) | {"sql_text": None, "explanation": None}, default=str)
     return (
         "INSERT INTO scoring.models\n"
         f"SELECT m.* FROM jsonb_populate_record(NULL::scoring.models, {literal(row)}) AS m\n"

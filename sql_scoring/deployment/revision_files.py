@@ -73,7 +73,9 @@ def restore_files(driver: psycopg.Connection, models_dir: Path) -> list[str]:
             )
         after = _state_after(revision, models)
         file = models_dir / f"{revision.name}.py"
-        parts = ("upgrade.sql", "function.sql") if revision.creates_function else ("upgrade.sql",)
+        parts = ["upgrade.sql", "function.sql"] if revision.creates_function else ["upgrade.sql"]
+        if file.exists() and "explanation.json" in file.read_text():
+            parts.append("explanation.json")
         if not all(path.exists() for path in (file, *(file.with_suffix("") / part for part in parts))):
             write_files(models_dir, _render_applied(driver, revision, before, after))
             restored.append(file.name)
@@ -114,10 +116,12 @@ def _render_applied(
 ) -> dict[str, str]:
     if not revision.creates_function:
         return render_revision(revision, before, after)
-    text = registry.get_model(driver, revision.subject).sql_text
+    texts = registry.get_model(driver, revision.subject)
 
     def with_text(model: ModelRecord | None) -> ModelRecord | None:
-        return replace(model, sql_text=text) if model and model.version == revision.subject else model
+        if model is None or model.version != revision.subject:
+            return model
+        return replace(model, sql_text=texts.sql_text, explanation=texts.explanation)
 
     return render_revision(
         revision, before, DeploymentState(with_text(after.champion), with_text(after.challenger))

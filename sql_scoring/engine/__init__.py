@@ -28,6 +28,7 @@ Nothing here imports another room of rowguard, reads settings or talks to a data
 from __future__ import annotations
 
 from sql_scoring.engine._boundary import boundary_rows, reference_scores
+from sql_scoring.engine._cuts import cut_point
 from sql_scoring.engine._estimate import BitmaskCost, bitmask_cost
 from sql_scoring.engine._files import load_model_file
 from sql_scoring.engine._supported import (
@@ -71,6 +72,7 @@ __all__ = [
     "as_tree_model",
     "bitmask_cost",
     "boundary_rows",
+    "cut_point",
     "forest_shape",
     "is_boosted",
     "load_model_file",

@@ -32,7 +32,7 @@ BEGIN
         AND NOT NEW.is_control
         AND num_nonnulls(
             NEW.received_at, NEW.features_caveat, NEW.unscored_reason, NEW.shadow_version, NEW.shadow_probability,
-            NEW.shadow_feature_values, NEW.shadow_error
+            NEW.shadow_feature_values, NEW.shadow_error, NEW.reason_codes
         ) = 0
         AND min_scale(NEW.amount) <= 4
         AND pg_try_advisory_xact_lock(scoring.user_lock_key(NEW.user_id))
@@ -53,6 +53,7 @@ BEGIN
         NEW.shadow_probability := NULL;
         NEW.shadow_feature_values := NULL;
         NEW.shadow_error := NULL;
+        NEW.reason_codes := NULL;
         NEW.features_caveat := scoring.lock_user(NEW.user_id);
     END IF;
     NEW.received_at := clock_timestamp();

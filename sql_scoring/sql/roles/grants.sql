@@ -11,7 +11,15 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA scoring FROM public;
 REVOKE ALL ON FUNCTION
 public.score_features(double precision, double precision, integer, boolean),
 public.score_transaction(bigint, numeric, bigint, text, timestamptz),
-public.warm_scoring()
+public.warm_scoring(),
+public.base_value(text),
+public.explain_features(real[], text, integer),
+public.explain_transaction(bigint, bigint, integer),
+public.explain_transactions(bigint[], bigint[], integer),
+public.explanation(bigint, bigint, integer, text),
+public.explain_score_features(double precision, double precision, integer, boolean),
+public.explain_score_transaction(bigint, numeric, bigint, text, timestamptz),
+public.passing_changes(bigint, bigint)
 FROM public;
 
 -- The domains of public.transactions call them with the rights of the role that inserts.
@@ -24,6 +32,18 @@ public.score_features(double precision, double precision, integer, boolean),
 public.score_transaction(bigint, numeric, bigint, text, timestamptz),
 public.warm_scoring()
 TO rowguard_app, rowguard_api, rowguard_trainer;
+
+-- They read feature values with their owner's rights. Applications are not among them: reasons may be confidential.
+GRANT EXECUTE ON FUNCTION
+public.base_value(text),
+public.explain_features(real[], text, integer),
+public.explain_transaction(bigint, bigint, integer),
+public.explain_transactions(bigint[], bigint[], integer),
+public.explanation(bigint, bigint, integer, text),
+public.explain_score_features(double precision, double precision, integer, boolean),
+public.explain_score_transaction(bigint, numeric, bigint, text, timestamptz),
+public.passing_changes(bigint, bigint)
+TO rowguard_api, rowguard_trainer, rowguard_readonly;
 
 -- The API asks whether a user's lock is free before it inserts.
 GRANT USAGE ON SCHEMA scoring TO rowguard_api;
@@ -48,7 +68,8 @@ GRANT SELECT ON public.transactions, public.users, public.fraud_labels TO rowgua
 GRANT USAGE ON SCHEMA scoring, features TO rowguard_trainer, rowguard_readonly;
 
 GRANT SELECT ON scoring.models, scoring.model_state_changes, scoring.model_revisions, scoring.gate_reports,
-scoring.control_rates, scoring.settings, scoring.retention_runs, scoring.rescored_transactions
+scoring.control_rates, scoring.settings, scoring.retention_runs, scoring.rescored_transactions, scoring.explanations,
+scoring.explanation_features
 TO rowguard_trainer, rowguard_readonly;
 
 -- Applications insert and read; tools that write SQL name every column. What they bring of the trigger's columns is
@@ -57,7 +78,7 @@ GRANT INSERT (
     user_id, occurred_at, received_at, is_history, amount, merchant_id, location, idempotency_key, fraud_flag,
     fraud_probability, model_version, scored_at, feature_values, user_home_location, unscored_reason, features_caveat,
     user_txns_before, user_amount_before, user_amount_squares_before, is_control, shadow_version, shadow_probability,
-    shadow_feature_values, shadow_error
+    shadow_feature_values, shadow_error, reason_codes
 ), SELECT ON public.transactions TO rowguard_app;
 
 -- The API: the columns that its statements name, and no others.

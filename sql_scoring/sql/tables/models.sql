@@ -21,6 +21,8 @@ CREATE TABLE scoring.models (
     sql_text text,
     sql_bytes integer NOT NULL,
     sql_sha256 text NOT NULL,
+    -- What build_explanation reads: JSON, kept as text so that its revision file can be restored byte for byte.
+    explanation text,
     artifact_sha256 text NOT NULL,
     library_versions jsonb NOT NULL,
     state_reason text,

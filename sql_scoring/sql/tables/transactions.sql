@@ -35,6 +35,8 @@ CREATE TABLE public.transactions (
     user_amount_squares_before numeric,
     -- An alert in the control group, which is not blocked so that labels stay unbiased: fraud_flag is LEGITIMATE.
     is_control boolean NOT NULL DEFAULT false,
+    -- Why it is an alert: codes of themes, most important first. Set by a trigger while that setting is on, or by a job.
+    reason_codes text[],
     -- The score of the model that did not decide, during a shadow deployment.
     shadow_version text,
     shadow_probability double precision,

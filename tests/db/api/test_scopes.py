@@ -44,6 +44,7 @@ ENDPOINTS: list[tuple[str, str, Any, int, frozenset[str] | None]] = [
     ("POST", "/predict/batch", {"items": [RAW]}, 200, frozenset({"predict"})),
     ("POST", "/transactions", RAW, 201, frozenset({"write"})),
     ("POST", "/labels", LABEL, 404, frozenset({"label"})),
+    ("GET", "/transactions/1/9000000000/explanation", None, 404, frozenset({"explain"})),
 ]
 HOLDERS: list[tuple[str, ...] | None] = [None, (), *((scope,) for scope in SCOPES), SCOPES]
 

@@ -356,6 +356,11 @@ def test_a_feature_can_be_added_in_the_middle_of_the_list(
         ' description: "Transactions of the user in the last 6 hours."}\n'
     )
     path.write_text(path.read_text().replace(known, added + known))
+    words = project / "reasons.en.yml"
+    entry = "  user_txn_count_7d:\n"
+    assert entry in words.read_text()
+    phrases = "{theme: frequency, label: Payments, unit: payments, high: Many, low: Few, missing: Unknown}"
+    words.write_text(words.read_text().replace(entry, f"  user_txn_count_6h: {phrases}\n{entry}"))
     use_project(project, monkeypatch)
     build_features(scored.url, scored.settings)
     insert = "INSERT INTO transactions (user_id, amount) VALUES (5, 10) RETURNING cardinality(feature_values)"

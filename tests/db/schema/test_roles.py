@@ -194,7 +194,9 @@ def test_definer_functions_are_few_and_pinned(database: Workspace) -> None:
     # Review each new one before it is named here.
     assert {name for name, _, _ in rows} == {
         "score_on_insert", "score_transaction", "score_features", "record_home_change", "record_model_state",
-        "invalidate_totals_on_delete", "invalidate_totals_on_update", "warm_scoring",
+        "invalidate_totals_on_delete", "invalidate_totals_on_update", "warm_scoring", "base_value",
+        "explain_features", "explain_transaction", "explain_transactions", "explanation", "explain_score_features",
+        "explain_score_transaction", "passing_changes", "set_alert_reasons",
     }  # fmt: skip
     for name, config, is_public in rows:
         # The trigger waits a bounded time for locks; nothing else is set.
