@@ -10,7 +10,7 @@ from rowguard.operations.importer.profiles import ColumnProfile
 _ENTITIES = ("merchant_id", "device_id", "ip", "card", "mcc")
 _PERSONAL = ("ip", "card", "device_id")
 # Columns that every transaction has, and those that are not stored on its row.
-_NOT_DECLARED = ("occurred_at", "user_id", "amount", "is_fraud", "labelled_at", "currency")
+_NOT_DECLARED = ("occurred_at", "user_id", "amount", "external_id", "is_fraud", "labelled_at", "currency")
 
 
 def propose_features(placed: Mapping[str, ColumnProfile]) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def _key_type(found: ColumnProfile) -> str:
 
 
 def _sql_type(name: str, found: ColumnProfile) -> str:
-    if name in ("external_id", "status", "ip", "mcc"):
+    if name in ("status", "ip", "mcc"):
         return "text"
     types = {"integer": "bigint", "number": "double precision", "uuid": "uuid", "boolean": "boolean"}
     return types.get(found.kind, "text")
@@ -69,7 +69,7 @@ def _entity_features(entities: dict[str, list[str]]) -> Iterator[dict[str, Any]]
                 yield _feature(entity, "count", window)
             yield _feature(entity, "distinct", "1d") | {"of": "user_id", "name": f"{entity}_users_1d"}
         for window in ("7d", "28d"):
-            yield _feature(entity, "fraud_rate", window) | {"delay": "7d"}
+            yield _feature(entity, "fraud_rate", window)
 
 
 def _feature(entity: str, aggregate: str, window: str) -> dict[str, Any]:
