@@ -33,6 +33,7 @@ TRANSACTIONS = FileSchema(
         Column("merchant_id", "bigint"),
         Column("amount", "numeric", is_required=True),
         Column("location", "text"),
+        Column("external_id", "text"),
         Column("is_fraud", "boolean"),
         Column("labelled_at", "timestamptz"),
     ),
