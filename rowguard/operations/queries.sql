@@ -482,7 +482,7 @@ SELECT set_config('timezone', 'UTC', true), set_config('datestyle', 'ISO', true)
 SELECT count(*)
 FROM ({bulk} LIMIT {rows}) AS b
 INNER JOIN features.training_set AS f ON b.user_id = f.user_id AND b.transaction_id = f.transaction_id
-WHERE {function}(f.feature_values) IS DISTINCT FROM b.fraud_probability;
+WHERE {score} IS DISTINCT FROM b.fraud_probability;
 
 -- name: rescore_count
 -- How many rows are selected, and how many of them have their features.
