@@ -32,6 +32,14 @@ SELECT (scoring.decide_from_features(1, NULL, NULL, NULL)).model_version;
 -- Whether a version's scoring function exists: old ones are pruned.
 SELECT to_regprocedure(%(function_name)s || '(real[])') IS NOT NULL;
 
+-- name: explanation_kind
+-- Whether contributions of this version are looked up in tables, and what they add up to.
+SELECT
+    e.group_count IS NOT NULL AS has_tables,
+    e.output
+FROM scoring.explanations AS e
+WHERE e.version = %(version)s;
+
 -- name: has_feature_function
 -- Whether the live feature function of a list is built.
 SELECT to_regprocedure(
@@ -43,12 +51,6 @@ SELECT to_regprocedure(
 SELECT d.name
 FROM features.feature_definitions AS d
 LIMIT 1;
-
--- name: has_explanation_tables
--- Whether contributions of this version are looked up in tables.
-SELECT e.group_count IS NOT NULL
-FROM scoring.explanations AS e
-WHERE e.version = %(version)s;
 
 -- name: insert_gate_report
 -- Stores an evaluation by the gates.

@@ -15,7 +15,7 @@ from rowguard.progress import Progress, silent
 from rowguard.settings import Settings
 from sql_scoring import registry, transpile
 from sql_scoring.engine import forest_shape
-from sql_scoring.explain import explain_forest
+from sql_scoring.explain import explain_model
 from trainer.artifact import artifact_path, evaluation_path, save_artifact
 from trainer.dataset import Dataset, FeatureList, read_feature_list
 from trainer.evaluation import AlertBudget, Evaluation, ThresholdRule, evaluate
@@ -119,7 +119,7 @@ def train(
             artifact_sha256=save_artifact(forest, path),
             metrics={**record.metrics, "evaluation_artifact_sha256": evaluation_sha256},
             reference=reference_distribution(features.names, rows.everything.features, forest),
-            explanation=explain_forest(
+            explanation=explain_model(
                 forest,
                 features.names,
                 rows.everything.features[~rows.everything.is_fraud],
