@@ -151,7 +151,7 @@ VALUES (%(version)s, %(state)s, %(state)s, 'function pruned');
 -- The newest decisions of a version, scored again from their feature values.
 SELECT
     count(*),
-    count(*) FILTER (WHERE {function}(t.feature_values) IS DISTINCT FROM t.fraud_probability)
+    count(*) FILTER (WHERE {differs})
 FROM (
     SELECT feature_values, fraud_probability
     FROM public.transactions
@@ -164,7 +164,7 @@ FROM (
 -- The newest shadow scores of a version, computed again from their feature values.
 SELECT
     count(*),
-    count(*) FILTER (WHERE {function}(t.feature_values) IS DISTINCT FROM t.shadow_probability)
+    count(*) FILTER (WHERE {differs})
 FROM (
     SELECT
         coalesce(shadow_feature_values, feature_values) AS feature_values,

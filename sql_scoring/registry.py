@@ -64,6 +64,7 @@ class ModelRecord:
     deployed_by: str | None = None
     reference: Mapping[str, Any] | None = None
     canary_percent: float | None = None
+    margin_cut: float | None = None
 
     def __post_init__(self) -> None:
         _require_form("version", self.version, _VERSION)
@@ -96,7 +97,9 @@ class ModelRecord:
         if self.sql_text is None:
             raise RegistryError(f"the registry holds no function text for {self.version}")
         name = self.function_name.split(".")
-        is_trained = function_sha256(self.version, self.sql_text, self.threshold) == self.sql_sha256
+        is_trained = (
+            function_sha256(self.version, self.sql_text, self.threshold, self.margin_cut) == self.sql_sha256
+        )
         if not (is_trained and is_function_statement(self.sql_text, name)):
             raise RegistryError(
                 f"the function text of {self.version} in scoring.models is not the one that was trained; train again"
@@ -299,16 +302,20 @@ def last_gate_report(connection: psycopg.Connection, version: str) -> Mapping[st
         return cursor.execute(QUERIES["select_gate_report"], {"version": version}).fetchone()
 
 
-def function_sha256(version: str, sql_text: str, threshold: float) -> str:
+def function_sha256(version: str, sql_text: str, threshold: float, margin_cut: float | None = None) -> str:
     """Return the hash of a function's text without its name, and of the threshold: what decides.
 
     Args:
         version: Name of the model, which the hash leaves out.
         sql_text: Text of the function.
         threshold: Decision threshold.
+        margin_cut: The margin that equals it, where the function returns a margin.
     """
     nameless = sql_text.replace(f'"scoring"."{version}"', '"scoring"."model"', 1)
-    return hashlib.sha256(f"{nameless}\n-- threshold {float(threshold)!r}\n".encode()).hexdigest()
+    decision = f"-- threshold {float(threshold)!r}\n"
+    if margin_cut is not None:
+        decision += f"-- margin cut {float(margin_cut)!r}\n"
+    return hashlib.sha256(f"{nameless}\n{decision}".encode()).hexdigest()
 
 
 def _select_models(connection: psycopg.Connection, version: str | None) -> list[ModelRecord]:

@@ -44,6 +44,7 @@ BUILD_ORDER = (
     "functions/lock_keys.sql",
     "functions/lock_user.sql",
     "functions/check_transaction.sql",
+    "functions/margin_to_probability.sql",
     "functions/decide_transaction.sql",
     "functions/decide_from_features.sql",
     "functions/shadow_score.sql",

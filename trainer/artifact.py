@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 import joblib
-from sklearn.ensemble import RandomForestClassifier
 
 from rowguard.errors import RegistryError
 from sql_scoring.registry import ModelRecord
@@ -24,15 +24,15 @@ def artifact_path(state_dir: Path, version: str) -> Path:
 
 
 def evaluation_path(state_dir: Path, version: str) -> Path:
-    """Return the path of the forest fitted on the earlier rows only; arguments as of `artifact_path`."""
+    """Return the path of the model fitted on the earlier rows only; arguments as of `artifact_path`."""
     return state_dir / "artifacts" / f"{version}.evaluation.joblib"
 
 
-def save_artifact(forest: RandomForestClassifier, path: Path) -> str:
+def save_artifact(model: Any, path: Path) -> str:
     """Write the file atomically.
 
     Args:
-        forest: The fitted forest.
+        model: The fitted model.
         path: File of the artifact.
 
     Returns:
@@ -40,13 +40,13 @@ def save_artifact(forest: RandomForestClassifier, path: Path) -> str:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    joblib.dump(forest, part, compress=3)
+    joblib.dump(model, part, compress=3)
     os.replace(part, path)
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def load_forest(state_dir: Path, record: ModelRecord) -> RandomForestClassifier:
-    """Load a registered model's forest.
+def load_model(state_dir: Path, record: ModelRecord) -> Any:
+    """Load a registered model: a forest, or a boosted model without its library.
 
     Args:
         state_dir: Folder of all state.
@@ -61,7 +61,7 @@ def load_forest(state_dir: Path, record: ModelRecord) -> RandomForestClassifier:
     return load_artifact(artifact_path(state_dir, record.version), record.artifact_sha256)
 
 
-def load_artifact(path: Path, sha256: str) -> RandomForestClassifier:
+def load_artifact(path: Path, sha256: str) -> Any:
     """Load an artifact after comparing its hash, because unpickling runs code.
 
     Args:
@@ -78,5 +78,4 @@ def load_artifact(path: Path, sha256: str) -> RandomForestClassifier:
         raise RegistryError(f"the artifact {path.name} is missing; train again")
     if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
         raise RegistryError(f"the artifact {path.name} is not the registered one; train again")
-    forest: RandomForestClassifier = joblib.load(path)
-    return forest
+    return joblib.load(path)

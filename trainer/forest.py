@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
+
+from sql_scoring.engine import TreeModel, is_boosted, reference_probabilities, reference_scores
 
 TREES_PER_STEP = 8
 
@@ -67,17 +70,19 @@ def fit_forest(
     return forest
 
 
-def predict_fraud_probability(
-    forest: RandomForestClassifier, features: NDArray[np.float32]
-) -> NDArray[np.float64]:
+def predict_fraud_probability(model: Any, features: NDArray[np.float32]) -> NDArray[np.float64]:
     """Compute the probability of fraud.
 
     Args:
-        forest: A fitted forest.
+        model: A fitted forest or boosted model.
         features: Shape (rows, features), NaN where missing.
 
     Returns:
         Shape (rows,).
     """
-    probabilities: NDArray[np.float64] = forest.predict_proba(features)[:, 1]
+    if isinstance(model, TreeModel) and not model.is_margin:
+        return reference_scores(model, features.astype(np.float64))
+    if is_boosted(model):
+        return reference_probabilities(model, reference_scores(model, features.astype(np.float64)))
+    probabilities: NDArray[np.float64] = model.predict_proba(features)[:, 1]
     return probabilities

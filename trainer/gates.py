@@ -14,7 +14,7 @@ from rowguard.settings import Settings
 from sql_scoring import registry
 from sql_scoring.deployment import ROLLED_BACK, check_parity
 from sql_scoring.deployment.temporary_function import measure_latency, parity_rows, trial_function
-from trainer.artifact import load_forest
+from trainer.artifact import load_model
 from trainer.dataset import read_dataset, read_feature_list
 from trainer.forest import predict_fraud_probability
 from trainer.quality import compare_with_champion, read_evaluation_rows
@@ -132,13 +132,13 @@ def _check_record(
 
 def _check_function(report: GateReport, url: str, settings: Settings, record: registry.ModelRecord) -> None:
     """Check parity and latency of the function in a transaction that is rolled back."""
-    forest = load_forest(settings.state_dir, record)
+    forest = load_model(settings.state_dir, record)
     rows = parity_rows(url, record, forest, PARITY_ROWS)
     with connect(url) as connection, trial_function(connection, record):
         latency = measure_latency(connection, record.function_name, rows)
         report.details |= {**latency, "parity_rows": len(rows), "parity_differences": None}
         try:
-            parity = check_parity(connection, record.function_name, forest, rows)
+            parity = check_parity(connection, record, forest, rows)
             report.details |= {"parity_rows": parity.rows, "parity_differences": parity.differences}
         except ParityError as error:
             report.reasons.append(str(error))
@@ -153,7 +153,7 @@ def _check_scores(report: GateReport, url: str, settings: Settings, record: regi
     report.details["newest_rows"] = len(rows)
     if not len(rows):
         return
-    forest = load_forest(settings.state_dir, record)
+    forest = load_model(settings.state_dir, record)
     scores = predict_fraud_probability(forest, rows.features)
     distinct, rate = len(np.unique(scores)), float((scores >= record.threshold).mean())
     expected = float(record.metrics["alert_rate"])

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
 from rowguard.errors import RegistryError
+from sql_scoring.engine import TreeModel
 from sql_scoring.registry import ModelRecord
-from trainer.artifact import evaluation_path, load_artifact, load_forest
+from trainer.artifact import evaluation_path, load_artifact, load_model
 from trainer.dataset import Dataset, read_dataset
 from trainer.forest import predict_fraud_probability
 
@@ -96,7 +98,7 @@ def compare_with_champion(
     start = _evaluated_from(candidate)
     candidate_forest = _evaluation_forest(state_dir, candidate)
     if champion.train_to <= start:
-        champion_forest = load_forest(state_dir, champion)
+        champion_forest = load_model(state_dir, champion)
         basis = "the champion itself"
     elif datetime.fromisoformat(champion.metrics["fit_until"]) <= start:
         champion_forest = _evaluation_forest(state_dir, champion)
@@ -107,11 +109,34 @@ def compare_with_champion(
     candidate_scores, champion_scores = (
         predict_fraud_probability(forest, rows.features) for forest in forests
     )
-    spreads = [measure_seed_spread(forest, rows, alert_budget) for forest in forests]
+    spreads = [
+        _seed_spread(forest, record, rows, alert_budget)
+        for forest, record in zip(forests, (candidate, champion), strict=True)
+    ]
     precision, recall = bootstrap_differences(
         candidate_scores, champion_scores, rows.is_fraud, alert_budget, seed_std=np.hypot(*spreads)
     )
     return Comparison(basis, len(rows), rows.frauds, precision, recall)
+
+
+def _seed_spread(model: Any, record: ModelRecord, rows: Dataset, alert_budget: float) -> NDArray[np.float64]:
+    """The spread of a forest by its trees; of a boosted model the one that its training measured, if it did."""
+    if isinstance(model, TreeModel):
+        return np.array(record.metrics.get("seed_std", (0.0, 0.0)), dtype=np.float64)
+    return measure_seed_spread(model, rows, alert_budget)
+
+
+def measure_ranking(
+    scores: NDArray[np.float64], is_fraud: NDArray[np.bool_], alert_budget: float
+) -> tuple[float, float]:
+    """Measure average precision, and recall at the alert budget.
+
+    Args:
+        scores: Shape (rows,).
+        is_fraud: Labels, shape (rows,).
+        alert_budget: Alert rate at which recall is measured.
+    """
+    return _Ranking(scores, is_fraud).measure(np.ones(len(scores)), alert_budget)
 
 
 def measure_seed_spread(
@@ -216,7 +241,7 @@ def _evaluated_from(record: ModelRecord) -> datetime:
     return start if start.tzinfo else start.replace(tzinfo=UTC)
 
 
-def _evaluation_forest(state_dir: Path, record: ModelRecord) -> RandomForestClassifier:
+def _evaluation_forest(state_dir: Path, record: ModelRecord) -> Any:
     sha256 = record.metrics.get("evaluation_artifact_sha256")
     if not sha256:
         raise RegistryError(f"{record.version} has no evaluation forest")

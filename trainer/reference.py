@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import RandomForestClassifier
 
 from trainer.forest import predict_fraud_probability
 
@@ -17,16 +16,16 @@ FEATURE_QUANTILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 def reference_distribution(
-    names: tuple[str, ...], features: NDArray[np.float32], forest: RandomForestClassifier
+    names: tuple[str, ...], features: NDArray[np.float32], model: Any
 ) -> dict[str, Any]:
     """Compute bins and their fractions of a sample of the training rows.
 
-    The scores are those of the deployed forest: another forest's scores would fall into other bins without drift.
+    The scores are those of the deployed model: another model's scores would fall into other bins without drift.
 
     Args:
         names: Feature list in model order.
         features: Training rows, shape (rows, features), NaN where missing.
-        forest: The candidate.
+        model: The candidate.
 
     Returns:
         A small JSON document.
@@ -35,7 +34,7 @@ def reference_distribution(
         features = features[np.random.default_rng(0).choice(len(features), SAMPLED_ROWS, replace=False)]
     return {
         "rows": len(features),
-        "score": _bins(predict_fraud_probability(forest, features), SCORE_QUANTILES),
+        "score": _bins(predict_fraud_probability(model, features), SCORE_QUANTILES),
         "features": [
             {"name": name, **_bins(features[:, column].astype(np.float64), FEATURE_QUANTILES)}
             for column, name in enumerate(names)

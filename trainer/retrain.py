@@ -17,7 +17,7 @@ from sql_scoring.deployment.temporary_function import parity_rows
 from sql_scoring.deployment.warm_up import renew_pooled_connections
 from sql_scoring.features.build import build_features
 from sql_scoring.features.dbt import FeatureBuild
-from trainer.artifact import load_forest
+from trainer.artifact import load_model
 from trainer.dataset import read_feature_list
 from trainer.gates import evaluate_gates
 from trainer.training import TrainingResult, train
@@ -88,7 +88,7 @@ def deploy(
         features = read_feature_list(connection)
     note = _pass_gates(url, settings, record, role, force, progress)
     progress("loading the artifact")
-    forest = load_forest(settings.state_dir, record)
+    forest = load_model(settings.state_dir, record)
     rows = parity_rows(url, record, forest, PARITY_ROWS)
     progress(f"comparing {len(rows):,} rows in the database and switching")
     result = deployments.deploy(
@@ -167,7 +167,7 @@ def roll_forward(url: str, settings: Settings, *, steps: int = 1) -> deployments
 
 def verify(url: str, settings: Settings) -> verification.VerifyReport:
     """Check the deployed models against the artifacts of the state folder; see `sql_scoring.deployment.verify`."""
-    return verification.verify(url, lambda record: load_forest(settings.state_dir, record))
+    return verification.verify(url, lambda record: load_model(settings.state_dir, record))
 
 
 def retrain(

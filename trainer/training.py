@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime, timedelta
-from importlib.metadata import version as library_version
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Literal
 
-from sklearn.ensemble import RandomForestClassifier
+import numpy as np
+from numpy.typing import NDArray
 
 from rowguard.database import connect
 from rowguard.progress import Progress, silent
 from rowguard.settings import Settings
-from sql_scoring import registry, transpile
-from sql_scoring.engine import forest_shape
+from sql_scoring import registry
+from sql_scoring.engine import TreeModel
 from sql_scoring.explain import explain_model
 from trainer.artifact import artifact_path, evaluation_path, save_artifact
+from trainer.boosting import BoostingParameters, Family, fit_boosted
+from trainer.candidate import as_artifact, build_record
 from trainer.dataset import Dataset, FeatureList, read_feature_list
 from trainer.evaluation import AlertBudget, Evaluation, ThresholdRule, evaluate
 from trainer.forest import ForestParameters, fit_forest, predict_fraud_probability
 from trainer.model_card import write_model_card
+from trainer.quality import measure_ranking
 from trainer.reference import reference_distribution
 from trainer.window import TrainingRows, read_window
 
-LAYOUT: Final = "bitmask"
+SEEDS = 3  # fits whose spread the gates know of a boosted model
+ModelParameters = ForestParameters | BoostingParameters
+
+
+def default_parameters(family: Literal["forest"] | Family) -> ModelParameters:
+    """Return the default parameters of a family.
+
+    Args:
+        family: `forest`, or the library of a boosted model.
+    """
+    return ForestParameters() if family == "forest" else BoostingParameters(family=family)
 
 
 @dataclass(frozen=True)
@@ -65,12 +78,12 @@ def train(
     rule: ThresholdRule | None = None,
     start: datetime | None = None,
     cutoff: datetime | None = None,
-    parameters: ForestParameters = ForestParameters(),
+    parameters: ModelParameters | None = None,
     progress: Progress = silent,
 ) -> TrainingResult:
-    """Fit a forest, register it as a candidate, and write its card.
+    """Fit a model, register it as a candidate, and write its card.
 
-    Two forests are fitted: one on the earlier rows only, which is evaluated on the later ones and gives the
+    Two models are fitted: one on the earlier rows only, which is evaluated on the later ones and gives the
     threshold, and the candidate on all rows.
 
     Args:
@@ -79,7 +92,7 @@ def train(
         rule: Chooses the threshold; by default the alert budget of the settings.
         start: First event time of the window; by default 60 days before its end.
         cutoff: Label cutoff; by default just after the last row.
-        parameters: Size and randomness of the forest.
+        parameters: Size and randomness of the model; by default those of the family of the settings.
         progress: Called with each step.
 
     Returns:
@@ -87,25 +100,70 @@ def train(
 
     Raises:
         TrainingDataError: The features are not built, or there is too little labeled data.
-        UnsupportedModelError: The forest is too large to be written as SQL.
+        UnsupportedModelError: The model is too large to be written as SQL.
+        SettingsError: The family's library is not installed.
         ExplanationError: A feature has no phrases, or the forest cannot be explained.
     """
+    parameters = parameters or default_parameters(settings.model_family)
     progress("reading the training set")
     with connect(url) as connection:
         features = read_feature_list(connection)
     rows = read_window(url, timedelta(days=settings.label_delay_days), start, cutoff)
     rule = rule or AlertBudget(settings.alert_budget)
-    state_dir = settings.state_dir
 
-    earlier_forest = _fit("fitting on the earlier rows", rows.earlier, parameters, progress)
-    scores = predict_fraud_probability(earlier_forest, rows.later.features)
+    earlier_model = _fit("fitting on the earlier rows", rows.earlier, parameters, features, progress)
+    scores = predict_fraud_probability(earlier_model, rows.later.features)
     threshold = rule.choose(scores, rows.later.is_fraud)
     evaluation = evaluate(scores, rows.later.is_fraud, threshold)
+    metrics = {
+        **asdict(evaluation),
+        "labels": asdict(rows.labels),
+        "fit_until": rows.window.fit_end.isoformat(),
+        "evaluated_from": rows.window.validation_start.isoformat(),
+        "parameters": asdict(parameters),
+    }
+    if isinstance(parameters, BoostingParameters):
+        budget = settings.alert_budget
+        metrics["seed_std"] = _measure_seed_spread(parameters, rows, features, scores, budget, progress)
 
-    forest = _fit("fitting on all rows", rows.everything, parameters, progress)
+    fitted = _fit("fitting on all rows", rows.everything, parameters, features, progress)
 
     progress("writing SQL")
-    record = _record(forest, features, rows, threshold, str(rule), evaluation, parameters)
+    model, earlier = (as_artifact(one, rows.later.features) for one in (fitted, earlier_model))
+    record = build_record(
+        model, features, rows, threshold=threshold, rule=str(rule), metrics=metrics, cut_model=fitted
+    )
+    return store_candidate(url, settings, record, model, earlier, rows, features, evaluation, scores)
+
+
+def store_candidate(
+    url: str,
+    settings: Settings,
+    record: registry.ModelRecord,
+    model: Any,
+    evaluated: Any,
+    rows: TrainingRows,
+    features: FeatureList,
+    evaluation: Evaluation,
+    scores: NDArray[np.float64],
+) -> TrainingResult:
+    """Register a candidate with its artifacts and its card, unless exactly this model was registered before.
+
+    Args:
+        url: Address of the database.
+        settings: Folder of artifacts and cards, and what explanations compare with.
+        record: See `build_record`.
+        model: The artifact.
+        evaluated: The artifact that was evaluated on the later rows.
+        rows: The window.
+        features: The feature list in model order.
+        evaluation: Metrics on the later rows.
+        scores: Fraud probabilities of the later rows, shape (rows,).
+
+    Returns:
+        The candidate.
+    """
+    state_dir = settings.state_dir
     with connect(url) as connection:
         known_version = registry.find_version_by_sql(connection, record.sql_sha256, record.feature_hash)
         known = registry.get_model(connection, known_version) if known_version else None
@@ -113,14 +171,16 @@ def train(
     path, card = artifact_path(state_dir, version), state_dir / "models" / version / "model_card.md"
     # Files of a known version may be lost, or on another machine: the same data give them again.
     if known is None:
-        evaluation_sha256 = save_artifact(earlier_forest, evaluation_path(state_dir, version))
+        evaluation_sha256 = save_artifact(evaluated, evaluation_path(state_dir, version))
         record = replace(
             record,
-            artifact_sha256=save_artifact(forest, path),
+            artifact_sha256=save_artifact(model, path),
             metrics={**record.metrics, "evaluation_artifact_sha256": evaluation_sha256},
-            reference=reference_distribution(features.names, rows.everything.features, forest),
-            explanation=explain_model(
-                forest,
+            reference=reference_distribution(features.names, rows.everything.features, model),
+            explanation=None
+            if isinstance(model, TreeModel)
+            else explain_model(
+                model,
                 features.names,
                 rows.everything.features[~rows.everything.is_fraud],
                 against=settings.explain_against,
@@ -129,17 +189,23 @@ def train(
         with connect(url) as connection:
             registry.register_model(connection, record)
     elif not path.exists():
-        save_artifact(forest, path)
+        save_artifact(model, path)
     result = known or record
     if known is None or not card.exists():
-        write_model_card(card, result, evaluation, forest, scores, rows.later.is_fraud)
+        write_model_card(card, result, evaluation, model, scores, rows.later.is_fraud)
     return TrainingResult(version, known is None, evaluation, result.threshold, result, card)
 
 
 def _fit(
-    step: str, rows: Dataset, parameters: ForestParameters, progress: Progress
-) -> RandomForestClassifier:
+    step: str,
+    rows: Dataset,
+    parameters: ModelParameters,
+    features: FeatureList,
+    progress: Progress,
+) -> Any:
     progress(step)
+    if isinstance(parameters, BoostingParameters):
+        return fit_boosted(rows.features, rows.is_fraud, parameters, names=features.names)
     return fit_forest(
         rows.features,
         rows.is_fraud,
@@ -148,58 +214,19 @@ def _fit(
     )
 
 
-def _record(
-    forest: RandomForestClassifier,
-    features: FeatureList,
+def _measure_seed_spread(
+    parameters: BoostingParameters,
     rows: TrainingRows,
-    threshold: float,
-    rule: str,
-    evaluation: Evaluation,
-    parameters: ForestParameters,
-) -> registry.ModelRecord:
-    trained_at = datetime.now(UTC)
-
-    text = transpile(
-        forest,
-        feature_names=features.names,
-        function_name="scoring.model",
-        layout=LAYOUT,
-        arguments="array",
-    )
-    # The name holds the date and the hash does not, so that the same model is recognized on another day.
-    # The same forest with another threshold decides differently: it is another model.
-    sql_sha256 = registry.function_sha256("model", text, threshold)
-    version = f"rf_{trained_at:%Y%m%d}_{sql_sha256[:8]}"
-    sql_text = text.replace('"scoring"."model"', f'"scoring"."{version}"', 1)
-    shape = forest_shape(forest)
-    return registry.ModelRecord(
-        version=version,
-        model_kind=type(forest).__name__,
-        layout=LAYOUT,
-        feature_names=list(features.names),
-        feature_hash=features.hash,
-        trained_at=trained_at,
-        train_from=rows.window.start,
-        train_to=rows.window.end,
-        label_cutoff=rows.window.label_cutoff,
-        row_count=len(rows.everything),
-        fraud_count=rows.everything.frauds,
-        threshold=threshold,
-        threshold_rule=rule,
-        metrics={
-            **asdict(evaluation),
-            "labels": asdict(rows.labels),
-            "fit_until": rows.window.fit_end.isoformat(),
-            "evaluated_from": rows.window.validation_start.isoformat(),
-            "parameters": asdict(parameters),
-        },
-        tree_count=shape.trees,
-        node_count=shape.nodes,
-        sql_bytes=len(sql_text.encode()),
-        sql_sha256=sql_sha256,
-        artifact_sha256="",
-        library_versions={
-            name: library_version(name) for name in ("rowguard", "scikit-learn", "numpy", "m2cgen")
-        },
-        sql_text=sql_text,
-    )
+    features: FeatureList,
+    scores: NDArray[np.float64],
+    alert_budget: float,
+    progress: Progress,
+) -> list[float]:
+    """Standard deviations of average precision and recall at the budget between seeds: trees are not independent."""
+    fitted = [scores]
+    for seed in range(1, SEEDS):
+        other = replace(parameters, random_state=parameters.random_state + seed)
+        model = _fit(f"fitting seed {seed + 1} of {SEEDS}", rows.earlier, other, features, progress)
+        fitted.append(predict_fraud_probability(model, rows.later.features))
+    measures = [measure_ranking(one, rows.later.is_fraud, alert_budget) for one in fitted]
+    return [float(value) for value in np.std(np.array(measures), axis=0, ddof=1)]

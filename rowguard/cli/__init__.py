@@ -15,9 +15,11 @@ from rowguard.cli import (
     _demo,
     _deploy,
     _explain,
+    _inspect,
     _models,
     _operations,
     _policy,
+    _register,
     _roles,
     _serve,
     _stack,
@@ -47,10 +49,17 @@ def _show_version(is_given: bool) -> None:
 # Group → commands, in the order of `rowguard --help`.
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "Start": (_demo.demo, _stack.up, _stack.down, _stack.status, _stack.migrate, _stack.psql),
-    "Data": (_data.import_file, _data.simulate, _data.features, _operations.archive),
+    "Data": (_inspect.inspect, _data.import_file, _data.simulate, _data.features, _operations.archive),
     "Models": (
-        *(_models.retrain, _models.train, _models.models, _deploy.deploy, _deploy.promote),
-        *(_deploy.retire_challenger, _deploy.rollback, _deploy.roll_forward),
+        *(
+            _models.retrain,
+            _models.train,
+            _register.register,
+            _models.models,
+            _deploy.deploy,
+            _deploy.promote,
+        ),
+        *(_deploy.retire_challenger, _deploy.rollback, _deploy.roll_forward, _register.threshold),
     ),
     "Evaluation": (_backtest.backtest, _tune.tune, _tradeoff.tradeoff),
     "Operations": (

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,17 +34,28 @@ if TYPE_CHECKING:
 
 
 def import_file(
-    file: Annotated[Path | None, typer.Argument(help="Parquet or CSV.", show_default=False)] = None,
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="Parquet or CSV, also gzip; - is standard input.", show_default=False),
+    ] = None,
     query: Annotated[
         str | None, typer.Option(help="Load the rows of this SELECT on the same database instead of a file.")
     ] = None,
     mapping: Annotated[
         list[str] | None, typer.Option("--map", help="Map a file column, as OURS=THEIRS. Repeatable.")
     ] = None,
+    mapping_file: Annotated[
+        Path | None,
+        typer.Option("--mapping", help="Mapping file (YAML), such as rowguard inspect proposes."),
+    ] = None,
     ignore_unknown_columns: Annotated[bool, typer.Option(help="Skip unknown columns.")] = False,
     labels: Annotated[
         bool, typer.Option("--labels", help="The file holds labels of stored transactions.")
     ] = False,
+    join: Annotated[
+        str | None,
+        typer.Option(help="With --labels: the column of transactions that names their transaction."),
+    ] = None,
     users: Annotated[
         bool, typer.Option("--users", help="The file holds profiles: user_id, home_location.")
     ] = False,
@@ -58,29 +71,45 @@ def import_file(
     load unchanged: transactions first, then labels with --labels. Profiles load with --users.
 
     Example: rowguard import history.csv --map occurred_at=TX_DATETIME --map user_id=CUSTOMER_ID
+    Example: rowguard import acquirer.csv.gz --mapping acquirer.yml
     Example: rowguard import --query 'SELECT paid_at AS occurred_at, customer AS user_id, amount FROM payments'
     """
-    from rowguard.operations.importer import LABELS, TRANSACTIONS, USERS, HistoryFileError, read_history
+    from rowguard.operations.importer import (
+        LABELS,
+        TRANSACTIONS,
+        USERS,
+        HistoryFileError,
+        labels_by,
+        read_history,
+    )
 
     if labels and users:
         raise typer.BadParameter("a file holds either --labels or --users")
+    if join and not labels:
+        raise typer.BadParameter("--join needs --labels")
     if (file is None) == (query is None):
         raise typer.BadParameter("name either a FILE or a --query")
+    if mapping_file is not None and (mapping or ignore_unknown_columns):
+        raise typer.BadParameter("a --mapping replaces --map and --ignore-unknown-columns")
     delimiter = "\t" if delimiter == "tab" else delimiter
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
         raise typer.BadParameter(f"{delimiter!r} is not one character", param_hint="--delimiter")
+    schema = LABELS if labels else USERS if users else TRANSACTIONS
+    if join:
+        schema = labels_by(LABELS, join)
     started = time.monotonic()
     try:
-        with _rows_of_query(database_url(), query) if file is None else nullcontext(file) as path:
+        with _rows_of_query(database_url(), query) if file is None else local_file(file) as path:
             opened = read_history(
                 path,
-                LABELS if labels else USERS if users else TRANSACTIONS,
+                schema,
                 column_mapping=_parse_mapping(mapping),
+                mapping_file=mapping_file,
                 ignore_unknown=ignore_unknown_columns,
                 delimiter="," if file is None else delimiter,
             )
             url = database_url()
-            result = _load_file(url, opened, as_json)
+            result = _load_file(url, opened, as_json, join)
     except HistoryFileError as error:
         if error.problems and not as_json:
             rows = [
@@ -97,8 +126,11 @@ def import_file(
         raise
     seconds = time.monotonic() - started
     if as_json:
-        print_json({**vars(result), "ignored_columns": opened.ignored_columns, "seconds": seconds})
+        counts = {**vars(result), "left_out": opened.rows_left_out}
+        print_json({**counts, "ignored_columns": opened.ignored_columns, "seconds": seconds})
         return
+    if opened.rows_left_out:
+        out.print(f"left out {opened.rows_left_out:,} rows, as the mapping says")
     if users:
         out.print(f"stored {result.users:,} new or changed profiles in {seconds:.1f} s")
     else:
@@ -231,6 +263,19 @@ def load_simulated_history(
 
 
 @contextmanager
+def local_file(file: Path) -> Iterator[Path]:
+    """Give the file, or a temporary one with standard input where it is `-`."""
+    if str(file) != "-":
+        yield file
+        return
+    with TemporaryDirectory(prefix="rowguard-") as folder:
+        path = Path(folder) / "standard input"
+        with path.open("wb") as copy:
+            shutil.copyfileobj(sys.stdin.buffer, copy)
+        yield path
+
+
+@contextmanager
 def _rows_of_query(url: str, query: str | None) -> Iterator[Path]:
     from rowguard.operations.importer import export_query
 
@@ -240,7 +285,7 @@ def _rows_of_query(url: str, query: str | None) -> Iterator[Path]:
         yield path
 
 
-def _load_file(url: str, opened: HistoryFile, quiet: bool) -> LoadResult:
+def _load_file(url: str, opened: HistoryFile, quiet: bool, join: str | None) -> LoadResult:
     from rowguard.operations.importer import LABELS, USERS, load_history, load_labels, load_users
     from rowguard.settings import settings
 
@@ -254,8 +299,8 @@ def _load_file(url: str, opened: HistoryFile, quiet: bool) -> LoadResult:
 
         if opened.file_schema is USERS:
             return load_users(url, opened, on_rows=on_rows)
-        if opened.file_schema is LABELS:
-            return load_labels(url, opened, source="import", on_rows=on_rows)
+        if join or opened.file_schema is LABELS:
+            return load_labels(url, opened, source="import", join=join, on_rows=on_rows)
         return load_history(
             url,
             opened,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -46,23 +46,41 @@ def train(
         typer.Option(help="With --false-negative-cost: choose the threshold of least cost instead."),
     ] = None,
     false_negative_cost: Annotated[float | None, typer.Option(help="See --false-positive-cost.")] = None,
+    model: Annotated[
+        Literal["forest", "xgboost", "lightgbm", "hist"] | None,
+        typer.Option(help="Family of the model, by default ROWGUARD_MODEL_FAMILY.", show_default=False),
+    ] = None,
+    fraud_class_weight: Annotated[
+        float | None,
+        typer.Option(help="Weight of a fraud; a legitimate row has 1.", min=0.001, show_default=False),
+    ] = None,
+    monotonic: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Boosted models: FEATURE=1 where the score may only rise, FEATURE=-1 where only fall. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Fit on the point-in-time training set and register a candidate.
 
-    Example: rowguard train --from 2026-09-01 --to 2026-11-01 --alert-budget 0.005
+    Example: rowguard train --from 2026-09-01 --to 2026-11-01 --alert-budget 0.005 --model hist
     """
     from rowguard.settings import settings
     from trainer.training import train as run
 
+    parameters = _parameters(model or settings().model_family, fraud_class_weight, monotonic or [])
     rule = _threshold_rule(alert_budget, false_positive_cost, false_negative_cost)
     url = database_url()
     with steps(quiet=as_json) as step:
-        result = run(url, settings(), start=start, cutoff=cutoff, rule=rule, progress=step)
+        result = run(
+            url, settings(), start=start, cutoff=cutoff, rule=rule, parameters=parameters, progress=step
+        )
     if as_json:
         print_json(result.as_document())
         return
-    _print_training(result)
+    print_training(result)
     print_next(url, (f"rowguard deploy {result.version}", "make it champion, or --as challenger"))
 
 
@@ -117,7 +135,7 @@ def retrain(start: From = None, cutoff: To = None, as_json: Json = False) -> Non
     if as_json:
         print_json(result.as_document())
         return
-    _print_training(result.training)
+    print_training(result.training)
     if result.deployment:
         print_deployment(result.deployment)
     elif result.kept_because:
@@ -127,6 +145,29 @@ def retrain(start: From = None, cutoff: To = None, as_json: Json = False) -> Non
     else:
         out.print(f"{result.champion} is the champion already: the same data give the same model")
     print_next(url)
+
+
+def _parameters(family: Any, fraud_class_weight: float | None, monotonic: list[str]) -> Any:
+    from dataclasses import replace
+
+    from trainer.training import default_parameters
+
+    parameters: Any = default_parameters(family)
+    if fraud_class_weight is not None:
+        parameters = replace(parameters, fraud_class_weight=fraud_class_weight)
+    if not monotonic:
+        return parameters
+    if family == "forest":
+        raise typer.BadParameter(
+            "a forest has no monotone constraints here; give --model hist", param_hint="--monotonic"
+        )
+    directions = {}
+    for item in monotonic:
+        name, _, direction = item.rpartition("=")
+        if not name or direction not in ("1", "-1"):
+            raise typer.BadParameter(f"{item!r} is not FEATURE=1 or FEATURE=-1", param_hint="--monotonic")
+        directions[name] = int(direction)
+    return replace(parameters, monotonic=directions)
 
 
 def _threshold_rule(
@@ -143,7 +184,12 @@ def _threshold_rule(
     return AlertBudget(alert_budget) if alert_budget is not None else None
 
 
-def _print_training(result: TrainingResult) -> None:
+def print_training(result: TrainingResult) -> None:
+    """Print a candidate and its evaluation.
+
+    Args:
+        result: The candidate.
+    """
     metrics, record = result.evaluation, result.record
     print_facts(
         result.version,
@@ -153,11 +199,12 @@ def _print_training(result: TrainingResult) -> None:
             "ROC AUC": metrics.auc,
             "average precision": metrics.average_precision,
             "threshold": f"{result.threshold:.4f}  ({record.threshold_rule})",
+            "margin there": record.margin_cut,
             "precision there": metrics.precision,
             "recall there": metrics.recall,
             "confusion matrix": f"{metrics.true_positives:,} true positives, {metrics.false_negatives:,} false "
             f"negatives, {metrics.false_positives:,} false positives, {metrics.true_negatives:,} true negatives",
-            "forest": f"{record.tree_count} trees, {record.node_count:,} nodes, "
+            "model": f"{record.model_kind}, {record.tree_count} trees, {record.node_count:,} nodes, "
             f"{record.sql_bytes / 1e6:.1f} MB of SQL",
             "model card": result.card,
         },

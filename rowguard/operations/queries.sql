@@ -1,5 +1,9 @@
 -- Named queries of this room, read by rowguard.queries.
 
+-- name: add_staged_id
+-- Labels that name their transaction by another column get its id.
+ALTER TABLE stage ADD COLUMN transaction_id bigint;
+
 -- name: advance_ids
 -- Move the sequence past the ids of the file, never back.
 SELECT setval('public.transactions_transaction_id_seq', %(highest)s)
@@ -426,6 +430,13 @@ INSERT INTO scoring.retention_runs (cutoff, complete_from, transactions, labels,
 VALUES (%(cutoff)s, %(complete_from)s, %(transactions)s, %(labels)s, %(archives)s)
 RETURNING run_id;
 
+-- name: join_labels
+-- The transaction of each staged label.
+UPDATE stage AS s
+SET user_id = t.user_id, transaction_id = t.transaction_id
+FROM public.transactions AS t
+WHERE t.{column}::text = s.{column} AND (s.user_id IS NULL OR t.user_id = s.user_id);
+
 -- name: lock_archive
 -- For the session, which is a direct connection and ends with the run.
 SELECT pg_try_advisory_lock(scoring.job_lock_key('archive'));
@@ -471,7 +482,7 @@ SELECT set_config('timezone', 'UTC', true), set_config('datestyle', 'ISO', true)
 SELECT count(*)
 FROM ({bulk} LIMIT {rows}) AS b
 INNER JOIN features.training_set AS f ON b.user_id = f.user_id AND b.transaction_id = f.transaction_id
-WHERE {function}(f.feature_values) IS DISTINCT FROM b.fraud_probability;
+WHERE {score} IS DISTINCT FROM b.fraud_probability;
 
 -- name: rescore_count
 -- How many rows are selected, and how many of them have their features.
@@ -653,6 +664,25 @@ SELECT c.relname
 FROM pg_catalog.pg_class AS c
 WHERE c.relnamespace = to_regnamespace('features') AND c.relname LIKE 'training\_features\_%' AND c.relkind = 'r'
 ORDER BY c.relname;
+
+-- name: unjoined_labels
+-- Staged labels that fit no transaction, or several: their number, and an example.
+SELECT
+    count(*) OVER (PARTITION BY m.matches > 1) AS labels,
+    m.label_value,
+    m.matches
+FROM (
+    SELECT
+        s.{column} AS label_value,
+        count(t.user_id) AS matches
+    FROM stage AS s
+    LEFT JOIN public.transactions AS t
+        ON s.{column} = t.{column}::text AND (s.user_id IS NULL OR s.user_id = t.user_id)
+    GROUP BY s.ctid, s.{column}
+) AS m
+WHERE m.matches <> 1
+ORDER BY m.matches, m.label_value
+LIMIT 1;
 
 -- name: vacuum_transactions
 -- Fresh statistics after a load; free space after an archive run.

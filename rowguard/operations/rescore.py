@@ -27,7 +27,8 @@ from rowguard.settings import Settings
 from sql_scoring import registry
 from sql_scoring.engine import UnsupportedModelError, transpile_for_bulk
 from sql_scoring.features.build import build_features
-from trainer.artifact import load_forest
+from sql_scoring.scores import compose_probability
+from trainer.artifact import load_model
 from trainer.dataset import read_feature_list
 
 QUERIES = load_queries("rowguard.operations")
@@ -124,7 +125,7 @@ def rescore(
         if with_features >= bulk_from_rows:
             progress("preparing the bulk form")
             bulk = _bulk_scores(connection, settings, record, selection, with_features)
-        scores = bulk or selection.scores(record.function_name)
+        scores = bulk or selection.scores(record, record.function_name)
         planned = _planned_workers(connection, scores)
         progress(f"scoring {with_features:,} rows with {version}, {planned} parallel workers planned")
         store = _insert_into_table if output_table else _store_decisions
@@ -161,11 +162,13 @@ class _Selection:
             condition=condition, start=sql.Literal(self.start), end=sql.Literal(self.end), **parts
         )
 
-    def scores(self, function_name: str, columns: int | None = None) -> sql.Composed:
+    def scores(
+        self, record: registry.ModelRecord, function_name: str, columns: int | None = None
+    ) -> sql.Composed:
         """Return the scoring query; with `columns` the function takes that many arguments instead of an array."""
         function = sql.Identifier(*function_name.split("."))
         if columns is None:
-            score = sql.SQL("{}(r.feature_values)").format(function)
+            score = compose_probability(record, sql.SQL("{}(r.feature_values)").format(function))
             return self.compose("rescore_scores", score=score, features=sql.SQL("f.feature_values"))
         names = [sql.Identifier(f"f{number}") for number in range(1, columns + 1)]
         features = sql.SQL(", ").join(
@@ -173,7 +176,7 @@ class _Selection:
             for number, name in enumerate(names, start=1)
         )
         arguments = sql.SQL(", ").join(sql.SQL("r.{}").format(name) for name in names)
-        score = sql.SQL("{}({})").format(function, arguments)
+        score = compose_probability(record, sql.SQL("{}({})").format(function, arguments))
         return self.compose("rescore_scores", score=score, features=features)
 
 
@@ -196,16 +199,18 @@ def _bulk_scores(
     """Return the scoring query by the bulk form, or None without the artifact or such a form."""
     names = record.feature_names
     try:
-        forest = load_forest(settings.state_dir, record)
+        forest = load_model(settings.state_dir, record)
         text = transpile_for_bulk(forest, feature_names=names, function_name=_BULK_NAME, expected_rows=rows)
     except (RegistryError, UnsupportedModelError):
         return None
     connection.execute(text.encode())
-    scores = selection.scores(_BULK_NAME, len(names))
+    scores = selection.scores(record, _BULK_NAME, len(names))
     comparison = sql.SQL(QUERIES["rescore_compare"]).format(
         bulk=scores,
         rows=sql.Literal(COMPARED_ROWS),
-        function=sql.Identifier(*record.function_name.split(".")),
+        score=compose_probability(
+            record, sql.SQL("{}(f.feature_values)").format(registry.qualified(record.function_name))
+        ),
     )
     (differences,) = fetch_one(connection, comparison)
     if differences:

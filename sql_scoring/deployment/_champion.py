@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import ClassifierMixin
 
 from rowguard.errors import FeatureMismatchError, RegistryError
 from sql_scoring import registry
@@ -21,7 +21,7 @@ def deploy(
     url: str,
     models_dir: Path,
     version: str,
-    model: ClassifierMixin,
+    model: Any,
     parity_rows: NDArray[np.float64],
     *,
     built_feature_hash: str,
@@ -72,7 +72,7 @@ def deploy(
         else:
             kind, after = "deploy", DeploymentState(record, challenger)
         deployment = session.apply(kind, after, record, note=note)
-        parity = check_parity(session.driver, record.function_name, model, parity_rows)
+        parity = check_parity(session.driver, record, model, parity_rows)
         if record.explanation:
             check_additivity(session.driver, record, parity_rows)
     return replace(deployment, parity=parity)

@@ -11,6 +11,7 @@ from psycopg import sql
 
 from sql_scoring.registry import ModelRecord
 from sql_scoring.schema_files import read_schema_file
+from sql_scoring.scores import compose_probability, decision_cut
 
 CANARY_BUCKETS = 65_536
 
@@ -65,7 +66,9 @@ def render_shadow_score(champion: ModelRecord, challenger: ModelRecord | None) -
     for role, model in (("champion", champion), ("challenger", challenger)):
         values |= {
             f"{role}_literal": literal(model.version),
-            f"{role}_function": model.function_name,
+            f"{role}_score": _shown(
+                model, f"{model.function_name}(coalesce(s.feature_values, p_decision.feature_values))"
+            ),
             f"{role}_features": "NULL"
             if shares_features
             else f"(features.live_feature_values_{model.feature_hash[:8]}(p_request)).feature_values",
@@ -85,5 +88,19 @@ def _names(model: ModelRecord) -> dict[str, Any]:
         "version_literal": literal(model.version),
         "feature_hash8": model.feature_hash[:8],
         "function_name": model.function_name,
-        "threshold": literal(repr(model.threshold)),
+        "cut": literal(repr(decision_cut(model))),
+        "shown": _shown_line(model, indent=4),
+        "shown_by_canary": _shown_line(model, indent=16),
     }
+
+
+def _shown(model: ModelRecord, value: str) -> str:
+    """Text of the fraud probability that is stored for a value of the model's function."""
+    return compose_probability(model, sql.SQL(value)).as_string(None)
+
+
+def _shown_line(model: ModelRecord, *, indent: int) -> str:
+    """The statement that turns a margin into the probability, none for a forest."""
+    if model.margin_cut is None:
+        return ""
+    return f"{' ' * indent}d.fraud_probability := {_shown(model, 'd.fraud_probability')};\n"

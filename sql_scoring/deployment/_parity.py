@@ -1,21 +1,23 @@
-"""Compares a function in the database with scikit-learn, bit for bit."""
+"""Compares a function in the database with the model itself, bit for bit."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
 from psycopg import sql
-from sklearn.base import ClassifierMixin
 
 from rowguard.errors import ParityError
-from sql_scoring.engine import reference_scores
-from sql_scoring.registry import qualified
+from sql_scoring.engine import reference_probabilities, reference_scores
+from sql_scoring.registry import ModelRecord, qualified
+from sql_scoring.scores import PROBABILITY_ULPS, compose_probability, decision_cut
 
 _BATCH = 20_000
+REAL_ULPS = 2  # of float32, in which XGBoost computes its probability
 
 
 @dataclass(frozen=True)
@@ -28,15 +30,17 @@ class Parity:
 
 def check_parity(
     connection: psycopg.Connection,
-    function_name: str,
-    model: ClassifierMixin,
+    record: ModelRecord,
+    model: Any,
     rows: NDArray[np.float64],
 ) -> Parity:
-    """Compare a scoring function with `model.predict_proba`.
+    """Compare a scoring function with the model: `predict_proba`, or of a boosted model the margin.
+
+    Of a boosted model the shown probabilities and the decisions are compared too.
 
     Args:
         connection: Open connection; a temporary table is created and dropped.
-        function_name: Qualified name of a function of `real[]`.
+        record: The registered model, whose function exists and takes `real[]`.
         model: The fitted model.
         rows: Shape (rows, features), NaN where missing.
 
@@ -47,21 +51,62 @@ def check_parity(
         ParityError: At least one value differs; shows the first.
     """
     with np.errstate(over="ignore", invalid="ignore"):  # scikit-learn sums the huge rows to look for NaN
-        expected = reference_scores(model, rows)
         stored = rows.astype(np.float32)
-    actual = np.fromiter(_call(connection, function_name, stored), np.float64, count=len(rows))
+        # Rows hold real values: a model that compares float64 is compared on those.
+        expected = reference_scores(model, stored.astype(np.float64))
+    call = sql.SQL("{}(v)").format(qualified(record.function_name))
+    actual = _evaluate(connection, call, stored)
     differ = np.flatnonzero(expected.view(np.int64) != actual.view(np.int64))
     if len(differ):
         first = differ[0]
         raise ParityError(
-            f"{function_name} differs from scikit-learn on {len(differ)} of {len(rows)} rows; the first: "
+            f"{record.function_name} differs from the model on {len(differ)} of {len(rows)} rows; the first: "
             f"{actual[first]!r} instead of {expected[first]!r}; nothing was deployed"
         )
+    if record.margin_cut is not None:
+        _check_probabilities(connection, record, model, stored, expected)
     return Parity(len(rows), 0)
 
 
-def _call(connection: psycopg.Connection, function_name: str, rows: NDArray[np.float32]) -> Iterator[float]:
-    query = sql.SQL("SELECT {}(v) FROM parity_rows ORDER BY n").format(qualified(function_name))
+def _check_probabilities(
+    connection: psycopg.Connection,
+    record: ModelRecord,
+    model: Any,
+    stored: NDArray[np.float32],
+    margins: NDArray[np.float64],
+) -> None:
+    """Compare decisions exactly, and shown probabilities within their bound; raises ParityError."""
+    call = compose_probability(record, sql.SQL("{}(v)").format(qualified(record.function_name)))
+    shown = _evaluate(connection, call, stored)
+    expected = reference_probabilities(model, margins)
+    wrong = int(((shown >= record.threshold) != (margins >= decision_cut(record))).sum())
+    other = int(((expected >= record.threshold) != (margins >= decision_cut(record))).sum())
+    is_real = np.array_equal(expected, expected.astype(np.float32))
+    bound = (
+        REAL_ULPS * np.spacing(expected.astype(np.float32))
+        if is_real
+        else PROBABILITY_ULPS * np.spacing(expected)
+    )
+    # Beyond the margins of +-700 the server's exp() would raise: both are 0 or 1 to any reader.
+    far = int((np.abs(shown - expected) > np.maximum(bound, 1e-300)).sum())
+    if wrong or other or far:
+        raise ParityError(
+            f"{record.function_name}: of {len(margins)} rows {wrong + other} are decided differently and {far} "
+            "probabilities are out of bounds; nothing was deployed"
+        )
+
+
+def _evaluate(
+    connection: psycopg.Connection, value: sql.Composable, rows: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """The value of an expression over the array `v` for each row."""
+    return np.fromiter(_values(connection, value, rows), np.float64, count=len(rows))
+
+
+def _values(
+    connection: psycopg.Connection, value: sql.Composable, rows: NDArray[np.float32]
+) -> Iterator[float]:
+    query = sql.SQL("SELECT {} FROM parity_rows ORDER BY n").format(value)
     # The temporary table lives in this block, whether or not the caller has a transaction open.
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute("CREATE TEMP TABLE parity_rows (n integer, v real[]) ON COMMIT DROP")

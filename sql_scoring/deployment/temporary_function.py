@@ -6,12 +6,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from statistics import median
+from typing import Any
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
 from psycopg import sql
-from sklearn.ensemble import RandomForestClassifier
 
 from rowguard.database import connect
 from rowguard.queries import load_queries
@@ -36,14 +36,14 @@ def trial_function(connection: psycopg.Connection, record: registry.ModelRecord)
 
 
 def parity_rows(
-    url: str, record: registry.ModelRecord, forest: RandomForestClassifier, count: int, seed: int = 0
+    url: str, record: registry.ModelRecord, model: Any, count: int, seed: int = 0
 ) -> NDArray[np.float64]:
     """Return rows to compare on: of the training set, around the thresholds, with values missing.
 
     Args:
         url: Address of the database.
         record: The registered model.
-        forest: The fitted model.
+        model: The fitted model.
         count: About how many rows.
         seed: Seed of the random choices.
 
@@ -51,7 +51,7 @@ def parity_rows(
         Shape (about count, features), NaN where missing.
     """
     training = _training_rows(url, record, count // 2)
-    around = boundary_rows(forest, count // 4, seed=seed)
+    around = boundary_rows(model, count // 4, seed=seed)
     width = len(record.feature_names)
     random = np.random.default_rng(seed)
     incomplete = training[: count // 4].copy()

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import psycopg
 from psycopg import sql
-from sklearn.ensemble import RandomForestClassifier
 
 from rowguard.database import connect, fetch_one
 from rowguard.errors import RowguardError
@@ -17,6 +16,7 @@ from rowguard.queries import load_queries
 from sql_scoring import registry
 from sql_scoring.deployment._parity import check_parity
 from sql_scoring.engine import boundary_rows
+from sql_scoring.scores import compose_difference
 
 QUERIES = load_queries("sql_scoring")
 REPLAYED_ROWS = 2_000
@@ -32,11 +32,12 @@ class VerifyReport:
     checks: dict[str, Any]
 
 
-def verify(url: str, load_model: Callable[[registry.ModelRecord], RandomForestClassifier]) -> VerifyReport:
+def verify(url: str, load_model: Callable[[registry.ModelRecord], Any]) -> VerifyReport:
     """Check the deployed models.
 
     The facade names the champion, its function equals the artifact, and its last decisions replay bit for bit from
-    their `feature_values`; shadow scores of a challenger replay as well.
+    their `feature_values`; shadow scores of a challenger replay as well. A boosted model's decisions
+    replay exactly, and their probabilities within `PROBABILITY_ULPS`.
 
     Args:
         url: Address of the database.
@@ -71,7 +72,7 @@ def verify(url: str, load_model: Callable[[registry.ModelRecord], RandomForestCl
         try:
             model = load_model(record)
             rows = boundary_rows(model, PARITY_ROWS, seed=1).astype(np.float64)
-            parity = check_parity(connection, record.function_name, model, rows)
+            parity = check_parity(connection, record, model, rows)
             checks |= {"parity_rows": parity.rows, "parity_differences": parity.differences}
         except RowguardError as error:
             checks["parity"] = str(error)
@@ -81,6 +82,8 @@ def verify(url: str, load_model: Callable[[registry.ModelRecord], RandomForestCl
 
 def _replay(connection: psycopg.Connection, query: str, record: registry.ModelRecord) -> tuple[int, int]:
     """Replayed rows, and how many of them differ."""
-    text = sql.SQL(QUERIES[query]).format(function=registry.qualified(record.function_name))
+    value = sql.SQL("{}(t.feature_values)").format(registry.qualified(record.function_name))
+    stored = sql.SQL("t.shadow_probability" if query == "replay_shadow" else "t.fraud_probability")
+    text = sql.SQL(QUERIES[query]).format(differs=compose_difference(record, value, stored))
     rows, differences = fetch_one(connection, text, {"version": record.version, "limit": REPLAYED_ROWS})
     return int(rows), int(differences)

@@ -29,6 +29,7 @@ from __future__ import annotations
 
 from sql_scoring.engine._boundary import boundary_rows, reference_scores
 from sql_scoring.engine._cuts import cut_point
+from sql_scoring.engine._decision import margin_cut, reference_probabilities
 from sql_scoring.engine._estimate import BitmaskCost, bitmask_cost
 from sql_scoring.engine._files import load_model_file
 from sql_scoring.engine._supported import (
@@ -36,6 +37,7 @@ from sql_scoring.engine._supported import (
     SUPPORTED_MODELS,
     ForestShape,
     Output,
+    as_form,
     as_tree_model,
     forest_shape,
     is_boosted,
@@ -70,6 +72,7 @@ __all__ = [
     "Output",
     "TreeModel",
     "UnsupportedModelError",
+    "as_form",
     "as_tree_model",
     "bitmask_cost",
     "boundary_rows",
@@ -77,6 +80,8 @@ __all__ = [
     "forest_shape",
     "is_boosted",
     "load_model_file",
+    "margin_cut",
+    "reference_probabilities",
     "reference_scores",
     "transpile",
     "transpile_for_bulk",

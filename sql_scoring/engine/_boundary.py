@@ -8,6 +8,9 @@ accepts it.
 from __future__ import annotations
 
 import copy
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -87,21 +90,30 @@ def reference_scores(model: Any, rows: npt.NDArray[np.float64]) -> npt.NDArray[n
     if isinstance(model, TreeModel):
         return model.margins(rows)
     if library := boosted_library(model):
-        with np.errstate(over="ignore", invalid="ignore"):
+        with _quiet():
             return library.margins(model, rows)
     if hasattr(model, "n_jobs"):
         model = copy.copy(model)
         model.n_jobs = 1  # more threads add the trees in the order in which they finish
-    with np.errstate(over="ignore", invalid="ignore"):  # its input check adds up huge values
+    with _quiet():
         scores: npt.NDArray[np.float64] = model.predict_proba(rows)[:, 1]
     return scores
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without scikit-learn's warnings of arrays without names; its input check adds up huge values."""
+    with np.errstate(over="ignore", invalid="ignore"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "X does not have valid feature names")
+        yield
 
 
 def _accepts_missing(model: Any) -> bool:
     if isinstance(model, TreeModel):
         return model.accepts_missing
     try:
-        model.predict_proba(np.full((1, int(model.n_features_in_)), np.nan))
+        with _quiet():
+            model.predict_proba(np.full((1, int(model.n_features_in_)), np.nan))
     except ValueError:
         return False
     return True

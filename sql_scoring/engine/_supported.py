@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from m2cgen.assemblers.base import ModelAssembler
+from scipy.special import expit
+from sklearn import __version__ as sklearn_version
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
@@ -21,7 +23,7 @@ from sql_scoring.engine._lightgbm import lightgbm_margins, load_lightgbm
 from sql_scoring.engine._sklearn_boosting import load_gradient_boosting, load_hist_gradient_boosting
 from sql_scoring.engine._tree_model import Floats, TreeModel
 from sql_scoring.engine._trees import TreeSum, leaves, nodes, tree_sum
-from sql_scoring.engine._xgboost import load_xgboost, xgboost_margins
+from sql_scoring.engine._xgboost import load_xgboost, xgboost_margins, xgboost_probability
 from sql_scoring.engine.errors import UnsupportedModelError
 
 Output = Literal["probability", "margin"]
@@ -36,11 +38,19 @@ SUPPORTED_MODELS: dict[type, type[ModelAssembler]] = {
 
 @dataclass(frozen=True)
 class BoostedLibrary:
-    """How a boosted classifier is read, and how its library computes margins; ``call`` is that as text."""
+    """How a boosted classifier is read, and how its library computes margins.
+
+    Attributes:
+        load: Reads the object.
+        margins: The library's margins of rows.
+        call: That call as text.
+        to_probability: The library's function from margins to probabilities, where it is not the form's.
+    """
 
     load: Callable[[Any], TreeModel]
     margins: Callable[[Any, Floats], Floats]
     call: str
+    to_probability: Callable[[Any], Callable[[Floats], Floats]] | None = None
 
 
 def _decision_function(model: Any, rows: Floats) -> Floats:
@@ -48,7 +58,17 @@ def _decision_function(model: Any, rows: Floats) -> Floats:
     return result
 
 
-_XGBOOST = BoostedLibrary(load_xgboost, xgboost_margins, "predict(X, output_margin=True)")
+def _expit(model: Any) -> Callable[[Floats], Floats]:
+    def to_probability(margins: Floats) -> Floats:
+        result: Floats = expit(margins)
+        return result
+
+    return to_probability
+
+
+_XGBOOST = BoostedLibrary(
+    load_xgboost, xgboost_margins, "predict(X, output_margin=True)", xgboost_probability
+)
 _LIGHTGBM = BoostedLibrary(load_lightgbm, lightgbm_margins, "predict(X, raw_score=True)")
 _CATBOOST = BoostedLibrary(load_catboost, catboost_margins, "predict(X, prediction_type='RawFormulaVal')")
 # By package and class name.
@@ -58,10 +78,10 @@ BOOSTED_MODELS: dict[tuple[str, str], BoostedLibrary] = {
     ("lightgbm", "LGBMClassifier"): _LIGHTGBM,
     ("lightgbm", "Booster"): _LIGHTGBM,
     ("sklearn", "HistGradientBoostingClassifier"): BoostedLibrary(
-        load_hist_gradient_boosting, _decision_function, "decision_function(X)"
+        load_hist_gradient_boosting, _decision_function, "decision_function(X)", _expit
     ),
     ("sklearn", "GradientBoostingClassifier"): BoostedLibrary(
-        load_gradient_boosting, _decision_function, "decision_function(X)"
+        load_gradient_boosting, _decision_function, "decision_function(X)", _expit
     ),
     ("catboost", "CatBoostClassifier"): _CATBOOST,
     ("catboost", "CatBoost"): _CATBOOST,
@@ -105,6 +125,20 @@ def as_tree_model(model: Any) -> TreeModel | None:
     return library.load(model) if library else None
 
 
+def as_form(model: Any) -> TreeModel:
+    """Return any supported model as ``TreeModel``, a forest too; raises UnsupportedModelError."""
+    if (boosted := as_tree_model(model)) is not None:
+        return boosted
+    total = assemble(model)
+    return TreeModel(
+        kind=type(model).__name__,
+        library=f"scikit-learn {sklearn_version}",
+        sum=total,
+        n_features_in_=int(model.n_features_in_),
+        feature_names_in_=tuple(map(str, getattr(model, "feature_names_in_", ()))),
+    )
+
+
 def boosted_library(model: Any) -> BoostedLibrary | None:
     """Return how a boosted model's library is called, or None for another model."""
     kind = type(model)
@@ -113,7 +147,7 @@ def boosted_library(model: Any) -> BoostedLibrary | None:
 
 def is_boosted(model: Any) -> bool:
     """Return whether a model's function returns a margin."""
-    return isinstance(model, TreeModel) or boosted_library(model) is not None
+    return model.is_margin if isinstance(model, TreeModel) else boosted_library(model) is not None
 
 
 def forest_shape(model: Any) -> ForestShape:
@@ -168,7 +202,7 @@ def assemble(model: Any) -> TreeSum:
 
 def check_supported(model: Any) -> None:
     """Raise UnsupportedModelError unless ``model`` is a fitted binary classifier of the tables."""
-    if is_boosted(model):
+    if isinstance(model, TreeModel) or boosted_library(model) is not None:
         return  # its loader checks it
     kind = type(model)
     if kind not in SUPPORTED_MODELS:

@@ -143,7 +143,8 @@ def _kind_and_call(model: Any) -> str:
     if library := boosted_library(model):
         return f"Margin of the second class, as {type(model).__name__}.{library.call}"
     if (boosted := as_tree_model(model)) is not None:
-        return f"Margin of the second class, as {boosted.kind} computes it"
+        what = "Margin" if boosted.is_margin else "Probability"
+        return f"{what} of the second class, as {boosted.kind} computes it"
     return f"Probability of the second class, as {type(model).__name__}.predict_proba(X)[:, 1]"
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from m2cgen import ast
 
-from sql_scoring.engine._trees import Split, TreeSum, branch, splits
+from sql_scoring.engine._trees import Split, TreeSum, branch, nodes, splits
 from sql_scoring.engine.errors import UnsupportedModelError
 
 Floats = npt.NDArray[np.float64]
@@ -43,8 +43,54 @@ class TreeModel:
     accepts_missing: bool = True
     notes: tuple[str, ...] = field(default=())
 
+    def __reduce__(self) -> Any:
+        # Flat, as pickle recurses and a tree may be deeper than its limit.
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        trees = [_flat(tree) for tree in self.sum.trees]
+        return _restore, (values | {"sum": replace(self.sum, trees=[])}, trees)
+
+    def comparison_fractions(self) -> Floats:
+        """Compute which part of all comparisons each feature has, weighted by the training rows that reach them.
+
+        Returns:
+            Shape (features,).
+        """
+        result = np.zeros(self.n_features_in_)
+        for tree in self.sum.trees:
+            pending = [(tree, 1.0)]
+            while pending:
+                node, reach = pending.pop()
+                if isinstance(node, ast.IfExpr):
+                    left = node.test.left_fraction
+                    result[node.test.feature] += reach
+                    pending += ((node.body, reach * left), (node.orelse, reach * (1 - left)))
+        return result / max(float(result.sum()), np.finfo(float).tiny)
+
+    @property
+    def is_margin(self) -> bool:
+        """Whether its value is a margin; a forest's is a probability."""
+        return self.sum.start is not None
+
+    def matched(self, names: Sequence[str]) -> TreeModel:
+        """Return the model on another list of features, matched by name.
+
+        Args:
+            names: The list. Features that the model does not know are not compared.
+
+        Raises:
+            ValueError: The list lacks a feature.
+        """
+        positions = [list(names).index(name) for name in self.feature_names_in_]
+        trees = [_with_features(tree, positions) for tree in self.sum.trees]
+        return replace(
+            self,
+            sum=replace(self.sum, trees=trees),
+            n_features_in_=len(names),
+            feature_names_in_=tuple(names),
+        )
+
     def margins(self, rows: Floats) -> Floats:
-        """Compute the margin in numpy, in the order and type of the library.
+        """Compute the margin (of a forest the probability) in numpy, in the order and type of the library.
 
         Args:
             rows: Shape (rows, features), NaN where missing.
@@ -60,7 +106,23 @@ class TreeModel:
         if self.sum.bias is not None:
             total = total + kind.type(self.sum.bias)
         result: Floats = total.astype(np.float64)
-        return result
+        return result if self.sum.divisor is None else result / self.sum.divisor
+
+    def probabilities(self, margins: Floats) -> Floats:
+        """Compute the probabilities of margins, in the type of the library.
+
+        Args:
+            margins: Shape (rows,).
+
+        Returns:
+            Shape (rows,).
+        """
+        # The C library's exp(), as the libraries call it; numpy's differs in the last bit.
+        powers = np.array([math.exp(min(-margin, 709.0)) for margin in margins.tolist()], dtype=np.float64)
+        if not self.sum.is_real:
+            return 1.0 / (1.0 + powers)
+        real = np.minimum(powers, math.exp(88.7)).astype(np.float32)
+        return (np.float32(1.0) / (real + np.float32(1.0))).astype(np.float64)
 
     def cuts(self) -> list[Floats]:
         """The distinct finite bounds of each feature's branches, ascending."""
@@ -101,6 +163,39 @@ def build_tree(
         else:
             built[node] = branch(split(node), built.pop(lefts[node]), built.pop(rights[node]))
     return built[0]
+
+
+def _flat(tree: ast.Expr) -> list[Split | float]:
+    """The nodes of a tree, children before parents; a branch is its condition."""
+    return [
+        node.test if isinstance(node, ast.IfExpr) else float(node.value) for node in reversed(nodes(tree))
+    ]
+
+
+def _restore(values: dict[str, Any], flat: list[list[Split | float]]) -> TreeModel:
+    """The model of ``__reduce__``."""
+    trees = []
+    for items in flat:
+        built: list[ast.Expr] = []
+        for item in items:
+            if isinstance(item, Split):
+                body, orelse = built.pop(), built.pop()
+                built.append(ast.IfExpr(item, body, orelse))
+            else:
+                built.append(ast.NumVal(item))
+        trees.append(built[0])
+    return TreeModel(**values | {"sum": replace(values["sum"], trees=trees)})
+
+
+def _with_features(tree: ast.Expr, positions: Sequence[int]) -> ast.Expr:
+    built: dict[int, ast.Expr] = {}
+    for node in reversed(nodes(tree)):
+        if isinstance(node, ast.IfExpr):
+            split = replace(node.test, feature=positions[node.test.feature])
+            built[id(node)] = ast.IfExpr(split, built[id(node.body)], built[id(node.orelse)])
+        else:
+            built[id(node)] = node
+    return built[id(tree)]
 
 
 def require_finite(value: float) -> float:

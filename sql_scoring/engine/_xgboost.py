@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -216,6 +216,35 @@ def xgboost_margins(model: Any, rows: np.ndarray) -> np.ndarray:
         np.float64
     )
     return result
+
+
+def xgboost_probability(model: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the library's own function from margins to probabilities: a booster without trees."""
+    import xgboost
+
+    document = json.loads(bytes(_booster(model).save_raw("json")))
+    trees = document["learner"]["gradient_booster"]["model"]
+    trees["trees"], trees["tree_info"], trees["iteration_indptr"] = [], [], [0]
+    trees["gbtree_model_param"]["num_trees"] = "0"
+    document["learner"]["attributes"] = {}
+    empty = xgboost.Booster()
+    empty.load_model(bytearray(json.dumps(document).encode()))
+    features = int(document["learner"]["learner_model_param"]["num_feature"])
+    names, types = empty.feature_names, empty.feature_types
+
+    def to_probability(margins: np.ndarray) -> np.ndarray:
+        matrix = xgboost.DMatrix(
+            np.zeros((len(margins), features)),
+            base_margin=margins.astype(np.float32),
+            feature_names=names,
+            feature_types=types,
+            enable_categorical=True,
+            nthread=1,
+        )
+        result: np.ndarray = empty.predict(matrix).astype(np.float64)
+        return result
+
+    return to_probability
 
 
 def _booster(model: Any) -> Any:

@@ -4,8 +4,8 @@
             d := features.live_feature_values_{feature_hash8}(p_request);
             d.fraud_probability := {function_name}(d.feature_values);
             IF d.fraud_probability IS NOT NULL THEN
-                d.is_fraud := d.fraud_probability >= {threshold}::double precision;
-                d.model_version := {version_literal};
+                d.is_fraud := d.fraud_probability >= {cut}::double precision;
+{shown_by_canary}                d.model_version := {version_literal};
                 d.needs_shadow_score := true;
                 RETURN d;
             END IF;

@@ -9,8 +9,8 @@ DECLARE
 BEGIN
 {canary}    d := features.live_feature_values_{feature_hash8}(p_request);
     d.fraud_probability := {function_name}(d.feature_values);
-    d.is_fraud := d.fraud_probability >= {threshold}::double precision;
-    d.model_version := {version_literal};
+    d.is_fraud := d.fraud_probability >= {cut}::double precision;
+{shown}    d.model_version := {version_literal};
 {shadow}    RETURN d;
 END
 $$;
@@ -32,8 +32,8 @@ BEGIN
         p_transaction_amount, p_time_since_last_txn, p_num_txns_last_hour, p_user_location_match
     );
     d.fraud_probability := {function_name}(d.feature_values);
-    d.is_fraud := d.fraud_probability >= {threshold}::double precision;
-    d.model_version := {version_literal};
+    d.is_fraud := d.fraud_probability >= {cut}::double precision;
+{shown}    d.model_version := {version_literal};
     RETURN d;
 END
 $$;

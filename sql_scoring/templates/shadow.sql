@@ -11,11 +11,11 @@ BEGIN
     IF p_decision.model_version = {champion_literal} THEN
         s.model_version := {challenger_literal};
         s.feature_values := {challenger_features};
-        s.probability := {challenger_function}(coalesce(s.feature_values, p_decision.feature_values));
+        s.probability := {challenger_score};
     ELSIF p_decision.model_version = {challenger_literal} THEN
         s.model_version := {champion_literal};
         s.feature_values := {champion_features};
-        s.probability := {champion_function}(coalesce(s.feature_values, p_decision.feature_values));
+        s.probability := {champion_score};
     END IF;
     RETURN s;
 EXCEPTION

@@ -33,6 +33,7 @@ TRANSACTIONS = FileSchema(
         Column("merchant_id", "bigint"),
         Column("amount", "numeric", is_required=True),
         Column("location", "text"),
+        Column("external_id", "text"),
         Column("is_fraud", "boolean"),
         Column("labelled_at", "timestamptz"),
     ),
@@ -58,6 +59,20 @@ USERS = FileSchema(
     ),
     key=("user_id",),
 )
+
+
+def labels_by(labels: FileSchema, column: str) -> FileSchema:
+    """Return the columns of a file whose labels name their transaction by another column than its id.
+
+    Args:
+        labels: The columns of a file that names it by its id.
+        column: A text column of transactions, such as the team's own id. With `user_id` it may repeat among users.
+    """
+    others = [each for each in labels.columns if each.name not in ("transaction_id", column)]
+    others = [each._replace(is_required=False) if each.name == "user_id" else each for each in others]
+    return labels._replace(
+        columns=(Column(column, "text", is_required=True), *others), key=(column, "labelled_at")
+    )
 
 
 def map_columns(

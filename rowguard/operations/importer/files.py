@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import gzip
 import io
-from collections.abc import Collection, Iterator, Sequence
+import zlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, BinaryIO, NamedTuple
+from types import MappingProxyType
+from typing import IO, Any, BinaryIO, NamedTuple, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rowguard.operations.archive import ARCHIVE_KEY
 from rowguard.operations.importer.problems import HistoryFileError
+from rowguard.operations.importer.values import Faults
 
 CSV_BATCH_ROWS = 20_000
 PARQUET_BATCH_ROWS = 65_536
 DELIMITERS = ",;\t|"
 _SAMPLE_BYTES = 64 * 1024
+GZIP = b"\x1f\x8b"
 _COMPRESSED = {
-    b"\x1f\x8b": "gzip",
     b"PK\x03\x04": "zip",
     b"BZh": "bzip2",
     b"\xfd7zXZ": "xz",
@@ -36,11 +41,15 @@ class MalformedRow(NamedTuple):
 
 
 class RawBatch(NamedTuple):
-    """Rows as the file holds them: columns by the file's names, and the line (or row) of each."""
+    """Rows as the file holds them: columns by the file's names, and the line (or row) of each.
+
+    `faults` are the values, by column, that a mapping could not rewrite.
+    """
 
     columns: dict[str, pa.Array]
     lines: Sequence[int]
     malformed: list[MalformedRow]
+    faults: Mapping[str, Faults] = MappingProxyType({})
 
 
 class ParquetSource:
@@ -87,36 +96,62 @@ class CsvSource:
     unit = "line"
     is_archive = False
 
-    def __init__(self, path: Path, *, delimiter: str | None = None, known: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        delimiter: str | None = None,
+        known: Collection[str] = (),
+        encoding: str = "utf-8",
+    ) -> None:
         """Read the header.
 
         Args:
             path: The file. Excel's first line `sep=;` names the delimiter.
             delimiter: One character; by default the one of `DELIMITERS` that fits the first rows best.
             known: Names that the header may hold.
+            encoding: Of the text.
 
         Raises:
-            HistoryFileError: The header is missing, or not UTF-8 text.
+            HistoryFileError: The header is missing, or not text in this encoding.
         """
         self.path = path
         self._size = path.stat().st_size
         self._read = 0
-        with path.open("rb") as file:
-            sample = file.read(_SAMPLE_BYTES)
-        if sample.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in sample.partition(b"\n")[0]:
-            raise HistoryFileError(f"{path.name}: not text in UTF-8 (UTF-16, or no text at all)")
-        text = sample.removeprefix(b"\xef\xbb\xbf").decode(errors="surrogateescape")
+        is_utf_8 = codecs.lookup(encoding).name == "utf-8"
+        self._encoding = "utf-8-sig" if is_utf_8 else encoding
+        try:
+            with path.open("rb") as packed:
+                self._is_gzip = packed.read(len(GZIP)) == GZIP
+                packed.seek(0)
+                with self._unpack(packed) as file:
+                    sample = file.read(_SAMPLE_BYTES)
+                    is_whole = not file.read(1)
+        except (OSError, EOFError, zlib.error):
+            raise HistoryFileError(f"{path.name}: damaged; it cannot be unpacked") from None
+        is_wide = sample.startswith((b"\xff\xfe", b"\xfe\xff"))
+        if is_utf_8 and (is_wide or b"\0" in sample.partition(b"\n")[0]):
+            raise HistoryFileError(
+                f"{path.name}: not text in UTF-8 (UTF-16, or no text at all); name its encoding in a mapping file"
+            )
+        try:
+            text = codecs.getincrementaldecoder(self._encoding)("surrogateescape").decode(sample)
+        except UnicodeError:
+            raise HistoryFileError(f"{path.name}: not text in {encoding}") from None
         self._skipped_lines = 0
         first = text.partition("\n")[0].strip().strip('"')
         if first[:4].lower() == "sep=" and len(first) == 5:
             self._skipped_lines = 1
             delimiter = delimiter or first[4]
             text = text.partition("\n")[2]
-        self._delimiter = delimiter or _find_delimiter(text, known, is_whole=len(sample) == self._size)
+        self._delimiter = delimiter or _find_delimiter(text, known, is_whole=is_whole)
         self.column_names = self._header()
 
+    def _unpack(self, packed: BinaryIO) -> BinaryIO:
+        return cast("BinaryIO", gzip.GzipFile(fileobj=packed)) if self._is_gzip else packed
+
     def _header(self) -> list[str]:
-        with self.path.open("rb") as raw, self._decode(raw) as file:
+        with self.path.open("rb") as packed, self._unpack(packed) as raw, self._decode(raw) as file:
             try:
                 names = [name.strip() for name in next(self._reader(file), [])]
             except csv.Error as error:
@@ -132,8 +167,8 @@ class CsvSource:
         return names
 
     def _decode(self, raw: BinaryIO) -> IO[str]:
-        # Bytes that are not UTF-8 are found by their row, where they are in a column that is read.
-        file = io.TextIOWrapper(raw, "utf-8-sig", errors="surrogateescape", newline="")
+        # Bytes that are no text are found by their row, where they are in a column that is read.
+        file = io.TextIOWrapper(raw, self._encoding, errors="surrogateescape", newline="")
         for _ in range(self._skipped_lines):
             file.readline()
         return file
@@ -150,15 +185,15 @@ class CsvSource:
         ] = []  # of all rows in one list: a list for each row keeps the garbage collector busy
         lines: list[int] = []
         malformed: list[MalformedRow] = []
+        last = 0
 
         def batch() -> RawBatch:
             columns = {name: _text_array(fields[index::width]) for name, index in indexes.items()}
             return RawBatch(columns, lines, malformed)
 
         try:
-            with self.path.open("rb") as raw, self._decode(raw) as file:
+            with self.path.open("rb") as packed, self._unpack(packed) as raw, self._decode(raw) as file:
                 reader = self._reader(file)
-                last = 0
                 is_header = True
                 while True:
                     try:
@@ -174,15 +209,20 @@ class CsvSource:
                                 reason = f"has {len(row)} field{'s' * (len(row) != 1)}, but the header names {width}"
                                 malformed.append(MalformedRow(line, reason, self._delimiter.join(row)))
                             if len(lines) == CSV_BATCH_ROWS:
-                                self._read = raw.tell()
+                                self._read = packed.tell()
                                 yield batch()
                                 fields, lines, malformed = [], [], []
                         break
                     except csv.Error as error:
                         malformed.append(MalformedRow(last + 1 + self._skipped_lines, _reason(error), ""))
                         last = reader.line_num
-        except OSError as error:
-            raise HistoryFileError(f"{self.path.name}: cannot be read ({error.strerror or error})") from None
+        except UnicodeError:
+            raise HistoryFileError(
+                f"{self.path.name}: not text in {self._encoding} after line {last + self._skipped_lines:,}"
+            ) from None
+        except (OSError, EOFError, zlib.error) as error:
+            shown_error = getattr(error, "strerror", None) or error
+            raise HistoryFileError(f"{self.path.name}: cannot be read ({shown_error})") from None
         self._read = self._size
         yield batch()
 
@@ -191,13 +231,16 @@ class CsvSource:
         return self._read / self._size
 
 
-def open_source(path: Path, *, delimiter: str | None, known: Collection[str]) -> ParquetSource | CsvSource:
+def open_source(
+    path: Path, *, delimiter: str | None, known: Collection[str], encoding: str = "utf-8"
+) -> ParquetSource | CsvSource:
     """Open a file: Parquet is recognized by its first bytes or its name, any other file is CSV.
 
     Args:
         path: The file.
         delimiter: Of CSV; by default found.
         known: Names that a CSV header may hold.
+        encoding: Of CSV.
 
     Returns:
         The source; its header is read.
@@ -221,7 +264,7 @@ def open_source(path: Path, *, delimiter: str | None, known: Collection[str]) ->
             raise HistoryFileError(f"{path.name}: is compressed with {kind}; unpack it first")
     if start.startswith(b"PAR1") or path.suffix.lower() in (".parquet", ".pq"):
         return ParquetSource(path)
-    return CsvSource(path, delimiter=delimiter, known=known)
+    return CsvSource(path, delimiter=delimiter, known=known, encoding=encoding)
 
 
 def _find_delimiter(text: str, known: Collection[str], *, is_whole: bool) -> str:

@@ -17,7 +17,14 @@ from psycopg import sql
 
 from rowguard.database import connect, fetch_one
 from rowguard.errors import ImportFileError, SchemaError
-from rowguard.operations.importer.columns import LABELS, TRANSACTIONS, USERS, Column, FileSchema
+from rowguard.operations.importer.columns import (
+    LABELS,
+    TRANSACTIONS,
+    USERS,
+    Column,
+    FileSchema,
+    labels_by,
+)
 from rowguard.queries import load_queries
 from sql_scoring.features.totals import recompute_totals
 from sql_scoring.jobs import lock_job
@@ -120,7 +127,12 @@ def load_history(
 
 
 def load_labels(
-    url: str, batches: Iterable[pa.RecordBatch], *, source: str, on_rows: Callable[[], None] = lambda: None
+    url: str,
+    batches: Iterable[pa.RecordBatch],
+    *,
+    source: str,
+    join: str | None = None,
+    on_rows: Callable[[], None] = lambda: None,
 ) -> LoadResult:
     """Load labels of stored transactions atomically.
 
@@ -128,18 +140,37 @@ def load_labels(
         url: Address of the database.
         batches: Columns of `LABELS`, where known.
         source: Stored with labels that have none.
+        join: Column of transactions that names the transaction of a label instead of its id; see `labels_by`.
         on_rows: Called when a batch is sent.
 
     Returns:
         Number of stored labels.
 
     Raises:
-        ImportFileError: A transaction is not stored; nothing was loaded.
+        ImportFileError: A transaction is not stored, or `join` fits several; nothing was loaded.
     """
+    schema = LABELS if join is None else labels_by(LABELS, join)
     with connect(url) as connection, _import_errors():
-        _stage(connection, LABELS, batches, on_rows)
+        _stage(connection, schema, batches, on_rows)
+        if join is not None:
+            _find_transactions(connection, join)
         labels, frauds = fetch_one(connection, QUERIES["store_labels"], {"source": source})
     return LoadResult(labels=labels, frauds=frauds)
+
+
+def _find_transactions(connection: psycopg.Connection, join: str) -> None:
+    """Give each staged label the id of its transaction."""
+    names = {"column": sql.Identifier(join)}
+    connection.execute(QUERIES["add_staged_id"])
+    try:
+        bad = connection.execute(sql.SQL(QUERIES["unjoined_labels"]).format(**names)).fetchall()
+    except psycopg.errors.UndefinedColumn:
+        raise ImportFileError(f"transactions have no column {join} to join labels by") from None
+    if bad:
+        rows, value, matches = bad[0]
+        reason = "of unknown transactions" if matches == 0 else "that fit several transactions"
+        raise ImportFileError(f"{rows:,} labels {reason}: {join} {value}; nothing was loaded")
+    connection.execute(sql.SQL(QUERIES["join_labels"]).format(**names))
 
 
 def load_users(

@@ -13,6 +13,8 @@ import pyarrow.compute as pc
 
 from rowguard.operations.importer.columns import TRANSACTIONS, FileSchema, map_columns
 from rowguard.operations.importer.files import CsvSource, ParquetSource, RawBatch, open_source
+from rowguard.operations.importer.mapped import MappedSource
+from rowguard.operations.importer.mapping import ImportMapping, read_mapping
 from rowguard.operations.importer.problems import HistoryFileError, Problems
 from rowguard.operations.importer.values import MAX_FUTURE, convert, kinds
 
@@ -33,7 +35,7 @@ class HistoryFile:
 
     def __init__(
         self,
-        source: ParquetSource | CsvSource,
+        source: ParquetSource | CsvSource | MappedSource,
         schema: FileSchema,
         *,
         column_mapping: Mapping[str, str],
@@ -59,6 +61,11 @@ class HistoryFile:
         self.rows_read = 0
 
     @property
+    def rows_left_out(self) -> int:
+        """Rows read so far that the mapping leaves out."""
+        return self._source.left_out if isinstance(self._source, MappedSource) else 0
+
+    @property
     def fraction_read(self) -> float:
         """The fraction of the file that was read."""
         return self._source.fraction_read()
@@ -82,7 +89,7 @@ class HistoryFile:
             self._find_duplicates(pa.concat_tables(keys), problems)
         if problems.bad_rows:
             raise problems.error(self._name, self._source.unit, self.rows_read)
-        if not self.rows_read:
+        if not self.rows_read and not self.rows_left_out:
             raise HistoryFileError(f"{self._name}: there are no rows in it")
 
     def _validate(self, raw: RawBatch, problems: Problems) -> tuple[pa.RecordBatch, list[bool]]:
@@ -98,7 +105,11 @@ class HistoryFile:
                 columns[column.name] = pa.nulls(len(raw.lines), kind.target)
                 continue
             columns[column.name], faults = convert(
-                column, raw.columns[source], kind, is_exact=self._source.is_archive
+                column,
+                raw.columns[source],
+                kind,
+                is_exact=self._source.is_archive,
+                known=raw.faults.get(column.name),
             )
             for reason, positions in faults.positions.items():
                 for position in positions:
@@ -146,6 +157,7 @@ def read_history(
     schema: FileSchema = TRANSACTIONS,
     *,
     column_mapping: Mapping[str, str] | None = None,
+    mapping_file: Path | None = None,
     ignore_unknown: bool = False,
     delimiter: str | None = None,
     now: datetime | None = None,
@@ -156,6 +168,7 @@ def read_history(
         path: The file; Parquet is recognized by its first bytes or its name, any other file is CSV.
         schema: `TRANSACTIONS`, `LABELS` or `USERS`.
         column_mapping: Canonical column → column of the file, where they differ.
+        mapping_file: Instead of it, a mapping file; other columns are not loaded.
         ignore_unknown: Skip columns that are not loaded instead of rejecting the file. An archive needs no such flag.
         delimiter: Separates the fields of CSV; by default it is found.
         now: Current time, by default the clock's; later times are rejected.
@@ -166,6 +179,9 @@ def read_history(
     Raises:
         HistoryFileError: The file cannot be read, or has the wrong columns.
     """
+    now = now or datetime.now(UTC)
+    if mapping_file is not None:
+        return _read_mapped(Path(path), schema, read_mapping(mapping_file, schema), delimiter, now)
     mapping = column_mapping or {}
     known = {mapping.get(column.name, column.name) for column in schema.columns}
     source = open_source(Path(path), delimiter=delimiter, known=known)
@@ -174,5 +190,19 @@ def read_history(
         schema,
         column_mapping=mapping,
         ignore_unknown=ignore_unknown or source.is_archive,
-        now=now or datetime.now(UTC),
+        now=now,
     )
+
+
+def _read_mapped(
+    path: Path, schema: FileSchema, mapping: ImportMapping, delimiter: str | None, now: datetime
+) -> HistoryFile:
+    options = mapping.file
+    names = {name for _, name in mapping.sources()}
+    source = open_source(
+        path, delimiter=delimiter or options.delimiter, known=names, encoding=options.encoding
+    )
+    mapped = MappedSource(source, mapping)
+    file = HistoryFile(mapped, schema, column_mapping={}, ignore_unknown=False, now=now)
+    file.ignored_columns = mapped.ignored_columns
+    return file

@@ -134,7 +134,9 @@ def kinds(latest: datetime) -> dict[str, _Kind]:
     }
 
 
-def convert(column: Column, raw: pa.Array, kind: _Kind, *, is_exact: bool = False) -> tuple[pa.Array, Faults]:
+def convert(
+    column: Column, raw: pa.Array, kind: _Kind, *, is_exact: bool = False, known: Faults | None = None
+) -> tuple[pa.Array, Faults]:
     """Convert and check one column of one batch.
 
     Args:
@@ -142,11 +144,12 @@ def convert(column: Column, raw: pa.Array, kind: _Kind, *, is_exact: bool = Fals
         raw: Values as the file holds them.
         kind: How they are read.
         is_exact: Texts are stored ones: blanks around them count, and an empty one is not missing.
+        known: Values that are bad already; they are null in `raw`.
 
     Returns:
         The values, null where they are missing or bad; and the bad ones.
     """
-    faults = Faults({}, {})
+    faults = known or Faults({}, {})
     values = _decode(raw, faults)
     if pa.types.is_string(values.type) and not is_exact:
         values = pc.utf8_trim_whitespace(values)

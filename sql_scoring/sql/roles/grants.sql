@@ -78,7 +78,7 @@ GRANT INSERT (
     user_id, occurred_at, received_at, is_history, amount, merchant_id, location, idempotency_key, fraud_flag,
     fraud_probability, model_version, scored_at, feature_values, user_home_location, unscored_reason, features_caveat,
     user_txns_before, user_amount_before, user_amount_squares_before, is_control, shadow_version, shadow_probability,
-    shadow_feature_values, shadow_error, reason_codes
+    shadow_feature_values, shadow_error, reason_codes, external_id
 ), SELECT ON public.transactions TO rowguard_app;
 
 -- The API: the columns that its statements name, and no others.

@@ -32,6 +32,8 @@ CREATE TABLE scoring.models (
     reference jsonb,
     -- Percentage of users whose transactions it decides while it is the challenger.
     canary_percent double precision,
+    -- Of a boosted model, whose function returns a margin: from this margin on the probability reaches the threshold.
+    margin_cut double precision,
     CONSTRAINT models_pkey PRIMARY KEY (version),
     CONSTRAINT models_version_form CHECK (version ~ '^[a-z][a-z0-9_]{0,62}$'),
     CONSTRAINT models_state_known CHECK (

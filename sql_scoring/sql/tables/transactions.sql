@@ -14,6 +14,8 @@ CREATE TABLE public.transactions (
     merchant_id bigint,
     location scoring.location,
     idempotency_key scoring.idempotency_key,
+    -- The id that the application's other systems know it by, such as the acquirer's; labels are joined by it.
+    external_id scoring.external_id,
     -- The decision. Only the trigger sets it.
     fraud_flag text,
     fraud_probability double precision,
@@ -64,6 +66,10 @@ WHERE location IS NOT NULL;
 -- Retries with the same key give one row; per user, as unique constraints must carry user_id. Not a partial index: tools
 -- that write ON CONFLICT (user_id, idempotency_key) cannot add its condition.
 CREATE UNIQUE INDEX transactions_idempotency_idx ON public.transactions (user_id, idempotency_key);
+
+-- Unique per user. Partial, so that rows without one cost nothing.
+CREATE UNIQUE INDEX transactions_external_id_idx ON public.transactions (user_id, external_id)
+WHERE external_id IS NOT NULL;
 
 -- Monitoring reads the newest days. Rows arrive in this order, so a few pages of summary do.
 CREATE INDEX transactions_received_idx ON public.transactions USING brin (received_at) WITH (autosummarize = on);

@@ -17,6 +17,11 @@ CREATE DOMAIN scoring.idempotency_key AS text CONSTRAINT idempotency_key_valid C
     OR scoring.reject_value('idempotency_key', VALUE, 'does not have 1 to 255 characters, or has control characters')
 );
 
+CREATE DOMAIN scoring.external_id AS text CONSTRAINT external_id_valid CHECK (
+    (length(VALUE) BETWEEN 1 AND 255 AND VALUE !~ '[\u0001-\u001F\u007F-\u009F]')
+    OR scoring.reject_value('external_id', VALUE, 'does not have 1 to 255 characters, or has control characters')
+);
+
 CREATE DOMAIN scoring.label_source AS text CONSTRAINT label_source_valid CHECK (
     (length(VALUE) BETWEEN 1 AND 64 AND VALUE !~ '[\u0001-\u001F\u007F-\u009F]')
     OR scoring.reject_value('source', VALUE, 'does not have 1 to 64 characters, or has control characters')

@@ -25,6 +25,7 @@ SELECT
     m.library_versions,
     m.deployed_at,
     m.deployed_by,
-    m.canary_percent
+    m.canary_percent,
+    m.margin_cut
 FROM scoring.models AS m
 ORDER BY m.trained_at DESC, m.version DESC;

@@ -21,7 +21,7 @@ from sql_scoring.explain._leaves import read_boosted, read_forest
 from tests.db.lifecycle.models import champion_of
 from tests.fix_database import Workspace
 from tests.oracle.tree_shap import brute_force, brute_force_against, tree_shap
-from trainer.artifact import load_forest
+from trainer.artifact import load_model
 
 FEATURES = 6
 TOLERANCE = 1e-12
@@ -188,7 +188,7 @@ def test_the_champion_explains_200_rows(scored: Workspace) -> None:
     assert champion is not None
     with scored.connect() as connection:
         record = registry.get_model(connection, champion)
-        forest = load_forest(scored.settings.state_dir, record)
+        forest = load_model(scored.settings.state_dir, record)
         trained = connection.execute("SELECT feature_values FROM features.training_set LIMIT 100").fetchall()
         known = np.array([[np.nan if v is None else v for v in values] for (values,) in trained], np.float32)
         rows = np.concatenate([known, boundary_rows(forest, 100, seed=2).astype(np.float32)])

@@ -176,7 +176,7 @@ def test_the_deployed_function_equals_scikit_learn_on_100_000_rows(scored: Works
         forest = load_artifact(artifact_path(scored.settings.state_dir, champion), record.artifact_sha256)
         rows = boundary_rows(forest, 100_000, seed=7)
         assert np.isnan(rows).any()
-        parity = deployment.check_parity(connection, record.function_name, forest, rows)
+        parity = deployment.check_parity(connection, record, forest, rows)
     assert parity == deployment.Parity(100_000, 0)
 
 

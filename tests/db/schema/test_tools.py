@@ -55,11 +55,11 @@ COLUMNS = (
     "user_id, occurred_at, received_at, is_history, amount, merchant_id, location, idempotency_key, fraud_flag,"
     " fraud_probability, model_version, scored_at, feature_values, unscored_reason, features_caveat, user_txns_before,"
     " user_amount_before, user_amount_squares_before, is_control, shadow_version, shadow_probability,"
-    " shadow_feature_values, shadow_error, reason_codes"
+    " shadow_feature_values, shadow_error, reason_codes, external_id"
 )
 VALUES = (
     "100000, now(), NULL, false, 12.5, 7, 'DE', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, false,"
-    " NULL, NULL, NULL, NULL, NULL"
+    " NULL, NULL, NULL, NULL, NULL, NULL"
 )
 
 

@@ -28,7 +28,7 @@ NEED_DATABASE = [
 
 def test_every_command_of_the_contract_exists() -> None:
     assert set(COMMANDS) == {
-        "up", "down", "status", "migrate", "psql", "import", "simulate", "features", "train", "models", "retrain",
+        "up", "down", "status", "migrate", "psql", "inspect", "import", "simulate", "features", "train", "models", "retrain",
         "deploy", "promote", "retire-challenger", "rollback", "roll-forward", "control-rate", "failure-policy",
         "unscored", "rescore", "backtest", "tune", "tradeoff", "doctor", "monitor", "archive", "serve", "token", "roles",
         "demo",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 import runpy
 from collections.abc import Callable
 from pathlib import Path
@@ -11,15 +12,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
 
 from sql_scoring.engine import (
     UnsupportedModelError,
+    as_form,
     as_tree_model,
     bitmask_cost,
     boundary_rows,
     forest_shape,
+    is_boosted,
     load_model_file,
+    margin_cut,
+    reference_probabilities,
     reference_scores,
     transpile,
 )
@@ -199,3 +208,50 @@ def test_unions_of_intervals() -> None:
     right = Interval().narrowed(split, left=False)
     assert right.pieces == ((-inf, 1.0), (2.0, 5.0), (6.0, inf)) and right.missing
     assert left.narrowed(split, left=False).is_empty
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_cut_equals_the_threshold_on_the_probability(name: str) -> None:
+    model = load_model_file(MODELS / name)
+    rows = boundary_rows(model, 3000, seed=2)
+    margins = model.margins(rows)
+    probabilities = reference_probabilities(model, margins)
+    for threshold in [*np.random.default_rng(0).choice(probabilities, 40).tolist(), 0.5, 0.01, 0.999]:
+        cut = margin_cut(model, threshold)
+        assert ((margins >= cut) == (probabilities >= threshold)).all()
+    assert margin_cut(model, 0.0) < -700 and margin_cut(model, 1.1) > 700
+    assert abs(margin_cut(model, 0.5)) < 1e-6
+
+
+def test_a_forest_has_no_cut() -> None:
+    with pytest.raises(UnsupportedModelError, match="has no margin"):
+        margin_cut(RandomForestClassifier(2, max_depth=2).fit(SMALL, LABELS), 0.5)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_stored_model_is_the_same_model(name: str) -> None:
+    model = load_model_file(MODELS / name)
+    restored = pickle.loads(pickle.dumps(model))
+    given: dict[str, Any] = {"feature_names": NAMES, "function_name": "m"}
+    assert transpile(restored, **given) == transpile(model, **given)
+
+
+def test_features_are_matched_by_name() -> None:
+    model = load_model_file(MODELS / "xgboost.json")
+    names = ["other", *reversed(NAMES)]
+    matched = model.matched(names)
+    rows = np.column_stack([np.zeros(len(ROWS)), ROWS[:, ::-1]])
+    assert matched.margins(rows).tobytes() == model.margins(ROWS).tobytes()
+    assert matched.n_features_in_ == 5 and model.n_features_in_ == 4
+    assert matched.comparison_fractions()[0] == 0 and sum(matched.comparison_fractions()) == pytest.approx(1)
+
+
+def test_a_forest_as_form_is_the_forest() -> None:
+    forest = RandomForestClassifier(7, max_depth=4, random_state=0).fit(SMALL, LABELS)
+    form = as_form(forest)
+    rows = boundary_rows(forest, 2000, seed=1)
+    assert form.margins(rows).tobytes() == reference_scores(forest, rows).tobytes()
+    assert not form.is_margin and not is_boosted(form)
+    assert "Probability of the second class" in transpile(
+        form, feature_names=["a", "b", "c"], function_name="m"
+    )

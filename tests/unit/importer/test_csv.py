@@ -61,7 +61,7 @@ def test_names_may_have_blanks_around_them(write_csv: Write, rows_of: Rows) -> N
         (b'occurred_at,"user_id,amount\n', "line 1: a quote is opened and not closed"),
         (b"occurred_at,user_id,,amount\n", "column 3 has no name"),
         (b'"' + b"x" * 140_000, "line 1: a field is longer than 131,072 characters; is a quote opened"),
-        (b"\x1f\x8b\x08\x00", "is compressed with gzip; unpack it first"),
+        (b"\x1f\x8b\x08\x00", "damaged; it cannot be unpacked"),
         (b"PK\x03\x04", "is compressed with zip; unpack it first"),
     ],
 )
