@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,27 +17,18 @@ from sql_scoring import registry
 from sql_scoring.engine import TreeModel
 from sql_scoring.explain import explain_model
 from trainer.artifact import artifact_path, evaluation_path, save_artifact
-from trainer.boosting import BoostingParameters, Family, fit_boosted
+from trainer.boosting import BoostingParameters
 from trainer.candidate import as_artifact, build_record
 from trainer.dataset import Dataset, FeatureList, read_feature_list
 from trainer.evaluation import AlertBudget, Evaluation, ThresholdRule, evaluate
-from trainer.forest import ForestParameters, fit_forest, predict_fraud_probability
+from trainer.families import ModelParameters, default_parameters, fit_model
+from trainer.forest import predict_fraud_probability
 from trainer.model_card import write_model_card
 from trainer.quality import measure_ranking
 from trainer.reference import reference_distribution
 from trainer.window import TrainingRows, read_window
 
 SEEDS = 3  # fits whose spread the gates know of a boosted model
-ModelParameters = ForestParameters | BoostingParameters
-
-
-def default_parameters(family: Literal["forest"] | Family) -> ModelParameters:
-    """Return the default parameters of a family.
-
-    Args:
-        family: `forest`, or the library of a boosted model.
-    """
-    return ForestParameters() if family == "forest" else BoostingParameters(family=family)
 
 
 @dataclass(frozen=True)
@@ -204,12 +195,11 @@ def _fit(
     progress: Progress,
 ) -> Any:
     progress(step)
-    if isinstance(parameters, BoostingParameters):
-        return fit_boosted(rows.features, rows.is_fraud, parameters, names=features.names)
-    return fit_forest(
+    return fit_model(
         rows.features,
         rows.is_fraud,
         parameters,
+        names=features.names,
         on_trees=lambda count: progress(f"{step}: {count} of {parameters.n_estimators} trees"),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from statistics import mean, stdev
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -40,6 +40,10 @@ def backtest(
     baselines: Annotated[
         bool, typer.Option("--baselines", help="Also evaluate models that scikit-learn scores.")
     ] = False,
+    model: Annotated[
+        Literal["forest", "xgboost", "lightgbm", "hist"] | None,
+        typer.Option(help="Family of the model, by default ROWGUARD_MODEL_FAMILY.", show_default=False),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train with the labels known at the time, score the following days by the SQL function, report metrics.
@@ -53,12 +57,18 @@ def backtest(
     from rowguard.settings import settings
     from trainer.backtest.protocol import BacktestPlan
     from trainer.backtest.runner import build_missing_features, compare_models, select_models
+    from trainer.families import default_parameters
 
     url = database_url()
     with steps(quiet=as_json) as step:
         plan = BacktestPlan(train_start, train_days, delay_days, test_days)
         build_missing_features(url, settings(), plan.shifted(folds - 1).test_end, progress=step)
-    options: dict[str, Any] = {"without": without or (), "baselines": baselines, "ablation": ablation}
+    options: dict[str, Any] = {
+        "parameters": default_parameters(model or settings().model_family),
+        "without": without or (),
+        "baselines": baselines,
+        "ablation": ablation,
+    }
     total = folds * len(select_models(url, **options))
     with counted_steps("fits", total, quiet=as_json) as step:
         models = compare_models(url, plan, folds=folds, **options, progress=step)

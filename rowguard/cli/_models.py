@@ -150,7 +150,7 @@ def retrain(start: From = None, cutoff: To = None, as_json: Json = False) -> Non
 def _parameters(family: Any, fraud_class_weight: float | None, monotonic: list[str]) -> Any:
     from dataclasses import replace
 
-    from trainer.training import default_parameters
+    from trainer.families import default_parameters
 
     parameters: Any = default_parameters(family)
     if fraud_class_weight is not None:

@@ -12,7 +12,7 @@ from rowguard.cli._output import Json, counted_steps, next_steps, out, parse_day
 from rowguard.cli._target import database_url
 
 if TYPE_CHECKING:
-    from trainer.tuning import SearchResult
+    from trainer.tuning import SearchResult, TrialResult
 
 
 def tune(
@@ -22,7 +22,24 @@ def tune(
     folds: Annotated[int, typer.Option(help="Number of outer folds, a week later each.", min=1)] = 4,
     inner_folds: Annotated[int, typer.Option(help="Earlier weeks that select for each of them.", min=1)] = 4,
     trials: Annotated[int, typer.Option(help="Number of forests.", min=1)] = 24,
-    seed: Annotated[int, typer.Option(help="Seed of the random forests.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the random trials.")] = 0,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Family to draw: forest, hist, xgboost, lightgbm, or all that are installed. Repeatable.",
+            show_default="forest",
+        ),
+    ] = None,
+    max_us: Annotated[
+        float | None,
+        typer.Option(
+            "--max-us", help="Select only models of at most these microseconds per call.", show_default=False
+        ),
+    ] = None,
+    max_mb: Annotated[
+        float | None,
+        typer.Option("--max-mb", help="Select only models of at most these megabytes.", show_default=False),
+    ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Short form: 1 fold, 2 inner folds, 8 trials.")
     ] = False,
@@ -31,7 +48,7 @@ def tune(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Tune the forest's parameters and feature groups by nested validation, at most 8,000 nodes per forest.
+    """Tune family, parameters and feature groups by nested validation, at most 8,000 nodes per forest.
 
     A week's trial is selected by average precision on weeks whose labels were known before it, so the line "selected"
     shows metrics of unseen weeks. Nothing is deployed; the defaults are in trainer/forest.py.
@@ -42,6 +59,7 @@ def tune(
     from trainer.backtest.protocol import BacktestPlan
     from trainer.dataset import read_feature_groups
     from trainer.plots import plot_tuning
+    from trainer.tradeoff import CostLimit
     from trainer.tuning import draw_trials, search, weeks_between
 
     plan = BacktestPlan(train_start)
@@ -50,7 +68,9 @@ def tune(
     url = database_url()
     with connect(url) as connection:
         groups = read_feature_groups(connection)
-    drawn = draw_trials(groups, trials, seed=seed)
+    families = _families(model or ["forest"])
+    limit = CostLimit(max_us, max_mb) if max_us is not None or max_mb is not None else None
+    drawn = draw_trials(groups, trials, seed=seed, families=families)
     weeks = folds + inner_folds + weeks_between(plan) - 1
     with counted_steps(
         "fits", weeks * len(drawn), quiet=as_json, hint="" if quick else "; shorter: --quick"
@@ -62,6 +82,7 @@ def tune(
             list(groups),
             outer_folds=folds,
             inner_folds=inner_folds,
+            limit=limit,
             progress=step,
         )
     if plot is not None:
@@ -91,6 +112,8 @@ def _document(result: SearchResult) -> dict[str, Any]:
         "trials": [
             {
                 **vars(trial.trial),
+                "cost": trial.cost,
+                "is_within_limit": trial.is_within_limit,
                 "inner": trial.results[: result.outer],
                 "outer": trial.results[result.outer :],
             }
@@ -113,10 +136,13 @@ def _print(result: SearchResult) -> None:
                 "trial": trial.trial.name,
                 **headed(outer[trial.trial.name]),
                 "nodes": max(fold.nodes for fold in trial.results),
+                **_cost(trial),
                 "times selected": sum(selection.trial == trial.trial for selection in result.selections),
             }
         )
     print_table(rows, "Means over the outer folds")
+    for line in _reasons(result):
+        out.print(line, markup=False)
     folds = [
         {
             "train from": f"{selection.result.start:%Y-%m-%d}",
@@ -126,3 +152,47 @@ def _print(result: SearchResult) -> None:
         for selection in result.selections
     ]
     print_table(folds, "Selections")
+
+
+def _families(names: list[str]) -> Any:
+    from trainer.families import installed_families
+
+    installed = installed_families()
+    if "all" in names:
+        return installed
+    for name in names:
+        if name not in installed:
+            raise typer.BadParameter(
+                f"{name!r} is not installed; there are: {', '.join(installed)}", param_hint="--model"
+            )
+    return tuple(dict.fromkeys(names))
+
+
+def _cost(trial: TrialResult) -> dict[str, Any]:
+    if trial.cost is None:
+        return {} if trial.is_within_limit else {"µs": None, "MB": None, "within the limit": False}
+    return {
+        "µs": trial.cost.microseconds,
+        "MB": trial.cost.memory_bytes / 1e6,
+        "within the limit": trial.is_within_limit,
+    }
+
+
+def _reasons(result: SearchResult) -> list[str]:
+    """One line per family: its best trial by the inner folds, and whether the limit allows it."""
+    from trainer.families import family_of
+
+    best: dict[str, tuple[float, TrialResult]] = {}
+    for trial in result.trials:
+        family = family_of(trial.trial.parameters)
+        precision = means(trial.results[: result.outer])["average_precision"]
+        key = (trial.is_within_limit, precision)
+        if family not in best or key > (best[family][1].is_within_limit, best[family][0]):
+            best[family] = (precision, trial)
+    if len(best) == 1:
+        return []
+    return [
+        f"best {family}: {trial.trial.name}, average precision {precision:.4f} on the inner folds"
+        + ("" if trial.is_within_limit else "; no trial of it is within the limit")
+        for family, (precision, trial) in sorted(best.items(), key=lambda item: -item[1][0])
+    ]

@@ -167,9 +167,9 @@ def _sum_lines(group: Group, *, is_real: bool) -> Iterator[str]:
     terms = ["v_sum"]
     for shift in range(0, step, slot_format.stride):
         # Of every iteration's values only one slot's, moved to the front; the rest is never read.
-        rows = group.values.reshape(-1, group.unroll, slot_format.stride)
-        values = np.zeros_like(rows)
-        values[:, 0] = rows[:, shift // slot_format.stride]
+        rows = group.values.reshape(-1, group.unroll, slot_format.reach)
+        values = np.zeros((len(rows), step))
+        values[:, : slot_format.reach] = rows[:, shift // slot_format.stride]
         # The values are as far into the array as the slots are into the mask, so the index needs no addition.
         text, kind = (sql.real_text, "real") if is_real else (sql.float_text, "float")
         array = sql.list_literal(list(map(text, values.ravel().tolist())), kind, first=1 + slot_format.lowest)

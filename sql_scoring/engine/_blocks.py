@@ -108,13 +108,20 @@ def memory_cost(text_bytes: float, memory_weight: float) -> float:
 
 
 def plan_groups(
-    trees: Trees, *, text_budget: int, memory_weight: float, skip_zero_leaves: bool, thresholds: int
+    trees: Trees,
+    *,
+    text_budget: int,
+    memory_weight: float,
+    skip_zero_leaves: bool,
+    thresholds: int,
+    formats: tuple[SlotFormat, ...] = FORMATS,
 ) -> Plan:
     """The cheapest plan without a split that fits ``text_budget`` bytes; raises UnsupportedModelError.
 
-    ``thresholds``: distinct thresholds of the whole model, of which these trees may be a part.
+    ``thresholds``: distinct thresholds of the whole model, of which these trees may be a part. ``formats``: of slots,
+    of which the cheapest is taken.
     """
-    planner = _Planner(trees, skip_zero_leaves, memory_weight, thresholds)
+    planner = _Planner(trees, skip_zero_leaves, memory_weight, thresholds, formats)
     counts = [2**power for power in range(len(trees).bit_length())]
     if counts[-1] != len(trees):
         counts.append(len(trees))
@@ -138,8 +145,16 @@ def plan_groups(
 class _Planner:
     """Predicts plans of some trees; caches its counts per part of them."""
 
-    def __init__(self, trees: Trees, skip_zero_leaves: bool, memory_weight: float, thresholds: int) -> None:
+    def __init__(
+        self,
+        trees: Trees,
+        skip_zero_leaves: bool,
+        memory_weight: float,
+        thresholds: int,
+        formats: tuple[SlotFormat, ...],
+    ) -> None:
         self._trees = trees
+        self._formats = formats
         self._memory_weight = memory_weight
         reached = min(thresholds, _THRESHOLDS_OUT_OF_CACHE) * _MICROSECONDS_PER_LOOKUP_AND_THRESHOLD
         self._per_reach = reached / MICROSECONDS_PER_THOUSAND
@@ -182,7 +197,7 @@ class _Planner:
             thousands, _, slots = sum_cost(slot_format)
             return thousands + slots * slot_format.stride * len(ranks) * _PER_MASK_BYTE / 8
 
-        slot_format = min(FORMATS, key=format_cost)
+        slot_format = min(self._formats, key=format_cost)
         sum_thousands, unroll, slots = sum_cost(slot_format)
         mask = (-(-slots // unroll) * unroll) * slot_format.stride // 8
         lanes, lanes_thousands, text = min(
@@ -247,4 +262,8 @@ def _sum_cost(slot_format: SlotFormat, slots: int) -> tuple[float, int]:
         iterations = -(-slots // unroll)
         return _PER_LOOP + iterations * (_PER_SLOT_ITERATION + unroll * slot) + unroll * term
 
-    return min((cost(unroll), unroll) for unroll in (1, 2, 3, 4, 6, 8))
+    return min(
+        (cost(unroll), unroll)
+        for unroll in (1, 2, 3, 4, 6, 8)
+        if unroll * slot_format.stride >= slot_format.reach
+    )

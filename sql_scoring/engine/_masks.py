@@ -39,7 +39,7 @@ class FeatureMasks:
 
 @dataclass(frozen=True)
 class Group:
-    """Trees that share thresholds. ``widths``: mask bits of each block. ``values``: float64 of shape (mask bits,)."""
+    """Trees that share thresholds. ``widths``: mask bits of each block. ``values``: ``reach`` of each slot."""
 
     slot_format: SlotFormat
     unroll: int
@@ -69,10 +69,11 @@ def build_group(
 ) -> Group:
     """The masks of a group, from the leaves of the trees of its blocks."""
     assigned = [assign_slots(trees, slot_format, skip_zero_leaves=skip_zero_leaves) for trees in blocks]
-    slots = sum(len(values) for _, values in assigned) // slot_format.stride
+    counts = [len(values) // slot_format.reach for _, values in assigned]
+    slots = sum(counts)
     padding = empty_slots(slot_format, -slots % unroll)  # the loop over the slots has whole iterations only
-    widths = [len(values) for _, values in assigned]
-    widths[-1] += len(padding)
+    widths = [count * slot_format.stride for count in counts]
+    widths[-1] += len(padding) // slot_format.reach * slot_format.stride
     per_block = [cuts_by_feature(trees) for trees in blocks]
     tables = []
     for feature, cuts in cuts_by_feature([tree for trees in blocks for tree in trees]).items():

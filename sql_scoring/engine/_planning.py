@@ -12,6 +12,7 @@ from dataclasses import replace
 from sql_scoring.engine._blocks import MICROSECONDS_PER_THOUSAND, Plan, plan_groups
 from sql_scoring.engine._masks import cuts_by_feature
 from sql_scoring.engine._regions import Trees, best_region_split, restrict_leaves
+from sql_scoring.engine._slots import COMPACT_FORMATS, FORMATS
 from sql_scoring.engine._trees import TreeSum, leaves
 from sql_scoring.engine.errors import UnsupportedModelError
 
@@ -32,6 +33,7 @@ def plan_model(model: TreeSum, *, text_budget: int, memory_weight: float) -> Pla
             memory_weight=weight,
             skip_zero_leaves=model.skip_zero_leaves,
             thresholds=thresholds,
+            formats=FORMATS if model.start is None else COMPACT_FORMATS,
         )
         split = best_region_split(trees) if depth < _MAX_DEPTH else None
         if split is None:

@@ -51,6 +51,11 @@ class SlotFormat:
         return self.used * self.parts
 
     @property
+    def reach(self) -> int:
+        """Entries that the values of a slot take, from the lowest hash on: at least a stride."""
+        return max(self.stride, self.prime if self.parts == 1 else 2 * self.prime - 1)
+
+    @property
     def lowest(self) -> int:
         """The smallest hash."""
         return 0 if self.parts == 1 else 1 - self.prime
@@ -87,8 +92,12 @@ class TreeBits:
         return cls(len(tree) - counts[common], len(tree) - zeros, common)
 
 
-def _formats() -> tuple[SlotFormat, ...]:
-    """Formats of which no other has as many leaves in as short a stride."""
+def _formats(*, compact: bool) -> tuple[SlotFormat, ...]:
+    """Formats of which no other has as many leaves in as short a stride.
+
+    With ``compact`` a stride holds the bits only, and values reach further. The slots of one iteration have separate
+    arrays, so an iteration must read several.
+    """
     primes_with_root_two = (5, 11, 13, 19, 29, 37, 53, 59, 61, 67)
     best: list[SlotFormat] = []
     for parts in (1, 2):
@@ -97,7 +106,7 @@ def _formats() -> tuple[SlotFormat, ...]:
             hashes = prime if parts == 1 else 2 * prime - 1
             for read in range(8, 65, 8):
                 used = min(prime - 1, read if read < 64 else 63)
-                stride = max(parts * read, -(-hashes // 8) * 8)
+                stride = parts * read if compact else max(parts * read, -(-hashes // 8) * 8)
                 candidates.append(SlotFormat(used, read, stride, prime, parts))
         max_used = 0
         for candidate in sorted(candidates, key=lambda one: (one.stride, -one.used, one.prime, one.read)):
@@ -107,7 +116,9 @@ def _formats() -> tuple[SlotFormat, ...]:
     return tuple(best)
 
 
-FORMATS = _formats()
+FORMATS = _formats(compact=False)
+# Of boosted models, which have more and smaller trees; the text of forests stays that of format 4.
+COMPACT_FORMATS = _formats(compact=True)
 
 
 def assign_slots(
@@ -115,10 +126,10 @@ def assign_slots(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """The bit of every leaf, and the values that the hashes lead to; see ``TreeBits.of``.
 
-    Bits are int64 of shape (leaves,), -1 for a leaf without one. Values are float64 of shape (slots * stride,),
+    Bits are int64 of shape (leaves,), -1 for a leaf without one. Values are float64 of shape (slots * reach,),
     starting with the smallest hash of the first slot.
     """
-    stride, capacity = slot_format.stride, slot_format.capacity
+    stride, reach, capacity = slot_format.stride, slot_format.reach, slot_format.capacity
     bits: list[int] = []
     values = [np.empty(0)]
     slots = 0
@@ -133,15 +144,15 @@ def assign_slots(
         for number, index in enumerate(sorted(with_bit, key=lambda index: -tree[index].fraction)):
             slot, (bit, hashed) = number // capacity, slot_format.bits_and_hashes[number % capacity]
             tree_bits[index] = (slots + slot) * stride + bit
-            own[slot * stride - slot_format.lowest + hashed] = tree[index].value
+            own[slot * reach - slot_format.lowest + hashed] = tree[index].value
         bits += tree_bits.tolist()
         values.append(own)
-        slots += len(own) // stride
+        slots += len(own) // reach
     return np.array(bits, dtype=np.int64), np.concatenate(values)
 
 
 def empty_slots(slot_format: SlotFormat, count: int) -> npt.NDArray[np.float64]:
     """The values of slots that add nothing."""
-    values = np.zeros(count * slot_format.stride)
-    values[-slot_format.lowest :: slot_format.stride] = ADDITIVE_IDENTITY
+    values = np.zeros(count * slot_format.reach)
+    values[-slot_format.lowest :: slot_format.reach] = ADDITIVE_IDENTITY
     return values

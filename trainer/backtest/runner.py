@@ -22,7 +22,8 @@ from sql_scoring.features.build import build_features
 from trainer.backtest.baselines import BASELINES, score_baseline
 from trainer.backtest.protocol import BacktestPlan, BacktestResult, Fold, Scorer, evaluate_models
 from trainer.dataset import QUERIES, has_transactions, read_feature_groups, read_time_range
-from trainer.forest import ForestParameters, fit_forest
+from trainer.families import ModelParameters, fit_model
+from trainer.forest import ForestParameters
 
 
 def compare_models(
@@ -30,7 +31,7 @@ def compare_models(
     plan: BacktestPlan,
     *,
     folds: int = 1,
-    parameters: ForestParameters = ForestParameters(),
+    parameters: ModelParameters = ForestParameters(),
     without: Sequence[str] = (),
     baselines: bool = False,
     ablation: bool = False,
@@ -66,7 +67,7 @@ def compare_models(
 def select_models(
     url: str,
     *,
-    parameters: ForestParameters = ForestParameters(),
+    parameters: ModelParameters = ForestParameters(),
     without: Sequence[str] = (),
     baselines: bool = False,
     ablation: bool = False,
@@ -147,30 +148,30 @@ def _require_covered(url: str, plans: Sequence[BacktestPlan]) -> None:
 
 
 def score_by_sql(
-    url: str, columns: Sequence[int], parameters: ForestParameters, fold: Fold
+    url: str, columns: Sequence[int], parameters: ModelParameters, fold: Fold
 ) -> tuple[NDArray[np.float64], int]:
-    """Fit a forest on some columns, deploy it into a scratch schema, and score by its SQL function.
+    """Fit a model on some columns, deploy it into a scratch schema, and score by its SQL function.
 
     Args:
         url: Address of the database.
         columns: Positions of the features that the forest gets.
-        parameters: Size and randomness of the forest.
+        parameters: Size and randomness of the model.
         fold: The fold.
 
     Returns:
-        Scores of the tested rows, and the nodes.
+        Scores of the tested rows (margins of a boosted model), and the nodes.
     """
-    forest = fit_forest(fold.train.features[:, columns], fold.train.is_fraud, parameters)
+    model = fit_model(fold.train.features[:, columns], fold.train.is_fraud, parameters)
     with connect(url) as connection, _scratch_schema(connection) as schema:
         text = transpile(
-            forest,
+            model,
             feature_names=[f"f{column}" for column in columns],
             function_name=f"{schema}.model",
             arguments="array",
         )
         connection.execute(text.encode())
         scores = _score(connection, schema, columns, fold.plan)
-    return scores[fold.is_tested], forest_shape(forest).nodes
+    return scores[fold.is_tested], forest_shape(model).nodes
 
 
 @contextmanager

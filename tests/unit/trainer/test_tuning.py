@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rowguard.errors import SettingsError
+from rowguard.errors import SettingsError, TrainingDataError
+from sql_scoring.engine import BitmaskCost
 from trainer.backtest.protocol import BacktestPlan, BacktestResult
+from trainer.families import family_of
 from trainer.forest import ForestParameters
 from trainer.tuning import (
     DEFAULT_TRIAL,
@@ -41,6 +45,27 @@ def test_trials_begin_with_the_default_and_fit_the_nodes() -> None:
 def test_too_few_trials_are_refused() -> None:
     with pytest.raises(SettingsError, match="at least 3 trials"):
         draw_trials(GROUPS, 2)
+
+
+def test_families_are_drawn_in_turn() -> None:
+    trials = draw_trials(GROUPS, 20, seed=1, families=("forest", "hist", "xgboost"))
+    assert [trial.name for trial in trials[:5]] == [
+        DEFAULT_TRIAL, "without user-windows", "without merchant-risk", "hist", "xgboost",
+    ]  # fmt: skip
+    counts = Counter(family_of(trial.parameters) for trial in trials)
+    assert len(counts) == 3 and min(counts.values()) >= 5
+    assert len({trial.name for trial in trials}) == 20
+    with pytest.raises(SettingsError, match="at least 5 trials"):
+        draw_trials(GROUPS, 4, families=("forest", "hist", "xgboost"))
+
+
+def test_a_trial_beyond_the_limit_is_never_selected() -> None:
+    cheap = _trial("cheap", [0.4] * 5)
+    expensive = replace(_trial("expensive", [0.9] * 5), cost=BitmaskCost(99.0, 1, 1), is_within_limit=False)
+    result = select_per_fold([cheap, expensive], inner_folds=2, gap=2)
+    assert {selection.trial.name for selection in result.selections} == {"cheap"}
+    with pytest.raises(TrainingDataError, match="no trial is within the cost limit"):
+        select_per_fold([expensive], inner_folds=2, gap=2)
 
 
 def test_the_newest_inner_fold_is_known_when_the_outer_one_is_tested() -> None:
