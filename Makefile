@@ -48,7 +48,8 @@ soak: $(VENV)/.test ## Insert for an hour's load on ten million rows: memory, bl
 
 golden: $(VENV)/.test ## Regenerate the expected SQL of the small forests, and the picture of the report
 	@$(BIN)/python -m tests.unit.engine.golden.regenerate
-	@WRITE_PICTURES=1 $(BIN)/python -m pytest -q -n 0 tests/unit/operations/test_report.py
+	@$(BIN)/python -c "from tests.unit.test_rendered_features import regenerate; regenerate()"
+	@WRITE_PICTURES=1 $(BIN)/python -m pytest -q -n 0 tests/unit/operations/test_report.py tests/unit/explain/test_waterfall.py
 
 airflow: $(VENV)/.runtime .venv-airflow/.done ## Run Airflow on the local stack until Ctrl-C, UI on localhost:8080
 	@$(BIN)/rowguard up

@@ -103,7 +103,7 @@ def _extend_openapi(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         document = generate()
         components = document.setdefault("components", {})
-        components.setdefault("schemas", {}).update(bodies.SCHEMAS)
+        components.setdefault("schemas", {}).update(bodies.component_schemas())
         components["securitySchemes"] = {
             BEARER: {
                 "type": "http",

@@ -37,24 +37,21 @@ SELECT
     public.explain_score_transaction(
         user_id => q.user_id,
         amount => q.amount,
-        merchant_id => q.merchant_id,
-        location => q.location,
+        /* for each column: {name} => q.{name}, */
         occurred_at => coalesce(q.occurred_at, now())
     ) AS explanation
 FROM
     json_to_recordset(%(rows)s::json) AS q (
-        user_id bigint,
+        user_id bigint /* key type */,
         amount numeric,
-        merchant_id bigint,
-        location text,
+        /* for each column: {name} {type}, */
         occurred_at timestamptz
     )
 CROSS JOIN
     LATERAL public.score_transaction(
         user_id => q.user_id,
         amount => q.amount,
-        merchant_id => q.merchant_id,
-        location => q.location,
+        /* for each column: {name} => q.{name}, */
         occurred_at => coalesce(q.occurred_at, now())
     ) AS s;
 
@@ -62,7 +59,7 @@ CROSS JOIN
 -- Store a label.
 INSERT INTO public.fraud_labels (user_id, transaction_id, is_fraud, labelled_at, source)
 VALUES (
-    %(user_id)s::bigint,
+    %(user_id)s::bigint /* key type */,
     %(transaction_id)s::bigint,
     %(is_fraud)s::boolean,
     coalesce(%(labelled_at)s::timestamptz, now()),
@@ -117,10 +114,9 @@ FROM
         SELECT r.*, row_number() OVER () AS ordinal
         FROM
             json_to_recordset(%(rows)s::json) AS r (
-                user_id bigint,
+                user_id bigint /* key type */,
                 amount numeric,
-                merchant_id bigint,
-                location text,
+                /* for each column: {name} {type}, */
                 occurred_at timestamptz
             )
     ) AS q
@@ -128,8 +124,7 @@ CROSS JOIN
     LATERAL public.score_transaction(
         user_id => q.user_id,
         amount => q.amount,
-        merchant_id => q.merchant_id,
-        location => q.location,
+        /* for each column: {name} => q.{name}, */
         occurred_at => coalesce(q.occurred_at, now())
     ) AS s
 ORDER BY q.ordinal;

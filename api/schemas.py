@@ -2,128 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Annotated, Any, NotRequired
+from uuid import UUID
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    PlainSerializer,
-    PlainValidator,
-    Tag,
-    WithJsonSchema,
-)
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainSerializer, Tag, create_model
 from typing_extensions import TypedDict
 
-from rowguard.amounts import LIMIT, MALFORMED, AmountError, parse_amount
+from api.columns import request_fields, response_fields
+from api.scalars import Amount, Count, FeatureAmount, Id, Minutes, Text, Time
 
-BIGINT_MAX = 2**63 - 1
-INTEGER_MAX = 2**31 - 1
-EXACT_FLOAT_MAX = 2**53
-SINGLE_ROUNDS_TO_ZERO = 2.0**-150
 MAX_ITEMS = 1_000
-EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-CLOCK_SKEW = timedelta(days=1)
-CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-NO_CONTROL_CHARACTERS = r"^[^\u0000-\u001F\u007F-\u009F]*$"
-
-
-def _parse_integer(value: Any) -> Any:
-    """JSON has one kind of number, so 5.0 is 5; above 2^53 a float may stand for another integer."""
-    if isinstance(value, float) and value.is_integer():
-        if abs(value) >= EXACT_FLOAT_MAX:
-            raise ValueError(
-                "is too large for a floating-point number; send an integer, or its digits as a string"
-            )
-        return int(value)
-    return value
-
-
-def _parse_id(value: Any) -> Any:
-    """JavaScript cannot write every 64-bit integer as a number, so digits in a string count too."""
-    if isinstance(value, str) and len(value) <= 20 and value.isascii() and value.removeprefix("-").isdigit():
-        return int(value)
-    return _parse_integer(value)
-
-
-def _parse_amount(value: Any) -> Decimal:
-    if isinstance(value, float):
-        return parse_amount(repr(value))
-    if isinstance(value, str | int | Decimal) and not isinstance(value, bool):
-        return parse_amount(value)
-    raise AmountError(MALFORMED)
-
-
-def _round_to_single(value: float) -> float:
-    """The model reads single precision: smaller values are 0, where the database would reject the cast."""
-    return 0.0 if abs(value) <= SINGLE_ROUNDS_TO_ZERO else value
-
-
-def reject_control_characters(value: str) -> str:
-    """Return the text unchanged.
-
-    Raises:
-        ValueError: It has control characters, which a terminal or a log would obey.
-    """
-    if CONTROL_CHARACTER.search(value):
-        raise ValueError("must not contain control characters")
-    return value
-
-
-def _reject_number(value: Any) -> Any:
-    """Pydantic would read a number as a time, in a unit that it guesses."""
-    if isinstance(value, str) and "-" in value.strip()[1:]:
-        return value
-    raise ValueError("is not an ISO 8601 time, such as 2026-11-23T12:00:00Z")
-
-
-def _require_valid_time(value: datetime) -> datetime:
-    """The table stores any time, but Python cannot read all of them back."""
-    if value.tzinfo is None:
-        raise ValueError("needs a time zone, such as 2026-11-23T12:00:00Z")
-    if EARLIEST <= value <= datetime.now(UTC) + CLOCK_SKEW:
-        return value
-    raise ValueError("is before 1970 or more than a day in the future")
-
-
-ID_SCHEMA = {
-    "anyOf": [
-        {"type": "integer", "minimum": -BIGINT_MAX - 1, "maximum": BIGINT_MAX},
-        {"type": "string", "pattern": "^-?[0-9]{1,18}$", "description": "Its digits."},
-    ],
-}
-# A string keeps every digit where the client's JSON library would not.
-AMOUNT_SCHEMA = {
-    "description": "At most 4 decimals.",
-    "anyOf": [
-        {"type": "number", "minimum": 0, "exclusiveMaximum": int(LIMIT), "multipleOf": 0.0001},
-        {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,4})?$"},
-    ],
-}
-Id = Annotated[
-    int,
-    Field(ge=-BIGINT_MAX - 1, le=BIGINT_MAX, strict=True),
-    BeforeValidator(_parse_id),
-    WithJsonSchema(ID_SCHEMA),
-]
-Count = Annotated[int, Field(ge=0, le=INTEGER_MAX, strict=True), BeforeValidator(_parse_integer)]
-FeatureAmount = Annotated[
-    float, Field(ge=0, lt=float(LIMIT), allow_inf_nan=False), AfterValidator(_round_to_single)
-]
-Minutes = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False), AfterValidator(_round_to_single)]
-Amount = Annotated[Decimal, PlainValidator(_parse_amount), WithJsonSchema(AMOUNT_SCHEMA)]
-Text = Annotated[
-    str,
-    Field(max_length=64, json_schema_extra={"pattern": NO_CONTROL_CHARACTERS}),
-    AfterValidator(reject_control_characters),
-]
-Time = Annotated[datetime, BeforeValidator(_reject_number), AfterValidator(_require_valid_time)]
 
 
 class _Body(BaseModel):
@@ -149,12 +40,9 @@ class Features(_Body):
 
 
 class RawTransaction(_Body):
-    """A transaction; the database computes its velocity features."""
+    """A transaction; the database computes its velocity features. `raw_transaction` has the declared columns."""
 
-    user_id: Id = Field(description="The user of the transaction.")
     amount: Amount
-    merchant_id: Id | None = None
-    location: Text | None = None
     occurred_at: Time | None = Field(None, description="Default: now. A time zone is required.")
 
 
@@ -164,16 +52,9 @@ class PredictFeatures(Features):
     explain: bool = Field(False, description="Add the explanation.")
 
 
-class PredictTransaction(RawTransaction):
-    """A transaction to score; `explain` adds the contribution of each feature and the reasons."""
-
-    explain: bool = Field(False, strict=True, description="Add the explanation.")
-
-
 class Label(_Body):
-    """A label of a stored transaction."""
+    """A label of a stored transaction; `label` has its user."""
 
-    user_id: Id = Field(description="The user of the transaction.")
     transaction_id: Id
     is_fraud: bool = Field(strict=True)
     labelled_at: Time | None = Field(None, description="When it became known. Default: now.")
@@ -188,20 +69,52 @@ def _kind(body: Any) -> str:
     return "features"
 
 
-PredictRequest = Annotated[
-    Annotated[PredictFeatures, Tag("features")] | Annotated[PredictTransaction, Tag("transaction")],
-    Discriminator(_kind),
-]
-PredictItem = Annotated[
-    Annotated[Features, Tag("features")] | Annotated[RawTransaction, Tag("transaction")],
-    Discriminator(_kind),
-]
+@cache
+def raw_transaction() -> type[RawTransaction]:
+    """Return the body of a transaction with the columns that this database declares."""
+    doc = "A transaction; the database computes its velocity features."
+    return create_model("RawTransaction", __base__=RawTransaction, __doc__=doc, **request_fields())
 
 
-class PredictBatch(_Body):
-    """Several features or transactions, in any mix."""
+@cache
+def label() -> type[Label]:
+    """Return the body of a label."""
+    fields = {"user_id": request_fields()["user_id"]}
+    return create_model("Label", __base__=Label, __doc__="A label of a stored transaction.", **fields)
 
-    items: Annotated[list[PredictItem], Field(min_length=1, max_length=MAX_ITEMS)]
+
+@cache
+def predict_request() -> Any:
+    """Return what POST /predict takes: four features or a transaction, and whether to explain the score."""
+    doc = "A transaction to score; `explain` adds the contribution of each feature and the reasons."
+    explain: Any = (bool, Field(False, strict=True, description="Add the explanation."))
+    transaction = create_model("PredictTransaction", __base__=raw_transaction(), __doc__=doc, explain=explain)
+    return Annotated[
+        Annotated[PredictFeatures, Tag("features")] | Annotated[transaction, Tag("transaction")],
+        Discriminator(_kind),
+    ]
+
+
+@cache
+def predict_batch() -> type[BaseModel]:
+    """Return what POST /predict/batch takes: several features or transactions, in any mix."""
+    item: Any = Annotated[
+        Annotated[Features, Tag("features")] | Annotated[raw_transaction(), Tag("transaction")],
+        Discriminator(_kind),
+    ]
+    items: Any = (Annotated[list[item], Field(min_length=1, max_length=MAX_ITEMS)], ...)
+    return create_model(
+        "PredictBatch", __base__=_Body, __doc__="Several features or transactions.", items=items
+    )
+
+
+@cache
+def decision() -> Any:
+    """Return a stored transaction and its decision, with the columns that this database declares."""
+    fields = {**Decision.__annotations__, **response_fields()}
+    typed: Any = TypedDict("Decision", fields)  # type: ignore[misc]
+    typed.__doc__ = Decision.__doc__
+    return typed
 
 
 # Responses are typed dictionaries: rows of the database become JSON without being validated.
@@ -277,10 +190,7 @@ class Decision(TypedDict):
     """A stored transaction and its decision; null when no model was deployed or it failed."""
 
     transaction_id: int
-    user_id: int
     amount: Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
-    merchant_id: int | None
-    location: str | None
     occurred_at: datetime
     fraud_flag: str | None
     fraud_probability: float | None
@@ -292,7 +202,7 @@ class StoredLabel(BaseModel):
     """A stored label; several for one transaction are its history."""
 
     label_id: int
-    user_id: int
+    user_id: int | UUID | str
     transaction_id: int
     is_fraud: bool
     labelled_at: datetime

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 from pydantic_core import to_json
 
+from rowguard.declaration import declared
 from rowguard.queries import load_queries
+from rowguard.slots import fill_slots
 
-QUERIES = load_queries("api")
 Row = dict[str, Any]
+
+
+@cache
+def queries() -> Mapping[str, str]:
+    """Return the named statements, for the columns that this database declares."""
+    declaration = declared()
+    return {name: fill_slots(text, declaration) for name, text in load_queries("api").items()}
 
 
 def rows_parameter(rows: Sequence[Row]) -> Row:
@@ -52,7 +61,7 @@ async def fetch_rows(
 
         timer = asyncio.get_running_loop().call_later(timeout_s, cancel) if timeout_s else None
         try:
-            await cursor.execute(QUERIES[query], values)
+            await cursor.execute(queries()[query], values)
             return await cursor.fetchall()
         finally:
             if timer is not None:

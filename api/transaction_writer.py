@@ -16,13 +16,13 @@ from psycopg_pool import AsyncConnectionPool
 from api.errors import IdempotencyKeyConflictError
 from api.micro_batcher import MicroBatcher
 from api.statements import Row, fetch_rows, rows_parameter
+from rowguard.declaration import declared
 
 DEADLOCK_TRIES = 5
 # Longest statement of a batch; its rows are then stored individually.
 BATCH_TIMEOUT_S = 2.0
 # Connection lost, server stopping or crashed: whether the rows are stored is unknown.
 UNKNOWN_OUTCOME = ("08", "57P")
-CONTENT = ("amount", "merchant_id", "location")
 
 
 class TransactionWriter:
@@ -90,7 +90,9 @@ class TransactionWriter:
 
 def _has_same_content(row: Row, transaction: Row) -> bool:
     """Whether a replayed row is the same transaction; its time counts only where the request names one."""
-    return all(row[name] == transaction[name] for name in CONTENT) and transaction["occurred_at"] in (
+    return all(row[name] == transaction[name] for name in ("amount", *declared().columns)) and transaction[
+        "occurred_at"
+    ] in (
         None,
         row["occurred_at"],
     )

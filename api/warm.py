@@ -13,13 +13,13 @@ from contextlib import asynccontextmanager, suppress
 import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
-from api.statements import QUERIES
+from api.statements import queries
 
 
 async def warm(connection: psycopg.AsyncConnection) -> None:
     """Run the champion once in a connection; without a champion or the schema nothing happens."""
     with suppress(psycopg.errors.UndefinedFunction, psycopg.errors.InsufficientPrivilege):
-        await connection.execute(QUERIES["warm_scoring"])
+        await connection.execute(queries()["warm_scoring"])
 
 
 @asynccontextmanager

@@ -93,6 +93,9 @@ class Settings(BaseSettings):
     alert_budget: float = Field(default=0.01, gt=0, lt=1)
     """Largest alert rate that analysts can review; the decision threshold is chosen to fill it."""
 
+    features: Path | None = None
+    """The features.yml of this database; by default the one that ships."""
+
     model_family: Literal["forest", "xgboost", "lightgbm", "hist"] = "forest"
     """Which models `rowguard train` and the nightly run fit; xgboost and lightgbm are extras of the package."""
 

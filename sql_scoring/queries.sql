@@ -1,5 +1,11 @@
 -- Named queries of this room, read by rowguard.queries.
 
+-- name: domain_rules
+-- Domains of declared columns and the comments that identify their rules.
+SELECT t.typname, obj_description(t.oid, 'pg_type')
+FROM pg_catalog.pg_type AS t
+WHERE t.typnamespace = to_regnamespace('scoring') AND t.typtype = 'd' AND t.typname LIKE '%%\_value';
+
 -- name: empty_features
 -- Features that are missing in every row of the training set; each look ends at the first row that has a value.
 SELECT d.name
@@ -10,6 +16,13 @@ WHERE
         SELECT true FROM features.training_set AS f WHERE f.feature_values[d.position] IS NOT NULL LIMIT 1
     ) IS NULL
 ORDER BY d.position;
+
+-- name: entity_indexes
+-- Indexes of entities, and whether their creation was completed.
+SELECT c.relname, i.indisvalid
+FROM pg_catalog.pg_index AS i
+INNER JOIN pg_catalog.pg_class AS c ON i.indexrelid = c.oid
+WHERE i.indrelid = to_regclass('public.transactions') AND c.relname LIKE %(prefix)s;
 
 -- name: existing_objects
 -- The names of these that a table, a view, a type, a sequence or a function has.
@@ -32,6 +45,24 @@ SELECT (scoring.decide_from_features(1, NULL, NULL, NULL)).model_version;
 -- Whether a version's scoring function exists: old ones are pruned.
 SELECT to_regprocedure(%(function_name)s || '(real[])') IS NOT NULL;
 
+-- name: explanation_kind
+-- Whether contributions of this version are looked up in tables, and what they add up to.
+SELECT
+    e.group_count IS NOT NULL AS has_tables,
+    e.output
+FROM scoring.explanations AS e
+WHERE e.version = %(version)s;
+
+-- name: functions_that_read
+-- Feature functions of deployed lists whose text matches.
+SELECT p.proname
+FROM pg_catalog.pg_proc AS p
+INNER JOIN scoring.models AS m ON right(p.proname, 8) = left(m.feature_hash, 8)
+WHERE
+    p.pronamespace = to_regnamespace('features')
+    AND m.state IN ('champion', 'challenger')
+    AND p.prosrc ~ %(pattern)s;
+
 -- name: has_feature_function
 -- Whether the live feature function of a list is built.
 SELECT to_regprocedure(
@@ -43,12 +74,6 @@ SELECT to_regprocedure(
 SELECT d.name
 FROM features.feature_definitions AS d
 LIMIT 1;
-
--- name: has_explanation_tables
--- Whether contributions of this version are looked up in tables.
-SELECT e.group_count IS NOT NULL
-FROM scoring.explanations AS e
-WHERE e.version = %(version)s;
 
 -- name: insert_gate_report
 -- Stores an evaluation by the gates.
@@ -124,7 +149,7 @@ SELECT scoring.set_failure_policy();
 
 -- name: recompute_totals
 -- Recomputes pending totals of a batch of users.
-SELECT scoring.recompute_totals(%(user_ids)s::bigint[]);
+SELECT scoring.recompute_totals(%(user_ids)s);
 
 -- name: build_explanation
 -- Builds the tables of a version's explanation again, from its document in the registry.
@@ -133,6 +158,10 @@ SELECT scoring.build_explanation(%(version)s);
 -- name: drop_explanation
 -- Removes the tables of a version's explanation.
 SELECT scoring.drop_explanation(%(version)s);
+
+-- name: record_build
+-- Note which dbt project was built last.
+COMMENT ON SCHEMA features IS {digest};
 
 -- name: record_pruning
 -- The history states when a version's function was dropped, its state is kept; no revision creates it any more.
@@ -144,6 +173,12 @@ WITH revisions AS (
 
 INSERT INTO scoring.model_state_changes (version, from_state, to_state, reason)
 VALUES (%(version)s, %(state)s, %(state)s, 'function pruned');
+
+-- name: recorded_build
+-- Which dbt project was built last; no row before the first build.
+SELECT obj_description(n.oid, 'pg_namespace')
+FROM pg_namespace AS n
+WHERE n.nspname = 'features' AND to_regclass('features.training_set') IS NOT NULL;
 
 -- name: replay
 -- The newest decisions of a version, scored again from their feature values.
@@ -172,6 +207,16 @@ FROM (
     ORDER BY scored_at DESC
     LIMIT %(limit)s
 ) AS t;
+
+-- name: request_attributes
+-- The columns of a scoring request, in the order of the type.
+SELECT a.attname, replace(format_type(a.atttypid, NULL), 'timestamp with time zone', 'timestamptz')
+FROM pg_catalog.pg_attribute AS a
+WHERE
+    a.attrelid = (SELECT t.typrelid FROM pg_catalog.pg_type AS t WHERE t.oid = to_regtype('scoring.scoring_request'))
+    AND a.attnum > 0
+    AND NOT a.attisdropped
+ORDER BY a.attnum;
 
 -- name: sample_rows
 -- A sample of the training window, chosen by a hash: one scan, and only the sample is transferred.
@@ -220,6 +265,13 @@ SELECT m.version
 FROM scoring.models AS m
 WHERE m.sql_sha256 = %(sql_sha256)s AND m.feature_hash = %(feature_hash)s;
 
+-- name: table_columns
+-- Columns of a table and their types.
+SELECT a.attname, format_type(a.atttypid, NULL)
+FROM pg_catalog.pg_attribute AS a
+WHERE a.attrelid = to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attnum;
+
 -- name: try_lock_job
 -- The lock ends with its transaction, even behind a pooler. The transaction may be open and idle while dbt runs, and may
 -- wait for another session: so the time limits of the server do not hold for it.
@@ -244,13 +296,3 @@ SELECT DISTINCT
 FROM public.transactions AS t
 WHERE t.user_txns_before IS NULL
 ORDER BY lock_key, t.user_id;
-
--- name: record_build
--- Note which dbt project was built last.
-COMMENT ON SCHEMA features IS {digest};
-
--- name: recorded_build
--- Which dbt project was built last; no row before the first build.
-SELECT obj_description(n.oid, 'pg_namespace')
-FROM pg_namespace AS n
-WHERE n.nspname = 'features' AND to_regclass('features.training_set') IS NOT NULL;

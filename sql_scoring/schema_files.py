@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from importlib.resources import files
 
+from rowguard.declaration import Declaration
 from rowguard.queries import in_own_schema
+from rowguard.slots import fill_slots
 
 SQL_DIR = files("sql_scoring") / "sql"
 
@@ -21,8 +23,7 @@ BUILD_ORDER = (
     "types/decision.sql",
     "types/shadow_score.sql",
     "types/fraud_score.sql",
-    "tables/users.sql",
-    "tables/user_home_history.sql",
+    "tables/references.sql",
     "tables/transactions.sql",
     "tables/fraud_labels.sql",
     "tables/rescored_transactions.sql",
@@ -63,7 +64,7 @@ BUILD_ORDER = (
     "functions/invalidate_totals.sql",
     "functions/invalidate_totals_on_delete.sql",
     "functions/invalidate_totals_on_update.sql",
-    "functions/record_home_change.sql",
+    "functions/record_reference_change.sql",
     "functions/record_model_state.sql",
     "functions/warm_scoring.sql",
     "functions/insert_transactions.sql",
@@ -98,21 +99,32 @@ BUILD_ORDER = (
     "functions/set_reasons_on_alerts.sql",
     "functions/explain_alerts.sql",
     "triggers/transactions.sql",
-    "triggers/users.sql",
+    "triggers/references.sql",
     "triggers/models.sql",
     "roles/grants.sql",
 )
 
 
-def read_schema_file(name: str) -> str:
-    """Return the text of one file of `BUILD_ORDER`."""
-    return in_own_schema(SQL_DIR.joinpath(name).read_text(encoding="utf-8"))
+def read_schema_file(name: str, declaration: Declaration | None = None) -> str:
+    """Return the text of one file of `BUILD_ORDER`.
+
+    Args:
+        name: Its path below `sql`.
+        declaration: The columns that fill its slots; None leaves the slots, which are comments.
+    """
+    text = SQL_DIR.joinpath(name).read_text(encoding="utf-8")
+    return in_own_schema(text if declaration is None else fill_slots(text, declaration))
 
 
-def schema_objects() -> list[str]:
+def has_slots(name: str) -> bool:
+    """Return whether the text of a file depends on the declared columns."""
+    return "/* for each " in SQL_DIR.joinpath(name).read_text(encoding="utf-8")
+
+
+def schema_objects(declaration: Declaration) -> list[str]:
     """Return the qualified names of all tables, views, types, sequences and functions of the schema."""
     created = re.compile(
         r'^CREATE (?:OR REPLACE )?(?:TABLE|VIEW|TYPE|DOMAIN|SEQUENCE|FUNCTION) ("?\w+"?\.\w+)',
         re.MULTILINE,
     )
-    return [name for file in BUILD_ORDER for name in created.findall(read_schema_file(file))]
+    return [name for file in BUILD_ORDER for name in created.findall(read_schema_file(file, declaration))]

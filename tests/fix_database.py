@@ -17,7 +17,7 @@ import pytest
 from psycopg import sql
 from pydantic import SecretStr
 
-from rowguard.operations.importer import load_history, load_users
+from rowguard.operations.importer import load_history, load_reference
 from rowguard.settings import Settings
 from simulator import SimulationConfig, simulate
 from sql_scoring.deployment.migrate import migrate
@@ -78,7 +78,7 @@ def scored_template(
     with _database(server_url, migrated_template.url) as url:
         workspace = _workspace(url, tmp_path_factory.mktemp("scored"))
         world = simulate(SimulationConfig(users=300, merchants=120, days=45, seed=5, fraud_rate=0.02))
-        load_users(url, world.users.to_batches())
+        load_reference(url, world.users.to_batches(), "users")
         load_history(
             url,
             world.transactions.drop_columns(["scenario"]).to_batches(65_536),

@@ -14,21 +14,8 @@ FROM features.feature_definitions
 ORDER BY position;
 
 -- name: feature_groups
--- Features in model order with the group that a backtest can leave out. Group 'transaction' always remains. A derived
--- feature of several kinds belongs to the first that fits.
-SELECT
-    d.name,
-    CASE
-        WHEN d.entity = 'merchant' THEN 'merchant-risk'
-        WHEN d.entity = 'user' AND d.delay_days IS NOT NULL THEN 'user-risk'
-        WHEN d.entity = 'user_location' OR d.expression ~ '\mlocation\M' THEN 'location'
-        WHEN d.entity IS NOT NULL THEN 'user-windows'
-        WHEN d.expression ~ '\moccurred_at\M' THEN 'calendar'
-        WHEN EXISTS (
-            SELECT FROM features.feature_definitions AS other WHERE d.expression ~ ('\m' || other.name || '\M')
-        ) THEN 'derived'
-        ELSE 'transaction'
-    END AS feature_group
+-- Features in model order with the group that a backtest can leave out. Group 'transaction' always remains.
+SELECT d.name, d.feature_group
 FROM features.feature_definitions AS d
 ORDER BY d.position;
 
@@ -50,7 +37,11 @@ WHERE version = %(version)s AND state = 'candidate';
 -- One row per transaction of the window: point-in-time features, and the label known at the cutoff. Unlabeled rows
 -- count as legitimate: callers pass windows that ended a label delay before the cutoff.
 SELECT
-    f.user_id,
+    -- Rows are only grouped by it: another type of key is a number here.
+    CASE
+        WHEN pg_typeof(f.user_id) = 'bigint'::regtype THEN f.user_id::text::bigint
+        ELSE hashtextextended(f.user_id::text, 0)
+    END AS user_id,
     f.transaction_id,
     f.occurred_at,
     coalesce(known.is_fraud, false) AS is_fraud,
@@ -85,7 +76,7 @@ SELECT
     count(*) FILTER (WHERE known.user_id IS NULL) AS unlabeled_rows,
     count(known.fraud_labelled_at) AS known_frauds,
     count(*) FILTER (WHERE known.fraud_labelled_at > f.occurred_at + %(label_delay)s) AS late_frauds,
-    (SELECT max(d.delay_days) FROM features.feature_definitions AS d WHERE d.measure = 'label') AS built_delay_days
+    (SELECT max(d.delay_days) FROM features.feature_definitions AS d WHERE d.aggregate LIKE 'fraud\_%%') AS built_delay_days
 FROM features.training_set AS f
 LEFT JOIN (
     SELECT

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rowguard.database import connect
+from rowguard.declaration import declared_reasons
 from rowguard.progress import Progress, silent
 from rowguard.settings import Settings
 from sql_scoring import registry
 from sql_scoring.engine import TreeModel
-from sql_scoring.explain import explain_forest
+from sql_scoring.explain import explain_model
 from trainer.artifact import artifact_path, evaluation_path, save_artifact
 from trainer.boosting import BoostingParameters
 from trainer.candidate import as_artifact, build_record
@@ -170,11 +171,12 @@ def store_candidate(
             reference=reference_distribution(features.names, rows.everything.features, model),
             explanation=None
             if isinstance(model, TreeModel)
-            else explain_forest(
+            else explain_model(
                 model,
                 features.names,
                 rows.everything.features[~rows.everything.is_fraud],
                 against=settings.explain_against,
+                declared=declared_reasons(settings),
             ),
         )
         with connect(url) as connection:

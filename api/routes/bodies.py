@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Coroutine
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
 
+from api import schemas
 from api.problems import invalid_body, invalid_field
-from api.schemas import Label, PredictBatch, PredictRequest, RawTransaction
+from api.schemas import Label, RawTransaction
 
 Body = TypeVar("Body")
-SCHEMAS: dict[str, Any] = {}
 _REF = "#/components/schemas/{model}"
 
 
@@ -30,21 +31,27 @@ class JsonBody(Generic[Body]):
     """The body of an endpoint that takes the request itself.
 
     Args:
-        type: What the body is validated as.
+        type: Returns what the body is validated as; called when the first body comes.
         name: Its name in the OpenAPI document.
         examples: Examples of it by name.
     """
 
-    def __init__(self, type: Any, name: str, **examples: Any) -> None:
-        self._adapter: TypeAdapter[Body] = TypeAdapter(type)
-        schema = self._adapter.json_schema(ref_template=_REF)
-        SCHEMAS.update(schema.pop("$defs", {}))
-        SCHEMAS[name] = schema
+    def __init__(self, type: Callable[[], Any], name: str, **examples: Any) -> None:
+        self._type, self._name = type, name
         content = {
             "schema": {"$ref": _REF.format(model=name)},
             "examples": {key: {"value": value} for key, value in examples.items()},
         }
         self.openapi = {"requestBody": {"required": True, "content": {"application/json": content}}}
+
+    @cached_property
+    def _adapter(self) -> TypeAdapter[Body]:
+        return TypeAdapter(self._type())
+
+    def schemas(self) -> dict[str, Any]:
+        """Return name → JSON schema of the body and of its parts."""
+        schema = self._adapter.json_schema(ref_template=_REF)
+        return {**schema.pop("$defs", {}), self._name: schema}
 
     async def read(self, request: Request) -> Body:
         """Validate the body.
@@ -79,16 +86,24 @@ FEATURES_EXAMPLE = {
     "num_txns_last_hour": 12,
     "user_location_match": True,
 }
-TRANSACTION_EXAMPLE = {"user_id": 42, "amount": 450.75, "merchant_id": 7, "location": "DE"}
+TRANSACTION_EXAMPLE = {"user_id": 42, "amount": 450.75, "occurred_at": "2026-11-23T12:00:00Z"}
 LABEL_EXAMPLE = {"user_id": 42, "transaction_id": 991, "is_fraud": True, "source": "chargeback"}
 
 PREDICT: JsonBody[Any] = JsonBody(
-    PredictRequest, "PredictRequest", features=FEATURES_EXAMPLE, transaction=TRANSACTION_EXAMPLE
+    schemas.predict_request, "PredictRequest", features=FEATURES_EXAMPLE, transaction=TRANSACTION_EXAMPLE
 )
-PREDICT_BATCH: JsonBody[PredictBatch] = JsonBody(
-    PredictBatch, "PredictBatch", batch={"items": [FEATURES_EXAMPLE, TRANSACTION_EXAMPLE]}
+PREDICT_BATCH: JsonBody[Any] = JsonBody(
+    schemas.predict_batch, "PredictBatch", batch={"items": [FEATURES_EXAMPLE, TRANSACTION_EXAMPLE]}
 )
 TRANSACTION: JsonBody[RawTransaction] = JsonBody(
-    RawTransaction, "RawTransaction", transaction=TRANSACTION_EXAMPLE
+    schemas.raw_transaction, "RawTransaction", transaction=TRANSACTION_EXAMPLE
 )
-LABEL: JsonBody[Label] = JsonBody(Label, "Label", label=LABEL_EXAMPLE)
+LABEL: JsonBody[Label] = JsonBody(schemas.label, "Label", label=LABEL_EXAMPLE)
+
+
+def component_schemas() -> dict[str, Any]:
+    """Return the schemas of all bodies, and of the decision, for the OpenAPI document of this database."""
+    components: dict[str, Any] = {}
+    for body in (PREDICT, PREDICT_BATCH, TRANSACTION, LABEL):
+        components |= body.schemas()
+    return components | {"Decision": TypeAdapter(schemas.decision()).json_schema(ref_template=_REF)}

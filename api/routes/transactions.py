@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -12,10 +13,10 @@ from api.metrics import Metrics
 from api.problems import RESPONSES, invalid_field
 from api.repository import Repository
 from api.routes.bodies import TRANSACTION, RequestRoute
-from api.schemas import BIGINT_MAX, NO_CONTROL_CHARACTERS, Decision, DecisionExplanation
+from api.scalars import BIGINT_MAX, NO_CONTROL_CHARACTERS
+from api.schemas import Decision, DecisionExplanation, decision
 
 router = APIRouter(tags=["scoring"], responses=RESPONSES, route_class=RequestRoute)
-DECISION: TypeAdapter[Any] = TypeAdapter(Decision)
 EXPLANATION: TypeAdapter[Any] = TypeAdapter(DecisionExplanation)
 ID_NAMES = ("user_id", "transaction_id")
 MAX_TOP = 10_000
@@ -65,7 +66,12 @@ async def create_transaction(request: Request) -> Response:
     if not is_replayed:
         metrics: Metrics = request.app.state.metrics
         metrics.count_decision("transactions", row["fraud_flag"] or "NONE")
-    return Response(DECISION.dump_json(row), 200 if is_replayed else 201, media_type="application/json")
+    return Response(_result().dump_json(row), 200 if is_replayed else 201, media_type="application/json")
+
+
+@cache
+def _result() -> TypeAdapter[Any]:
+    return TypeAdapter(decision())
 
 
 @router.get(

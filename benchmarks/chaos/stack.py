@@ -19,7 +19,7 @@ import psycopg
 from rowguard import local
 from rowguard.local import ApiProcess, PgBouncer, PostgresServer
 from rowguard.local.state import choose_port
-from rowguard.operations.importer import load_history, load_users
+from rowguard.operations.importer import load_history, load_reference
 from rowguard.settings import Settings
 from simulator import SimulationConfig, simulate
 from sql_scoring.deployment.migrate import migrate
@@ -140,7 +140,7 @@ def built_stack(*, with_disk: bool, with_candidates: bool = True) -> Iterator[Ch
 def _fill(stack: ChaosStack, with_candidates: bool) -> None:
     migrate(stack.url, stack.settings)
     world = simulate(SimulationConfig(users=USERS, merchants=120, days=45, seed=5, fraud_rate=0.02))
-    load_users(stack.url, world.users.to_batches())
+    load_reference(stack.url, world.users.to_batches(), "users")
     load_history(
         stack.url,
         world.transactions.drop_columns(["scenario"]).to_batches(65_536),

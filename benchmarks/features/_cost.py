@@ -73,8 +73,8 @@ def install(stage: Stage, hash8: str) -> None:
         hours = [
             hour
             for (hour,) in connection.execute(
-                "SELECT window_hours FROM features.feature_definitions WHERE entity = 'user' AND delay_days IS NULL"
-                " AND measure <> 'merchant' AND aggregate IN ('count', 'sum', 'mean', 'stddev') GROUP BY 1 ORDER BY 1"
+                "SELECT window_minutes / 60 FROM features.feature_definitions WHERE kind = 'running_total'"
+                " GROUP BY 1 ORDER BY 1"
             )
         ]
         values["windows"] = ", ".join(f"interval '{hour} hours'" for hour in hours)

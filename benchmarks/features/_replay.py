@@ -29,7 +29,8 @@ def insert_day(stage: Stage, rows: pa.Table, hash8: str) -> Replayed:
     result = Replayed()
     values = "%(user_id)s, %(amount)s, %(merchant_id)s, NULL, %(occurred_at)s"
     preview = sql.SQL(
-        f"SELECT ({{}}(ROW({values})::scoring.scoring_request)).feature_values,"
+        "SELECT ({}(ROW(%(user_id)s, %(amount)s, %(occurred_at)s, %(merchant_id)s, NULL)::scoring.scoring_request))"
+        ".feature_values,"
         f" (public.score_transaction({values})).fraud_probability"
     ).format(sql.Identifier("features", f"live_feature_values_{hash8}"))
     insert = (

@@ -27,7 +27,7 @@ FEW, MANY = 20, 120
 COLUMNS = "(user_id, amount, merchant_id, location)"
 ROW = COLUMNS + " VALUES ({user}, 12.5, 7, 'DE') RETURNING transaction_id, fraud_flag"
 ELSEWHERE = COLUMNS + " VALUES ({user}, 12.5, 7, 'place {turn}') RETURNING transaction_id, fraud_flag"
-REQUEST = "ROW({user}, 12.5, 7, 'DE', pg_catalog.now())::scoring.scoring_request"
+REQUEST = "ROW({user}, 12.5, pg_catalog.now(), 7, 'DE')::scoring.scoring_request"
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ import psycopg
 from pydantic import SecretStr
 
 from rowguard.local import PostgresServer, find_postgres_binaries
-from rowguard.operations.importer import load_history, load_users
+from rowguard.operations.importer import load_history, load_reference
 from rowguard.settings import Settings
 from simulator import SimulationConfig, simulate
 from sql_scoring.deployment.migrate import migrate
@@ -77,7 +77,7 @@ def prepare(url: str, folder: Path) -> None:
     )
     migrate(url, settings)
     world = simulate(SimulationConfig(users=USERS))
-    load_users(url, world.users.to_batches())
+    load_reference(url, world.users.to_batches(), "users")
     load_history(
         url,
         world.transactions.drop_columns(["scenario"]).to_batches(65_536),

@@ -38,7 +38,7 @@ def sections(url: str, calls: int) -> list[dict[str, object]]:
         function, hash8, features = row
         row_of = "VALUES (v_user, 12.5, 7, 'DE')"
         columns = "(user_id, amount, merchant_id, location)"
-        request = "ROW(v_user, 12.5, 7, 'DE', clock_timestamp())::scoring.scoring_request"
+        request = "ROW(v_user, 12.5, clock_timestamp(), 7, 'DE')::scoring.scoring_request"
         steps = {
             "nothing": "NULL;",
             "plain INSERT": f"INSERT INTO public.bench_plain {columns} {row_of};",

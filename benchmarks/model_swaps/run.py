@@ -27,7 +27,7 @@ from psycopg import sql
 from pydantic import SecretStr
 
 from rowguard.local import PostgresServer, find_postgres_binaries
-from rowguard.operations.importer import load_history, load_users
+from rowguard.operations.importer import load_history, load_reference
 from rowguard.settings import Settings
 from simulator import SimulationConfig, simulate
 from sql_scoring import registry
@@ -103,7 +103,7 @@ def prepare(
     """Load a history, deploy a champion, and train `models` candidates with different seeds."""
     migrate(url, settings)
     history = simulate(world)
-    load_users(url, history.users.to_batches())
+    load_reference(url, history.users.to_batches(), "users")
     load_history(
         url,
         history.transactions.drop_columns(["scenario"]).to_batches(65_536),

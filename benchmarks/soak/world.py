@@ -66,7 +66,7 @@ def build(world: World, sizes: list[int], say: Say) -> None:
         say("training history and champion")
         prepare(world.server.url, world.folder)
         with psycopg.connect(world.server.url, autocommit=True) as connection:
-            connection.execute("TRUNCATE transactions, users, scoring.user_home_history CASCADE")
+            connection.execute("TRUNCATE transactions, users, scoring.users_history CASCADE")
             connection.execute("DROP TABLE bench_plain, bench_noop")
         _copy(world, "rowguard", EMPTY)
     for size in sorted(sizes):

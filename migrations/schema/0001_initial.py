@@ -6,7 +6,12 @@ later revisions go forward only.
 
 from __future__ import annotations
 
+from alembic import context
+
 from migrations.script_text import reject_downgrade, run_sql_text
+from rowguard.declaration import features_file
+from rowguard.settings import settings
+from sql_scoring.features.listing import load_declaration
 from sql_scoring.schema_files import BUILD_ORDER, read_schema_file
 
 revision = "0001"
@@ -16,8 +21,10 @@ depends_on = None
 
 
 def upgrade() -> None:
+    given = context.config.attributes.get("declaration")
+    declaration = given or load_declaration(features_file(settings()))
     for name in BUILD_ORDER:
-        run_sql_text(read_schema_file(name))
+        run_sql_text(read_schema_file(name, declaration))
 
 
 downgrade = reject_downgrade

@@ -15,6 +15,7 @@ from rowguard.cli import (
     _demo,
     _deploy,
     _explain,
+    _features,
     _inspect,
     _models,
     _operations,
@@ -49,7 +50,7 @@ def _show_version(is_given: bool) -> None:
 # Group → commands, in the order of `rowguard --help`.
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "Start": (_demo.demo, _stack.up, _stack.down, _stack.status, _stack.migrate, _stack.psql),
-    "Data": (_inspect.inspect, _data.import_file, _data.simulate, _data.features, _operations.archive),
+    "Data": (_inspect.inspect, _data.import_file, _data.simulate, _features.features, _operations.archive),
     "Models": (
         *(
             _models.retrain,

@@ -29,8 +29,7 @@ def backtest(
     without: Annotated[
         list[str] | None,
         typer.Option(
-            help="Leave out a feature group: user-windows, merchant-risk, user-risk, location, calendar, "
-            "derived. Repeatable.",
+            help="Leave out a feature group, such as user-windows, merchant-risk or derived. Repeatable.",
             show_default=False,
         ),
     ] = None,

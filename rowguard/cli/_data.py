@@ -1,4 +1,4 @@
-"""import, simulate, features."""
+"""import, simulate."""
 
 from __future__ import annotations
 
@@ -56,9 +56,10 @@ def import_file(
         str | None,
         typer.Option(help="With --labels: the column of transactions that names their transaction."),
     ] = None,
-    users: Annotated[
-        bool, typer.Option("--users", help="The file holds profiles: user_id, home_location.")
-    ] = False,
+    reference: Annotated[
+        str | None,
+        typer.Option(help="The file holds rows of this reference table of features.yml, such as users."),
+    ] = None,
     delimiter: Annotated[
         str | None, typer.Option(help="Of CSV, one character or `tab`; by default it is found.")
     ] = None,
@@ -66,25 +67,27 @@ def import_file(
 ) -> None:
     """Load history atomically from Parquet or CSV.
 
-    Columns: occurred_at, user_id, amount; optional merchant_id, location, transaction_id, is_fraud.
+    Columns: occurred_at, user_id, amount; optional transaction_id, is_fraud, and those that features.yml declares.
     A bad row is reported by its line, and nothing is loaded. Loaded rows are not scored. Files of `rowguard archive`
-    load unchanged: transactions first, then labels with --labels. Profiles load with --users.
+    load unchanged: transactions first, then labels with --labels. Rows of a reference table load with
+    --reference TABLE.
 
     Example: rowguard import history.csv --map occurred_at=TX_DATETIME --map user_id=CUSTOMER_ID
     Example: rowguard import acquirer.csv.gz --mapping acquirer.yml
     Example: rowguard import --query 'SELECT paid_at AS occurred_at, customer AS user_id, amount FROM payments'
     """
+    from rowguard.declaration import declared
     from rowguard.operations.importer import (
-        LABELS,
-        TRANSACTIONS,
-        USERS,
         HistoryFileError,
+        label_file,
         labels_by,
         read_history,
+        reference_file,
+        transaction_file,
     )
 
-    if labels and users:
-        raise typer.BadParameter("a file holds either --labels or --users")
+    if labels and reference:
+        raise typer.BadParameter("a file holds either --labels or a --reference")
     if join and not labels:
         raise typer.BadParameter("--join needs --labels")
     if (file is None) == (query is None):
@@ -94,11 +97,13 @@ def import_file(
     delimiter = "\t" if delimiter == "tab" else delimiter
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
         raise typer.BadParameter(f"{delimiter!r} is not one character", param_hint="--delimiter")
-    schema = LABELS if labels else USERS if users else TRANSACTIONS
-    if join:
-        schema = labels_by(LABELS, join)
     started = time.monotonic()
     try:
+        schema = transaction_file(declared())
+        if labels or reference:
+            schema = label_file(declared()) if labels else reference_file(declared(), str(reference))
+        if join:
+            schema = labels_by(schema, join)
         with _rows_of_query(database_url(), query) if file is None else local_file(file) as path:
             opened = read_history(
                 path,
@@ -131,8 +136,8 @@ def import_file(
         return
     if opened.rows_left_out:
         out.print(f"left out {opened.rows_left_out:,} rows, as the mapping says")
-    if users:
-        out.print(f"stored {result.users:,} new or changed profiles in {seconds:.1f} s")
+    if reference:
+        out.print(f"stored {result.references:,} new or changed rows of {reference} in {seconds:.1f} s")
     else:
         out.print(
             f"loaded {result.transactions:,} transactions and {result.labels:,} labels "
@@ -205,29 +210,6 @@ def simulate(
         print_next(url)
 
 
-def features(
-    full_refresh: Annotated[bool, typer.Option(help="Rebuild from scratch.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Build the features with dbt: views, live function, training set, tests.
-
-    Example: rowguard features --full-refresh
-    """
-    from rowguard.settings import settings
-    from sql_scoring.features.build import build_features
-
-    url = database_url()
-    with steps(quiet=as_json) as step:
-        step("dbt build")
-        built = build_features(url, settings(), full_refresh=full_refresh, progress=step)
-    if as_json:
-        document = {"passed": built.passed, "skipped": built.skipped, "seconds": built.seconds}
-        print_json({**document, "warnings": built.warnings})
-        return
-    out.print(f"{built.passed} dbt nodes passed in {built.seconds:.1f} s")
-    print_next(url)
-
-
 def load_simulated_history(
     url: str, config: SimulationConfig, step: Progress, *, profiles: bool = True
 ) -> tuple[Simulation, LoadResult]:
@@ -244,7 +226,8 @@ def load_simulated_history(
     """
     import pyarrow.compute as pc
 
-    from rowguard.operations.importer import load_history, load_users
+    from rowguard.declaration import declared
+    from rowguard.operations.importer import load_history, load_reference
     from rowguard.settings import settings
     from simulator import simulate as run
     from simulator.marks import SOURCE
@@ -252,10 +235,10 @@ def load_simulated_history(
     step("simulating a history")
     world = run(config)
     step(f"loading {len(world.users):,} users and {len(world.transactions):,} transactions")
-    if profiles:
+    if profiles and "users" in declared().references:
         # Only of users with transactions: by those the profiles are found when they are removed.
         active = pc.is_in(world.users["user_id"], pc.unique(world.transactions["user_id"]))
-        load_users(url, world.users.filter(active).to_batches())
+        load_reference(url, world.users.filter(active).to_batches(), "users")
     # Ids come from the database's sequence, so a second simulation does not collide with the first.
     rows = world.transactions.drop_columns(["scenario"])
     delay = timedelta(days=settings().label_delay_days)
@@ -286,7 +269,7 @@ def _rows_of_query(url: str, query: str | None) -> Iterator[Path]:
 
 
 def _load_file(url: str, opened: HistoryFile, quiet: bool, join: str | None) -> LoadResult:
-    from rowguard.operations.importer import LABELS, USERS, load_history, load_labels, load_users
+    from rowguard.operations.importer import load_history, load_labels, load_reference
     from rowguard.settings import settings
 
     percent = 0.0
@@ -297,9 +280,10 @@ def _load_file(url: str, opened: HistoryFile, quiet: bool, join: str | None) -> 
             advance(100 * opened.fraction_read - percent)
             percent = 100 * opened.fraction_read
 
-        if opened.file_schema is USERS:
-            return load_users(url, opened, on_rows=on_rows)
-        if join or opened.file_schema is LABELS:
+        kind = opened.file_schema.name
+        if kind not in ("transactions", "labels"):
+            return load_reference(url, opened, kind, on_rows=on_rows)
+        if kind == "labels":
             return load_labels(url, opened, source="import", join=join, on_rows=on_rows)
         return load_history(
             url,
@@ -308,6 +292,7 @@ def _load_file(url: str, opened: HistoryFile, quiet: bool, join: str | None) -> 
             source="import",
             on_rows=on_rows,
             on_storing=lambda: None if quiet else err.print("  storing"),
+            schema=opened.file_schema,
         )
 
 

@@ -12,7 +12,7 @@ SELECT s.failure_mode, s.lock_timeout_ms, s.changed_at, s.changed_by
 FROM scoring.settings AS s;
 
 -- name: score_transaction
--- The score that an INSERT of these values would get.
+-- The score that an INSERT of the demo's values would get.
 SELECT s.fraud_probability, s.flag
 FROM public.score_transaction(
     user_id => %(user_id)s::bigint,

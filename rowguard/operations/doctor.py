@@ -90,7 +90,7 @@ def diagnose(url: str, limits: DoctorLimits = DoctorLimits(), *, today: date | N
             _features(connection),
             _labels(connection, limits),
             _additivity(connection, limits),
-            _freshness(connection, built, today or datetime.now(UTC).date()),
+            *_freshness(connection, built, today or datetime.now(UTC).date()),
         ]
     return DoctorReport(checks)
 
@@ -111,13 +111,16 @@ def _champion(connection: psycopg.Connection, champion: str | None, built: Featu
 
 
 def _skew(connection: psycopg.Connection, limits: DoctorLimits) -> list[Check]:
-    row = _fetch(connection, "doctor_skew", {"newest": limits.rows})
-    rows = row["rows_compared"]
     checks = []
-    for name, kind in (("skew", "window"), ("rollup skew", "rollup")):
-        features = row[f"{kind}_features"]
-        differing, values = row[f"{kind}_rows_differing"], row[f"{kind}_values_differing"]
-        allowed = limits.skewed_rows if kind == "window" else limits.rollup_skew * rows
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rows_by_kind = cursor.execute(QUERIES["doctor_skew"], {"newest": limits.rows}).fetchall()
+    for row in rows_by_kind:
+        rows, features, differing = row["rows_compared"], row["features"], row["rows_differing"]
+        if row["skew_kind"] == "shared" and not features:
+            continue  # the usual list has none
+        name = "skew" if row["skew_kind"] == "window" else f"{row['skew_kind']} skew"
+        values = row["values_differing"]
+        allowed = limits.skewed_rows if name == "skew" else limits.rollup_skew * rows
         status: Status = "ok"
         if differing:
             status = "alarm" if differing > allowed else "warning"
@@ -128,7 +131,7 @@ def _skew(connection: psycopg.Connection, limits: DoctorLimits) -> list[Check]:
             "values_compared": rows * features,
             "values_differing": values,
             "rows_differing": differing,
-            "features_differing": row["features_differing"] or [],
+            "features_differing": row["features_differing"],
         }
         if differing:
             summary += f", on {differing:,} rows"
@@ -216,15 +219,29 @@ def _additivity(connection: psycopg.Connection, limits: DoctorLimits) -> Check:
     return Check(name, "ok", summary, row)
 
 
-def _freshness(connection: psycopg.Connection, built: FeatureList, today: date) -> Check:
+def _freshness(connection: psycopg.Connection, built: FeatureList, today: date) -> list[Check]:
+    tables = connection.execute(QUERIES["rollup_tables"], {"suffix": f"_risk_{built.hash[:8]}"})
+    return [
+        _rollup_freshness(connection, entity, table, keys, today) for entity, table, keys in tables.fetchall()
+    ]
+
+
+def _rollup_freshness(
+    connection: psycopg.Connection, entity: str, table: str, keys: list[str], today: date
+) -> Check:
     """Two missed builds are an alarm; until today's, rollups lack what became known yesterday."""
     stale = {}
+
+    def key_of(row: str) -> sql.Composable:
+        names = [sql.Identifier(row, key) for key in keys]
+        return sql.SQL("row({})").format(sql.SQL(", ").join(names)) if len(names) > 1 else names[0]
+
     query = sql.SQL(QUERIES["doctor_freshness"]).format(
-        table=sql.Identifier("features", f"merchant_risk_{built.hash[:8]}"),
+        table=sql.Identifier("features", table), key_of_t=key_of("t"), key_of_r=key_of("r")
     )
     with connection.cursor(row_factory=dict_row) as cursor:
         for when, checked in (("today", today), ("yesterday", today - timedelta(days=1))):
-            cursor.execute(query, {"day": checked})
+            cursor.execute(query, {"day": checked, "entity": entity})
             stale[when] = cursor.fetchone() or {}
     details = {
         "day": today.isoformat(),
@@ -232,19 +249,19 @@ def _freshness(connection: psycopg.Connection, built: FeatureList, today: date) 
         "stale_today": stale["today"]["stale"],
         "stale_yesterday": stale["yesterday"]["stale"],
     }
-    name = "merchant risk"
+    name, what = f"{entity} risk".replace("_", " "), f"values of {entity}".replace("_", " ")
     if details["stale_yesterday"]:
         summary = (
-            f"{details['stale_yesterday']:,} merchants lack what was known a day ago; run: rowguard features"
+            f"{details['stale_yesterday']:,} {what} lack what was known a day ago; run: rowguard features"
         )
         return Check(name, "alarm", summary, details)
     if details["stale_today"]:
         summary = (
-            f"{details['stale_today']:,} merchants lack what became known yesterday, "
+            f"{details['stale_today']:,} {what} lack what became known yesterday, "
             "until the next: rowguard features"
         )
         return Check(name, "warning", summary, details)
-    return Check(name, "ok", f"fresh for all {details['compared']:,} merchants with sums", details)
+    return Check(name, "ok", f"fresh for all {details['compared']:,} {what} with sums", details)
 
 
 def _fetch(connection: psycopg.Connection, query: str, values: dict[str, Any]) -> dict[str, Any]:

@@ -102,11 +102,10 @@ FROM stage AS s;
 
 -- name: create_expired
 -- Numbered, so that a batch is one range and the large table is read once.
-CREATE TEMP TABLE expired_transactions (
-    number bigint PRIMARY KEY,
-    user_id bigint NOT NULL,
-    transaction_id bigint NOT NULL
-);
+CREATE TEMP TABLE expired_transactions AS
+SELECT 0::bigint AS number, t.user_id, t.transaction_id
+FROM public.transactions AS t
+WHERE false;
 
 -- name: create_simulated_users
 -- Users with simulated transactions, for delete_simulated_users.
@@ -167,15 +166,17 @@ WITH wanted AS (
         d.name,
         d.aggregate,
         d.delay_days,
-        d.window_hours / 24 AS days
+        d.window_minutes / 1440 AS days
     FROM features.feature_definitions AS d
     WHERE d.delay_days IS NOT NULL
+        AND d.entity = %(entity)s
+        AND d.condition IS NULL
         AND d.aggregate IN ('count', 'fraud_count', 'fraud_rate')
 ),
 
 known AS (
     SELECT
-        t.merchant_id,
+        {key_of_t} AS key,
         (t.occurred_at AT TIME ZONE 'UTC')::date AS event_date,
         count(*) AS txns,
         count(*) FILTER (WHERE l.is_fraud) AS frauds
@@ -189,18 +190,18 @@ known AS (
         ORDER BY f.labelled_at DESC, f.label_id DESC
         LIMIT 1
     ) AS l ON true
-    WHERE t.merchant_id IS NOT NULL
+    WHERE {key_of_t} IS NOT NULL
         AND t.occurred_at < (%(day)s::date)::timestamp AT TIME ZONE 'UTC'
         AND t.occurred_at >= (
             %(day)s::date - (SELECT coalesce(max(w.delay_days + w.days), 0) FROM wanted AS w)
         )::timestamp AT TIME ZONE 'UTC'
         AND (t.is_history OR (t.received_at AT TIME ZONE 'UTC')::date < %(day)s::date)
-    GROUP BY t.merchant_id, (t.occurred_at AT TIME ZONE 'UTC')::date
+    GROUP BY {key_of_t}, (t.occurred_at AT TIME ZONE 'UTC')::date
 ),
 
 expected AS (
     SELECT
-        k.merchant_id,
+        k.key,
         w.name,
         (CASE w.aggregate
             WHEN 'count' THEN sum(k.txns)
@@ -210,21 +211,21 @@ expected AS (
     FROM known AS k
     INNER JOIN wanted AS w
         ON k.event_date BETWEEN %(day)s::date - w.delay_days - w.days AND %(day)s::date - w.delay_days - 1
-    GROUP BY k.merchant_id, w.name, w.aggregate
+    GROUP BY k.key, w.name, w.aggregate
 ),
 
 current_rows AS (
-    SELECT DISTINCT ON (r.merchant_id)
-        r.merchant_id,
+    SELECT DISTINCT ON ({key_of_r})
+        {key_of_r} AS key,
         to_jsonb(r) AS sums
     FROM {table} AS r
     WHERE r.valid_from <= %(day)s::date
-    ORDER BY r.merchant_id, r.valid_from DESC
+    ORDER BY {key_of_r}, r.valid_from DESC
 ),
 
 stored AS (
     SELECT
-        p.merchant_id,
+        p.key,
         w.name,
         (p.sums ->> w.name)::real AS value
     FROM current_rows AS p
@@ -233,18 +234,18 @@ stored AS (
 
 compared AS (
     SELECT
-        coalesce(e.merchant_id, s.merchant_id) AS merchant_id,
+        coalesce(e.key, s.key) AS key,
         e.value AS expected,
         s.value AS stored,
         w.aggregate
     FROM expected AS e
-    FULL JOIN stored AS s ON e.merchant_id = s.merchant_id AND e.name = s.name
+    FULL JOIN stored AS s ON e.key = s.key AND e.name = s.name
     INNER JOIN wanted AS w ON coalesce(e.name, s.name) = w.name
 )
 
 SELECT
-    count(DISTINCT c.merchant_id) AS compared,
-    count(DISTINCT c.merchant_id) FILTER (
+    count(DISTINCT c.key) AS compared,
+    count(DISTINCT c.key) FILTER (
         WHERE CASE
             -- without a row, counts are 0 and rates are missing
             WHEN c.aggregate = 'fraud_rate' THEN c.expected IS DISTINCT FROM c.stored
@@ -295,8 +296,8 @@ WHERE EXISTS (SELECT FROM features.training_set)
     );
 
 -- name: doctor_skew
--- What the model saw of sampled live rows against the same features computed again: those that are read by window
--- (and those derived of them), and rollups.
+-- What the model saw of sampled live rows against the same features computed again: those of the user (and those derived
+-- of them), rollups, and the velocity of other entities, whose concurrent rows cannot be told afterwards.
 WITH compared AS (
     SELECT f.user_id, f.transaction_id, f.occurred_at, f.received_at, f.live_values, f.recomputed_values
     FROM features.monitoring_recomputed_features AS f
@@ -311,7 +312,7 @@ differing AS (
         c.occurred_at,
         c.received_at,
         d.name,
-        d.delay_days IS NOT NULL AS is_rollup
+        d.skew_kind
     FROM compared AS c
     CROSS JOIN LATERAL unnest(c.live_values, c.recomputed_values) WITH ORDINALITY AS v (live, recomputed, position)
     INNER JOIN features.feature_definitions AS d ON v.position = d.position
@@ -320,14 +321,15 @@ differing AS (
 
 SELECT
     (SELECT count(*) FROM compared) AS rows_compared,
-    (SELECT count(*) FROM features.feature_definitions AS n WHERE n.delay_days IS NULL) AS window_features,
-    (SELECT count(*) FROM features.feature_definitions AS n WHERE n.delay_days IS NOT NULL) AS rollup_features,
-    count(*) FILTER (WHERE NOT d.is_rollup) AS window_values_differing,
-    count(DISTINCT row(d.user_id, d.transaction_id)) FILTER (WHERE NOT d.is_rollup) AS window_rows_differing,
-    count(*) FILTER (WHERE d.is_rollup) AS rollup_values_differing,
-    count(DISTINCT row(d.user_id, d.transaction_id)) FILTER (WHERE d.is_rollup) AS rollup_rows_differing,
-    (array_agg(DISTINCT d.name))[:5] AS features_differing
-FROM differing AS d;
+    k.skew_kind,
+    (SELECT count(*) FROM features.feature_definitions AS n WHERE n.skew_kind = k.skew_kind) AS features,
+    count(d.name) AS values_differing,
+    count(DISTINCT row(d.user_id, d.transaction_id)) FILTER (WHERE d.name IS NOT NULL) AS rows_differing,
+    coalesce((array_agg(DISTINCT d.name) FILTER (WHERE d.name IS NOT NULL))[:5], '{}') AS features_differing
+FROM (VALUES ('window'), ('rollup'), ('shared')) AS k (skew_kind)
+LEFT JOIN differing AS d ON k.skew_kind = d.skew_kind
+GROUP BY k.skew_kind
+ORDER BY array_position(ARRAY['window', 'rollup', 'shared'], k.skew_kind);
 
 -- name: doctor_totals
 -- Whether each user's running totals continue from row to row. Users with pending totals are left out: their features
@@ -443,7 +445,7 @@ SELECT pg_try_advisory_lock(scoring.job_lock_key('archive'));
 
 -- name: longest_window
 -- The longest lookback of the built list in hours, delay included.
-SELECT max(coalesce(d.window_hours, 0) + 24 * coalesce(d.delay_days, 0))
+SELECT max(coalesce((d.window_minutes + 59) / 60, 0) + 24 * coalesce(d.delay_days, 0))
 FROM features.feature_definitions AS d;
 
 -- name: money_daily
@@ -589,6 +591,19 @@ FROM (
 CREATE TEMP TABLE rescored_now ON COMMIT DROP AS
 {scores};
 
+-- name: rollup_tables
+-- Entity, name and key columns of the tables of daily sums of a feature list; `overall` has no key.
+SELECT
+    left(c.relname, -length(%(suffix)s)),
+    c.relname,
+    array_agg(a.attname::text ORDER BY a.attnum)
+FROM pg_catalog.pg_class AS c
+INNER JOIN pg_catalog.pg_attribute AS a ON c.oid = a.attrelid AND a.attnum > 0 AND NOT a.attisdropped
+INNER JOIN pg_catalog.pg_attribute AS v ON c.oid = v.attrelid AND v.attname = 'valid_from' AND a.attnum < v.attnum
+WHERE c.relnamespace = to_regnamespace('features') AND c.relkind = 'r' AND right(c.relname, length(%(suffix)s)) = %(suffix)s
+GROUP BY c.relname
+ORDER BY c.relname;
+
 -- name: scores_daily
 -- Volume, alert rate and scores by day and version.
 SELECT d.event_date, d.model_version, d.row_count, d.alert_rate, d.score_quantiles
@@ -645,14 +660,14 @@ WITH stored AS (
 SELECT count(*), count(*) FILTER (WHERE t.is_fraud)
 FROM stored AS t;
 
--- name: store_users
--- Insert or update profiles.
-INSERT INTO public.users AS u (user_id, home_location)
-SELECT s.user_id, s.home_location
+-- name: store_reference
+-- Insert or update rows of a reference table.
+INSERT INTO public.{table} AS r ({key}, {columns})
+SELECT s.{key}, {staged}
 FROM stage AS s
-ON CONFLICT (user_id) DO UPDATE
-    SET home_location = excluded.home_location, updated_at = now()
-    WHERE u.home_location IS DISTINCT FROM excluded.home_location;
+ON CONFLICT ({key}) DO UPDATE
+    SET {assigned}, updated_at = now()
+    WHERE row({current}) IS DISTINCT FROM row({new});
 
 -- name: table_exists
 -- Whether a table exists.

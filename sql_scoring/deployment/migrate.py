@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rowguard.database import connect
+from rowguard.declaration import features_file
 from rowguard.errors import SchemaError
 from rowguard.queries import load_queries
 from rowguard.settings import Settings
+from rowguard.settings import settings as process_settings
 from sql_scoring import registry
 from sql_scoring.deployment import migrations
 from sql_scoring.deployment.revision_files import restore_missing_files
 from sql_scoring.features.build import FeatureBuild, build_features, is_built
+from sql_scoring.features.listing import load_declaration
 from sql_scoring.jobs import lock_job
 from sql_scoring.schema_files import schema_objects
 
@@ -46,7 +49,7 @@ def migrate(
         What was built and applied.
     """
     progress("schema")
-    migrate_schema(url, settings.models_dir)
+    migrate_schema(url, settings.models_dir, settings)
     with connect(url) as connection:
         connection.execute(QUERIES["reapply_failure_policy"])
     features = None
@@ -60,17 +63,23 @@ def migrate(
     return MigrationResult(features, applied, missing_function_notes(missing, "rowguard retrain"))
 
 
-def migrate_schema(url: str, models_dir: Path) -> None:
+def migrate_schema(url: str, models_dir: Path, used_settings: Settings | None = None) -> None:
     """Bring the schema to its head. Missing model files are restored, as Alembic must know every applied revision.
+
+    Args:
+        url: Address of the database, for a direct connection.
+        models_dir: Folder of the model revisions.
+        used_settings: Name features.yml, whose columns the first revision creates; None is the process's.
 
     Raises:
         SchemaError: Another application's objects have names that rowguard needs; names them.
     """
     restore_missing_files(url, models_dir)
+    declaration = load_declaration(features_file(used_settings or process_settings()))
     with migrations.transaction(url) as connection:
         driver = migrations.driver(connection)
         if not registry.has_schema(driver):
-            rows = driver.execute(QUERIES["existing_objects"], {"names": schema_objects()})
+            rows = driver.execute(QUERIES["existing_objects"], {"names": schema_objects(declaration)})
             if foreign := [name for (name,) in rows]:
                 is_internal = all(name.startswith("scoring.") for name in foreign)
                 advice = "rename them" if is_internal else "set ROWGUARD_SCHEMA to the name of a new schema"
@@ -78,7 +87,7 @@ def migrate_schema(url: str, models_dir: Path) -> None:
                     f"another application has {', '.join(foreign)} in this database, and rowguard needs the names; "
                     f"{advice}, or give rowguard a separate database"
                 )
-        migrations.upgrade(connection, "schema@head", [models_dir])
+        migrations.upgrade(connection, "schema@head", [models_dir], declaration)
 
 
 def migrate_models(url: str, models_dir: Path) -> int:

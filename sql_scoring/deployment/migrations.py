@@ -17,6 +17,7 @@ from alembic.util import CommandError
 
 from rowguard import resources
 from rowguard.database import open_connection
+from rowguard.declaration import Declaration
 from rowguard.errors import RegistryError, SchemaError
 
 MIGRATIONS = resources.migrations()
@@ -51,20 +52,28 @@ def config(connection: sa.Connection | None, version_folders: list[Path]) -> Con
     return result
 
 
-def upgrade(connection: sa.Connection, target: str, version_folders: list[Path]) -> None:
+def upgrade(
+    connection: sa.Connection,
+    target: str,
+    version_folders: list[Path],
+    declaration: Declaration | None = None,
+) -> None:
     """Run revisions up to `target`.
 
     Args:
         connection: In the transaction of the migration.
         target: Revision, such as `schema@head`.
         version_folders: Folders of generated revisions.
+        declaration: Columns that the first schema revision creates; None is that of the process's settings.
 
     Raises:
         RegistryError: The folders and the database do not fit together.
         SchemaError: The login role lacks a privilege, such as to create a missing group role.
     """
     try:
-        command.upgrade(config(connection, version_folders), target)
+        used = config(connection, version_folders)
+        used.attributes["declaration"] = declaration
+        command.upgrade(used, target)
     except CommandError as error:
         raise RegistryError(f"migrations: {error}") from None
     except sa.exc.ProgrammingError as error:

@@ -54,6 +54,7 @@ from sql_scoring.engine._transpile import (
     transpile_for_bulk,
 )
 from sql_scoring.engine._tree_model import TreeModel
+from sql_scoring.engine._trees import leaves as tree_leaves
 from sql_scoring.engine.errors import UnsupportedModelError
 
 __all__ = [
@@ -84,4 +85,5 @@ __all__ = [
     "reference_scores",
     "transpile",
     "transpile_for_bulk",
+    "tree_leaves",
 ]

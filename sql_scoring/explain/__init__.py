@@ -12,34 +12,39 @@ Serving needs no Python: ``explain_transaction`` and ``explain_features`` are fu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rowguard.declaration import Reason
+from sql_scoring.engine import as_tree_model
 from sql_scoring.explain._document import TRAINING, build_document, passed_sample
-from sql_scoring.explain._leaves import read_forest
+from sql_scoring.explain._leaves import read_boosted, read_forest
 from sql_scoring.explain.reasons import load_catalogs
 
-__all__ = ["explain_forest"]
+__all__ = ["explain_model"]
 
 
-def explain_forest(
-    forest: Any,
+def explain_model(
+    model: Any,
     feature_names: Sequence[str],
     passed: NDArray[np.float32],
     *,
     against: Literal["training", "passed"] = "training",
+    declared: Mapping[str, Reason] = MappingProxyType({}),
 ) -> str:
-    """Write the document that the database explains a forest from.
+    """Write the document that the database explains a model from.
 
     Args:
-        forest: A fitted model of the engine's `SUPPORTED_MODELS`.
+        model: A fitted model of the engine's `SUPPORTED_MODELS` or `BOOSTED_MODELS`.
         feature_names: One per feature, in model order.
         passed: Rows that passed, shape (rows, features), NaN where missing; they give the usual ranges.
         against: What a feature that is left out is replaced with: the training rows along each path, or a fixed
-            sample of the rows that passed.
+            sample of the rows that passed. A boosted model, which is explained on its margin, takes the sample.
+        declared: Words of features that features.yml has.
 
     Returns:
         JSON text; the same arguments give the same text.
@@ -47,6 +52,9 @@ def explain_forest(
     Raises:
         ExplanationError: A feature has no phrases, or a path is too long.
     """
-    catalogs = load_catalogs(feature_names)
+    catalogs = load_catalogs(feature_names, declared=declared)
+    boosted = as_tree_model(model)
+    if boosted is not None:
+        return build_document(read_boosted(boosted), feature_names, passed, catalogs, passed_sample(passed))
     background = TRAINING if against == "training" else passed_sample(passed)
-    return build_document(read_forest(forest), feature_names, passed, catalogs, background)
+    return build_document(read_forest(model), feature_names, passed, catalogs, background)

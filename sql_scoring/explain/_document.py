@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -83,13 +84,20 @@ def build_document(
         JSON text, one line.
 
     Raises:
-        ExplanationError: A path is longer than the exact formula is meant for.
+        ExplanationError: A path is longer than the exact formula is meant for, or the model lacks weights that the
+            background needs.
     """
     longest = max((len(leaf.conditions) for leaf in model.leaves), default=0)
     if longest > MAX_CONDITIONS:
         raise ExplanationError(
             f"a path of the model has conditions on {longest} features, more than {MAX_CONDITIONS}; "
             "train with a smaller max_depth or max_leaf_nodes"
+        )
+    if background.rows is None and any(
+        math.isnan(c.weight) for leaf in model.leaves for c in leaf.conditions
+    ):
+        raise ExplanationError(
+            "a boosted model does not hold how its training rows were divided; it is explained against passed rows"
         )
     groups, states = _groups(model, longest)
     components = _components(model, background)
@@ -105,12 +113,17 @@ def build_document(
     ]
     document = {
         "format": FORMAT_VERSION,
-        "output": "probability",
+        "output": model.output,
         "background": background.name,
         "base_value": math.fsum(
-            leaf.value * fraction * math.prod(weights)
-            for leaf, parts in zip(model.leaves, components, strict=True)
-            for fraction, weights in parts
+            (
+                model.start,
+                *(
+                    leaf.value * fraction * math.prod(weights)
+                    for leaf, parts in zip(model.leaves, components, strict=True)
+                    for fraction, weights in parts
+                ),
+            )
         ),
         "states": states,
         "features": _features(model, feature_names, passed),
@@ -159,8 +172,7 @@ def _patterns(leaf: PathLeaf, ranks: NDArray[np.int64]) -> list[tuple[float, lis
 def _multirange(condition: Condition) -> str:
     """The ranks that pass as PostgreSQL's int4multirange; rank -1 is a missing value."""
     parts = ["[-1,0)"] if condition.missing else []
-    if condition.low <= condition.high:
-        parts.append(f"[{condition.low},{condition.high + 1})")
+    parts += [f"[{low},{high + 1})" for low, high in condition.ranges]
     return "{" + ",".join(parts) + "}"
 
 
@@ -168,14 +180,16 @@ def _features(
     model: PathModel, feature_names: Sequence[str], passed: NDArray[np.float32]
 ) -> list[dict[str, Any]]:
     features = []
-    for name, cuts, column in zip(feature_names, model.cuts, passed.T, strict=True):
-        known = column[~np.isnan(column)].astype(np.float64)
-        low, high = np.quantile(known, USUAL_QUANTILES).tolist() if len(known) else (None, None)
+    uses = Counter(condition.feature for leaf in model.leaves for condition in leaf.conditions)
+    by_use = sorted(range(len(feature_names)), key=lambda number: (-uses[number], number))
+    for number, (name, cuts, column) in enumerate(zip(feature_names, model.cuts, passed.T, strict=True)):
+        low, high = _usual_range(column[~np.isnan(column)].astype(np.float64))
         # The nearest single-precision numbers on both sides of each cut: how far a value must move to cross it.
         below, above = _around(np.array(cuts))
         features.append(
             {
                 "name": name,
+                "slot": by_use.index(number),
                 "cuts": [math.nextafter(cut, math.inf) for cut in cuts],
                 "below": below,
                 "above": above,
@@ -184,6 +198,17 @@ def _features(
             }
         )
     return features
+
+
+def _usual_range(known: NDArray[np.float64]) -> tuple[float | None, float | None]:
+    if not len(known):
+        return None, None
+    values, counts = np.unique(known, return_counts=True)
+    if len(values) <= 2:  # a yes or no: the rarer one is unusual, however often it occurs
+        common = float(values[np.argmax(counts)])
+        return common, common
+    low, high = np.quantile(known, USUAL_QUANTILES).tolist()
+    return low, high
 
 
 def _around(cuts: NDArray[np.float64]) -> tuple[list[float], list[float]]:

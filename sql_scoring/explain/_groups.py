@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from sql_scoring.explain._leaves import PathLeaf
+from sql_scoring.explain._leaves import Condition, PathLeaf
 
 STATE_BITS = 16  # of a group's state within the bit string; the state numbers of a group stay below 2^16
-ROWS_PER_LOOKUP = 300  # how many table rows one lookup fewer is worth
+ROWS_PER_LOOKUP = 120  # how many table rows one lookup fewer is worth
 MAX_STATES = 4_096  # of a group of several leaves
 
 
@@ -53,21 +53,21 @@ def group_leaves(leaves: Sequence[PathLeaf], last_ranks: Sequence[int]) -> tuple
 
 def _count_states(leaves: Sequence[PathLeaf], last_ranks: Sequence[int]) -> tuple[int, int]:
     """How many states a run has, and the bits of their numbers."""
-    by_feature: dict[int, list[tuple[int, int, bool]]] = {}
+    by_feature: dict[int, list[Condition]] = {}
     for leaf in leaves:
         for condition in leaf.conditions:
-            by_feature.setdefault(condition.feature, []).append(
-                (condition.low, condition.high, condition.missing)
-            )
+            by_feature.setdefault(condition.feature, []).append(condition)
     states, bits = 1, 0
     for feature, conditions in by_feature.items():
-        bounds = sorted({0, *(low for low, _, _ in conditions), *(high + 1 for _, high, _ in conditions)})
+        # The pattern changes only where a range starts or has ended.
+        ranges = [bounds for condition in conditions for bounds in condition.ranges]
+        starts = {0, *(low for low, _ in ranges), *(high + 1 for _, high in ranges)}
         patterns = {
-            tuple(low <= rank <= high for low, high, _ in conditions)
-            for rank in bounds
+            tuple(any(low <= rank <= high for low, high in condition.ranges) for condition in conditions)
+            for rank in starts
             if rank <= last_ranks[feature]
         }
-        patterns.add(tuple(missing for _, _, missing in conditions))
+        patterns.add(tuple(condition.missing for condition in conditions))
         states *= len(patterns)
         bits += math.ceil(math.log2(len(patterns)))
     return states, bits

@@ -9,39 +9,40 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sql_scoring.engine import cut_point
+from sql_scoring.engine import TreeModel, cut_point, tree_leaves
 
 MISSING = -1  # the rank of a missing value
 
 
+Ranges = tuple[tuple[int, int], ...]  # first and last ranks, ascending
+
+
 @dataclass(frozen=True)
 class Condition:
-    """Ranks of one feature that lead towards a leaf: `low` to `high`, and whether a missing value does.
+    """Ranks of one feature that lead towards a leaf.
 
     Attributes:
         feature: Position in the feature list, from 0.
-        low: First rank, the number of cuts below the value.
-        high: Last rank; less than `low` when no number passes.
+        ranges: Ranks that pass; a rank is the number of cuts below the value. A split of categories has several.
         missing: Whether a missing value passes.
-        weight: Fraction of the training weight that passes, along the path.
+        weight: Fraction of the training weight that passes, along the path; NaN where the model does not hold it.
     """
 
     feature: int
-    low: int
-    high: int
+    ranges: Ranges
     missing: bool
     weight: float
 
     def holds(self, ranks: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which ranks pass, `MISSING` among them."""
-        passes: NDArray[np.bool_] = np.where(
-            ranks == MISSING, self.missing, (self.low <= ranks) & (ranks <= self.high)
-        )
+        passes: NDArray[np.bool_] = (ranks == MISSING) & self.missing
+        for low, high in self.ranges:
+            passes |= (low <= ranks) & (ranks <= high)
         return passes
 
 
@@ -56,10 +57,19 @@ class PathLeaf:
 
 @dataclass(frozen=True)
 class PathModel:
-    """A model as the explanation reads it: cuts by feature, and the leaves of all trees, left to right."""
+    """A model as the explanation reads it.
+
+    Attributes:
+        cuts: By feature, ascending.
+        leaves: Those of all trees, left to right.
+        start: What the values of the leaves are added to.
+        output: Whether their sum is a probability or a margin.
+    """
 
     cuts: tuple[tuple[float, ...], ...]
     leaves: tuple[PathLeaf, ...]
+    start: float = 0.0
+    output: Literal["probability", "margin"] = "probability"
 
     def ranks(self, rows: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return the rank of each value.
@@ -75,6 +85,39 @@ class PathModel:
             for cuts, column in zip(self.cuts, rows.T, strict=True)
         ]
         return np.stack(columns, axis=1).astype(np.int64)
+
+
+def read_boosted(model: TreeModel) -> PathModel:
+    """Read a boosted model in the engine's form.
+
+    Args:
+        model: As the engine's `as_tree_model` returns it.
+
+    Returns:
+        Its leaves, without weights: the form does not hold how the training rows were divided.
+    """
+    cuts = tuple(tuple(own.tolist()) for own in model.cuts())
+    ranks = [
+        {-math.inf: -1, **{cut: rank for rank, cut in enumerate(own)}, math.inf: len(own)} for own in cuts
+    ]
+    leaves = [
+        PathLeaf(
+            number,
+            leaf.value,
+            tuple(
+                Condition(
+                    feature,
+                    tuple((ranks[feature][low] + 1, ranks[feature][high]) for low, high in interval.pieces),
+                    interval.missing,
+                    math.nan,
+                )
+                for feature, interval in sorted(leaf.box.items())
+            ),
+        )
+        for number, tree in enumerate(model.sum.trees)
+        for leaf in tree_leaves(tree)
+    ]
+    return PathModel(cuts, tuple(leaves), model.sum.first_term + (model.sum.bias or 0.0), "margin")
 
 
 def read_forest(forest: Any) -> PathModel:
@@ -116,12 +159,16 @@ def _leaves(number: int, tree: Any, positions: list[dict[float, int]], tree_coun
         feature, threshold = features[node], float(tree.threshold[node])
         last = len(positions[feature])
         rank = positions[feature][cut_point(threshold)] if math.isfinite(threshold) else last
-        before = box.get(feature, Condition(feature, 0, last, True, 1.0))
+        before = box.get(feature, Condition(feature, ((0, last),), True, 1.0))
         for child, is_left in ((rights[node], False), (lefts[node], True)):
+            low, high = (0, rank) if is_left else (rank + 1, last)
             after = Condition(
                 feature,
-                before.low if is_left else max(before.low, rank + 1),
-                min(before.high, rank) if is_left else before.high,
+                tuple(
+                    (max(low, first), min(high, final))
+                    for first, final in before.ranges
+                    if first <= high and low <= final
+                ),
                 before.missing and bool(missing_left[node]) == is_left,
                 before.weight * (cover[child] / cover[node] if cover[node] else 0.0),
             )

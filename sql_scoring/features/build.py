@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +13,9 @@ from psycopg import IsolationLevel, sql
 from rowguard.database import connect
 from rowguard.queries import load_queries
 from rowguard.settings import Settings
-from sql_scoring.features.dbt import PROJECT_DIR, FeatureBuild, OnNode, run_dbt
+from sql_scoring.features.columns import apply_changes, find_changes
+from sql_scoring.features.dbt import FeatureBuild, OnNode, run_dbt
+from sql_scoring.features.project import write_project
 from sql_scoring.features.totals import recompute_totals
 from sql_scoring.jobs import lock_job
 
@@ -32,15 +33,19 @@ def build_features(
     settings: Settings,
     *,
     full_refresh: bool = False,
+    drops_columns: bool = False,
     on_node: OnNode | None = None,
     progress: Callable[[str], None] = _log.warning,
 ) -> FeatureBuild:
-    """Recompute pending running totals, then run `dbt build`. A second run waits for the first.
+    """Bring the columns to the declaration, recompute pending running totals, run `dbt build`.
+
+    A second run waits for the first.
 
     Args:
         url: the database.
-        settings: where dbt keeps its state, and the label delay.
+        settings: the feature list, the label delay, and where dbt keeps its state.
         full_refresh: build every table from scratch.
+        drops_columns: drop columns that are declared no longer, with their data.
         on_node: called with `(name, status)` of each finished node.
         progress: called with a sentence when the run waits for another one.
 
@@ -51,11 +56,17 @@ def build_features(
         FeatureBuildError: dbt rejected the feature list, or a model or a data test failed; names which.
     """
     arguments = [*_NIGHTLY, "--full-refresh"] if full_refresh else list(_NIGHTLY)
+    project = write_project(settings)
     with _exclusive_run(url, progress):
+        with connect(url) as connection:
+            changes = find_changes(connection, project.plan, drops_columns=drops_columns)
+        apply_changes(url, changes, progress=progress)
         recompute_totals(url)
-        built = run_dbt(arguments, url, settings, on_node=on_node or _count_nodes(progress))
+        built = run_dbt(arguments, url, settings, on_node=on_node or _count_nodes(progress), project=project)
     with connect(url) as connection:
-        connection.execute(sql.SQL(QUERIES["record_build"]).format(digest=sql.Literal(_digest(settings))))
+        connection.execute(
+            sql.SQL(QUERIES["record_build"]).format(digest=sql.Literal(_build_mark(project.digest)))
+        )
         names = [name for (name,) in connection.execute(QUERIES["empty_features"])]
     warnings = tuple(f"feature `{name}` is missing in every row of the training set" for name in names)
     for warning in warnings:
@@ -64,21 +75,17 @@ def build_features(
 
 
 def is_built(url: str, settings: Settings) -> bool:
-    """Return whether the last build was of this dbt project and label delay; newer rows may lack features."""
+    """Return whether the last build was of this feature list and label delay; newer rows may lack features."""
+    digest = write_project(settings).digest
     with connect(url) as connection:
         row = connection.execute(QUERIES["recorded_build"]).fetchone()
-        if row is None or row[0] != _digest(settings):
+        if row is None or row[0] != _build_mark(digest):
             return False
         return connection.execute(QUERIES["has_features"]).fetchone() is not None
 
 
-def _digest(settings: Settings) -> str:
-    digest = hashlib.sha256(str(settings.label_delay_days).encode())
-    for path in sorted(PROJECT_DIR.rglob("*")):
-        parts = path.relative_to(PROJECT_DIR).parts
-        if path.suffix in (".sql", ".yml", ".csv") and parts[0] not in ("target", "logs", "dbt_packages"):
-            digest.update("/".join(parts).encode() + path.read_bytes())
-    return f"build {digest.hexdigest()}"
+def _build_mark(digest: str) -> str:
+    return f"build {digest}"
 
 
 def _count_nodes(progress: Callable[[str], None]) -> OnNode:
@@ -95,8 +102,11 @@ def _count_nodes(progress: Callable[[str], None]) -> OnNode:
 def _exclusive_run(url: str, progress: Callable[[str], None]) -> Iterator[None]:
     """Two at once would fail in the views and functions that dbt replaces (`tuple concurrently updated`)."""
     with connect(url) as connection:
-        connection.isolation_level = IsolationLevel.READ_COMMITTED  # holds no snapshot between statements
+        connection.isolation_level = IsolationLevel.READ_COMMITTED
         lock_job(connection, "features", progress=progress)
+        # It idles while it holds the lock. SET takes no snapshot, and so releases that of the statement before, for
+        # which creating an index would wait.
+        connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         try:
             yield
         finally:

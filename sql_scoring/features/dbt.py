@@ -18,11 +18,10 @@ from psycopg.conninfo import conninfo_to_dict
 
 from rowguard.database import connect
 from rowguard.errors import FeatureBuildError
-from rowguard.resources import dbt_project
 from rowguard.settings import Settings
-from sql_scoring.features.feature_list import check_feature_list
+from sql_scoring.features.listing import check_expressions
+from sql_scoring.features.project import FeatureProject, write_project
 
-PROJECT_DIR = dbt_project()
 # The parsed project is kept between runs: parsing is half of dbt's start.
 _PARSED = "partial_parse.msgpack"
 
@@ -59,15 +58,17 @@ def run_dbt(
     *,
     variables: Mapping[str, object] = MappingProxyType({}),
     on_node: OnNode | None = None,
+    project: FeatureProject | None = None,
 ) -> FeatureBuild:
     """Run one dbt command.
 
     Args:
         arguments: the command and its options, such as `["build", "--full-refresh"]`.
         url: the database.
-        settings: where dbt keeps its state, and the label delay.
+        settings: where dbt keeps its state, and the feature list.
         variables: of the project, such as `{"rebuild_from": "2026-03-01"}`.
         on_node: called with `(name, status)` of each finished node.
+        project: the dbt project; None writes that of the settings.
 
     Returns:
         What the run did.
@@ -75,11 +76,12 @@ def run_dbt(
     Raises:
         FeatureBuildError: the feature list is invalid, or dbt failed; the message holds the first reason.
     """
+    project = project or write_project(settings)
     with connect(url, autocommit=True) as connection:
-        check_feature_list(PROJECT_DIR / "dbt_project.yml", connection)
+        check_expressions(project.plan.declaration, project.file, connection)
     target = settings.state_dir / "dbt" / f"run-{uuid.uuid4().hex[:8]}"
     target.mkdir(parents=True)
-    parsed = settings.state_dir / "dbt" / _PARSED
+    parsed = project.folder.with_suffix(".msgpack")
     if parsed.exists():
         shutil.copyfile(parsed, target / _PARSED)
     process = subprocess.Popen(
@@ -88,8 +90,8 @@ def run_dbt(
             *("--no-version-check", "--no-use-colors", "--log-format", "json"),
             *("--log-path", str(target / "logs")),
             *arguments,
-            *("--vars", json.dumps({"label_delay_days": settings.label_delay_days, **variables})),
-            *("--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)),
+            *("--vars", json.dumps(dict(variables))),
+            *("--project-dir", str(project.folder), "--profiles-dir", str(project.folder)),
             *("--target-path", str(target)),
         ],
         stdin=subprocess.DEVNULL,

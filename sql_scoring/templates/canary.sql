@@ -1,5 +1,5 @@
     -- A fixed fraction of users is decided by the challenger {version}. When it fails, the champion decides.
-    IF hashint8extended(p_request.user_id, 7267) & 65535 < {buckets} THEN
+    IF hashint8extended(scoring.user_lock_key(p_request.user_id), 7267) & 65535 < {buckets} THEN
         BEGIN
             d := features.live_feature_values_{feature_hash8}(p_request);
             d.fraud_probability := {function_name}(d.feature_values);

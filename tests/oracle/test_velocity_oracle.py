@@ -197,7 +197,7 @@ def _as_if_only(connection: Connection, amount: int, visible: list[int]) -> list
     """The row's features, read one by one from a table in which its user has these rows alone."""
     query = (
         f"SELECT features.row_scan_feature_values_{built_hash8(connection)}("
-        "ROW(901, %(amount)s, NULL, 'DE', %(at)s)::scoring.scoring_request)"
+        "ROW(901, %(amount)s, %(at)s, NULL, 'DE')::scoring.scoring_request)"
     )
     with connection.transaction(force_rollback=True):
         values = {"amount": amount, "at": _fetch(connection, "occurred_at", amount)}

@@ -9,6 +9,7 @@ appears again.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import combinations
 from typing import Any
 
@@ -38,7 +39,9 @@ def brute_force(forest: Any, row: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def brute_force_against(
-    forest: Any, row: NDArray[np.float32], sample: NDArray[np.float32]
+    output: Callable[[NDArray[np.float32]], NDArray[np.float64]],
+    row: NDArray[np.float32],
+    sample: NDArray[np.float32],
 ) -> NDArray[np.float64]:
     """Interventional Shapley values: features that are left out come from the rows of a sample."""
     count = len(row)
@@ -47,7 +50,7 @@ def brute_force_against(
         for subset in combinations(range(count), size):
             mixed = sample.copy()
             mixed[:, list(subset)] = row[list(subset)]
-            outputs[subset] = float(forest.predict_proba(mixed)[:, 1].mean())
+            outputs[subset] = float(output(mixed).mean())
     return _by_definition(outputs, count)
 
 

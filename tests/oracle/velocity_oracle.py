@@ -41,9 +41,9 @@ WHERE t.user_id = ANY(%s)
 ORDER BY t.user_id, t.occurred_at
 """
 FEATURES = """
-SELECT position, name, entity, measure, aggregate, window_hours
+SELECT position, name, entity, measure, aggregate, window_minutes / 60
 FROM features.feature_definitions
-WHERE entity IN ('user', 'user_location') AND measure IN ('transaction', 'amount') AND delay_days IS NULL
+WHERE entity IN ('user', 'user_location') AND kind IN ('running_total', 'recency')
 """
 # Users of the newest live rows.
 USERS = """
@@ -56,7 +56,7 @@ FROM (
     LIMIT %s
 ) AS t
 """
-SUPPORTED_AGGREGATES = {"count", "sum", "mean", "stddev", "minutes_since"}
+SUPPORTED_AGGREGATES = {"count", "sum", "mean", "stddev", "minutes_since_last"}
 # Clients run one statement per transaction, so a row stored without the lock is committed within this time.
 OPEN_FOR = timedelta(seconds=5)
 # A decision reads shortly after its stamp, and may see rows stamped and committed in between.
@@ -234,7 +234,7 @@ def _value(window: list[_Row], row: _Row, entity: str, aggregate: str) -> float 
         return _real(float(len(window)))
     if not window:
         return 0.0 if aggregate == "sum" else None
-    if aggregate == "minutes_since":
+    if aggregate == "minutes_since_last":
         since = row.at - max(other.at for other in window)
         # float64 in the steps that date_part() takes: the part of a day, then the days
         seconds = (since.seconds * 1_000_000 + since.microseconds) / 1_000_000 + 86_400.0 * since.days

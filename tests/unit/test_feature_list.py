@@ -1,79 +1,134 @@
-"""What the feature list may hold, and the line of each refusal."""
+"""What features.yml may hold, and the place of each refusal."""
 
 from __future__ import annotations
 
-import textwrap
+import json
 from pathlib import Path
 
 import pytest
 
+from rowguard.declaration import json_schema_text
 from rowguard.errors import FeatureBuildError
-from sql_scoring.features.dbt import PROJECT_DIR
-from sql_scoring.features.feature_list import check_feature_list
+from rowguard.resources import dbt_project
+from sql_scoring.features.listing import load_declaration
 
-SHIPPED = PROJECT_DIR / "dbt_project.yml"
+SHIPPED = dbt_project() / "features.yml"
+COLUMN = "device_id: {type: text, description: d}"
 REJECTED = {
-    "{name: x, entity: shop, measure: amount, aggregate: sum, window: 1d, description: d}": "`entity`: input should be",
-    "{name: x, entity: user, measure: amount, aggregate: median, window: 1d, description: d}": (
-        "`aggregate`: of measure `amount` it is sum or mean or max or stddev"
-    ),
-    "{name: x, entity: user, measure: amount, aggregate: sum, window: 1 week, description: d}": (
-        "`window`: a number and h or d"
-    ),
-    "{name: x, entity: merchant, measure: amount, aggregate: sum, window: 1h, delay: 1d, description: d}": (
-        "of a merchant whole days"
-    ),
-    "{name: x, entity: merchant, measure: amount, aggregate: sum, window: 1d, delay: 1h, description: d}": "`delay`",
-    "{name: x, entity: merchant, measure: amount, aggregate: sum, window: 1d, description: d}": "`delay`: field required",
-    "{name: x, entity: user, measure: label, aggregate: count, window: 7d, description: d}": "`entity`",
-    "{name: x, entity: merchant, measure: label, aggregate: count, window: 7d, delay: 7d, description: d}": (
-        "`delay`: of labels it is the setting ROWGUARD_LABEL_DELAY_DAYS"
-    ),
-    "{name: x, entity: user, measure: amount, window: 1d, description: d}": "`aggregate`: field required",
+    "{name: x, entity: shop, aggregate: count, window: 1d, description: d}": "`entity`: no entity `shop` is declared",
+    "{name: x, entity: user, aggregate: median, of: amount, window: 1d, description: d}": "`aggregate`: input should be",
+    "{name: x, entity: user, aggregate: sum, of: amount, window: 1 week, description: d}": "`window`: a number and m, h or d",
+    "{name: x, entity: user, aggregate: count, window: 400d, description: d}": "is not between a minute and a year",
+    "{name: x, entity: user, aggregate: sum, window: 1d, description: d}": "`of`: sum needs the column",
+    "{name: x, entity: user, aggregate: sum, of: location, window: 1d, description: d}": "sum needs a number, `location` is text",
+    "{name: x, entity: user, aggregate: sum, of: price, window: 1d, description: d}": "no column `price` is declared",
+    "{name: x, entity: user, aggregate: count, of: amount, window: 1d, description: d}": "count measures no column",
+    "{name: x, entity: user, aggregate: previous, of: location, window: 1d, description: d}": "previous needs a number",
+    "{name: x, entity: user, aggregate: share, window: 1d, description: d}": "share needs the condition",
+    "{name: x, entity: user, aggregate: count, window: 1d, smoothing: 5, description: d}": "only a fraud_rate is smoothed",
+    "{name: x, entity: merchant, aggregate: sum, of: amount, window: 1h, delay: 1d, description: d}": "whole days",
+    "{name: x, entity: merchant, aggregate: sum, of: amount, window: 1d, delay: 1h, description: d}": "`delay`: whole days",
+    "{name: x, entity: merchant, aggregate: max, of: amount, window: 1d, delay: 1d, description: d}": "it is count, sum or mean",
+    "{name: x, entity: merchant, aggregate: fraud_rate, window: 7d, delay: 7d, description: d}": "ROWGUARD_LABEL_DELAY_DAYS",
+    "{name: x, entity: merchant, aggregate: fraud_rate, window: 7d, at_most: 9, description: d}": "need no bound",
+    "{name: x, entity: user, of: amount, window: 1d, description: d}": "needs aggregate, or an expression",
+    "{name: x, expression: amount, window: 1d, description: d}": "so window must be left out",
     "{name: Big, expression: amount, description: d}": "`name`: lowercase letters",
-    "{name: amount, expression: amount, description: d}": "feature `amount`: the name is taken",
+    f"{{name: {'x' * 64}, expression: amount, description: d}}": "at most 63",
+    "{name: amount, expression: amount, description: d}": "the name is taken",
     "{name: user_txn_count_7d, expression: amount, description: d}": "the name is taken",
+    "{name: loop, expression: amount, description: d}": "a reserved word of SQL",
+    "{name: scored_at, expression: amount, description: d}": "the name is taken",
     "{name: x, expression: amount}": "`description`: field required",
-    "{name: x, expression: amount, color: red, description: d}": "`color`: extra inputs are not permitted",
-    "nonsense": "feature `nonsense`: not of the form",
+    "{name: x, expression: amount, description: '{{ x }}'}": "`description`: text without the marks",
+    "{name: x, expression: amount, color: red, description: d}": "`color`: is not known here",
+    "{name: x, expression: amont * 2, description: d}": "`expression`: names `amont`, which is not declared",
+    "{name: x, expression: amount *, description: d}": "`expression`: is not SQL: syntax error",
+    "{name: x, expression: (SELECT 1), description: d}": "`expression`: reads a table",
+    "{name: x, expression: random(), description: d}": "calls random()",
+    "{name: x, expression: max(amount), description: d}": "calls max()",
+    "{name: x, expression: previous.price, description: d}": "no column `price` is declared",
+    "{name: x, entity: user, aggregate: count, window: 1d, where: amount > now(), description: d}": "`where`: calls now()",
+    "{name: x, entity: user, aggregate: count, window: 1d, where: home_location = 'DE', description: d}": (
+        "`where`: names `home_location`"
+    ),
+    "nonsense": "input should be a valid dictionary",
 }
+REJECTED_PARTS = {
+    ("columns:\n", "  amount: {type: bigint, description: d}\n"): "the name is rowguard's",
+    ("columns:\n", "  order: {type: bigint, description: d}\n"): "`order` is a reserved word of SQL",
+    ("columns:\n", "  age: {type: bigint, max_length: 5, description: d}\n"): "only text has a length",
+    ("columns:\n", "  kind: {type: text, allowed: [a, 1], description: d}\n"): "1 is not of type text",
+    ("columns:\n", "  day: {type: timestamptz, allowed: [a], description: d}\n"): "cannot be listed",
+    ("columns:\n", "  ip: {type: money, description: d}\n"): "`type`: input should be",
+    ("columns:\n", "  location: {type: text, description: d}\n"): "`location` is there twice",
+    ("entities:\n", "  shop: [shop_id]\n"): "no column `shop_id` is declared",
+    ("entities:\n", "  user: [user_id]\n"): "`user` is there without being declared",
+    ("entities:\n", "  pair: [user_id, user_id]\n"): "`user_id` is there twice",
+    ("references:\n", "  shops: {key: shop_id, description: d, columns: {x: {type: text, description: d}}}\n"): (
+        "no column `shop_id` is declared"
+    ),
+    ("references:\n", "  shops: {key: merchant_id, description: d, columns: {location: {type: text, description: d}}}\n"): (
+        "the name is taken"
+    ),
+    ("user_id: bigint", "user_id: serial"): "`user_id`: input should be",
+}  # fmt: skip
 
 
-def test_the_shipped_list_is_accepted() -> None:
-    check_feature_list(SHIPPED)
+def test_the_shipped_file_is_accepted_and_its_schema_is_current() -> None:
+    declaration = load_declaration(SHIPPED)
+    assert list(declaration.columns) == ["merchant_id", "location"] and len(declaration.features) == 19
+    assert (SHIPPED.parent / "features.schema.json").read_text() == json_schema_text()
+    assert json.loads(json_schema_text())["properties"].keys() == {
+        "keys", "columns", "entities", "references", "features"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(("entry", "reason"), REJECTED.items())
-def test_an_entry_that_cannot_be_rendered_is_named_with_its_line(
+def test_an_entry_that_cannot_be_rendered_is_named_with_its_place(
     tmp_path: Path, entry: str, reason: str
 ) -> None:
-    path = tmp_path / "dbt_project.yml"
-    before, models, after = SHIPPED.read_text().partition("\nmodels:")
-    path.write_text(f"{before}    - {entry}\n{models}{after}")
+    path = tmp_path / "features.yml"
+    path.write_text(SHIPPED.read_text() + f"  - {entry}\n")
     with pytest.raises(FeatureBuildError) as refusal:
-        check_feature_list(path)
+        load_declaration(path)
     message = str(refusal.value)
-    assert f"line {before.count(chr(10)) + 1}, feature `" in message and reason in message
-    assert "\n" not in message
+    assert reason in message and "\n" not in message
+    assert message.startswith(f"{path}, line {SHIPPED.read_text().count(chr(10)) + 1}, column ")
+    assert ", feature `" in message
+
+
+@pytest.mark.parametrize(("change", "reason"), REJECTED_PARTS.items())
+def test_a_wrong_column_entity_or_reference_is_named_with_its_place(
+    tmp_path: Path, change: tuple[str, str], reason: str
+) -> None:
+    path = tmp_path / "features.yml"
+    section, text = change
+    new = section + text if section.endswith("\n") else text
+    path.write_text(SHIPPED.read_text().replace(section, new, 1))
+    with pytest.raises(FeatureBuildError) as refusal:
+        load_declaration(path)
+    message = str(refusal.value)
+    assert reason in message and "\n" not in message and ", line " in message and ", column " in message
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("vars:\n  features:\n", "lacks `transaction_amount`"),
-        ("vars: {features: [", "no feature list"),
-        ("models: {}", "no feature list: 'vars'"),
-        (
-            SHIPPED.read_text().replace(
-                "aggregate: count, window: 1h", "aggregate: minutes_since, window: 1h"
-            ),
-            "lacks",
-        ),
+        ("features: [", "line 1, column 12: "),
+        ("- x", "is no mapping"),
+        ("features: []\n", "`features`: list should have at least 1 item"),
+        ("{}", "`features`: field required"),
     ],
 )
-def test_a_list_that_lacks_what_others_need_is_rejected(tmp_path: Path, text: str, reason: str) -> None:
-    path = tmp_path / "dbt_project.yml"
-    path.write_text(textwrap.dedent(text))
-    with pytest.raises(FeatureBuildError, match=reason) as refusal:
-        check_feature_list(path)
-    assert "\n" not in str(refusal.value)
+def test_a_file_that_is_no_feature_list_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+    path = tmp_path / "features.yml"
+    path.write_text(text)
+    with pytest.raises(FeatureBuildError) as refusal:
+        load_declaration(path)
+    assert reason in str(refusal.value) and "\n" not in str(refusal.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FeatureBuildError, match=r"nowhere\.yml: cannot be read: "):
+        load_declaration(tmp_path / "nowhere.yml")

@@ -4,8 +4,8 @@ FROM
         row(
             %(user_id)s::bigint,
             %(amount)s::numeric,
+            %(occurred_at)s::timestamptz,
             %(merchant_id)s::bigint,
-            %(location)s::text,
-            %(occurred_at)s::timestamptz
+            %(location)s::text
         )::scoring.scoring_request
     ) AS d

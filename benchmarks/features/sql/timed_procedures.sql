@@ -95,7 +95,7 @@ BEGIN
         v_rows := bench.plain_read(v_user, v_merchant, p_at);
         COMMIT;
         v_start := clock_timestamp();
-        v_decision := {live_function}(ROW(v_user, 12.5, v_merchant, NULL, p_at)::scoring.scoring_request);
+        v_decision := {live_function}(ROW(v_user, 12.5, p_at, v_merchant, NULL)::scoring.scoring_request);
         v_features := v_features || (extract(epoch FROM clock_timestamp() - v_start) * 1e6)::double precision;
         COMMIT;
         v_start := clock_timestamp();

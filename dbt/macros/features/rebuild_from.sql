@@ -10,7 +10,7 @@
     training (string): name of the training set's table, for which there is no ref: rollups are built before it.
   Returns: a date as text; '-infinity' when this model or the training set is built from scratch.
 #}
-{% macro rebuild_from(training='training_features_' ~ feature_hash()[:8]) %}
+{% macro rebuild_from(training='training_features_' ~ var('feature_hash')[:8]) %}
     {%- set transactions = ref('stg_transactions') -%}
     {%- set retention_runs = source('scoring', 'retention_runs') -%}
     {%- if not execute or not is_incremental() -%}
@@ -56,3 +56,33 @@
 {% macro rebuild_from_at() -%}
     ('{{ rebuild_from() }}'::date::timestamp AT TIME ZONE 'UTC')
 {%- endmacro %}
+
+{#
+  Before a rollup is appended to: deletes the rows that are about to be built again, and those that no transaction since
+  retention reads. In place, so that live reads never wait for a table that is swapped.
+
+  Arguments:
+    keys (list of strings): columns of the entity.
+#}
+{% macro delete_rows_to_rebuild(keys) %}
+    {%- if is_incremental() %}
+    DELETE FROM {{ this }} WHERE valid_from >= '{{ rebuild_from() }}';
+    DELETE FROM {{ this }} AS r
+    USING (
+        SELECT
+            {% for key in keys %}o.{{ key }}, {% endfor %}max(o.valid_from) AS valid_from
+        FROM {{ this }} AS o
+        WHERE o.valid_from <= (
+            SELECT (max(c.complete_from) AT TIME ZONE 'UTC')::date FROM {{ source('scoring', 'retention_runs') }} AS c
+        )
+        {% if keys %}GROUP BY o.{{ keys | join(', o.') }}{% endif %}
+    ) AS first_read
+    WHERE {% for key in keys %}r.{{ key }} = first_read.{{ key }} AND {% endfor %}r.valid_from < first_read.valid_from
+    {%- endif %}
+{% endmacro %}
+
+{# Rows that retention deleted, or whose windows it left incomplete. #}
+{% macro delete_incomplete_rows(training) %}
+    DELETE FROM {{ training }} AS f
+    WHERE f.occurred_at < (SELECT max(r.complete_from) FROM {{ source('scoring', 'retention_runs') }} AS r)
+{% endmacro %}

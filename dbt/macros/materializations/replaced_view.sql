@@ -1,5 +1,5 @@
-{# A view that is replaced in place. dbt's own drops and renames, which takes grants and dependent views along
-   and can leave a running insert without its view for a moment; the trigger reads through these. #}
+{# A view that is replaced in place. dbt's own drops and renames, which takes grants and dependent views along. That
+   happens here only when the view's columns are others: those that depend on it are built again in the same run. #}
 {% materialization replaced_view, adapter='postgres' %}
     {% set existing = load_cached_relation(this) %}
     {% set target_relation = this.incorporate(type='view') %}
@@ -8,8 +8,19 @@
     {% endif %}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {% call statement('main') %}
-        CREATE OR REPLACE VIEW {{ target_relation }} AS
-        {{ sql }}
+        DO $view$
+        DECLARE
+            v_query text := $query$CREATE OR REPLACE VIEW {{ target_relation }} AS
+            {{ sql }}
+            $query$;
+        BEGIN
+            EXECUTE v_query;
+        EXCEPTION
+            WHEN invalid_table_definition THEN
+                DROP VIEW {{ target_relation }} CASCADE;
+                EXECUTE v_query;
+        END
+        $view$
     {% endcall %}
     {% do apply_grants(target_relation, config.get('grants'), should_revoke=False) %}
     {% do persist_docs(target_relation, model) %}

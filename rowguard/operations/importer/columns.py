@@ -5,60 +5,110 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from rowguard.declaration import Column as DeclaredColumn
+from rowguard.declaration import Declaration
 from rowguard.operations.importer.problems import HistoryFileError, shown
 
 _MAX_NAMED = 12
 
 
 class Column(NamedTuple):
-    """A column by name and SQL type; a required one must be in the file and hold a value in every row."""
+    """A column by name and SQL type; `amount` is scoring.amount. A required one must have a value in every row.
+
+    `length` is that of the longest text, `allowed` lists the values that it may have.
+    """
 
     name: str
     type: str
     is_required: bool = False
+    length: int = 256
+    allowed: tuple[object, ...] | None = None
 
 
 class FileSchema(NamedTuple):
     """Columns of a kind of file; `key` is unique among the rows that have a value in its first column."""
 
+    name: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
 
 
-TRANSACTIONS = FileSchema(
-    columns=(
-        Column("transaction_id", "bigint"),
-        Column("occurred_at", "timestamptz", is_required=True),
-        Column("user_id", "bigint", is_required=True),
-        Column("merchant_id", "bigint"),
-        Column("amount", "numeric", is_required=True),
-        Column("location", "text"),
-        Column("external_id", "text"),
-        Column("is_fraud", "boolean"),
-        Column("labelled_at", "timestamptz"),
-    ),
-    key=("transaction_id", "user_id"),
-)
+def transaction_file(declaration: Declaration) -> FileSchema:
+    """Return the columns of a file of transactions."""
+    return FileSchema(
+        name="transactions",
+        columns=(
+            Column("transaction_id", "bigint"),
+            Column("occurred_at", "timestamptz", is_required=True),
+            Column("user_id", declaration.keys.user_id, is_required=True),
+            Column("amount", "amount", is_required=True),
+            *(declared_column(name, column) for name, column in declaration.columns.items()),
+            Column("external_id", "text"),
+            Column("is_fraud", "boolean"),
+            Column("labelled_at", "timestamptz"),
+        ),
+        key=("transaction_id", "user_id"),
+    )
 
-LABELS = FileSchema(
-    columns=(
-        Column("user_id", "bigint", is_required=True),
-        Column("transaction_id", "bigint", is_required=True),
-        Column("is_fraud", "boolean", is_required=True),
-        Column("labelled_at", "timestamptz"),
-        Column("source", "text"),
-    ),
-    # Several labels of one transaction are its history; only the same time twice is a mistake.
-    key=("transaction_id", "user_id", "labelled_at"),
-)
 
-USERS = FileSchema(
-    columns=(
-        Column("user_id", "bigint", is_required=True),
-        Column("home_location", "text", is_required=True),
-    ),
-    key=("user_id",),
-)
+def label_file(declaration: Declaration) -> FileSchema:
+    """Return the columns of a file of labels."""
+    return FileSchema(
+        name="labels",
+        columns=(
+            Column("user_id", declaration.keys.user_id, is_required=True),
+            Column("transaction_id", "bigint", is_required=True),
+            Column("is_fraud", "boolean", is_required=True),
+            Column("labelled_at", "timestamptz"),
+            Column("source", "text", length=64),
+        ),
+        # Several labels of one transaction are its history; only the same time twice is a mistake.
+        key=("transaction_id", "user_id", "labelled_at"),
+    )
+
+
+def reference_file(declaration: Declaration, table: str) -> FileSchema:
+    """Return the columns of a file of one reference table.
+
+    Args:
+        declaration: What features.yml declares.
+        table: Name of the table.
+
+    Returns:
+        Its key and its columns.
+
+    Raises:
+        HistoryFileError: It is not declared.
+    """
+    reference = declaration.references.get(table)
+    if reference is None:
+        known = ", ".join(declaration.references) or "none"
+        raise HistoryFileError(
+            f"no reference table {shown(table)} is declared in features.yml; declared are: {known}"
+        )
+    return FileSchema(
+        name=table,
+        columns=(
+            Column(reference.key, declaration.request_types()[reference.key], is_required=True),
+            # A row of a table with one column says nothing without it.
+            *(
+                declared_column(name, column)._replace(is_required=len(reference.columns) == 1)
+                for name, column in reference.columns.items()
+            ),
+        ),
+        key=(reference.key,),
+    )
+
+
+def declared_column(name: str, column: DeclaredColumn) -> Column:
+    """Return a declared column as one of a file.
+
+    Args:
+        name: Its name.
+        column: Its type and rules.
+    """
+    allowed = None if column.allowed is None else tuple(column.allowed)
+    return Column(name, column.type, length=column.length, allowed=allowed)
 
 
 def labels_by(labels: FileSchema, column: str) -> FileSchema:

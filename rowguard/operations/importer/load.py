@@ -16,14 +16,15 @@ import pyarrow.csv
 from psycopg import sql
 
 from rowguard.database import connect, fetch_one
+from rowguard.declaration import declared
 from rowguard.errors import ImportFileError, SchemaError
 from rowguard.operations.importer.columns import (
-    LABELS,
-    TRANSACTIONS,
-    USERS,
     Column,
     FileSchema,
+    label_file,
     labels_by,
+    reference_file,
+    transaction_file,
 )
 from rowguard.queries import load_queries
 from sql_scoring.features.totals import recompute_totals
@@ -42,7 +43,7 @@ class LoadResult:
     transactions: int = 0
     labels: int = 0
     frauds: int = 0
-    users: int = 0
+    references: int = 0
 
 
 def export_query(url: str, query: str, path: Path) -> None:
@@ -76,6 +77,7 @@ def load_history(
     source: str,
     on_rows: Callable[[], None] = lambda: None,
     on_storing: Callable[[], None] = lambda: None,
+    schema: FileSchema | None = None,
 ) -> LoadResult:
     """Load transactions and their labels atomically.
 
@@ -84,11 +86,12 @@ def load_history(
 
     Args:
         url: Address of the database.
-        batches: Columns of `TRANSACTIONS`, where known. Missing ids are assigned.
+        batches: Columns of `schema`, where known. Missing ids are assigned.
         label_delay: A label without a time counts as known this long after its transaction.
         source: Stored with every label.
         on_rows: Called when a batch is sent.
         on_storing: Called when all rows are sent.
+        schema: Of the batches; by default transactions with the declared columns.
 
     Returns:
         Number of stored rows.
@@ -97,14 +100,15 @@ def load_history(
         ImportFileError: A transaction with that id is already stored; nothing was loaded.
         SchemaError: The database has no rowguard schema.
     """
-    stored = [column for column in TRANSACTIONS.columns if column.name not in _LABEL_COLUMNS]
+    schema = schema or transaction_file(declared())
+    stored = [column for column in schema.columns if column.name not in _LABEL_COLUMNS]
     store = sql.SQL(QUERIES["store_history"]).format(
         columns=sql.SQL(", ").join(sql.Identifier(column.name) for column in stored),
         values=sql.SQL(", ").join(map(_stored_value, stored)),
     )
     with connect(url) as connection, _import_errors():
         connection.execute(QUERIES["begin_history_load"])
-        _stage(connection, TRANSACTIONS, batches, on_rows)
+        _stage(connection, schema, batches, on_rows)
         transactions, labels, frauds, highest = fetch_one(connection, QUERIES["count_staged"])
         if highest > MAX_TRANSACTION_ID:
             raise ImportFileError(
@@ -138,7 +142,7 @@ def load_labels(
 
     Args:
         url: Address of the database.
-        batches: Columns of `LABELS`, where known.
+        batches: Columns of a file of labels, where known.
         source: Stored with labels that have none.
         join: Column of transactions that names the transaction of a label instead of its id; see `labels_by`.
         on_rows: Called when a batch is sent.
@@ -149,7 +153,9 @@ def load_labels(
     Raises:
         ImportFileError: A transaction is not stored, or `join` fits several; nothing was loaded.
     """
-    schema = LABELS if join is None else labels_by(LABELS, join)
+    schema = label_file(declared())
+    if join is not None:
+        schema = labels_by(schema, join)
     with connect(url) as connection, _import_errors():
         _stage(connection, schema, batches, on_rows)
         if join is not None:
@@ -173,22 +179,41 @@ def _find_transactions(connection: psycopg.Connection, join: str) -> None:
     connection.execute(sql.SQL(QUERIES["join_labels"]).format(**names))
 
 
-def load_users(
-    url: str, batches: Iterable[pa.RecordBatch], *, on_rows: Callable[[], None] = lambda: None
+def load_reference(
+    url: str, batches: Iterable[pa.RecordBatch], table: str, *, on_rows: Callable[[], None] = lambda: None
 ) -> LoadResult:
-    """Insert or update profiles atomically.
+    """Insert or update the rows of a reference table atomically.
 
     Args:
         url: Address of the database.
-        batches: Columns of `USERS`.
+        batches: Its key and columns.
+        table: Its name, as features.yml declares it.
         on_rows: Called when a batch is sent.
 
     Returns:
-        Number of profiles that were inserted or changed.
+        Number of rows that were inserted or changed.
+
+    Raises:
+        HistoryFileError: The table is not declared.
     """
+    schema = reference_file(declared(), table)
+    key, *columns = [sql.Identifier(column.name) for column in schema.columns]
+
+    def listed(pattern: str) -> sql.Composable:
+        return sql.SQL(", ").join(sql.SQL(pattern).format(column) for column in columns)
+
+    store = sql.SQL(QUERIES["store_reference"]).format(
+        table=sql.Identifier(table),
+        key=key,
+        columns=listed("{}"),
+        staged=listed("s.{}"),
+        assigned=sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(column) for column in columns),
+        current=listed("r.{}"),
+        new=listed("excluded.{}"),
+    )
     with connect(url) as connection, _import_errors():
-        _stage(connection, USERS, batches, on_rows)
-        return LoadResult(users=connection.execute(QUERIES["store_users"]).rowcount)
+        _stage(connection, schema, batches, on_rows)
+        return LoadResult(references=connection.execute(store).rowcount)
 
 
 @contextmanager
@@ -214,16 +239,16 @@ def _stage(
 ) -> None:
     """Copy batches to the temporary table `stage`, until all rows are known."""
     columns = [
-        sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(column.type))
+        sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(_sql_type(column)))
         for column in schema.columns
     ]
     connection.execute(sql.SQL(QUERIES["create_stage"]).format(columns=sql.SQL(", ").join(columns)))
-    if schema is TRANSACTIONS:
+    if schema.name == "transactions":
         connection.execute(QUERIES["assign_staged_ids"])
     names = {column.name for column in schema.columns}
     for batch in batches:
         batch = batch.select([name for name in batch.schema.names if name in names])
-        if schema is TRANSACTIONS and "transaction_id" in batch.schema.names:
+        if schema.name == "transactions" and "transaction_id" in batch.schema.names:
             has_id = pc.is_valid(batch["transaction_id"])
             _copy(connection, batch.filter(has_id))
             batch = batch.filter(pc.invert(has_id)).drop_columns(["transaction_id"])
@@ -235,8 +260,12 @@ def _stored_value(column: Column) -> sql.Composable:
     name = sql.Identifier("s", column.name)
     # The stage has every decimal; stored are two unless there are more.
     return (
-        sql.SQL("round({0}, greatest(2, min_scale({0})))").format(name) if column.type == "numeric" else name
+        sql.SQL("round({0}, greatest(2, min_scale({0})))").format(name) if column.type == "amount" else name
     )
+
+
+def _sql_type(column: Column) -> str:
+    return "numeric" if column.type == "amount" else column.type
 
 
 def _copy(connection: psycopg.Connection, rows: pa.RecordBatch) -> None:

@@ -11,12 +11,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rowguard.operations.importer.columns import TRANSACTIONS, FileSchema, map_columns
+from rowguard.declaration import declared
+from rowguard.operations.importer.columns import FileSchema, map_columns, transaction_file
 from rowguard.operations.importer.files import CsvSource, ParquetSource, RawBatch, open_source
 from rowguard.operations.importer.mapped import MappedSource
 from rowguard.operations.importer.mapping import ImportMapping, read_mapping
 from rowguard.operations.importer.problems import HistoryFileError, Problems
-from rowguard.operations.importer.values import MAX_FUTURE, convert, kinds
+from rowguard.operations.importer.values import MAX_FUTURE, convert, kind_of
 
 
 class HistoryFile:
@@ -45,7 +46,8 @@ class HistoryFile:
         self._source = source
         self.file_schema = schema
         # An archive comes from a database, which may hold labels that are dated ahead.
-        self._kinds = kinds(datetime.max.replace(tzinfo=UTC) if source.is_archive else now + MAX_FUTURE)
+        latest = datetime.max.replace(tzinfo=UTC) if source.is_archive else now + MAX_FUTURE
+        self._kinds = {column.name: kind_of(column, latest) for column in schema.columns}
         self._name = source.path.name
         names = source.column_names
         self.column_mapping = map_columns(
@@ -54,7 +56,7 @@ class HistoryFile:
         self.ignored_columns = tuple(name for name in names if name not in self.column_mapping.values())
         self.schema = pa.schema(
             [
-                pa.field(column.name, self._kinds[column.type].target, not column.is_required)
+                pa.field(column.name, self._kinds[column.name].target, not column.is_required)
                 for column in schema.columns
             ]
         )
@@ -99,7 +101,7 @@ class HistoryFile:
         is_good = [True] * len(raw.lines)
         columns: dict[str, pa.Array] = {}
         for column in self.file_schema.columns:
-            kind = self._kinds[column.type]
+            kind = self._kinds[column.name]
             source = self.column_mapping.get(column.name)
             if source is None:
                 columns[column.name] = pa.nulls(len(raw.lines), kind.target)
@@ -154,7 +156,7 @@ class HistoryFile:
 
 def read_history(
     path: str | os.PathLike[str],
-    schema: FileSchema = TRANSACTIONS,
+    schema: FileSchema | None = None,
     *,
     column_mapping: Mapping[str, str] | None = None,
     mapping_file: Path | None = None,
@@ -166,7 +168,7 @@ def read_history(
 
     Args:
         path: The file; Parquet is recognized by its first bytes or its name, any other file is CSV.
-        schema: `TRANSACTIONS`, `LABELS` or `USERS`.
+        schema: Of the file; by default transactions with the declared columns.
         column_mapping: Canonical column → column of the file, where they differ.
         mapping_file: Instead of it, a mapping file; other columns are not loaded.
         ignore_unknown: Skip columns that are not loaded instead of rejecting the file. An archive needs no such flag.
@@ -179,6 +181,7 @@ def read_history(
     Raises:
         HistoryFileError: The file cannot be read, or has the wrong columns.
     """
+    schema = schema or transaction_file(declared())
     now = now or datetime.now(UTC)
     if mapping_file is not None:
         return _read_mapped(Path(path), schema, read_mapping(mapping_file, schema), delimiter, now)

@@ -9,8 +9,10 @@ import math
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
+from ipaddress import ip_address, ip_interface
 from typing import NamedTuple
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +21,6 @@ import pyarrow.compute as pc
 from rowguard.amounts import LIMIT, MAX_DECIMALS, UNIT, parse_amount
 from rowguard.operations.importer.columns import Column
 
-MAX_TEXT_LENGTH = 64
 MAX_FUTURE = timedelta(days=1)
 TOO_COARSE = "is a float that several values share; write exact numbers"
 
@@ -73,21 +74,66 @@ class _Kind(NamedTuple):
     step: Decimal = Decimal(1)
 
 
-def kinds(latest: datetime) -> dict[str, _Kind]:
-    """Return how the values of each SQL type are read.
+def kind_of(column: Column, latest: datetime) -> _Kind:
+    """Return how the values of a column are read.
 
     Args:
+        column: Its SQL type and the length of its texts.
         latest: Times may not be after it.
     """
     integer, floating, decimal = pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal
 
+    # A declared time, such as a date of birth, may be any.
+    is_event = column.name in ("occurred_at", "labelled_at")
+
     def parse_time(text: str) -> datetime | None:
-        return _parse_time(text, latest)
+        return _parse_time(text, latest, is_event=is_event)
 
     amount = rf"^\d{{1,12}}(\.\d{{1,{MAX_DECIMALS}}})?$"
-    text = rf"^[^{_CONTROL}]{{0,{MAX_TEXT_LENGTH}}}$"
+    text = rf"^[^{_CONTROL}]{{0,{column.length}}}$"
     time = r"^\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?$"
     return {
+        "integer": _Kind(
+            target=pa.int32(),
+            direct=(integer, decimal),
+            by_text=(floating,),
+            expected="whole numbers",
+            plain=r"^-?\d{1,9}$",
+            parse=lambda value: _parse_integer(value, bits=32),
+        ),
+        "double precision": _Kind(
+            target=pa.float64(),
+            direct=(floating, integer, decimal),
+            by_text=(),
+            expected="numbers",
+            plain=r"^-?\d{1,15}(\.\d{1,15})?$",
+            parse=lambda value: _parse_number(value, float),
+        ),
+        # Text, which COPY reads: PostgreSQL's numbers have more digits than Arrow's.
+        "numeric": _Kind(
+            target=pa.string(),
+            direct=(decimal,),
+            by_text=(integer, floating),
+            expected="numbers",
+            plain=r"^-?\d{1,15}(\.\d{1,15})?$",
+            parse=lambda value: _parse_number(value, str),
+        ),
+        "uuid": _Kind(
+            target=pa.string(),
+            direct=(),
+            by_text=(),
+            expected="UUIDs",
+            plain=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+            parse=_parse_uuid,
+        ),
+        "inet": _Kind(
+            target=pa.string(),
+            direct=(),
+            by_text=(),
+            expected="IP addresses",
+            plain=r"^((25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(25[0-5]|2[0-4]\d|1?\d?\d)$",
+            parse=_parse_address,
+        ),
         "bigint": _Kind(
             target=pa.int64(),
             direct=(integer, decimal),
@@ -104,7 +150,7 @@ def kinds(latest: datetime) -> dict[str, _Kind]:
             plain="(?i)^(true|false|0|1)$",
             parse=_parse_boolean,
         ),
-        "numeric": _Kind(
+        "amount": _Kind(
             target=pa.decimal128(16, MAX_DECIMALS),
             direct=(decimal,),
             by_text=(integer, floating),
@@ -120,7 +166,7 @@ def kinds(latest: datetime) -> dict[str, _Kind]:
             by_text=(integer,),
             expected="text",
             plain=text,
-            parse=_parse_text,
+            parse=lambda value: _parse_text(value, column.length),
         ),
         "timestamptz": _Kind(
             target=pa.timestamp("us", "UTC"),
@@ -129,9 +175,9 @@ def kinds(latest: datetime) -> dict[str, _Kind]:
             expected="times (numbers have no unit)",
             plain=time,
             parse=parse_time,
-            bounds=(_EPOCH, latest),
+            bounds=(_EPOCH, latest) if is_event else None,
         ),
-    }
+    }[column.type]
 
 
 def convert(
@@ -166,6 +212,12 @@ def convert(
     unread = _positions(pc.and_(pc.is_valid(values), pc.is_null(converted)))
     if unread:
         converted = _parse(values, converted, kind, unread, faults)
+    if column.allowed is not None:
+        is_known = pc.is_in(converted, pa.array(column.allowed, kind.target))
+        for position in _positions(pc.and_(pc.is_valid(converted), pc.invert(is_known))):
+            faults.add(
+                f"is not one of {', '.join(map(str, column.allowed))}", position, converted[position].as_py()
+            )
     if column.is_required:
         bad = {position for positions in faults.positions.values() for position in positions}
         for position in _positions(pc.is_null(converted)):
@@ -272,15 +324,15 @@ def _positions(mask: pa.Array) -> list[int]:
     return np.flatnonzero(pc.fill_null(mask, False).to_numpy(zero_copy_only=False)).tolist()
 
 
-def _parse_integer(text: str) -> int | None:
+def _parse_integer(text: str, bits: int = 64) -> int | None:
     if text.lower() in _MISSING_WORDS:
         return None
     if not _WHOLE.fullmatch(text):
         raise ValueError("is not a whole number")
     digits = text.partition(".")[0]
     # Python rejects very long numbers; those of 20 digits and more do not fit.
-    if len(digits.lstrip("-0")) > 19 or not -(2**63) <= int(digits) < 2**63:
-        raise ValueError("does not fit into 64 bits")
+    if len(digits.lstrip("-0")) > 19 or not -(2 ** (bits - 1)) <= int(digits) < 2 ** (bits - 1):
+        raise ValueError(f"does not fit into {bits} bits")
     return int(digits)
 
 
@@ -295,15 +347,45 @@ def _parse_boolean(text: str) -> bool | None:
     return word in _TRUE
 
 
-def _parse_text(text: str) -> str:
+def _parse_number(text: str, result: Callable[[str], object]) -> object:
+    if text.lower() in _MISSING_WORDS:
+        return None
+    try:
+        is_finite = Decimal(text).is_finite() and "_" not in text
+    except InvalidOperation:
+        is_finite = False
+    if not is_finite:
+        raise ValueError("is not a number")
+    return result(text)
+
+
+def _parse_uuid(text: str) -> str | None:
+    if text.lower() in _MISSING_WORDS:
+        return None
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise ValueError("is not a UUID") from None
+
+
+def _parse_address(text: str) -> str | None:
+    if text.lower() in _MISSING_WORDS:
+        return None
+    try:
+        return str(ip_interface(text)) if "/" in text else str(ip_address(text))
+    except ValueError:
+        raise ValueError("is not an IP address") from None
+
+
+def _parse_text(text: str, length: int) -> str:
     if re.search(f"[{_CONTROL}]", text):
         raise ValueError("holds a control character")
-    if len(text) > MAX_TEXT_LENGTH:
-        raise ValueError(f"is longer than {MAX_TEXT_LENGTH} characters")
+    if len(text) > length:
+        raise ValueError(f"is longer than {length} characters")
     return text
 
 
-def _parse_time(text: str, latest: datetime) -> datetime | None:
+def _parse_time(text: str, latest: datetime, *, is_event: bool) -> datetime | None:
     if text.lower() in _MISSING_WORDS:
         return None
     try:
@@ -315,8 +397,8 @@ def _parse_time(text: str, latest: datetime) -> datetime | None:
         time = time if time.tzinfo else time.replace(tzinfo=UTC)
     except ValueError:
         raise ValueError("is not an ISO 8601 time") from None
-    if time < _EPOCH:
+    if is_event and time < _EPOCH:
         raise ValueError("is before 1970")
-    if time > latest:
+    if is_event and time > latest:
         raise ValueError(f"is more than {MAX_FUTURE.days} day in the future")
     return time

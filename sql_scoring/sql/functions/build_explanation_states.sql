@@ -10,12 +10,10 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    -- The last slot, of the first digits, is that of the first feature.
     v_units numeric[] := ARRAY(
-        SELECT ('1' || repeat('0', 20 * (e.feature_count - f.position)))::numeric
-        FROM scoring.explanations AS e
-        INNER JOIN scoring.explanation_features AS f ON e.model_id = f.model_id
-        WHERE e.model_id = p_model_id
+        SELECT ('1' || repeat('0', 20 * f.slot))::numeric
+        FROM scoring.explanation_features AS f
+        WHERE f.model_id = p_model_id
         ORDER BY f.position
     );
 BEGIN

@@ -37,6 +37,6 @@ BEGIN
             WHERE f.model_id = p_model.model_id
         ) AS b;
     END IF;
-    RETURN scoring.unpack_contributions(coalesce(v_packed, 0), p_model.packed_bias, p_model.feature_count);
+    RETURN scoring.unpack_contributions(coalesce(v_packed, 0), p_model.packed_bias, p_model.slots);
 END
 $$;

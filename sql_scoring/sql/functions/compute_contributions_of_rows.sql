@@ -19,7 +19,7 @@ BEGIN
     RETURN QUERY
     SELECT
         b.n,
-        scoring.unpack_contributions(coalesce(sum(s.packed), 0), p_model.packed_bias, p_model.feature_count)
+        scoring.unpack_contributions(coalesce(sum(s.packed), 0), p_model.packed_bias, p_model.slots)
     FROM (
         SELECT 1 + (v.ordinal - 1) / p_model.feature_count AS n, bit_or(k.mask) AS bits
         FROM unnest(p_values) WITH ORDINALITY AS v (value, ordinal)

@@ -4,7 +4,7 @@
 -- are left to recompute_totals, as an INSERT must not wait for that. It does not wait for rows that the owner or a
 -- rescoring holds, and no error of it fails the INSERT: pending totals cost only time.
 CREATE OR REPLACE FUNCTION scoring.continue_totals(
-    p_decision scoring.decision, p_user_id bigint, p_occurred_at timestamptz, p_is_locked boolean
+    p_decision scoring.decision, p_user_id bigint /* key type */, p_occurred_at timestamptz, p_is_locked boolean
 )
 RETURNS scoring.decision
 LANGUAGE plpgsql VOLATILE

@@ -1,6 +1,6 @@
 -- Why a stored transaction got its score: from the values and the model version on its row, so years later the same bits.
 CREATE OR REPLACE FUNCTION public.explain_transaction(
-    user_id bigint,
+    user_id bigint /* key type */,
     transaction_id bigint,
     top integer DEFAULT NULL
 )

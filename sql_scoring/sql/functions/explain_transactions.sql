@@ -1,12 +1,12 @@
 -- As explain_transaction for many rows in one statement: pairs of user and transaction, each with its features by rank.
 -- Rows without a decision, or of a model that is not explained, are left out.
 CREATE OR REPLACE FUNCTION public.explain_transactions(
-    user_ids bigint[],
+    user_ids bigint /* key type */[],
     transaction_ids bigint[],
     top integer DEFAULT NULL
 )
 RETURNS TABLE (
-    user_id bigint,
+    user_id bigint /* key type */,
     transaction_id bigint,
     rank integer,
     feature text,

@@ -1,6 +1,6 @@
 -- The explanation of a stored transaction as one document, with the decision that it explains.
 CREATE OR REPLACE FUNCTION public.explanation(
-    user_id bigint,
+    user_id bigint /* key type */,
     transaction_id bigint,
     top integer DEFAULT NULL,
     language text DEFAULT 'en'

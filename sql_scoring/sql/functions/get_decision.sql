@@ -1,5 +1,5 @@
 -- A stored row with its decision. P0002: there is no such row. 55000: it has no decision, and why.
-CREATE OR REPLACE FUNCTION scoring.get_decision(p_user_id bigint, p_transaction_id bigint)
+CREATE OR REPLACE FUNCTION scoring.get_decision(p_user_id bigint /* key type */, p_transaction_id bigint)
 RETURNS public.transactions
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp

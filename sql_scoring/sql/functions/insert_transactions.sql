@@ -10,10 +10,9 @@ RETURNS TABLE (
     ordinal integer,
     is_replayed boolean,
     transaction_id bigint,
-    user_id bigint,
+    user_id bigint /* key type */,
     amount numeric,
-    merchant_id bigint,
-    location text,
+    /* for each column: {name} {type}, */
     occurred_at timestamptz,
     fraud_flag text,
     fraud_probability double precision,
@@ -37,21 +36,21 @@ BEGIN
             SELECT k.lock_key
             FROM (
                 SELECT DISTINCT scoring.user_lock_key(q.user_id) AS lock_key
-                FROM jsonb_to_recordset(p_rows) AS q (user_id bigint)
+                FROM jsonb_to_recordset(p_rows) AS q (user_id bigint /* key type */)
             ) AS k
             WHERE pg_try_advisory_xact_lock(k.lock_key)
         )
 
         INSERT INTO public.transactions AS t
-            (transaction_id, user_id, amount, merchant_id, location, occurred_at, idempotency_key)
-        SELECT v_ids[q.ordinality], q.user_id, q.amount, q.merchant_id, q.location, q.occurred_at, q.idempotency_key
+            (transaction_id, user_id, amount, occurred_at, idempotency_key /* for each column: , {name} */)
+        SELECT
+            v_ids[q.ordinality], q.user_id, q.amount, q.occurred_at, q.idempotency_key /* for each column: , q.{name} */
         FROM
             ROWS FROM (
                 jsonb_to_recordset(p_rows) AS (
-                    user_id bigint,
+                    user_id bigint /* key type */,
                     amount numeric,
-                    merchant_id bigint,
-                    location text,
+                    /* for each column: {name} {type}, */
                     occurred_at timestamptz,
                     idempotency_key text
                 )
@@ -60,16 +59,16 @@ BEGIN
         ON CONFLICT (user_id, idempotency_key) DO NOTHING
         RETURNING
             array_position(v_ids, t.transaction_id) - 1, false, t.transaction_id, t.user_id, t.amount::numeric,
-            t.merchant_id, t.location::text, t.occurred_at, t.fraud_flag, t.fraud_probability, t.model_version,
+            /* for each column: t.{name}::{type}, */ t.occurred_at, t.fraud_flag, t.fraud_probability, t.model_version,
             t.unscored_reason;
     GET DIAGNOSTICS v_stored = ROW_COUNT;
     IF v_stored < cardinality(v_ids) THEN
         RETURN QUERY
             SELECT
-                q.ordinality::integer - 1, true, t.transaction_id, t.user_id, t.amount::numeric, t.merchant_id,
-                t.location::text, t.occurred_at, t.fraud_flag, t.fraud_probability, t.model_version, t.unscored_reason
+                q.ordinality::integer - 1, true, t.transaction_id, t.user_id, t.amount::numeric,
+                /* for each column: t.{name}::{type}, */ t.occurred_at, t.fraud_flag, t.fraud_probability, t.model_version, t.unscored_reason
             FROM
-                ROWS FROM (jsonb_to_recordset(p_rows) AS (user_id bigint, idempotency_key text)) WITH ORDINALITY AS q
+                ROWS FROM (jsonb_to_recordset(p_rows) AS (user_id bigint /* key type */, idempotency_key text)) WITH ORDINALITY AS q
             INNER JOIN public.transactions AS t ON q.user_id = t.user_id AND q.idempotency_key = t.idempotency_key
             WHERE t.transaction_id <> v_ids[q.ordinality];
     END IF;

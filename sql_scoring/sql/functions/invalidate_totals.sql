@@ -1,5 +1,5 @@
 -- Marks a user's totals as pending, on the first row: features are read with a row scan until recompute_totals ran.
-CREATE OR REPLACE FUNCTION scoring.invalidate_totals(p_user_id bigint)
+CREATE OR REPLACE FUNCTION scoring.invalidate_totals(p_user_id bigint /* key type */)
 RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp

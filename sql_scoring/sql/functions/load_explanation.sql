@@ -6,10 +6,10 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     INSERT INTO scoring.explanation_features (
-        model_id, position, name, cuts, below_cuts, above_cuts, usual_low, usual_high
+        model_id, position, name, slot, cuts, below_cuts, above_cuts, usual_low, usual_high
     )
     SELECT
-        p_model_id, f.position, f.feature ->> 'name',
+        p_model_id, f.position, f.feature ->> 'name', (f.feature -> 'slot')::integer,
         ARRAY(SELECT c.v::double precision FROM jsonb_array_elements_text(f.feature -> 'cuts') AS c (v)),
         ARRAY(SELECT c.v::real FROM jsonb_array_elements_text(f.feature -> 'below') AS c (v)),
         ARRAY(SELECT c.v::real FROM jsonb_array_elements_text(f.feature -> 'above') AS c (v)),

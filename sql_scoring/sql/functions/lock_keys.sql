@@ -1,9 +1,9 @@
 -- The advisory locks. A user's lock, which a transaction holds while it inserts, has its own key: users who share
 -- none never wait for each other. The number, the bytes of "rowguard", keeps them apart from keys of applications.
-CREATE OR REPLACE FUNCTION scoring.user_lock_key(p_user_id bigint)
+CREATE OR REPLACE FUNCTION scoring.user_lock_key(p_user_id bigint /* key type */)
 RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN int8xor(p_user_id, 8245940728973324900);
+RETURN int8xor(p_user_id /* as bigint */, 8245940728973324900);
 
 -- The jobs of the whole database: one deployment, one archive run, one build of features at a time.
 CREATE OR REPLACE FUNCTION scoring.job_lock_key(p_job text)

@@ -6,7 +6,7 @@
 --   old_snapshot  REPEATABLE READ and SERIALIZABLE read what was committed when the transaction began.
 -- rowguard.user_locks has a character for each row since the last count, so that counting costs little. The markers
 -- end with the transaction's id: what a session sets beforehand has no effect.
-CREATE OR REPLACE FUNCTION scoring.lock_user(p_user_id bigint)
+CREATE OR REPLACE FUNCTION scoring.lock_user(p_user_id bigint /* key type */)
 RETURNS text
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp

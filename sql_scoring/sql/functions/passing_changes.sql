@@ -1,7 +1,7 @@
 -- What would have let an alert pass: for each feature the nearest values, smaller and larger, at which the deployed
 -- function scores below the threshold, all other values unchanged. Fewest crossed cuts first; no rows when no single
 -- change does, or the row is no alert.
-CREATE OR REPLACE FUNCTION public.passing_changes(user_id bigint, transaction_id bigint)
+CREATE OR REPLACE FUNCTION public.passing_changes(user_id bigint /* key type */, transaction_id bigint)
 RETURNS TABLE (
     feature text,
     value double precision,

@@ -22,6 +22,10 @@ BEGIN
     IF p_place = 'usual' THEN
         RETURN format(v_texts ->> 'usual', v_entry ->> 'label', v_value);
     END IF;
+    -- A yes or no: the phrase states the value.
+    IF p_low = p_high THEN
+        RETURN v_entry ->> p_place;
+    END IF;
     RETURN format(
         v_texts ->> 'unusual', v_entry ->> p_place, v_value, scoring.format_number(p_low), scoring.format_number(p_high)
     );

@@ -1,14 +1,14 @@
 -- Recomputes the running totals of these users under their locks, which are held to the end of the transaction: call
 -- it with few users at a time. In the order of the locks, so that two calls wait for each other and do not deadlock. A
 -- user whose lock does not come is left pending. Returns how many rows were written.
-CREATE OR REPLACE FUNCTION scoring.recompute_totals(p_user_ids bigint[])
+CREATE OR REPLACE FUNCTION scoring.recompute_totals(p_user_ids bigint /* key type */[])
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET lock_timeout = '1000ms'
 AS $$
 DECLARE
-    v_user_id bigint;
+    v_user_id bigint /* key type */;
     v_rows bigint := 0;
 BEGIN
     FOR v_user_id IN

@@ -1,7 +1,7 @@
 -- Recomputes a user's running totals from the first pending row on; returns how many rows it changed. The caller
 -- holds the user's lock, or no backend inserts. The owner changes and deletes rows without that lock: so the rows are
 -- locked first, and computed from what is visible then.
-CREATE OR REPLACE FUNCTION scoring.recompute_user_totals(p_user_id bigint)
+CREATE OR REPLACE FUNCTION scoring.recompute_user_totals(p_user_id bigint /* key type */)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp

@@ -65,7 +65,7 @@ BEGIN
 
     BEGIN
         d := scoring.decide_transaction(
-            ROW(NEW.user_id, NEW.amount, NEW.merchant_id, NEW.location, NEW.occurred_at)::scoring.scoring_request
+            ROW(NEW.user_id, NEW.amount, NEW.occurred_at /* for each column: , NEW.{name} */)::scoring.scoring_request
         );
     EXCEPTION
         -- A payment is never lost because its score failed; the row states why it has none.
@@ -84,7 +84,7 @@ BEGIN
         NEW.fraud_probability := d.fraud_probability;
         NEW.model_version := d.model_version;
         NEW.feature_values := d.feature_values;
-        NEW.user_home_location := d.user_home_location;
+        /* for each reference column: NEW.{name} := d.{name}; */
         NEW.scored_at := NEW.received_at;
         NEW.fraud_flag := 'LEGITIMATE';
         IF d.is_fraud THEN
@@ -99,7 +99,7 @@ BEGIN
         END IF;
         IF d.needs_shadow_score THEN
             s := scoring.shadow_score(
-                ROW(NEW.user_id, NEW.amount, NEW.merchant_id, NEW.location, NEW.occurred_at)::scoring.scoring_request, d
+                ROW(NEW.user_id, NEW.amount, NEW.occurred_at /* for each column: , NEW.{name} */)::scoring.scoring_request, d
             );
             NEW.shadow_version := s.model_version;
             NEW.shadow_probability := s.probability;
@@ -114,7 +114,7 @@ BEGIN
     NEW.model_version := NULL;
     NEW.scored_at := NULL;
     NEW.feature_values := NULL;
-    NEW.user_home_location := NULL;
+    /* for each reference column: NEW.{name} := NULL; */
     IF d.model_version IS NOT NULL THEN
         v_sqlstate := 'XX001';
         v_message := format(

@@ -1,9 +1,8 @@
 -- The decision that an INSERT of this row would get, without inserting it.
 CREATE OR REPLACE FUNCTION public.score_transaction(
-    user_id bigint,
+    user_id bigint /* key type */,
     amount numeric,
-    merchant_id bigint DEFAULT NULL,
-    location text DEFAULT NULL,
+    /* for each column: {name} {type} DEFAULT NULL, */
     occurred_at timestamptz DEFAULT pg_catalog.now()
 )
 RETURNS public.fraud_score
@@ -20,8 +19,8 @@ BEGIN
     RETURN scoring.to_fraud_score(
         scoring.decide_transaction(
             ROW(
-                user_id, scoring.remove_amount_noise(amount::scoring.amount), merchant_id, location::scoring.location,
-                coalesce(occurred_at, now())
+                user_id, scoring.remove_amount_noise(amount::scoring.amount), coalesce(occurred_at, now())
+                /* for each column: , {name}::{stored_type} */
             )::scoring.scoring_request
         )
     );

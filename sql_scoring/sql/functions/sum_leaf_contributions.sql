@@ -48,8 +48,9 @@ BEGIN
             GROUP BY p.feature
         )
 
-        SELECT sum(c.units * ('1' || repeat('0', 20 * (cardinality(p_values) - c.feature)))::numeric)
+        SELECT sum(c.units * ('1' || repeat('0', 20 * f.slot))::numeric)
         FROM contributions AS c
+        INNER JOIN scoring.explanation_features AS f ON f.model_id = p_model_id AND c.feature = f.position
     );
 END
 $$;

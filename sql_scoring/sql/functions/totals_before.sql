@@ -1,6 +1,6 @@
 -- The running totals through the user's last row before a time, which the totals of the next row are: zero when there
 -- is none, NULL when that row's own are pending.
-CREATE OR REPLACE FUNCTION scoring.totals_before(p_user_id bigint, p_before timestamptz)
+CREATE OR REPLACE FUNCTION scoring.totals_before(p_user_id bigint /* key type */, p_before timestamptz)
 RETURNS scoring.decision
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp

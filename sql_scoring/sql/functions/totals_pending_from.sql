@@ -1,5 +1,5 @@
 -- Time of the user's first row whose running totals are pending; NULL when all are known.
-CREATE OR REPLACE FUNCTION scoring.totals_pending_from(p_user_id bigint)
+CREATE OR REPLACE FUNCTION scoring.totals_pending_from(p_user_id bigint /* key type */)
 RETURNS timestamptz
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp

@@ -12,7 +12,8 @@ BEGIN
     d := scoring.decide_from_features(1, NULL, NULL, NULL);
     d := scoring.decide_transaction(
         ROW(
-            (SELECT t.user_id FROM public.transactions AS t ORDER BY t.user_id LIMIT 1), 1, 0, '', clock_timestamp()
+            (SELECT t.user_id FROM public.transactions AS t ORDER BY t.user_id LIMIT 1), 1, clock_timestamp()
+            /* for each column: , {unusual_value} */
         )::scoring.scoring_request
     );
     RETURN d.model_version;

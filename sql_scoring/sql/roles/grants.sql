@@ -10,16 +10,16 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA scoring FROM public;
 
 REVOKE ALL ON FUNCTION
 public.score_features(double precision, double precision, integer, boolean),
-public.score_transaction(bigint, numeric, bigint, text, timestamptz),
+public.score_transaction(bigint /* key type */, numeric, /* for each column: {type}, */ timestamptz),
 public.warm_scoring(),
 public.base_value(text),
 public.explain_features(real[], text, integer),
-public.explain_transaction(bigint, bigint, integer),
-public.explain_transactions(bigint[], bigint[], integer),
-public.explanation(bigint, bigint, integer, text),
+public.explain_transaction(bigint /* key type */, bigint, integer),
+public.explain_transactions(bigint /* key type */[], bigint[], integer),
+public.explanation(bigint /* key type */, bigint, integer, text),
 public.explain_score_features(double precision, double precision, integer, boolean),
-public.explain_score_transaction(bigint, numeric, bigint, text, timestamptz),
-public.passing_changes(bigint, bigint)
+public.explain_score_transaction(bigint /* key type */, numeric, /* for each column: {type}, */ timestamptz),
+public.passing_changes(bigint /* key type */, bigint)
 FROM public;
 
 -- The domains of public.transactions call them with the rights of the role that inserts.
@@ -29,7 +29,7 @@ TO public;
 
 GRANT EXECUTE ON FUNCTION
 public.score_features(double precision, double precision, integer, boolean),
-public.score_transaction(bigint, numeric, bigint, text, timestamptz),
+public.score_transaction(bigint /* key type */, numeric, /* for each column: {type}, */ timestamptz),
 public.warm_scoring()
 TO rowguard_app, rowguard_api, rowguard_trainer;
 
@@ -37,24 +37,22 @@ TO rowguard_app, rowguard_api, rowguard_trainer;
 GRANT EXECUTE ON FUNCTION
 public.base_value(text),
 public.explain_features(real[], text, integer),
-public.explain_transaction(bigint, bigint, integer),
-public.explain_transactions(bigint[], bigint[], integer),
-public.explanation(bigint, bigint, integer, text),
+public.explain_transaction(bigint /* key type */, bigint, integer),
+public.explain_transactions(bigint /* key type */[], bigint[], integer),
+public.explanation(bigint /* key type */, bigint, integer, text),
 public.explain_score_features(double precision, double precision, integer, boolean),
-public.explain_score_transaction(bigint, numeric, bigint, text, timestamptz),
-public.passing_changes(bigint, bigint)
+public.explain_score_transaction(bigint /* key type */, numeric, /* for each column: {type}, */ timestamptz),
+public.passing_changes(bigint /* key type */, bigint)
 TO rowguard_api, rowguard_trainer, rowguard_readonly;
 
 -- The API asks whether a user's lock is free before it inserts.
 GRANT USAGE ON SCHEMA scoring TO rowguard_api;
 
-GRANT EXECUTE ON FUNCTION scoring.user_lock_key(bigint) TO rowguard_api;
+GRANT EXECUTE ON FUNCTION scoring.user_lock_key(bigint /* key type */) TO rowguard_api;
 
 GRANT USAGE ON SEQUENCE public.transactions_transaction_id_seq TO rowguard_app, rowguard_api;
 
-GRANT INSERT, SELECT ON public.users TO rowguard_app;
-
-GRANT UPDATE (home_location, updated_at) ON public.users TO rowguard_app;
+/* for each reference: {grants} */
 
 GRANT INSERT, SELECT ON public.fraud_labels TO rowguard_trainer;
 
@@ -63,7 +61,7 @@ GRANT USAGE ON SEQUENCE public.fraud_labels_label_id_seq TO rowguard_api, rowgua
 GRANT SELECT ON public.model_versions, public.unscored_transactions
 TO rowguard_app, rowguard_api, rowguard_trainer, rowguard_readonly;
 
-GRANT SELECT ON public.transactions, public.users, public.fraud_labels TO rowguard_trainer, rowguard_readonly;
+GRANT SELECT ON public.transactions, public.fraud_labels TO rowguard_trainer, rowguard_readonly;
 
 GRANT USAGE ON SCHEMA scoring, features TO rowguard_trainer, rowguard_readonly;
 
@@ -75,18 +73,19 @@ TO rowguard_trainer, rowguard_readonly;
 -- Applications insert and read; tools that write SQL name every column. What they bring of the trigger's columns is
 -- dropped, and there is no UPDATE and no DELETE. Ids come from the sequence: a chosen one would make later INSERTs fail.
 GRANT INSERT (
-    user_id, occurred_at, received_at, is_history, amount, merchant_id, location, idempotency_key, fraud_flag,
-    fraud_probability, model_version, scored_at, feature_values, user_home_location, unscored_reason, features_caveat,
+    user_id, occurred_at, received_at, is_history, amount, /* for each column: {name}, */ idempotency_key, fraud_flag,
+    fraud_probability, model_version, scored_at, feature_values, /* for each reference column: {name}, */
+    unscored_reason, features_caveat,
     user_txns_before, user_amount_before, user_amount_squares_before, is_control, shadow_version, shadow_probability,
     shadow_feature_values, shadow_error, reason_codes, external_id
 ), SELECT ON public.transactions TO rowguard_app;
 
 -- The API: the columns that its statements name, and no others.
-GRANT INSERT (user_id, amount, merchant_id, location, occurred_at, idempotency_key)
+GRANT INSERT (user_id, amount, /* for each column: {name}, */ occurred_at, idempotency_key)
 ON public.transactions TO rowguard_api;
 
 GRANT SELECT (
-    user_id, transaction_id, occurred_at, amount, merchant_id, location, idempotency_key, fraud_flag,
+    user_id, transaction_id, occurred_at, amount, /* for each column: {name}, */ idempotency_key, fraud_flag,
     fraud_probability, model_version, unscored_reason, features_caveat
 ) ON public.transactions TO rowguard_api;
 

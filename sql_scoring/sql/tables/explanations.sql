@@ -12,6 +12,8 @@ CREATE TABLE scoring.explanations (
     feature_count integer NOT NULL,
     -- NULL: the model is too deep for tables, its contributions are computed from the conditions on each call.
     group_count integer,
+    -- The slot of each feature in a packed sum, from the right.
+    slots integer[] NOT NULL,
     -- Makes every slot of a packed sum positive.
     packed_bias numeric NOT NULL,
     -- Texts of reasons by language.

@@ -2,7 +2,7 @@
 CREATE SEQUENCE public.fraud_labels_label_id_seq AS bigint;
 
 CREATE TABLE public.fraud_labels (
-    user_id bigint NOT NULL,
+    user_id bigint /* key type */ NOT NULL,
     transaction_id bigint NOT NULL,
     label_id bigint NOT NULL DEFAULT nextval('public.fraud_labels_label_id_seq'::regclass),
     is_fraud boolean NOT NULL,

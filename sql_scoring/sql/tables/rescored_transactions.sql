@@ -1,7 +1,7 @@
 -- One row per backfilled decision: a live transaction that was stored unscored and that `rowguard rescore` scored,
 -- with the reason it had before. Its scored_at is later than its received_at.
 CREATE TABLE scoring.rescored_transactions (
-    user_id bigint NOT NULL,
+    user_id bigint /* key type */ NOT NULL,
     transaction_id bigint NOT NULL,
     unscored_reason text,
     model_version text NOT NULL,

@@ -2,7 +2,7 @@
 CREATE SEQUENCE public.transactions_transaction_id_seq AS bigint;
 
 CREATE TABLE public.transactions (
-    user_id bigint NOT NULL,
+    user_id bigint /* key type */ NOT NULL,
     transaction_id bigint NOT NULL DEFAULT nextval('public.transactions_transaction_id_seq'::regclass),
     -- When it happened. Left out on INSERT, the trigger sets it after it holds the user's lock.
     occurred_at timestamptz NOT NULL,
@@ -11,8 +11,7 @@ CREATE TABLE public.transactions (
     -- Loaded afterwards and never scored live; features of such rows follow event time.
     is_history scoring.history_mark NOT NULL DEFAULT false,
     amount scoring.amount NOT NULL,
-    merchant_id bigint,
-    location scoring.location,
+    /* for each column: {name} {stored_type}, */
     idempotency_key scoring.idempotency_key,
     -- The id that the application's other systems know it by, such as the acquirer's; labels are joined by it.
     external_id scoring.external_id,
@@ -22,9 +21,9 @@ CREATE TABLE public.transactions (
     model_version text,
     scored_at timestamptz,
     feature_values real[],
-    -- The user's home that the decision read. user_home_history cannot tell: its times are those of statements, and a
-    -- change is visible from its commit.
-    user_home_location text,
+    -- Of the reference tables, what the decision read. Their history cannot tell: its times are those of statements, and
+    -- a change is visible from its commit.
+    /* for each reference column: {name} {type}, */
     -- Why the row has no decision although a model is deployed.
     unscored_reason text,
     -- Why the features may miss rows that other transactions were inserting: lock_timeout, lock_limit, old_snapshot.
@@ -59,9 +58,7 @@ INCLUDE (amount, user_amount_before, user_amount_squares_before);
 CREATE INDEX transactions_totals_pending_idx ON public.transactions (user_id, occurred_at)
 WHERE user_txns_before IS NULL;
 
--- When the user was last at this location.
-CREATE INDEX transactions_user_location_idx ON public.transactions (user_id, location, occurred_at)
-WHERE location IS NOT NULL;
+-- The indexes that features of other entities read are declared with them: sql_scoring/features/columns.py.
 
 -- Retries with the same key give one row; per user, as unique constraints must carry user_id. Not a partial index: tools
 -- that write ON CONFLICT (user_id, idempotency_key) cannot add its condition.

@@ -7,11 +7,6 @@ CREATE DOMAIN scoring.amount AS numeric CONSTRAINT amount_valid CHECK (
     OR scoring.reject_value('amount', VALUE::text, 'is not between 0 and 1e12 with at most 4 decimals')
 );
 
-CREATE DOMAIN scoring.location AS text CONSTRAINT location_valid CHECK (
-    (length(VALUE) <= 64 AND VALUE !~ '[\u0001-\u001F\u007F-\u009F]')
-    OR scoring.reject_value('location', VALUE, 'has more than 64 characters, or control characters')
-);
-
 CREATE DOMAIN scoring.idempotency_key AS text CONSTRAINT idempotency_key_valid CHECK (
     (length(VALUE) BETWEEN 1 AND 255 AND VALUE !~ '[\u0001-\u001F\u007F-\u009F]')
     OR scoring.reject_value('idempotency_key', VALUE, 'does not have 1 to 255 characters, or has control characters')
@@ -30,3 +25,6 @@ CREATE DOMAIN scoring.label_source AS text CONSTRAINT label_source_valid CHECK (
 CREATE DOMAIN scoring.history_mark AS boolean CONSTRAINT history_mark_valid CHECK (
     VALUE IS NOT TRUE OR scoring.may_load_history()
 );
+
+-- Of the columns that features.yml declares: their length, or the values that they may have.
+/* for each domain: {create_domain} */

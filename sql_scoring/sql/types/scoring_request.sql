@@ -1,8 +1,7 @@
 -- The transaction that is being scored: the columns that a client brings.
 CREATE TYPE scoring.scoring_request AS (
-    user_id bigint,
+    user_id bigint /* key type */,
     amount numeric,
-    merchant_id bigint,
-    location text,
-    occurred_at timestamptz
+    occurred_at timestamptz /* for each column: ,
+    {name} {type} */
 );

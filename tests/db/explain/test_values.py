@@ -8,15 +8,16 @@ import numpy as np
 import psycopg
 import pytest
 from numpy.typing import NDArray
-from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from rowguard.database import fetch_one
+from rowguard.errors import ExplanationError
 from sql_scoring import registry
-from sql_scoring.engine import boundary_rows, reference_scores
+from sql_scoring.engine import as_tree_model, boundary_rows, reference_scores
 from sql_scoring.explain import _document
 from sql_scoring.explain._document import TRAINING, Background, build_document, passed_sample
-from sql_scoring.explain._leaves import read_forest
+from sql_scoring.explain._leaves import read_boosted, read_forest
 from tests.db.lifecycle.models import champion_of
 from tests.fix_database import Workspace
 from tests.oracle.tree_shap import brute_force, brute_force_against, tree_shap
@@ -61,13 +62,16 @@ def _register(connection: psycopg.Connection, document: str, version: str = "rf_
 
 def _document_of(model: Any, background: Background = TRAINING) -> str:
     names = [f"feature_{number}" for number in range(FEATURES)]
+    return build_document(read_forest(model), names, _training_rows(0)[0], _catalogs(names), background)
+
+
+def _catalogs(names: list[str]) -> dict[str, Any]:
     features = {
         name: {"theme": "x", "label": name, "unit": "", "high": "h", "low": "l", "missing": "m"}
         for name in names
     }
     texts = {"base": "%s", "usual": "%s %s", "unusual": "%s %s %s %s", "combination": "%s"}
-    catalogs = {"en": {"version": "t", "texts": texts, "themes": {"x": "x"}, "features": features}}
-    return build_document(read_forest(model), names, _training_rows(0)[0], catalogs, background)
+    return {"en": {"version": "t", "texts": texts, "themes": {"x": "x"}, "features": features}}
 
 
 def _contributions(
@@ -139,10 +143,44 @@ def test_contributions_against_a_sample_of_passed_rows(
         base, background = fetch_one(
             connection, "SELECT base_value, background FROM scoring.explanations WHERE version = 'rf_test'"
         )
-    expected = [brute_force_against(model, row, sample.rows.astype(np.float32)) for row in rows]
+    expected = [
+        brute_force_against(
+            lambda inputs: model.predict_proba(inputs)[:, 1], row, sample.rows.astype(np.float32)
+        )
+        for row in rows
+    ]
     assert np.abs(values - expected).max() <= TOLERANCE
     assert abs(base - model.predict_proba(sample.rows)[:, 1].mean()) <= TOLERANCE
     assert background == sample.name and "40 rows" in background
+
+
+def test_margins_of_boosted_models(scored: Workspace) -> None:
+    """Against the definition, on a library whose branches hold categories as unions of intervals."""
+    features, is_fraud = _training_rows(0)
+    features[:, 5] = np.nan_to_num(features[:, 5]).astype(int) % 7
+    model = HistGradientBoostingClassifier(
+        max_iter=8, max_leaf_nodes=8, categorical_features=[5], random_state=0
+    ).fit(features, is_fraud)
+    boosted = as_tree_model(model)
+    assert boosted is not None
+    sample, rows = passed_sample(features[:50]), features[50:70]
+    assert sample.rows is not None
+    names = [f"feature_{number}" for number in range(FEATURES)]
+    document = build_document(read_boosted(boosted), names, features, _catalogs(names), sample)
+    with scored.connect() as connection:
+        _register(connection, document)
+        values = _contributions(connection, rows)
+        base = fetch_one(connection, "SELECT base_value('rf_test')")[0]
+
+    def margins(inputs: NDArray[np.float32]) -> NDArray[np.float64]:
+        result: NDArray[np.float64] = model.decision_function(inputs)
+        return result
+
+    expected = [brute_force_against(margins, row, sample.rows.astype(np.float32)) for row in rows]
+    assert np.abs(values - expected).max() <= TOLERANCE
+    assert np.abs(base + values.sum(axis=1) - margins(rows)).max() <= TOLERANCE
+    with pytest.raises(ExplanationError, match="it is explained against passed rows"):
+        build_document(read_boosted(boosted), names, features, {}, TRAINING)
 
 
 def test_the_champion_explains_200_rows(scored: Workspace) -> None:

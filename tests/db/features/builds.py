@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import textwrap
@@ -13,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 
 from rowguard.database import fetch_one
-from sql_scoring.features.dbt import PROJECT_DIR, profile_variables, run_dbt
+from rowguard.resources import dbt_project
+from sql_scoring.features.dbt import profile_variables, run_dbt
+from sql_scoring.features.project import write_project
 from tests.fix_database import Workspace
 
+SHIPPED = dbt_project() / "features.yml"
 MODELS = ["--select", "merchant_risk", "training_features", "training_set"]
 TABLES = {
     "merchant_risk": "to_jsonb(m)",
@@ -29,30 +30,31 @@ CompiledSql = Mapping[str, str]
 
 
 def extend_feature_list(lines: str, folder: Path) -> Path:
-    """A copy of the dbt project whose feature list ends with these entries."""
-    project = folder / "dbt"
-    shutil.copytree(PROJECT_DIR, project, ignore=shutil.ignore_patterns("target", "logs"))
-    path = project / "dbt_project.yml"
-    path.write_text(path.read_text().replace("\nmodels:", textwrap.indent(lines, "    ") + "\nmodels:"))
-    return project
+    """Return a features.yml whose list ends with these entries."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "features.yml"
+    path.write_text(SHIPPED.read_text() + textwrap.indent(lines, "  "))
+    return path
 
 
-def use_project(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sql_scoring.features.dbt.PROJECT_DIR", project)
+def with_features(workspace: Workspace, path: Path) -> Workspace:
+    """Return the same database with another features.yml."""
+    return Workspace(workspace.url, workspace.settings.model_copy(update={"features": path}))
 
 
 def build(workspace: Workspace, **variables: object) -> None:
     run_dbt(["run", *MODELS], workspace.url, workspace.settings, variables=variables)
 
 
-def call_dbt(url: str, project: Path, target: Path, *arguments: str) -> None:
+def call_dbt(workspace: Workspace, target: Path, *arguments: str) -> None:
     """Run dbt and keep its target folder."""
+    project = write_project(workspace.settings).folder
     subprocess.run(
         [
             str(Path(sys.executable).with_name("dbt")), "--no-version-check", "--log-path", str(target / "logs"),
             *arguments, "--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(target),
         ],
-        env={**os.environ, **profile_variables(url)},
+        env={**os.environ, **profile_variables(workspace.url)},
         check=True,
         capture_output=True,
     )  # fmt: skip

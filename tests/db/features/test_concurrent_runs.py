@@ -62,7 +62,10 @@ def test_the_second_of_two_runs_waits_and_reports_it(migrated: Workspace, nodes:
 
 
 def test_a_run_that_fails_releases_the_lock(migrated: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sql_scoring.features.dbt.PROJECT_DIR", migrated.settings.state_dir)
+    def fail(*_: object, **__: object) -> None:
+        raise FeatureBuildError("dbt failed")
+
+    monkeypatch.setattr("sql_scoring.features.build.run_dbt", fail)
     with pytest.raises(FeatureBuildError):
         build_features(migrated.url, migrated.settings)
     assert _holders(migrated) == 0

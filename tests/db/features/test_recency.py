@@ -35,7 +35,7 @@ def test_every_way_of_reading_gives_the_same(extended: Workspace) -> None:
                 ]
                 connection.execute(INSERT, row)
         hash8 = built_hash8(connection)
-        request = "(ROW(u, 12.5, shop, place, at)::scoring.scoring_request)"
+        request = "(ROW(u, 12.5, at, shop, place)::scoring.scoring_request)"
         rows = connection.execute(
             f"SELECT (features.live_feature_values_{hash8}{request}).feature_values,"
             f" features.row_scan_feature_values_{hash8}{request}"
@@ -60,7 +60,7 @@ def test_the_last_rows_place_is_not_looked_up(extended: Workspace) -> None:
 
         def looks(user: int, shop: int | None, place: str | None) -> tuple[int, int]:
             connection.execute("SELECT pg_stat_reset()")
-            connection.execute(read.encode(), [user, shop, place, NOW])
+            connection.execute(read.encode(), [user, NOW, shop, place])
             found = dict(
                 connection.execute(
                     "SELECT split_part(funcname, '_minutes', 1), calls FROM pg_stat_xact_user_functions"

@@ -59,7 +59,7 @@ def assert_live_matches_row_scan(
 ) -> None:
     """The live function against the one that scans; and the last row that it brings against the row itself."""
     hash8 = built_hash8(connection)
-    request = "ROW(u, 12.5, 7, 'DE', at)::scoring.scoring_request"
+    request = "ROW(u, 12.5, at, 7, 'DE')::scoring.scoring_request"
     query = (
         f"SELECT u, at, d.feature_values = features.row_scan_feature_values_{hash8}({request}),"
         " CASE WHEN EXISTS (SELECT FROM transactions AS p WHERE p.user_id = u AND p.user_txns_before IS NULL)"

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
+from rowguard.declaration import declared
 from rowguard.local import find_postgres_binaries
 from rowguard.settings import PROJECT_ROOT
 from sql_scoring.deployment import migrate_schema
@@ -28,7 +29,7 @@ def test_migrations_and_current_files_give_the_same_schema(
 ) -> None:
     migrate_schema(empty_workspace.url, empty_workspace.settings.models_dir)
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("\n".join(map(read_schema_file, BUILD_ORDER)).encode())
+        connection.execute("\n".join(read_schema_file(name, declared()) for name in BUILD_ORDER).encode())
     assert _dump(empty_workspace.url) == _dump(database_url)
 
 

@@ -31,7 +31,7 @@ INSERT = (
     "INSERT INTO transactions (user_id, amount) VALUES (7, 12.5) RETURNING model_version, unscored_reason"
 )
 REPLICATED = (
-    "public.transactions, public.users, public.fraud_labels, scoring.user_home_history, scoring.models,"
+    "public.transactions, public.users, public.fraud_labels, scoring.users_history, scoring.models,"
     " scoring.model_state_changes, scoring.model_revisions, scoring.alembic_version"
 )
 WAIT_S = 300
@@ -115,7 +115,7 @@ def test_a_logical_replica_takes_decisions_over_and_makes_none(
                 "SELECT count(*) FROM transactions WHERE model_version IS NOT NULL"
             ).fetchone()
             assert decided is not None and decided[0] >= 350
-            for table in ("scoring.user_home_history", "scoring.model_state_changes"):
+            for table in ("scoring.users_history", "scoring.model_state_changes"):
                 query = f"SELECT * FROM {table} ORDER BY 1, 2"
                 assert rows(replica.url, query) == rows(primary.url, query)  # no trigger wrote them twice
             # The move: no more writes over there; sequences are not replicated; then the replica is the database.

@@ -11,8 +11,16 @@ import psycopg
 import pyarrow as pa
 import pytest
 
+from rowguard.declaration import declared
 from rowguard.errors import ImportFileError
-from rowguard.operations.importer import USERS, load, load_history, load_labels, load_users, read_history
+from rowguard.operations.importer import (
+    load,
+    load_history,
+    load_labels,
+    load_reference,
+    read_history,
+    reference_file,
+)
 from sql_scoring.features.totals import recompute_totals
 from tests.db.features.totals import totals_pending_count, wrong_totals
 from tests.fix_database import Workspace
@@ -96,7 +104,12 @@ def test_profiles(migrated: Workspace, tmp_path: Path) -> None:
     path = tmp_path / "users.csv"
     for text, changed in (("1,DE\n2,FR\n", 2), ("1,DE\n2,US\n3,DE\n", 2)):
         path.write_text("user_id,home_location\n" + text)
-        assert load_users(migrated.url, read_history(path, USERS)).users == changed
+        assert (
+            load_reference(
+                migrated.url, read_history(path, reference_file(declared(), "users")), "users"
+            ).references
+            == changed
+        )
     with migrated.connect() as connection:
         assert connection.execute("SELECT user_id, home_location FROM users ORDER BY 1").fetchall() == [
             (1, "DE"),

@@ -116,9 +116,9 @@ def test_labels_find_their_transaction_by_the_own_id(
     assert labels == [(1, "ch_1", True), (3, "ch_2", False)]
     history = write(tmp_path, "history.csv", "occurred_at,user_id,amount,external_id\n2026-01-01,5,3,ch_7\n")
     assert run("import", history, "--json", **place).document()["transactions"] == 1
-    file = write(tmp_path, "more.csv", "external_id,is_fraud\nch_7,true\n")
+    own = write(tmp_path, "more.csv", "external_id,is_fraud\nch_7,true\n")
     assert (
-        run("import", file, "--labels", "--join", "external_id", "--json", **place).document()["frauds"] == 1
+        run("import", own, "--labels", "--join", "external_id", "--json", **place).document()["frauds"] == 1
     )
     assert "already stored" in run("import", history, **place).err
     (tmp_path / "labels.yml").write_text(text.replace("idempotency_key", "order_no"))

@@ -72,7 +72,7 @@ ACTIONS: list[tuple[str, str, set[str]]] = [
     ("read the registry", "SELECT version, threshold FROM model_versions", {APP, API, *READERS}),
     ("read the registry's table", "SELECT version FROM scoring.models", READERS),
     ("read what deployed", "SELECT * FROM scoring.model_revisions", READERS),
-    ("read the homes' history", "SELECT * FROM scoring.user_home_history", set()),
+    ("read the homes' history", "SELECT * FROM scoring.users_history", set()),
     ("label", "INSERT INTO fraud_labels (user_id, transaction_id, is_fraud) SELECT user_id, transaction_id, true"
      " FROM transactions LIMIT 1", {API, TRAINER}),
     ("read labels", "SELECT * FROM fraud_labels", {API, *READERS}),
@@ -193,7 +193,7 @@ def test_definer_functions_are_few_and_pinned(database: Workspace) -> None:
         ).fetchall()
     # Review each new one before it is named here.
     assert {name for name, _, _ in rows} == {
-        "score_on_insert", "score_transaction", "score_features", "record_home_change", "record_model_state",
+        "score_on_insert", "score_transaction", "score_features", "record_reference_change", "record_model_state",
         "invalidate_totals_on_delete", "invalidate_totals_on_update", "warm_scoring", "base_value",
         "explain_features", "explain_transaction", "explain_transactions", "explanation", "explain_score_features",
         "explain_score_transaction", "passing_changes", "set_alert_reasons",

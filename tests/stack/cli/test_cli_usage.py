@@ -21,7 +21,7 @@ NEED_DATABASE = [
         "migrate", "features", "train", "retrain", "models", "rollback", "rollback --steps 2", "roll-forward", "promote",
         "retire-challenger", "control-rate", "failure-policy", "unscored", "rescore", "monitor", "doctor", "deploy rf_1",
         "archive --keep 400d", "tradeoff --max-us 30", "backtest --train-start 2026-01-01",
-        "simulate --users 20 --days 3", "simulate --live --count 2", "import good.csv", "up",
+        "simulate --users 20 --days 3", "simulate --live --count 2", "import good.csv", "threshold 0.5", "up",
     )
 ]  # fmt: skip
 
@@ -31,7 +31,7 @@ def test_every_command_of_the_contract_exists() -> None:
         "up", "down", "status", "migrate", "psql", "inspect", "import", "simulate", "features", "train", "models", "retrain",
         "deploy", "promote", "retire-challenger", "rollback", "roll-forward", "control-rate", "failure-policy",
         "unscored", "rescore", "backtest", "tune", "tradeoff", "doctor", "monitor", "archive", "serve", "token", "roles",
-        "demo",
+        "demo", "explain", "reasons", "register", "threshold",
     }  # fmt: skip
 
 

@@ -77,7 +77,7 @@ def test_rowguard_shares_a_database_with_tables_of_the_same_names(
             assert 0 <= probability <= 1 and decided_by == version
         connection.execute("RESET ROLE")
         connection.execute("INSERT INTO users (user_id, home_location) VALUES (42, 'DE')")
-        homes = "SELECT user_id, home_location FROM scoring.user_home_history"
+        homes = "SELECT user_id, home_location FROM scoring.users_history"
         assert connection.execute(homes).fetchall() == [(42, "DE")]
         assert connection.execute(PUBLIC_OBJECTS).fetchall() == [("transactions",), ("users",)]
         assert connection.execute("SELECT count(*) FROM public.transactions").fetchone() == (1,)

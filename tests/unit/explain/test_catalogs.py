@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
+from rowguard.declaration import Reason
 from rowguard.errors import ExplanationError
+from rowguard.resources import dbt_project
 from sql_scoring.explain.reasons import load_catalogs
-from sql_scoring.features.dbt import PROJECT_DIR
 
 REASON = {"theme": "amount", "label": "A", "unit": "", "high": "h", "low": "l", "missing": "m"}
 CATALOG = {
@@ -31,8 +32,8 @@ def _write(folder: Path, language: str = "en", **changes: Any) -> None:
 
 
 def test_the_shipped_catalog_covers_the_shipped_list() -> None:
-    project = yaml.safe_load((PROJECT_DIR / "dbt_project.yml").read_text())
-    names = [feature["name"] for feature in project["vars"]["features"]]
+    shipped = yaml.safe_load((dbt_project() / "features.yml").read_text())
+    names = [feature["name"] for feature in shipped["features"]]
     catalog = load_catalogs(names)["en"]
     assert list(catalog["features"]) == names
     assert 4 <= len(catalog["themes"]) <= 7
@@ -100,3 +101,14 @@ def test_files_that_are_no_catalogs(tmp_path: Path) -> None:
     (tmp_path / "reasons.english.yml").write_text("")
     with pytest.raises(ExplanationError, match=r"the name is not reasons\.<language>\.yml"):
         load_catalogs(["a"], tmp_path)
+
+
+def test_words_of_the_feature_file_come_first(tmp_path: Path) -> None:
+    """A feature of a team's list brings its words; another language has them where its file lacks them."""
+    _write(tmp_path)
+    _write(tmp_path, "de", features={"a": REASON | {"label": "Betrag"}})
+    own = Reason(theme="device_use", label="Device", high="Many", low="Few", missing="None")
+    catalogs = load_catalogs(["a", "b"], tmp_path, {"b": own})
+    assert catalogs["en"]["features"]["b"]["label"] == catalogs["de"]["features"]["b"]["label"] == "Device"
+    assert catalogs["de"]["features"]["a"]["label"] == "Betrag"
+    assert catalogs["en"]["themes"]["device_use"] == "Device use"

@@ -108,6 +108,13 @@ def test_the_document_is_the_same_text(model: PathModel, rows: Any) -> None:
         assert below < cut <= above
 
 
+def test_the_rarer_of_two_values_is_unusual(rows: Any) -> None:
+    flags = np.where(np.arange(100) < 30, np.float32(0), np.float32(1))
+    assert _document._usual_range(flags.astype(np.float64)) == (1, 1)
+    assert _document._usual_range(np.arange(101.0)) == (5, 95)
+    assert _document._usual_range(np.empty(0)) == (None, None)
+
+
 def test_a_large_model_gets_no_tables(model: PathModel, rows: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for limit, value in (("MAX_STATES", 100), ("MAX_TABLE_CONDITIONS", 2)):
         with monkeypatch.context() as patch:

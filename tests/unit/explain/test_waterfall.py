@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from rowguard.resources import PROJECT_ROOT
 from sql_scoring.explain.waterfall import SHOWN_FEATURES, render_waterfall
 
+EXAMPLE = Path(__file__).with_name("golden") / "explanation.json"
+PICTURE = PROJECT_ROOT / "docs" / "images" / "reasons-waterfall.svg"
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -47,3 +53,11 @@ def test_the_rest_is_one_bar_and_texts_are_escaped() -> None:
     assert "3 other features" in picture and "+0.0300" in picture
     assert "rf_&lt;1&gt;" in picture and not re.search(r"rf_<", picture)
     assert picture == render_waterfall(_document(values))
+
+
+def test_the_picture_of_the_documentation_is_current() -> None:
+    """`WRITE_PICTURES=1` writes it, as `make golden` does."""
+    picture = render_waterfall(json.loads(EXAMPLE.read_text()))
+    if os.environ.get("WRITE_PICTURES"):
+        PICTURE.write_text(picture)
+    assert PICTURE.read_text() == picture

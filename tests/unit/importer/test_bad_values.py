@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowguard.operations.importer import LABELS, USERS, HistoryFileError, read_history
+from rowguard.declaration import declared
+from rowguard.operations.importer import HistoryFileError, label_file, read_history, reference_file
 from tests.unit.importer.conftest import NOW, Error, Rows, Write
 
+LABELS = label_file(declared())
+USERS = reference_file(declared(), "users")
 HEADER = "transaction_id,occurred_at,user_id,merchant_id,amount,location,is_fraud\n"
 GOOD = {
     "transaction_id": "1",

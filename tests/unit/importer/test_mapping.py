@@ -12,10 +12,19 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from rowguard.operations.importer import LABELS, TRANSACTIONS, HistoryFileError, labels_by, read_history
+from rowguard.declaration import declared
+from rowguard.operations.importer import (
+    HistoryFileError,
+    label_file,
+    labels_by,
+    read_history,
+    transaction_file,
+)
 from tests.unit.importer.conftest import NOW, Write
 
 # As in a database whose keys are text.
+LABELS = label_file(declared())
+TRANSACTIONS = transaction_file(declared())
 TEXT_KEYS = TRANSACTIONS._replace(
     columns=tuple(
         column._replace(type="text") if column.name in ("user_id", "merchant_id") else column

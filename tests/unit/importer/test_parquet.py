@@ -14,10 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from rowguard.declaration import declared
 from rowguard.operations.archive import ARCHIVE_KEY
-from rowguard.operations.importer import LABELS, HistoryFileError, read_history
+from rowguard.operations.importer import HistoryFileError, label_file, read_history
 from tests.unit.importer.conftest import NOW, Error, Rows, Write
 
+LABELS = label_file(declared())
 WHEN = datetime(2026, 1, 1, 10, 0, 0, 123456)
 
 
