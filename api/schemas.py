@@ -42,6 +42,7 @@ class Features(_Body):
 class RawTransaction(_Body):
     """A transaction; the database computes its velocity features. `raw_transaction` has the declared columns."""
 
+    user_id: Any
     amount: Amount
     occurred_at: Time | None = Field(None, description="Default: now. A time zone is required.")
 
@@ -55,6 +56,7 @@ class PredictFeatures(Features):
 class Label(_Body):
     """A label of a stored transaction; `label` has its user."""
 
+    user_id: Any
     transaction_id: Id
     is_fraud: bool = Field(strict=True)
     labelled_at: Time | None = Field(None, description="When it became known. Default: now.")

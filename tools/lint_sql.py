@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from configparser import ConfigParser
 from pathlib import Path
 
 import psycopg
@@ -21,6 +22,7 @@ from rowguard.queries import load_queries
 from rowguard.settings import Settings
 from sql_scoring.deployment.migrate import migrate
 from sql_scoring.features.dbt import profile_variables
+from sql_scoring.features.project import write_project
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ("sql_scoring/sql", "migrations/schema", "benchmarks")
@@ -88,10 +90,16 @@ def named_queries() -> bool:
 
 
 def dbt_models() -> bool:
-    """Lint the dbt models as dbt compiles them."""
+    """Lint the dbt models of the repository as dbt compiles them; golden tests hold those that Python renders."""
+    models = [path.removeprefix("dbt/") for path in _git_files("dbt/*.sql") if "/macros/" not in path]
     with temporary_server() as server, tempfile.TemporaryDirectory() as scratch:
+        project = write_project(Settings(state_dir=Path(scratch), _env_file=None)).folder
+        config = ConfigParser(interpolation=None)
+        config.read([ROOT / ".sqlfluff", ROOT / "dbt/.sqlfluff"])
+        with (project / ".sqlfluff").open("w") as file:
+            config.write(file)
         environment = {**profile_variables(server.url), "DBT_TARGET_PATH": scratch, "DBT_LOG_PATH": scratch}
-        return _run([*SQLFLUFF, "models", "tests"], folder=ROOT / "dbt", environment=environment)
+        return _run([*SQLFLUFF, *models], folder=project, environment=environment)
 
 
 def migrations_squawk() -> bool:
@@ -144,10 +152,10 @@ def _write_functions(folder: Path) -> list[Path]:
                 " JOIN pg_namespace AS n ON n.oid = p.pronamespace"
                 " WHERE n.nspname IN ('features', 'pgbouncer') AND p.prokind = 'f' ORDER BY 1"
             ).fetchall()
-    fields = {"version": "v", "feature_hash8": "00000000", "function_name": "scoring.v", "threshold": "0.5"}
-    fields |= {"version_literal": "'v'", "buckets": "1", "shadow": ""}
+    fields = {"version": "v", "feature_hash8": "00000000", "function_name": "scoring.v", "cut": "0.5"}
+    fields |= {"version_literal": "'v'", "buckets": "1", "shadow": "", "shown": "", "shown_by_canary": ""}
     fields |= {f"{role}_literal": "'v'" for role in ("champion", "challenger")}
-    fields |= {f"{role}_function": "scoring.v" for role in ("champion", "challenger")}
+    fields |= {f"{role}_score": "scoring.v(s.feature_values)" for role in ("champion", "challenger")}
     fields |= {f"{role}_features": "NULL" for role in ("champion", "challenger")}
     templates = ROOT / "sql_scoring/templates"
     canary = (templates / "canary.sql").read_text().format(**fields)

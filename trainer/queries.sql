@@ -76,7 +76,11 @@ SELECT
     count(*) FILTER (WHERE known.user_id IS NULL) AS unlabeled_rows,
     count(known.fraud_labelled_at) AS known_frauds,
     count(*) FILTER (WHERE known.fraud_labelled_at > f.occurred_at + %(label_delay)s) AS late_frauds,
-    (SELECT max(d.delay_days) FROM features.feature_definitions AS d WHERE d.aggregate LIKE 'fraud\_%%') AS built_delay_days
+    (
+        SELECT max(d.delay_days)
+        FROM features.feature_definitions AS d
+        WHERE d.aggregate LIKE 'fraud\_%%'
+    ) AS built_delay_days
 FROM features.training_set AS f
 LEFT JOIN (
     SELECT

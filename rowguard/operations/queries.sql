@@ -20,7 +20,7 @@ ORDER BY a.is_alarm DESC, a.metric, a.value DESC, a.subject;
 -- name: alert_reasons
 -- Whether INSERTs write reason codes, and how many alerts since then have none.
 SELECT
-    EXISTS (
+    exists(
         SELECT FROM pg_catalog.pg_trigger AS g
         WHERE g.tgrelid = 'public.transactions'::regclass AND g.tgname = 'set_alert_reasons'
     ) AS is_on,
@@ -600,7 +600,10 @@ SELECT
 FROM pg_catalog.pg_class AS c
 INNER JOIN pg_catalog.pg_attribute AS a ON c.oid = a.attrelid AND a.attnum > 0 AND NOT a.attisdropped
 INNER JOIN pg_catalog.pg_attribute AS v ON c.oid = v.attrelid AND v.attname = 'valid_from' AND a.attnum < v.attnum
-WHERE c.relnamespace = to_regnamespace('features') AND c.relkind = 'r' AND right(c.relname, length(%(suffix)s)) = %(suffix)s
+WHERE
+    c.relnamespace = to_regnamespace('features')
+    AND c.relkind = 'r'
+    AND right(c.relname, length(%(suffix)s)) = %(suffix)s
 GROUP BY c.relname
 ORDER BY c.relname;
 

@@ -99,7 +99,7 @@ def test_a_function_that_differs_from_its_model_is_never_deployed(scored: Worksp
         record = registry.get_model(connection, champion)
         wrong = load_artifact(artifact_path(scored.settings.state_dir, champion), record.artifact_sha256)
     before = _contents(scored.settings.models_dir)
-    with pytest.raises(ParityError, match="differs from scikit-learn on"):
+    with pytest.raises(ParityError, match="differs from the model on"):
         deployment.deploy(
             scored.url,
             scored.settings.models_dir,

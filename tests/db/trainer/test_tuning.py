@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from rowguard.cli import app
 from rowguard.database import connect
+from rowguard.settings import settings
 from tests.fix_database import Workspace
 from trainer.backtest.protocol import BacktestPlan
 from trainer.dataset import read_feature_groups, read_time_range
@@ -52,9 +53,14 @@ def test_a_fold_is_evaluated_as_the_backtest_does(scored_template: Workspace) ->
 
 
 def test_the_command_reports_and_plots(
-    scored_template: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scored_template: Workspace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", scored_template.url)
+    settings.cache_clear()  # other tests of this process may have read them
+    request.addfinalizer(settings.cache_clear)
     plot = tmp_path / "tuning.svg"
     command = [
         "tune",

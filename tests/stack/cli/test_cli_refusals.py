@@ -72,7 +72,7 @@ def test_import_loads_a_good_file_once(run: Run, migrated: Workspace, tmp_path: 
     on = run_on(run, migrated)
     document = on("import", "good.csv", "--json").document()
     assert document.pop("seconds") >= 0
-    counts = {"transactions": 1, "labels": 0, "frauds": 0, "users": 0, "left_out": 0}
+    counts = {"transactions": 1, "labels": 0, "frauds": 0, "references": 0, "left_out": 0}
     assert document == counts | {"ignored_columns": []}
     assert (
         on("import", "good.csv", "--json")
