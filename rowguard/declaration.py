@@ -73,7 +73,7 @@ class Column(_Strict):
     allowed: Annotated[list[str | int | float | bool], Field(min_length=1)] | None = None
     max_length: Annotated[int, Field(ge=1, le=10_000)] | None = None
     personal: bool = False
-    """Personal data: it is left out of logs and exports."""
+    """Personal data, for readers of the file and of dbt's documentation. Logs hold no values of any column."""
 
     @property
     def length(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from rowguard.declaration import (
     Feature,
 )
 from rowguard.errors import FeatureBuildError
+from rowguard.yaml_places import find_position, find_repeated_key
 from sql_scoring.features.expressions import ExpressionError, bind_names, bind_to
 
 # Names that the tables, types and functions of rowguard use; a declared column would clash with them.
@@ -89,6 +90,7 @@ KEYWORDS = frozenset(RESERVED_KEYWORDS) | {
     "strict",
     "while",
 }
+MAX_NAME = 63
 _NEEDS_NUMBER = ("sum", "mean", "stddev", "min", "max")
 Place = tuple[str | int, ...]
 
@@ -108,7 +110,7 @@ def load_declaration(path: Path) -> Declaration:
     root, document = _read(path)
 
     def fail(place: Place, message: str) -> None:
-        line, column = _position(root, place)
+        line, column = find_position(root, place)
         raise FeatureBuildError(f"{path}, line {line}, column {column}{_entry(document, place)}: {message}")
 
     try:
@@ -180,13 +182,33 @@ def check_expressions(declaration: Declaration, path: Path, connection: psycopg.
                 )
             root, document = _read(path)
             place: Place = ("features", index, key)
-            line, column = _position(root, place)
+            line, column = find_position(root, place)
             raise FeatureBuildError(
                 f"{path}, line {line}, column {column}{_entry(document, place)}: `{key}`: {reason}"
             ) from None
 
 
+def _find_long_names(declaration: Declaration) -> Iterator[tuple[Place, str]]:
+    """PostgreSQL cuts names off at 63 bytes, and rowguard adds to them."""
+    suffixed: dict[str, tuple[Iterable[str], str]] = {
+        "columns": (declaration.columns, "_value"),
+        "entities": (declaration.entities, "_minutes_since_00000000"),
+        "references": (declaration.references, "_history"),
+    }
+    for section, (names, suffix) in suffixed.items():
+        for name in names:
+            if len(name) + len(suffix) > MAX_NAME:
+                yield (section, name), f"the name is longer than {MAX_NAME - len(suffix)} characters"
+    for index, feature in enumerate(declaration.features):
+        if feature.smoothing is not None and len(feature.name) + len("_frauds") > MAX_NAME:
+            yield (
+                ("features", index, "name"),
+                f"the name is longer than {MAX_NAME - len('_frauds')} characters",
+            )
+
+
 def _find_problems(declaration: Declaration) -> Iterator[tuple[Place, str]]:
+    yield from _find_long_names(declaration)
     request = declaration.request_types()
     known = dict(declaration.row_types())
     for name, column in declaration.columns.items():
@@ -205,8 +227,8 @@ def _find_problems(declaration: Declaration) -> Iterator[tuple[Place, str]]:
                 yield ("references", table, "columns", name), "the name is taken"
             seen_references.add(name)
     for entity, columns in declaration.entities.items():
-        if entity == "user":
-            yield ("entities", entity), "`user` is there without being declared"
+        if entity in ("user", "overall"):
+            yield ("entities", entity), f"`{entity}` is there without being declared"
         for index, name in enumerate(columns):
             if name not in request or name in ("amount", "occurred_at"):
                 yield ("entities", entity, index), f"no column `{name}` is declared"
@@ -304,43 +326,12 @@ def _read(path: Path) -> tuple[yaml.Node, Any]:
         raise FeatureBuildError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
     if root is None or not isinstance(document, dict):
         raise FeatureBuildError(f"{path}: is no mapping with columns, entities, references and features")
-    _reject_repeated_keys(path, root)
+    if key := find_repeated_key(root):
+        mark = key.start_mark
+        raise FeatureBuildError(
+            f"{path}, line {mark.line + 1}, column {mark.column + 1}: `{key.value}` is there twice"
+        )
     return root, document
-
-
-def _reject_repeated_keys(path: Path, node: yaml.Node) -> None:
-    """YAML would take the last of two entries with one name, in silence."""
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                mark = key.start_mark
-                raise FeatureBuildError(
-                    f"{path}, line {mark.line + 1}, column {mark.column + 1}: `{key.value}` is there twice"
-                )
-            seen.add(key.value)
-            _reject_repeated_keys(path, value)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            _reject_repeated_keys(path, value)
-
-
-def _position(root: yaml.Node, place: Place) -> tuple[int, int]:
-    """Return line and column of an entry, or of the nearest one around it."""
-    node, mark = root, root.start_mark
-    for part in place:
-        found = None
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                if key.value == part:
-                    found, mark = value, key.start_mark
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            found = node.value[part]
-            mark = found.start_mark
-        if found is None:
-            break
-        node = found
-    return mark.line + 1, mark.column + 1
 
 
 def _entry(document: Any, place: Place) -> str:

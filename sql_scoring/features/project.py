@@ -17,6 +17,8 @@ from sql_scoring.features.plan import Plan
 from sql_scoring.features.render_dbt import feature_hash, render_files
 
 _STATIC = (".sql", ".yml", ".csv")
+# What dbt reads; the words of reasons and the starter sets are no part of a build.
+_PARTS = ("dbt_project.yml", "profiles.yml", "macros", "models", "seeds", "tests")
 _KEPT_PROJECTS = 8
 
 
@@ -66,9 +68,8 @@ def write_project(settings: Settings) -> FeatureProject:
     files = {
         str(path.relative_to(dbt_project())): path.read_text(encoding="utf-8")
         for path in sorted(dbt_project().rglob("*"))
-        if path.suffix in _STATIC and path.relative_to(dbt_project()).parts[0] not in ("target", "logs")
+        if path.suffix in _STATIC and path.relative_to(dbt_project()).parts[0] in _PARTS
     }
-    files.pop("features.yml")
     files |= render_files(plan)
     for name, value in (
         ("label_delay_days", settings.label_delay_days),

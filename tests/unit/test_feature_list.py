@@ -63,6 +63,9 @@ REJECTED_PARTS = {
     ("columns:\n", "  ip: {type: money, description: d}\n"): "`type`: input should be",
     ("columns:\n", "  location: {type: text, description: d}\n"): "`location` is there twice",
     ("entities:\n", "  shop: [shop_id]\n"): "no column `shop_id` is declared",
+    ("entities:\n", f"  {'e' * 42}: [merchant_id]\n"): "the name is longer than 40 characters",
+    ("columns:\n", f"  {'c' * 58}: {{type: text, description: d}}\n"): "the name is longer than 57 characters",
+    ("entities:\n", "  overall: [merchant_id]\n"): "`overall` is there without being declared",
     ("entities:\n", "  user: [user_id]\n"): "`user` is there without being declared",
     ("entities:\n", "  pair: [user_id, user_id]\n"): "`user_id` is there twice",
     ("references:\n", "  shops: {key: shop_id, description: d, columns: {x: {type: text, description: d}}}\n"): (

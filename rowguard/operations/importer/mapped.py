@@ -12,7 +12,7 @@ from rowguard.operations.importer.files import CsvSource, ParquetSource, RawBatc
 from rowguard.operations.importer.mapping import ImportMapping
 from rowguard.operations.importer.problems import HistoryFileError, shown
 from rowguard.operations.importer.rewriting import LeftOutError, Rewriting, rewriting_of
-from rowguard.operations.importer.values import TOO_COARSE, Faults, _decode, _is_coarse
+from rowguard.operations.importer.values import TOO_COARSE, Faults, decode, is_coarse
 
 
 class MappedSource:
@@ -111,7 +111,7 @@ def _apply(rewriting: Rewriting, raw: RawBatch) -> tuple[pa.Array, Faults, set[i
         text = texts[0]
         if text is not None and position not in bad:
             try:
-                if float_type and rewriting.step and _is_coarse(Decimal(text), float_type, rewriting.step):
+                if float_type and rewriting.step and is_coarse(Decimal(text), float_type, rewriting.step):
                     raise ValueError(TOO_COARSE)
                 value = rewriting.rewrite(*texts)
             except LeftOutError:
@@ -124,7 +124,7 @@ def _apply(rewriting: Rewriting, raw: RawBatch) -> tuple[pa.Array, Faults, set[i
 
 def _texts(values: pa.Array, faults: Faults) -> list[str | None]:
     """Return the values as texts without blanks around them; None where they are missing."""
-    texts = _decode(values, faults)
+    texts = decode(values, faults)
     try:
         texts = pc.utf8_trim_whitespace(texts.cast(pa.string()))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):

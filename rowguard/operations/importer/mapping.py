@@ -23,6 +23,7 @@ from pydantic import (
 
 from rowguard.operations.importer.columns import FileSchema
 from rowguard.operations.importer.problems import HistoryFileError, shown
+from rowguard.yaml_places import find_position, find_repeated_key
 
 _TIME_TYPES, _NUMBER_TYPES = ("timestamptz",), ("numeric", "amount", "double precision")
 # Which options a column may have by its SQL type; `values` fits all.
@@ -197,7 +198,11 @@ def read_mapping(path: Path, schema: FileSchema) -> ImportMapping:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise HistoryFileError(f"{path}{where}: {getattr(error, 'problem', None) or error}") from None
-    _reject_repeats(path, root)
+    if key := find_repeated_key(root):
+        mark = key.start_mark
+        raise HistoryFileError(
+            f"{path}, line {mark.line + 1}, column {mark.column + 1}: {shown(key.value)} is there twice"
+        )
     try:
         mapping = ImportMapping.model_validate(document)
     except ValidationError as error:
@@ -238,32 +243,7 @@ def _check_columns(mapping: ImportMapping, schema: FileSchema) -> None:
             raise mapping.error(("columns",), f"the column {column.name} is missing")
 
 
-def _reject_repeats(path: Path, node: yaml.Node | None) -> None:
-    if isinstance(node, yaml.MappingNode):
-        names = set()
-        for key, value in node.value:
-            if key.value in names:
-                mark = key.start_mark
-                raise HistoryFileError(
-                    f"{path}, line {mark.line + 1}, column {mark.column + 1}: {shown(key.value)} is there twice"
-                )
-            names.add(key.value)
-            _reject_repeats(path, value)
-
-
 def _error(path: Path, root: yaml.Node | None, place: Place, message: str) -> HistoryFileError:
     """Return an error with the position of an entry, or of the nearest one around it."""
-    node, mark = root, root.start_mark if root else None
-    for part in place:
-        if isinstance(node, yaml.MappingNode):
-            found = [(key, value) for key, value in node.value if key.value == str(part)]
-            if not found:
-                break
-            mark, node = found[0][0].start_mark, found[0][1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            node = node.value[part]
-            mark = node.start_mark
-        else:
-            break
-    where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-    return HistoryFileError(f"{path}{where}: {' '.join(message.split())}")
+    line, column = find_position(root, place)
+    return HistoryFileError(f"{path}, line {line}, column {column}: {' '.join(message.split())}")

@@ -17,7 +17,8 @@ from rowguard.operations.importer.files import CsvSource, ParquetSource, RawBatc
 from rowguard.operations.importer.mapped import MappedSource
 from rowguard.operations.importer.mapping import ImportMapping, read_mapping
 from rowguard.operations.importer.problems import HistoryFileError, Problems
-from rowguard.operations.importer.values import MAX_FUTURE, convert, kind_of
+from rowguard.operations.importer.texts import MAX_FUTURE
+from rowguard.operations.importer.values import convert, kind_of
 
 
 class HistoryFile:

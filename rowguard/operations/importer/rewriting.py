@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from rowguard.operations.importer.mapping import ColumnRule, Currency
 from rowguard.operations.importer.problems import shown
-from rowguard.operations.importer.values import _MISSING_WORDS
+from rowguard.operations.importer.texts import MISSING_WORDS
 
 _UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _CENT = Decimal("0.01")
@@ -113,7 +113,7 @@ def _decimals(code: str) -> int:
 
 
 def _parse_number(text: str, rule: ColumnRule) -> Decimal | None:
-    if text.lower() in _MISSING_WORDS:
+    if text.lower() in MISSING_WORDS:
         return None
     plain = text
     if rule.decimal:
@@ -152,7 +152,7 @@ def _time_rewriter(rule: ColumnRule) -> Callable[[str], str | None]:
         return time
 
     def rewrite(text: str) -> str | None:
-        if text.lower() in _MISSING_WORDS:
+        if text.lower() in MISSING_WORDS:
             return None
         try:
             time = parse(text).astimezone(UTC).replace(tzinfo=None)

@@ -6,35 +6,21 @@ Arrow converts the values that it converts exactly. Python parses the text of ev
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
-from ipaddress import ip_address, ip_interface
+from datetime import datetime
+from decimal import Decimal
 from typing import NamedTuple
-from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from rowguard.amounts import LIMIT, MAX_DECIMALS, UNIT, parse_amount
+from rowguard.operations.importer import texts
 from rowguard.operations.importer.columns import Column
 
-MAX_FUTURE = timedelta(days=1)
 TOO_COARSE = "is a float that several values share; write exact numbers"
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MISSING_WORDS = {"nan", "nat", "<na>", "na", "n/a", "null", "none", "\\n"}
-_TRUE = {"true", "t", "yes", "y"}
-_FALSE = {"false", "f", "no", "n"}
-_WHOLE = re.compile(r"-?\d+(\.0*)?", re.ASCII)
-_TIME = re.compile(
-    r"(?P<time>\d{4}-\d\d-\d\d([ T]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d([.,]\d+)?)?)?)"
-    r"( ?(Z|UTC|GMT|(?P<offset>[+-][01]\d(:?[0-5]\d)?)))?",
-    re.ASCII | re.IGNORECASE,
-)
-_CONTROL = "\0-\x1f\x7f-\x9f"
 _UTC_ZONE = r"(?i) ?(z|utc|gmt|[+-]00(:?00)?)$"
 
 
@@ -87,10 +73,10 @@ def kind_of(column: Column, latest: datetime) -> _Kind:
     is_event = column.name in ("occurred_at", "labelled_at")
 
     def parse_time(text: str) -> datetime | None:
-        return _parse_time(text, latest, is_event=is_event)
+        return texts.parse_time(text, latest, is_event=is_event)
 
     amount = rf"^\d{{1,12}}(\.\d{{1,{MAX_DECIMALS}}})?$"
-    text = rf"^[^{_CONTROL}]{{0,{column.length}}}$"
+    text = rf"^[^{texts.CONTROL}]{{0,{column.length}}}$"
     time = r"^\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?$"
     return {
         "integer": _Kind(
@@ -99,7 +85,7 @@ def kind_of(column: Column, latest: datetime) -> _Kind:
             by_text=(floating,),
             expected="whole numbers",
             plain=r"^-?\d{1,9}$",
-            parse=lambda value: _parse_integer(value, bits=32),
+            parse=lambda value: texts.parse_integer(value, bits=32),
         ),
         "double precision": _Kind(
             target=pa.float64(),
@@ -107,7 +93,7 @@ def kind_of(column: Column, latest: datetime) -> _Kind:
             by_text=(),
             expected="numbers",
             plain=r"^-?\d{1,15}(\.\d{1,15})?$",
-            parse=lambda value: _parse_number(value, float),
+            parse=lambda value: texts.parse_number(value, float),
         ),
         # Text, which COPY reads: PostgreSQL's numbers have more digits than Arrow's.
         "numeric": _Kind(
@@ -116,7 +102,7 @@ def kind_of(column: Column, latest: datetime) -> _Kind:
             by_text=(integer, floating),
             expected="numbers",
             plain=r"^-?\d{1,15}(\.\d{1,15})?$",
-            parse=lambda value: _parse_number(value, str),
+            parse=lambda value: texts.parse_number(value, str),
         ),
         "uuid": _Kind(
             target=pa.string(),
@@ -124,7 +110,7 @@ def kind_of(column: Column, latest: datetime) -> _Kind:
             by_text=(),
             expected="UUIDs",
             plain=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
-            parse=_parse_uuid,
+            parse=texts.parse_uuid,
         ),
         "inet": _Kind(
             target=pa.string(),
@@ -132,7 +118,7 @@ def kind_of(column: Column, latest: datetime) -> _Kind:
             by_text=(),
             expected="IP addresses",
             plain=r"^((25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(25[0-5]|2[0-4]\d|1?\d?\d)$",
-            parse=_parse_address,
+            parse=texts.parse_address,
         ),
         "bigint": _Kind(
             target=pa.int64(),
@@ -140,7 +126,7 @@ def kind_of(column: Column, latest: datetime) -> _Kind:
             by_text=(floating,),
             expected="whole numbers",
             plain=r"^-?\d{1,18}$",
-            parse=_parse_integer,
+            parse=texts.parse_integer,
         ),
         "boolean": _Kind(
             target=pa.bool_(),
@@ -148,7 +134,7 @@ def kind_of(column: Column, latest: datetime) -> _Kind:
             by_text=(integer, floating, decimal),
             expected="true or false",
             plain="(?i)^(true|false|0|1)$",
-            parse=_parse_boolean,
+            parse=texts.parse_boolean,
         ),
         "amount": _Kind(
             target=pa.decimal128(16, MAX_DECIMALS),
@@ -166,7 +152,7 @@ def kind_of(column: Column, latest: datetime) -> _Kind:
             by_text=(integer,),
             expected="text",
             plain=text,
-            parse=lambda value: _parse_text(value, column.length),
+            parse=lambda value: texts.parse_text(value, column.length),
         ),
         "timestamptz": _Kind(
             target=pa.timestamp("us", "UTC"),
@@ -175,7 +161,7 @@ def kind_of(column: Column, latest: datetime) -> _Kind:
             expected="times (numbers have no unit)",
             plain=time,
             parse=parse_time,
-            bounds=(_EPOCH, latest) if is_event else None,
+            bounds=(texts.EPOCH, latest) if is_event else None,
         ),
     }[column.type]
 
@@ -196,7 +182,7 @@ def convert(
         The values, null where they are missing or bad; and the bad ones.
     """
     faults = known or Faults({}, {})
-    values = _decode(raw, faults)
+    values = decode(raw, faults)
     if pa.types.is_string(values.type) and not is_exact:
         values = pc.utf8_trim_whitespace(values)
         values = pc.if_else(pc.equal(values, ""), None, values)
@@ -226,8 +212,13 @@ def convert(
     return converted, faults
 
 
-def _decode(raw: pa.Array, faults: Faults) -> pa.Array:
-    """Undo encodings; make every kind of text `string`."""
+def decode(raw: pa.Array, faults: Faults) -> pa.Array:
+    """Undo encodings; make every kind of text `string`.
+
+    Args:
+        raw: Values as the file holds them.
+        faults: Gets the values that are not UTF-8.
+    """
     values = raw.storage if isinstance(raw, pa.ExtensionArray) else raw
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
@@ -303,7 +294,7 @@ def _parse(values: pa.Array, converted: pa.Array, kind: _Kind, unread: list[int]
         try:
             # The text of a float may have an exponent, which other whole numbers must not have.
             value = kind.parse(f"{Decimal(text):f}" if float_type and "e" in text else text)
-            if float_type and isinstance(value, int | Decimal) and _is_coarse(value, float_type, kind.step):
+            if float_type and isinstance(value, int | Decimal) and is_coarse(value, float_type, kind.step):
                 raise ValueError(TOO_COARSE)
         except ValueError as error:
             faults.add(str(error), position, text)
@@ -313,8 +304,14 @@ def _parse(values: pa.Array, converted: pa.Array, kind: _Kind, unread: list[int]
     return pc.replace_with_mask(converted, pa.array(is_parsed), pa.array(parsed, kind.target))
 
 
-def _is_coarse(value: int | Decimal, float_type: type[np.floating], step: Decimal) -> bool:
-    """Return whether floats of this size lie further apart than numbers with as many decimals."""
+def is_coarse(value: int | Decimal, float_type: type[np.floating], step: Decimal) -> bool:
+    """Return whether floats of this size lie further apart than numbers with as many decimals.
+
+    Args:
+        value: The number.
+        float_type: Of the file.
+        step: Distance of values that must be told apart.
+    """
     step = min(step, Decimal(1).scaleb(int(Decimal(value).normalize().as_tuple().exponent)))
     _, exponent = math.frexp(value)
     return math.ldexp(1.0, exponent - 1 - np.finfo(float_type).nmant) > step
@@ -322,83 +319,3 @@ def _is_coarse(value: int | Decimal, float_type: type[np.floating], step: Decima
 
 def _positions(mask: pa.Array) -> list[int]:
     return np.flatnonzero(pc.fill_null(mask, False).to_numpy(zero_copy_only=False)).tolist()
-
-
-def _parse_integer(text: str, bits: int = 64) -> int | None:
-    if text.lower() in _MISSING_WORDS:
-        return None
-    if not _WHOLE.fullmatch(text):
-        raise ValueError("is not a whole number")
-    digits = text.partition(".")[0]
-    # Python rejects very long numbers; those of 20 digits and more do not fit.
-    if len(digits.lstrip("-0")) > 19 or not -(2 ** (bits - 1)) <= int(digits) < 2 ** (bits - 1):
-        raise ValueError(f"does not fit into {bits} bits")
-    return int(digits)
-
-
-def _parse_boolean(text: str) -> bool | None:
-    word = text.lower()
-    if word in _MISSING_WORDS:
-        return None
-    if _WHOLE.fullmatch(word):
-        word = {"0": "false", "1": "true"}.get(word.partition(".")[0], word)
-    if word not in _TRUE | _FALSE:
-        raise ValueError("is neither true nor false")
-    return word in _TRUE
-
-
-def _parse_number(text: str, result: Callable[[str], object]) -> object:
-    if text.lower() in _MISSING_WORDS:
-        return None
-    try:
-        is_finite = Decimal(text).is_finite() and "_" not in text
-    except InvalidOperation:
-        is_finite = False
-    if not is_finite:
-        raise ValueError("is not a number")
-    return result(text)
-
-
-def _parse_uuid(text: str) -> str | None:
-    if text.lower() in _MISSING_WORDS:
-        return None
-    try:
-        return str(UUID(text))
-    except ValueError:
-        raise ValueError("is not a UUID") from None
-
-
-def _parse_address(text: str) -> str | None:
-    if text.lower() in _MISSING_WORDS:
-        return None
-    try:
-        return str(ip_interface(text)) if "/" in text else str(ip_address(text))
-    except ValueError:
-        raise ValueError("is not an IP address") from None
-
-
-def _parse_text(text: str, length: int) -> str:
-    if re.search(f"[{_CONTROL}]", text):
-        raise ValueError("holds a control character")
-    if len(text) > length:
-        raise ValueError(f"is longer than {length} characters")
-    return text
-
-
-def _parse_time(text: str, latest: datetime, *, is_event: bool) -> datetime | None:
-    if text.lower() in _MISSING_WORDS:
-        return None
-    try:
-        parts = _TIME.fullmatch(text)
-        if not parts or (parts["offset"] and len(parts["time"]) == len("2026-01-01")):
-            raise ValueError
-        # Python truncates more digits than microseconds. A time without a zone is UTC.
-        time = datetime.fromisoformat(parts["time"] + (parts["offset"] or ""))
-        time = time if time.tzinfo else time.replace(tzinfo=UTC)
-    except ValueError:
-        raise ValueError("is not an ISO 8601 time") from None
-    if is_event and time < _EPOCH:
-        raise ValueError("is before 1970")
-    if is_event and time > latest:
-        raise ValueError(f"is more than {MAX_FUTURE.days} day in the future")
-    return time
