@@ -74,3 +74,7 @@ CREATE INDEX transactions_received_idx ON public.transactions USING brin (receiv
 -- Unscored live rows, for the list and for rescoring; a scored row never enters it.
 CREATE INDEX transactions_unscored_idx ON public.transactions (user_id, received_at)
 WHERE model_version IS NULL AND NOT is_history;
+
+-- Rows that wait for review or were reviewed; scoring.open_review_cases reads the newest.
+CREATE INDEX transactions_review_idx ON public.transactions (received_at)
+WHERE fraud_flag = 'FRAUD' OR is_control;
