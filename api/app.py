@@ -10,13 +10,16 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from psycopg_pool import AsyncConnectionPool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 
 from api import problems, warm
 from api.access import BEARER, AccessPolicy, scopes_by_path
+from api.console.app import create_console
 from api.metrics import Metrics
 from api.middleware import RequestMiddleware
 from api.repository import Repository, check_connection
-from api.routes import bodies, labels, scoring, service, transactions
+from api.routes import bodies, labels, reviews, scoring, service, transactions
 from api.tokens import SCOPES, Authenticator
 from rowguard import __version__
 from rowguard.settings import Settings
@@ -63,10 +66,12 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         redoc_url=None,
     )
-    app.state.repository, app.state.metrics = repository, metrics
-    for routes in (transactions, scoring, labels, service):  # matched in this order
+    app.state.repository, app.state.metrics, app.state.settings = repository, metrics, settings
+    for routes in (transactions, scoring, labels, reviews, service):  # matched in this order
         app.include_router(routes.router)
     problems.register(app)
+    app.add_route("/console", _lead_to_console)
+    app.mount("/console", create_console(settings, pool, repository, metrics))
     policy = AccessPolicy(
         scopes_by_path(app.routes),
         authenticator if authenticator.is_configured else None,
@@ -75,6 +80,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(RequestMiddleware, policy=policy, metrics=metrics, settings=settings)
     _extend_openapi(app)
     return app
+
+
+async def _lead_to_console(request: Request) -> Response:
+    return RedirectResponse("/console/", 307)
 
 
 def _pool(settings: Settings) -> AsyncConnectionPool:

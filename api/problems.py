@@ -13,9 +13,11 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from api.errors import (
+    ConflictError,
     IdempotencyKeyConflictError,
     InvalidValueError,
     NotExplainedError,
+    UnknownObjectError,
     UnknownTransactionError,
     UnscoredTransactionError,
 )
@@ -34,6 +36,8 @@ STATUSES: dict[type[Exception], int] = {
     UnknownTransactionError: 404,
     UnscoredTransactionError: 409,
     NotExplainedError: 410,
+    UnknownObjectError: 404,
+    ConflictError: 409,
     IdempotencyKeyConflictError: 409,
 }
 

@@ -79,6 +79,12 @@ def _require_valid_time(value: datetime) -> datetime:
     raise ValueError("is before 1970 or more than a day in the future")
 
 
+def _require_zone(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("needs a time zone, such as 2026-11-23T12:00:00Z")
+    return value
+
+
 ID_SCHEMA = {
     "anyOf": [
         {"type": "integer", "minimum": -BIGINT_MAX - 1, "maximum": BIGINT_MAX},
@@ -113,4 +119,10 @@ Text = Annotated[
     Field(max_length=64, json_schema_extra={"pattern": NO_CONTROL_CHARACTERS}),
     AfterValidator(reject_control_characters),
 ]
+Note = Annotated[
+    str,
+    Field(max_length=2_000, json_schema_extra={"pattern": NO_CONTROL_CHARACTERS}),
+    AfterValidator(reject_control_characters),
+]
+FutureTime = Annotated[datetime, BeforeValidator(_reject_number), AfterValidator(_require_zone)]
 Time = Annotated[datetime, BeforeValidator(_reject_number), AfterValidator(_require_valid_time)]

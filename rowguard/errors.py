@@ -84,3 +84,7 @@ class NoModelError(RowguardError):
 
 class ExplanationError(RowguardError):
     """The model cannot be explained."""
+
+
+class ReviewError(RowguardError):
+    """The review case does not allow this; nothing was changed."""

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from api import schemas
 from api.problems import invalid_body, invalid_field
-from api.schemas import Label, RawTransaction
+from api.schemas import Label, RawTransaction, ReviewClaim, ReviewDecision, ReviewReopening
 
 Body = TypeVar("Body")
 _REF = "#/components/schemas/{model}"
@@ -80,6 +80,18 @@ class JsonBody(Generic[Body]):
         return error
 
 
+def read_integer(name: str, text: str, least: int, most: int) -> int:
+    """Read an integer of a path or a query.
+
+    Raises:
+        ApiProblem: 422; it is none, or out of range.
+    """
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 19 and least <= int(text) <= most):
+        raise invalid_field(name, f"is no integer from {least} to {most}")
+    return int(text)
+
+
 FEATURES_EXAMPLE = {
     "transaction_amount": 450.75,
     "time_since_last_txn": 1.5,
@@ -99,11 +111,18 @@ TRANSACTION: JsonBody[RawTransaction] = JsonBody(
     schemas.raw_transaction, "RawTransaction", transaction=TRANSACTION_EXAMPLE
 )
 LABEL: JsonBody[Label] = JsonBody(schemas.label, "Label", label=LABEL_EXAMPLE)
+REVIEW_CLAIM: JsonBody[ReviewClaim] = JsonBody(lambda: ReviewClaim, "ReviewClaim", next={}, one={"case_id": 12})
+REVIEW_DECISION: JsonBody[ReviewDecision] = JsonBody(
+    lambda: ReviewDecision, "ReviewDecision", decision={"case_ids": [12], "decision": "fraud", "note": "called"}
+)
+REVIEW_REOPENING: JsonBody[ReviewReopening] = JsonBody(
+    lambda: ReviewReopening, "ReviewReopening", reopening={"note": "the user called back"}
+)
 
 
 def component_schemas() -> dict[str, Any]:
     """Return the schemas of all bodies, and of the decision, for the OpenAPI document of this database."""
     components: dict[str, Any] = {}
-    for body in (PREDICT, PREDICT_BATCH, TRANSACTION, LABEL):
+    for body in (PREDICT, PREDICT_BATCH, TRANSACTION, LABEL, REVIEW_CLAIM, REVIEW_DECISION, REVIEW_REOPENING):
         components |= body.schemas()
     return components | {"Decision": TypeAdapter(schemas.decision()).json_schema(ref_template=_REF)}

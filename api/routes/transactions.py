@@ -12,7 +12,7 @@ from api.access import require_scope
 from api.metrics import Metrics
 from api.problems import RESPONSES, invalid_field
 from api.repository import Repository
-from api.routes.bodies import TRANSACTION, RequestRoute
+from api.routes.bodies import TRANSACTION, RequestRoute, read_integer
 from api.scalars import BIGINT_MAX, NO_CONTROL_CHARACTERS
 from api.schemas import Decision, DecisionExplanation, decision
 
@@ -89,23 +89,16 @@ async def explain_transaction(request: Request) -> Response:
     """Return what each feature contributed to the stored score, and the reasons, from the values on the row."""
     repository: Repository = request.app.state.repository
     user_id, transaction_id = (
-        _integer(name, request.path_params[name], -BIGINT_MAX - 1, BIGINT_MAX) for name in ID_NAMES
+        read_integer(name, request.path_params[name], -BIGINT_MAX - 1, BIGINT_MAX) for name in ID_NAMES
     )
     unknown = set(request.query_params) - {"top"}
     if unknown:
         raise invalid_field(min(unknown), "is no parameter; there is: top")
     top = request.query_params.get("top")
     row = await repository.get_explanation(
-        user_id, transaction_id, None if top is None else _integer("top", top, 1, MAX_TOP)
+        user_id, transaction_id, None if top is None else read_integer("top", top, 1, MAX_TOP)
     )
     return Response(EXPLANATION.dump_json(row), media_type="application/json")
-
-
-def _integer(name: str, text: str, least: int, most: int) -> int:
-    digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= 19 and least <= int(text) <= most):
-        raise invalid_field(name, f"is no integer from {least} to {most}")
-    return int(text)
 
 
 def _idempotency_key(request: Request) -> str | None:

@@ -21,6 +21,7 @@ from rowguard.cli import (
     _operations,
     _policy,
     _register,
+    _reviews,
     _roles,
     _serve,
     _stack,
@@ -78,6 +79,7 @@ for group, commands in GROUPS.items():
         )
         name = _NAMES.get(command.__name__, command.__name__.replace("_", "-"))
         app.command(name, rich_help_panel=group, context_settings=passes_on)(command)
+app.add_typer(_reviews.app, name="reviews", rich_help_panel="Outcomes")
 
 
 @app.callback()

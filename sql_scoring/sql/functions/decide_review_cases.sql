@@ -22,11 +22,11 @@ DECLARE
     v_keys text[];
 BEGIN
     IF coalesce(p_decision, '') NOT IN ('fraud', 'legitimate', 'unsure') THEN
-        RAISE EXCEPTION 'a decision is fraud, legitimate or unsure' USING ERRCODE = 'check_violation', COLUMN = 'decision';
+        RAISE EXCEPTION 'decision is not fraud, legitimate or unsure' USING ERRCODE = 'check_violation', COLUMN = 'decision';
     ELSIF length(p_note) > 2000 THEN
-        RAISE EXCEPTION 'has more than 2000 characters' USING ERRCODE = 'check_violation', COLUMN = 'note';
+        RAISE EXCEPTION 'note has more than 2000 characters' USING ERRCODE = 'check_violation', COLUMN = 'note';
     ELSIF coalesce(cardinality(p_case_ids), 0) NOT BETWEEN 1 AND 1000 THEN
-        RAISE EXCEPTION 'must name 1 to 1000 cases' USING ERRCODE = 'check_violation', COLUMN = 'case_ids';
+        RAISE EXCEPTION 'case_ids does not name 1 to 1000 cases' USING ERRCODE = 'check_violation', COLUMN = 'case_ids';
     END IF;
     FOR v_case_id IN SELECT DISTINCT u.case_id FROM unnest(p_case_ids) AS u (case_id) ORDER BY u.case_id LOOP
         v_case := scoring.lock_review_case(v_case_id, p_by);

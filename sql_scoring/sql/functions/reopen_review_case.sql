@@ -16,7 +16,7 @@ BEGIN
     ELSIF v_case.state <> 'decided' THEN
         RAISE EXCEPTION 'case % is not decided', p_case_id USING ERRCODE = 'object_in_use';
     ELSIF length(p_note) > 2000 THEN
-        RAISE EXCEPTION 'has more than 2000 characters' USING ERRCODE = 'check_violation', COLUMN = 'note';
+        RAISE EXCEPTION 'note has more than 2000 characters' USING ERRCODE = 'check_violation', COLUMN = 'note';
     END IF;
     v_other := (
         SELECT c.case_id FROM scoring.review_cases AS c WHERE c.user_id = v_case.user_id AND c.state = 'open'

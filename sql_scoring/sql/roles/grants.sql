@@ -106,3 +106,13 @@ scoring.decide_review_cases(bigint[], text, text, text, integer, text, timestamp
 scoring.reopen_review_case(bigint, text, text, double precision),
 scoring.replay_decision(bigint /* key type */, bigint)
 TO rowguard_api;
+
+-- What the console's pages read.
+GRANT SELECT (
+    received_at, is_history, is_control, reason_codes, feature_values, scored_at
+) ON public.transactions TO rowguard_api;
+
+GRANT SELECT ON scoring.gate_reports TO rowguard_api;
+
+-- Of the views that dbt builds there, it grants those of monitoring.
+GRANT USAGE ON SCHEMA features TO rowguard_api;

@@ -136,7 +136,7 @@ def test_a_bulk_decision_is_all_or_none(flagged: Workspace) -> None:
         run(flagged, decide, [1, 99], "fraud", None)
     with pytest.raises(psycopg.errors.ObjectInUse, match="there are 2 transactions now, not 1: look at them first"):
         run(flagged, decide, [1, 2], "fraud", 1)
-    with pytest.raises(psycopg.errors.CheckViolation, match="a decision is fraud, legitimate or unsure"):
+    with pytest.raises(psycopg.errors.CheckViolation, match="decision is not fraud, legitimate or unsure"):
         run(flagged, decide, [1, 2], "guilty", 2)
     assert labels(flagged) == []
     assert len(run(flagged, decide, [1, 2], "legitimate", 2)) == 2
