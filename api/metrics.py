@@ -47,13 +47,14 @@ class Metrics:
         self._decisions(endpoint, flag).inc()
 
     def latency(self, route: str) -> tuple[int, float | None, float | None]:
-        """Return the count of a route's requests in this worker, and upper bounds of the median and the 99th percentile.
+        """Return the count of a route's requests in this worker, and bounds of the median and the 99th percentile.
 
         A bound is that of the bucket, in seconds; None without requests or above the last bucket.
         """
         buckets = {
             float(sample.labels["le"]): sample.value
-            for sample in self._duration(route).collect()[0].samples
+            for metric in self._duration(route).collect()
+            for sample in metric.samples
             if sample.name.endswith("_bucket")
         }
         count = int(max(buckets.values(), default=0))

@@ -33,8 +33,8 @@ class RequestMiddleware:
     """Admits requests within the limits, and counts, times and logs each of them by its route.
 
     One class of plain ASGI: every layer costs processor time in every request. Path, query, address and body are not
-    logged: they may hold anything. The client is a hash of the token's subject; endpoints find it as `state.client`, and the subject as
-    `state.subject`.
+    logged: they may hold anything. The client is a hash of the token's subject. Endpoints find it as `state.client`,
+    and the subject as `state.subject`.
 
     Args:
         app: The application.

@@ -5,6 +5,16 @@
 SELECT c.*
 FROM scoring.claim_review_case(%(by)s, %(case_id)s) AS c;
 
+-- name: count_reviews
+-- Cases that wait, and the age of the oldest overdue one.
+SELECT
+    count(*) FILTER (WHERE c.state = 'open') AS open,
+    count(*) FILTER (WHERE c.state = 'claimed') AS claimed,
+    count(*) FILTER (WHERE c.due_at < now()) AS overdue,
+    greatest(0, extract(EPOCH FROM now() - min(c.due_at))::double precision) AS overdue_seconds
+FROM scoring.review_cases AS c
+WHERE c.state <> 'decided';
+
 -- name: count_unscored
 -- Count unscored transactions; bounded, so that a scrape stays cheap when no model was ever deployed.
 SELECT count(*) AS unscored

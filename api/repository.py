@@ -176,6 +176,10 @@ class Repository:
         rows = await self._rows("select_champion")
         return rows[0] if rows else None
 
+    async def count_reviews(self) -> Row:
+        """Return how many cases are `open`, `claimed` and `overdue`, and `overdue_seconds` of the most urgent one."""
+        return (await self._rows("count_reviews"))[0]
+
     async def count_unscored(self) -> int:
         """Return the number of unscored live transactions, at most 100,000."""
         return int((await self._rows("count_unscored"))[0]["unscored"])

@@ -76,9 +76,12 @@ class ReviewDecision(_Body):
     decision: Literal["fraud", "legitimate", "unsure"]
     note: Note | None = None
     transactions: Count | None = Field(
-        None, description="How many transactions the reviewer saw; if others joined since, nothing is decided."
+        None,
+        description="How many transactions the reviewer saw; if others joined since, nothing is decided.",
     )
-    list_name: Text | None = Field(None, min_length=1, description="Put their values of this list's column on it.")
+    list_name: Text | None = Field(
+        None, min_length=1, description="Put their values of this list's column on it."
+    )
     expires_at: FutureTime | None = Field(None, description="When those entries expire.")
 
 

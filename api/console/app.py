@@ -104,7 +104,9 @@ def create_console(
 
 
 async def _ask_to_log_in(request: Request, error: NotLoggedIn) -> Response:
-    if request.headers.get("hx-request"):  # htmx follows redirects within the page, so it is asked to load another
+    if request.headers.get(
+        "hx-request"
+    ):  # htmx follows redirects within the page, so it is asked to load another
         return Response(status_code=401, headers={"HX-Redirect": "/console/login"})
     if request.method == "GET":
         request.session["next"] = request.url.path
@@ -120,7 +122,9 @@ async def _show_error(request: Request, error: RowguardError) -> Response:
 
 
 async def _show_http_error(request: Request, error: HTTPException) -> Response:
-    return _problem(request, error.status_code, "there is no such page" if error.status_code == 404 else error.detail)
+    return _problem(
+        request, error.status_code, "there is no such page" if error.status_code == 404 else error.detail
+    )
 
 
 def _problem(request: Request, status: int, detail: str) -> Response:

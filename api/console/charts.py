@@ -91,7 +91,11 @@ def lines(
     drawn, marks = [], []
     for place, (title, points) in enumerate(series):
         path = [
-            (LEFT + step * (names.index(name) + 0.5), _y(min(value, top), top), f"{name}: {title} {value:.4g}")
+            (
+                LEFT + step * (names.index(name) + 0.5),
+                _y(min(value, top), top),
+                f"{name}: {title} {value:.4g}",
+            )
             for name, value in points
             if value is not None
         ]
@@ -149,7 +153,14 @@ def signed_bars(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _chart(**parts: Any) -> Chart:
-    empty: dict[str, Any] = {"bars": [], "lines": [], "points": [], "x_ticks": [], "y_ticks": [], "legend": []}
+    empty: dict[str, Any] = {
+        "bars": [],
+        "lines": [],
+        "points": [],
+        "x_ticks": [],
+        "y_ticks": [],
+        "legend": [],
+    }
     return Chart(WIDTH, HEIGHT, **(empty | parts))
 
 

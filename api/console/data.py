@@ -1,4 +1,4 @@
-"""Statements of the console: each of its own `queries.sql`, as its own transaction."""
+"""Statements of the console, from its `queries.sql`; each is one transaction."""
 
 from __future__ import annotations
 
@@ -56,7 +56,10 @@ class Data:
     async def panel(self, query: str, **values: Any) -> list[Row] | None:
         """Run a statement about the monitoring views; None where they are not built or another version's."""
         try:
-            async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            async with (
+                self._pool.connection() as connection,
+                connection.cursor(row_factory=dict_row) as cursor,
+            ):
                 await cursor.execute(sql.SQL(as_literal(queries()[query])), values)
                 return await cursor.fetchall()
         except (
@@ -67,7 +70,7 @@ class Data:
         ):
             return None
 
-    async def run(self, statement: sql.Composable, values: Row) -> list[Row]:
+    async def run(self, statement: sql.SQL | sql.Composed, values: Row) -> list[Row]:
         """Run a composed statement.
 
         Args:
@@ -78,11 +81,14 @@ class Data:
             RowguardError: One of `api.errors`.
         """
         with translated_errors():
-            async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            async with (
+                self._pool.connection() as connection,
+                connection.cursor(row_factory=dict_row) as cursor,
+            ):
                 await cursor.execute(statement, values)
                 return await cursor.fetchall()
 
 
 def as_literal(text: str) -> LiteralString:
     """Return a text that ships with the program, which is what psycopg means by a literal string."""
-    return text  # type: ignore[return-value]
+    return text

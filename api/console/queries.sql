@@ -74,10 +74,6 @@ INNER JOIN public.model_versions AS m ON d.model_version = m.version AND m.state
 ORDER BY d.psi DESC NULLS LAST
 LIMIT 20;
 
--- name: explanation
--- The explanation of a stored decision.
-SELECT public.explanation(%(user_id)s::bigint /* key type */, %(transaction_id)s) AS document;
-
 -- name: feature_comparison
 -- Feature values of a decision, against those of the user's 50 decisions of the same model before it.
 WITH this AS (

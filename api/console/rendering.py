@@ -38,7 +38,9 @@ def render(
         status: HTTP status.
         values: Of the template.
     """
-    links = [(name, path) for name, path, permission in NAVIGATION if user is not None and user.may(permission)]
+    links = [
+        (name, path) for name, path, permission in NAVIGATION if user is not None and user.may(permission)
+    ]
     text = (
         _environment()
         .get_template(template)
@@ -88,7 +90,13 @@ def format_number(value: Any, digits: int | None = None) -> str:
         return str(value)
     if digits is not None:
         return f"{value:,.{digits}f}"
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}" if isinstance(value, Decimal) else f"{value:.4g}"
+    return (
+        f"{value:,}"
+        if isinstance(value, int)
+        else f"{value:,.2f}"
+        if isinstance(value, Decimal)
+        else f"{value:.4g}"
+    )
 
 
 def format_time(value: datetime | None) -> str:
@@ -99,5 +107,6 @@ def format_time(value: datetime | None) -> str:
 def format_details(details: Mapping[str, Any]) -> str:
     """Return the details of an event as one line."""
     return ", ".join(
-        f"{name} {', '.join(map(str, value)) if isinstance(value, list) else value}" for name, value in details.items()
+        f"{name} {', '.join(map(str, value)) if isinstance(value, list) else value}"
+        for name, value in details.items()
     )

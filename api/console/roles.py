@@ -65,5 +65,7 @@ def read_roles(claims: Mapping[str, Any], path: str, names: Mapping[str, str]) -
     value: Any = claims
     for word in [path] if path in claims else path.split("."):
         value = value.get(word) if isinstance(value, Mapping) else None
-    words: Iterable[Any] = value.split() if isinstance(value, str) else value if isinstance(value, list) else ()
+    words: Iterable[Any] = (
+        value.split() if isinstance(value, str) else value if isinstance(value, list) else ()
+    )
     return frozenset(names[word] for word in words if isinstance(word, str) and word in names)

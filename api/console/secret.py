@@ -58,7 +58,7 @@ def mint_link_token(settings: Settings, name: str, roles: list[str], lifetime_s:
         SettingsError: There is no secret, or users log in at a provider.
     """
     if settings.oidc_issuer is not None:
-        raise SettingsError("users log in at ROWGUARD_OIDC_ISSUER; there are no links beside it")
+        raise SettingsError("users log in at ROWGUARD_OIDC_ISSUER; links are not in use")
     claims = {"sub": name, "roles": roles, "aud": LINK_AUDIENCE, "exp": int(time.time() + lifetime_s)}
     return jwt.encode(claims, read_console_secret(settings), algorithm="HS256")
 
@@ -77,4 +77,6 @@ def read_link_token(secret: str, token: str) -> User | None:
     except (jwt.PyJWTError, ValueError):
         return None
     roles = claims.get("roles")
-    return User(str(claims["sub"])[:256], frozenset(roles if isinstance(roles, list) else ()) & frozenset(ROLES))
+    return User(
+        str(claims["sub"])[:256], frozenset(roles if isinstance(roles, list) else ()) & frozenset(ROLES)
+    )

@@ -93,7 +93,9 @@ def text_field(form: FormData, name: str, max_length: int = 2_000) -> str:
     text = "" if isinstance(value, UploadFile) else value.replace("\r\n", "\n").strip()
     if len(text) > max_length:
         raise ConsoleProblem(422, f"{name} has more than {max_length:,} characters")
-    if any(ord(character) < 32 and character not in "\n\t" or 127 <= ord(character) < 160 for character in text):
+    if any(
+        (ord(character) < 32 and character not in "\n\t") or 127 <= ord(character) < 160 for character in text
+    ):
         raise ConsoleProblem(422, f"{name} must not contain control characters")
     return text
 

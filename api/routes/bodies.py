@@ -111,9 +111,13 @@ TRANSACTION: JsonBody[RawTransaction] = JsonBody(
     schemas.raw_transaction, "RawTransaction", transaction=TRANSACTION_EXAMPLE
 )
 LABEL: JsonBody[Label] = JsonBody(schemas.label, "Label", label=LABEL_EXAMPLE)
-REVIEW_CLAIM: JsonBody[ReviewClaim] = JsonBody(lambda: ReviewClaim, "ReviewClaim", next={}, one={"case_id": 12})
+REVIEW_CLAIM: JsonBody[ReviewClaim] = JsonBody(
+    lambda: ReviewClaim, "ReviewClaim", next={}, one={"case_id": 12}
+)
 REVIEW_DECISION: JsonBody[ReviewDecision] = JsonBody(
-    lambda: ReviewDecision, "ReviewDecision", decision={"case_ids": [12], "decision": "fraud", "note": "called"}
+    lambda: ReviewDecision,
+    "ReviewDecision",
+    decision={"case_ids": [12], "decision": "fraud", "note": "called"},
 )
 REVIEW_REOPENING: JsonBody[ReviewReopening] = JsonBody(
     lambda: ReviewReopening, "ReviewReopening", reopening={"note": "the user called back"}

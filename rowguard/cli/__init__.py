@@ -11,6 +11,7 @@ import typer
 
 from rowguard.cli import (
     _backtest,
+    _console,
     _data,
     _demo,
     _deploy,
@@ -69,7 +70,7 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
         *(_explain.explain, _explain.reasons),
         *(_policy.failure_policy, _policy.control_rate, _roles.roles),
     ),
-    "HTTP": (_serve.serve, _serve.token),
+    "HTTP": (_serve.serve, _serve.token, _console.console),
 }
 _NAMES = {"import_file": "import"}
 for group, commands in GROUPS.items():

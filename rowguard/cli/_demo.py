@@ -56,6 +56,8 @@ def demo(
     _score_twice(api_url, url)
     out.print(f"\n[dim]{time.monotonic() - started:.0f} s in total[/dim]")
     next_steps(
+        (f"open {_console_url(config, api_url)}", "the console, which keeps running"),
+        ("rowguard console", "another link to it, for any role"),
         (f"open {api_url}/docs", "every HTTP call, to try"),
         ("rowguard psql", "a SQL prompt; try:"),
         "    INSERT INTO transactions (user_id, amount) VALUES (42, 999)",
@@ -174,6 +176,17 @@ def _score_twice(api_url: str, database_url: str) -> None:
             {"caller": caller, "fraud probability": repr(probability), "flag": flag}
             for caller, (probability, flag) in scores.items()
         ]
+    )
+
+
+def _console_url(config: Settings, api_url: str) -> str:
+    """The console's address, with a token where users do not log in at a provider."""
+    from rowguard.cli._console import console_link
+
+    return (
+        f"{api_url}/console"
+        if config.oidc_issuer
+        else console_link(config, "demo", ["administrator"], 8 * 3600)
     )
 
 

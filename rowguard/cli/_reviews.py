@@ -12,7 +12,9 @@ from rowguard.cli._target import database_url
 
 app = typer.Typer(no_args_is_help=True, help="The review queue: list, show, claim, decide, release, reopen.")
 Case = Annotated[int, typer.Argument(help="The case.", show_default=False)]
-By = Annotated[str | None, typer.Option("--by", help="The reviewer; by default your login.", show_default=False)]
+By = Annotated[
+    str | None, typer.Option("--by", help="The reviewer; by default your login.", show_default=False)
+]
 Note = Annotated[str | None, typer.Option(help="Why, at most 2,000 characters.", show_default=False)]
 
 
@@ -35,9 +37,7 @@ def list_(
     from rowguard.settings import settings
 
     states = {"waiting": WAITING, "all": (*WAITING, "decided")}.get(state, (state,))
-    rows = list_cases(
-        database_url(), settings().review_due_hours, states, claimed_by=claimed_by, limit=limit
-    )
+    rows = list_cases(database_url(), settings().review_due_hours, states, claimed_by=claimed_by, limit=limit)
     if as_json:
         print_json(rows)
     elif rows:
@@ -82,7 +82,8 @@ def claim(
 @app.command()
 def decide(
     decision: Annotated[
-        Literal["fraud", "legitimate", "unsure"], typer.Argument(help="unsure writes no label.", show_default=False)
+        Literal["fraud", "legitimate", "unsure"],
+        typer.Argument(help="unsure writes no label.", show_default=False),
     ],
     cases: Annotated[list[int], typer.Argument(help="The cases.", show_default=False)],
     note: Note = None,
@@ -151,7 +152,9 @@ def _print_case(case: dict[str, Any] | None, as_json: bool) -> None:
     if as_json or case is None:
         print_json(case)
         return
-    facts = {name: value for name, value in case.items() if name not in ("rows", "events") and value is not None}
+    facts = {
+        name: value for name, value in case.items() if name not in ("rows", "events") and value is not None
+    }
     print_facts(f"case {case['case_id']}", facts)
     print_table(
         [

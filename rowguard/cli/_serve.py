@@ -44,7 +44,8 @@ def serve(
 
 def token(
     scope: Annotated[
-        list[str] | None, typer.Option(help="Scope: predict, write, label, explain or admin. Repeatable.")
+        list[str] | None,
+        typer.Option(help="Scope: predict, write, label, explain, review or admin. Repeatable."),
     ] = None,
     subject: Annotated[
         str, typer.Option(help="Client that the token identifies; rate limits count by it.")
@@ -63,7 +64,7 @@ def token(
     unknown = [name for name in scopes if name not in SCOPES]
     if unknown:
         raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(SCOPES)}", param_hint="--scope")
-    lifetime_s = _parse_seconds(expires_in)
+    lifetime_s = parse_seconds(expires_in)
     minted = mint(settings(), subject, scopes, lifetime_s)
     if as_json:
         print_json({"token": minted, "subject": subject, "scopes": scopes, "expires_in": lifetime_s})
@@ -71,7 +72,7 @@ def token(
         print(minted)
 
 
-def _parse_seconds(text: str) -> int:
+def parse_seconds(text: str) -> int:
     match = re.fullmatch(r"([1-9]\d{0,8})([smhd])", text)
     if match is None:
         raise typer.BadParameter(

@@ -785,7 +785,7 @@ SELECT c.case_id
 FROM scoring.claim_review_case(%(by)s, %(case_id)s) AS c;
 
 -- name: release_review_case
--- Put a claimed case back into the queue, whoever claimed it: the owner of the database is an administrator.
+-- Put a claimed case back into the queue, also another reviewer's.
 SELECT c.case_id
 FROM scoring.release_review_case(%(case_id)s, %(by)s, true) AS c;
 

@@ -21,7 +21,12 @@ Row = dict[str, Any]
 
 
 def list_cases(
-    url: str, due_hours: float, states: Sequence[str] = WAITING, *, claimed_by: str | None = None, limit: int = 50
+    url: str,
+    due_hours: float,
+    states: Sequence[str] = WAITING,
+    *,
+    claimed_by: str | None = None,
+    limit: int = 50,
 ) -> list[Row]:
     """Open cases for transactions that wait, and return cases, the most urgent first.
 
@@ -167,7 +172,11 @@ def _reviewing(url: str) -> Iterator[psycopg.Connection[Any]]:
     try:
         with connect(url) as connection:
             yield connection
-    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFunction, psycopg.errors.InvalidSchemaName):
+    except (
+        psycopg.errors.UndefinedTable,
+        psycopg.errors.UndefinedFunction,
+        psycopg.errors.InvalidSchemaName,
+    ):
         raise SchemaError from None
     except (
         psycopg.DataError,

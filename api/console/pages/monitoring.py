@@ -56,7 +56,9 @@ def _by_version(rows: list[dict[str, Any]], versions: list[Any], name: str) -> S
 
 
 def _quantiles(rows: list[dict[str, Any]], versions: list[str]) -> Series:
-    own = [row for row in rows if versions and row["model_version"] == versions[-1] and row["score_quantiles"]]
+    own = [
+        row for row in rows if versions and row["model_version"] == versions[-1] and row["score_quantiles"]
+    ]
     return [
         (label, [(f"{row['event_date']:%m-%d}", row["score_quantiles"][place]) for row in own])
         for place, label in enumerate(QUANTILES)

@@ -57,7 +57,9 @@ async def replay(request: Request, user_id: str, transaction_id: str, user: Read
     """Score the stored row again."""
     data: Data = request.app.state.data
     try:
-        result = await data.row("replay", user_id=user_id, transaction_id=parse_id(transaction_id, "transaction_id"))
+        result = await data.row(
+            "replay", user_id=user_id, transaction_id=parse_id(transaction_id, "transaction_id")
+        )
         return render(request, "replay.html.j2", user, result=result, problem=None)
     except RowguardError as error:
         return render(request, "replay.html.j2", user, result=None, problem=str(error))
@@ -73,12 +75,16 @@ def _point(row: dict[str, Any], this: dict[str, Any]) -> dict[str, Any]:
 
 async def _elsewhere(data: Data, key: dict[str, Any]) -> list[dict[str, Any]]:
     """The same device, card or merchant elsewhere: of each column that is the key of an entity."""
-    names = sorted({columns[0] for columns in declared().entities.values() if len(columns) == 1} - {"user_id"})
+    names = sorted(
+        {columns[0] for columns in declared().entities.values() if len(columns) == 1} - {"user_id"}
+    )
     if not names:
         return []
     parts = [
         sql.SQL("({})").format(
-            sql.SQL(as_literal(queries()["same_value"])).format(name=sql.Literal(name), column=sql.Identifier(name))
+            sql.SQL(as_literal(queries()["same_value"])).format(
+                name=sql.Literal(name), column=sql.Identifier(name)
+            )
         )
         for name in names
     ]

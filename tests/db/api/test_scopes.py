@@ -44,6 +44,12 @@ ENDPOINTS: list[tuple[str, str, Any, int, frozenset[str] | None]] = [
     ("POST", "/predict/batch", {"items": [RAW]}, 200, frozenset({"predict"})),
     ("POST", "/transactions", RAW, 201, frozenset({"write"})),
     ("POST", "/labels", LABEL, 404, frozenset({"label"})),
+    ("GET", "/reviews", None, 200, frozenset({"review"})),
+    ("GET", "/reviews/999999", None, 404, frozenset({"review"})),
+    ("POST", "/reviews/claim", {"case_id": 999_999}, 404, frozenset({"review"})),
+    ("POST", "/reviews/decide", {"case_ids": [999_999], "decision": "unsure"}, 404, frozenset({"review"})),
+    ("POST", "/reviews/999999/release", None, 404, frozenset({"review"})),
+    ("POST", "/reviews/999999/reopen", {}, 404, frozenset({"review"})),
     ("GET", "/transactions/1/9000000000/explanation", None, 404, frozenset({"explain"})),
 ]
 HOLDERS: list[tuple[str, ...] | None] = [None, (), *((scope,) for scope in SCOPES), SCOPES]
@@ -86,7 +92,7 @@ def test_the_matrix_names_every_endpoint_of_the_document(guarded_api: Api) -> No
     document = guarded_api.client.get("/openapi.json").json()
     template = "/transactions/{user_id}/{transaction_id}/explanation"
     endpoints = [
-        (method, template if path.endswith("/explanation") else path, *others)
+        (method, template if path.endswith("/explanation") else path.replace("999999", "{case_id}"), *others)
         for method, path, *others in ENDPOINTS
     ]
     named = {(method, path) for method, path, *_ in endpoints}

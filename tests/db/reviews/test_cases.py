@@ -38,12 +38,17 @@ def open_cases(workspace: Workspace) -> int:
 
 
 def labels(workspace: Workspace) -> Rows:
-    return run(workspace, "SELECT user_id, is_fraud, source FROM fraud_labels WHERE user_id > 90000 ORDER BY label_id")
+    return run(
+        workspace,
+        "SELECT user_id, is_fraud, source FROM fraud_labels WHERE user_id > 90000 ORDER BY label_id",
+    )
 
 
 def events(workspace: Workspace, case_id: int) -> list[str]:
     rows = run(
-        workspace, "SELECT action FROM scoring.audit_events WHERE subject = %s ORDER BY event_id", f"case {case_id}"
+        workspace,
+        "SELECT action FROM scoring.audit_events WHERE subject = %s ORDER BY event_id",
+        f"case {case_id}",
     )
     return [str(action) for (action,) in rows]
 
@@ -74,7 +79,7 @@ def test_what_comes_after_a_claim_is_another_case(flagged: Workspace) -> None:
         run(flagged, "SELECT scoring.reopen_review_case(1, 'ann')")
 
 
-def test_two_reviewers_get_different_cases_and_nobody_waits(flagged: Workspace) -> None:
+def test_two_reviewers_get_different_cases_and_none_waits(flagged: Workspace) -> None:
     insert(flagged, 90_001, 90_002, 90_003)
     open_cases(flagged)
     claim = "SELECT case_id FROM scoring.claim_review_case(%s)"
@@ -100,7 +105,9 @@ def test_many_claims_at_the_same_time_share_no_case(flagged: Workspace) -> None:
 
     def claim(name: str) -> None:
         for _ in range(4):
-            claimed.extend(case for (case,) in run(flagged, "SELECT case_id FROM scoring.claim_review_case(%s)", name))
+            claimed.extend(
+                case for (case,) in run(flagged, "SELECT case_id FROM scoring.claim_review_case(%s)", name)
+            )
 
     threads = [threading.Thread(target=claim, args=(name,)) for name in ("ann", "bob", "cy", "dee")]
     for thread in threads:
@@ -134,7 +141,9 @@ def test_a_bulk_decision_is_all_or_none(flagged: Workspace) -> None:
         run(flagged, decide, [1, 2, 3], "fraud", None)
     with pytest.raises(psycopg.errors.NoDataFound, match="there is no case 99"):
         run(flagged, decide, [1, 99], "fraud", None)
-    with pytest.raises(psycopg.errors.ObjectInUse, match="there are 2 transactions now, not 1: look at them first"):
+    with pytest.raises(
+        psycopg.errors.ObjectInUse, match="there are 2 transactions now, not 1: look at them first"
+    ):
         run(flagged, decide, [1, 2], "fraud", 1)
     with pytest.raises(psycopg.errors.CheckViolation, match="decision is not fraud, legitimate or unsure"):
         run(flagged, decide, [1, 2], "guilty", 2)
@@ -151,7 +160,10 @@ def test_the_trail_only_grows(flagged: Workspace) -> None:
         "DELETE FROM scoring.audit_events",
         "TRUNCATE scoring.audit_events",
     ):
-        with flagged.connect() as owner, pytest.raises(psycopg.errors.InsufficientPrivilege, match="only grows"):
+        with (
+            flagged.connect() as owner,
+            pytest.raises(psycopg.errors.InsufficientPrivilege, match="only grows"),
+        ):
             owner.execute(statement.encode())
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             run(flagged, statement)
