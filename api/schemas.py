@@ -8,7 +8,16 @@ from functools import cache
 from typing import Annotated, Any, Literal, NotRequired
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainSerializer, Tag, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    Tag,
+    WithJsonSchema,
+    create_model,
+)
 from typing_extensions import TypedDict
 
 from api.columns import request_fields, response_fields
@@ -264,11 +273,15 @@ class ReviewCases(TypedDict):
     cases: list[ReviewCase]
 
 
+# As PostgreSQL writes a time within a JSON document.
+TimeText = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+
+
 class ReviewedTransaction(TypedDict):
     """A transaction of a case."""
 
     transaction_id: int
-    occurred_at: datetime
+    occurred_at: TimeText
     amount: float
     fraud_flag: str | None
     fraud_probability: float | None
@@ -279,7 +292,7 @@ class ReviewEvent(TypedDict):
     """An event of a case."""
 
     event_id: int
-    recorded_at: datetime
+    recorded_at: TimeText
     actor: str
     action: str
     details: dict[str, Any]
