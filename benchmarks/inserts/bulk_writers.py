@@ -45,7 +45,9 @@ def main() -> None:
     with prepared_server() as (_, url):
         rows = [_row("quiet", pay(url, lambda stop: stop.wait(seconds)))]
         errors: Counter[str] = Counter()
-        rows.append(_row("next to four sessions that only compute", pay(url, lambda stop: _compute_all(url, seconds))))
+        rows.append(
+            _row("next to four sessions that only compute", pay(url, lambda stop: _compute_all(url, seconds)))
+        )
         rows.append(_row("next to four bulk writers", pay(url, lambda stop: _write_all(url, errors))))
         took: list[float] = []
         rows.append(
