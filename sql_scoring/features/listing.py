@@ -27,7 +27,7 @@ from rowguard.errors import FeatureBuildError
 from rowguard.yaml_places import find_position, find_repeated_key
 from sql_scoring.features.expressions import ExpressionError, bind_names, bind_to
 
-# Relations of the schema of reference tables; a reference `labels` would clash with the staging model of fraud_labels.
+# Relations of the schema of reference tables; a reference `labels` would clash with the model stg_labels.
 TAKEN_TABLES = frozenset(
     (
         "transactions",
