@@ -84,3 +84,11 @@ class NoModelError(RowguardError):
 
 class ExplanationError(RowguardError):
     """The model cannot be explained."""
+
+
+class RuleError(RowguardError):
+    """The rule set is wrong; nothing was changed."""
+
+
+class ListError(RowguardError):
+    """The list does not allow this; nothing was changed."""

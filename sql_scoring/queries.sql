@@ -296,3 +296,73 @@ SELECT DISTINCT
 FROM public.transactions AS t
 WHERE t.user_txns_before IS NULL
 ORDER BY lock_key, t.user_id;
+
+-- name: champion_features
+-- Features of the champion, in its order.
+SELECT m.feature_names
+FROM scoring.models AS m
+WHERE m.state = 'champion';
+
+-- name: list_names
+-- Names of all lists.
+SELECT l.name
+FROM scoring.lists AS l;
+
+-- name: set_time_settings
+-- To the end of the transaction.
+SELECT set_config('TimeZone', %(zone)s, true), set_config('DateStyle', %(style)s, true);
+
+-- name: checked_expressions
+-- The generated columns of check_rules, as PostgreSQL read them.
+SELECT pg_get_expr(d.adbin, d.adrelid)
+FROM pg_catalog.pg_attrdef AS d
+WHERE d.adrelid = to_regclass('pg_temp.rowguard_check')
+ORDER BY d.adnum;
+
+-- name: current_rule_set
+-- The rule set in force; 0 is none.
+SELECT s.rule_set_version
+FROM scoring.settings AS s;
+
+-- name: last_rule_set
+-- The highest version that was published, and who published it.
+SELECT r.version, r.published_by
+FROM scoring.rule_sets AS r
+ORDER BY r.version DESC
+LIMIT 1;
+
+-- name: select_rule_set
+-- A published rule set.
+SELECT r.version, r.document, r.feature_names, r.list_names, r.based_on, r.note, r.sql_text, r.sql_sha256, r.published_at,
+    r.published_by, r.approved_by
+FROM scoring.rule_sets AS r
+WHERE r.version = %(version)s;
+
+-- name: list_rule_sets
+-- All published rule sets, newest first.
+SELECT r.version, r.version = s.rule_set_version AS is_in_force, jsonb_array_length(r.document -> 'rules') AS rules,
+    r.based_on, r.note, r.published_at, r.published_by, r.approved_by
+FROM scoring.rule_sets AS r
+CROSS JOIN scoring.settings AS s
+ORDER BY r.version DESC;
+
+-- name: select_rule_set_revisions
+-- The generated migrations of rule sets, oldest first, with the text of their functions.
+SELECT v.revision, v.schema_revision, v.kind, v.version, v.upgrade_text,
+    CASE WHEN v.kind = 'publish_rules' THEN r.sql_text END AS sql_text
+FROM scoring.rule_set_revisions AS v
+LEFT JOIN scoring.rule_sets AS r ON v.version = r.version
+ORDER BY v.position;
+
+-- name: select_draft
+-- A draft of a rule set.
+SELECT d.draft_id, d.document, d.based_on, d.note, d.created_by, d.updated_by, d.approved_by, d.published_version
+FROM scoring.rule_drafts AS d
+WHERE d.draft_id = %(draft_id)s
+FOR UPDATE;
+
+-- name: record_published_draft
+-- Names the version that a draft became.
+UPDATE scoring.rule_drafts AS d
+SET published_version = %(version)s
+WHERE d.draft_id = %(draft_id)s;

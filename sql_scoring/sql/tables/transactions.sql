@@ -44,6 +44,12 @@ CREATE TABLE public.transactions (
     -- What that model saw, where that is not feature_values.
     shadow_feature_values real[],
     shadow_error text,
+    -- What lists, model and rules decided together, in docs/explanation/outcomes.md; NULL while there are none of them.
+    outcome text,
+    outcome_reasons text[],
+    rule_set_version integer,
+    -- Two bytes each: lists that had the row, rules that an exception suppressed, rules that matched.
+    matched_rules bytea,
     CONSTRAINT transactions_pkey PRIMARY KEY (user_id, transaction_id)
 );
 
