@@ -17,11 +17,13 @@ from rowguard.cli import (
     _explain,
     _features,
     _inspect,
+    _lists,
     _models,
     _operations,
     _policy,
     _register,
     _roles,
+    _rules,
     _serve,
     _stack,
     _tradeoff,
@@ -78,6 +80,8 @@ for group, commands in GROUPS.items():
         )
         name = _NAMES.get(command.__name__, command.__name__.replace("_", "-"))
         app.command(name, rich_help_panel=group, context_settings=passes_on)(command)
+app.add_typer(_rules.app, name="rules", rich_help_panel="Outcomes")
+app.add_typer(_lists.app, name="lists", rich_help_panel="Outcomes")
 
 
 @app.callback()

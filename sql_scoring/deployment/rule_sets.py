@@ -123,7 +123,7 @@ def publish_rule_set(
         url: Address of the database, for a direct connection of its owner.
         settings: Names features.yml and the folder of generated revisions.
         rule_set: As read.
-        based_on: The version that it was edited from; None does not ask.
+        based_on: The version that it was edited from; by default what its file says, if it does.
         note: Why, for the registry.
         published_by: Who published it; the login role when None.
         approved_by: The second person who approved it.
@@ -136,6 +136,8 @@ def publish_rule_set(
         RuleError: A rule is wrong, another set was published meanwhile, or this one is in force already.
     """
     declaration = load_declaration(features_file(settings))
+    if based_on is None:
+        based_on = rule_set.based_on
     with migrations.transaction(url) as connection:
         driver = migrations.driver(connection)
         lock_job(driver, "deploy")
@@ -198,7 +200,7 @@ def publish_draft(url: str, settings: Settings, draft_id: int, *, by: str, needs
     try:
         rule_set = validate_rules(draft["document"])
     except RuleProblem as problem:
-        raise RuleError(f"draft {draft_id}{problem}") from None
+        raise RuleError(f"draft {draft_id}, {problem}") from None
     return publish_rule_set(
         url,
         settings,

@@ -162,7 +162,7 @@ def parse_expression(expression: str) -> Any:
     try:
         statements: Any = parse_sql(f"{_PREFIX}{expression}\n)")
     except ParseError as error:
-        raise ExpressionError(f"is not SQL: {error.args[0]}") from None
+        raise ExpressionError(f"is not SQL: {' '.join(str(error.args[0]).split())}") from None
     if any(token.name in ("SQL_COMMENT", "C_COMMENT") for token in scan(expression)):
         raise ExpressionError("has a comment")
     select: Any = statements[0].stmt

@@ -75,6 +75,8 @@ class RuleSet(_Strict):
     """The outcome of a rule that raises, and of a row without a score that no list and no rule decides."""
     thresholds: Thresholds | None = None
     """Without them an alert of the model is declined."""
+    based_on: Annotated[int, Field(ge=0)] | None = None
+    """The version that it was edited from; `publish` checks that it is still in force."""
     rules: Annotated[list[Rule], Field(max_length=MAX_RULES)] = []
 
     def ordered(self) -> list[Rule]:
@@ -88,8 +90,8 @@ class RuleSet(_Strict):
         return {"list": lists, "value": sorted({part[0] for part in parts if len(part) == 1})}
 
     def as_document(self) -> dict[str, Any]:
-        """Return what rules.yml holds, without defaults that say nothing."""
-        document = self.model_dump(mode="json", exclude_none=True)
+        """Return what the registry holds of rules.yml: the same for the same rules."""
+        document = self.model_dump(mode="json", exclude_none=True, exclude={"based_on"})
         document["rules"] = [rule.model_dump(mode="json") for rule in self.rules]
         return document
 
@@ -139,7 +141,7 @@ def parse_rules(text: str, source: str) -> RuleSet:
         return validate_rules(document)
     except RuleProblem as problem:
         line, column = find_position(root, problem.place)
-        raise RuleError(f"{source}, line {line}, column {column}{problem}") from None
+        raise RuleError(f"{source}, line {line}, column {column}, {problem}") from None
 
 
 class RuleProblem(RuleError):
@@ -152,7 +154,7 @@ class RuleProblem(RuleError):
     """
 
     def __init__(self, place: Place, entry: str, message: str) -> None:
-        super().__init__(f"{', ' if entry else ''}{entry}: {message}")
+        super().__init__(f"{entry}: {message}" if entry else message)
         self.place, self.entry, self.message = place, entry, message
 
 
@@ -179,10 +181,16 @@ def validate_rules(document: Any) -> RuleSet:
     return rule_set
 
 
-def dump_rules(rule_set: RuleSet) -> str:
-    """Return the text of rules.yml, which `load_rules` reads to the same rule set."""
+def dump_rules(rule_set: RuleSet, *, based_on: int | None = None) -> str:
+    """Return the text of rules.yml, which `load_rules` reads to the same rule set.
+
+    Args:
+        rule_set: The rules.
+        based_on: The version that an editor of the file starts from.
+    """
+    document = ({} if based_on is None else {"based_on": based_on}) | rule_set.as_document()
     head = "# Written by rowguard rules export. Edit, check, backtest, publish: docs/how-to/write-rules.md\n"
-    return head + yaml.safe_dump(rule_set.as_document(), sort_keys=False, allow_unicode=True, width=110)
+    return head + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
 
 
 def json_schema_text() -> str:
