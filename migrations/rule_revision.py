@@ -1,7 +1,7 @@
 """Runs a generated revision of a rule set: `<name>.py` with its SQL in the folder `<name>/`.
 
-`function.sql` creates the rule set's function; it is absent in a rollback. `upgrade.sql` registers the rule set, puts it
-in force and records the revision.
+`function.sql` creates the rule set's function; it is absent in a rollback. `upgrade.sql` registers the rule set, puts
+it in force and records the revision.
 """
 
 from __future__ import annotations

@@ -23,7 +23,10 @@ from sql_scoring.deployment.rule_sets import publish_rule_set, roll_back_rule_se
 
 ROUNDS = 5
 CALLS = 400
-INSERT = f"INSERT INTO public.transactions {COLUMNS} VALUES ({{user}}, 12.5, 7, 'DE') RETURNING transaction_id, fraud_flag"
+INSERT = (
+    f"INSERT INTO public.transactions {COLUMNS} VALUES ({{user}}, 12.5, 7, 'DE')"
+    " RETURNING transaction_id, fraud_flag"
+)
 LISTS = (("blocked_users", "user_id", "block"), ("risky_merchants", "merchant_id", "other"))
 MORE_LISTS = (("places", "location", "other"), ("amounts_of", "user_id", "other"))
 
@@ -33,9 +36,11 @@ def main() -> None:
     entries = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     with prepared_server() as (server, url):
         settings = Settings(
-            database_url=SecretStr(url), state_dir=server.data.parent / "state", models_dir=server.data.parent / "models",
+            database_url=SecretStr(url),
+            state_dir=server.data.parent / "state",
+            models_dir=server.data.parent / "models",
             _env_file=None,
-        )  # fmt: skip
+        )
         for user in _users():
             with psycopg.connect(url, autocommit=True) as connection:
                 connection.execute(INSERT.format(user=user).encode())
@@ -94,7 +99,8 @@ def insert_time(url: str) -> float:
               FOR i IN 1..calls LOOP
                 v_user := 1 + (i * 7919) % 2000;
                 v_started := clock_timestamp();
-                INSERT INTO public.transactions (user_id, amount, merchant_id, location) VALUES (v_user, 12.5, 7, 'DE');
+                INSERT INTO public.transactions (user_id, amount, merchant_id, location)
+                VALUES (v_user, 12.5, 7, 'DE');
                 micros[i] := extract(epoch FROM clock_timestamp() - v_started) * 1e6;
                 COMMIT;
               END LOOP;
@@ -102,7 +108,7 @@ def insert_time(url: str) -> float:
         )
         row = connection.execute("CALL public.bench_outcomes(%s, '{}')", [CALLS]).fetchone()
         assert row is not None
-        return statistics.median(row[0][CALLS // 5 :])
+        return float(statistics.median(row[0][CALLS // 5 :]))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Rule sets for measurements: rules of three conditions over amounts, places, merchants and features, seldom matching."""
+"""Rule sets for measurements: rules of three conditions over amounts, places, merchants and features."""
 
 from __future__ import annotations
 

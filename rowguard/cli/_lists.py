@@ -10,7 +10,9 @@ import typer
 from rowguard.cli._output import Json, err, out, print_json, print_table, steps, time_option
 from rowguard.cli._target import database_url
 
-app = typer.Typer(no_args_is_help=True, help="Allow, block and other lists: create, add, remove, import, export, list.")
+app = typer.Typer(
+    no_args_is_help=True, help="Allow, block and other lists: create, add, remove, import, export, list."
+)
 Name = Annotated[str, typer.Argument(help="The list.", show_default=False)]
 Keys = Annotated[list[str], typer.Argument(help="Values of the list's column.", show_default=False)]
 Expires = Annotated[Any, time_option("--expires", help="When the entries expire.")]
@@ -20,7 +22,9 @@ Reason = Annotated[str | None, typer.Option(help="Why, at most 500 characters.",
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="At most 20 of a-z, 0-9 and _.", show_default=False)],
-    column: Annotated[str, typer.Argument(help="A column of transactions, such as user_id.", show_default=False)],
+    column: Annotated[
+        str, typer.Argument(help="A column of transactions, such as user_id.", show_default=False)
+    ],
     kind: Annotated[
         Literal["allow", "block", "review", "other"],
         typer.Option(help="What a row on it gets; other: only rules ask for it."),
@@ -35,11 +39,17 @@ def create(
     from rowguard.operations.lists import create_list
 
     create_list(database_url(), name, column, kind, description)
-    _report(as_json, {"list": name, "column": column, "kind": kind}, f"{name} is a list of kind {kind} for {column}")
+    _report(
+        as_json,
+        {"list": name, "column": column, "kind": kind},
+        f"{name} is a list of kind {kind} for {column}",
+    )
 
 
 @app.command()
-def add(name: Name, keys: Keys, expires: Expires = None, reason: Reason = None, as_json: Json = False) -> None:
+def add(
+    name: Name, keys: Keys, expires: Expires = None, reason: Reason = None, as_json: Json = False
+) -> None:
     """Add keys to a list; of a key that is on it expiry and reason are replaced.
 
     Example: rowguard lists add blocked_users 42 43 --expires 2027-01-31 --reason "ticket 77"
@@ -66,7 +76,9 @@ def remove(name: Name, keys: Keys, as_json: Json = False) -> None:
 @app.command("import")
 def import_(
     name: Name,
-    file: Annotated[Path, typer.Argument(help="CSV with key, and optionally expires_at and reason.", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(help="CSV with key, and optionally expires_at and reason.", show_default=False)
+    ],
     as_json: Json = False,
 ) -> None:
     """Add the keys of a CSV file to a list; a wrong line rejects the whole file.
@@ -88,7 +100,9 @@ def import_(
 @app.command()
 def export(
     name: Name,
-    output: Annotated[Path | None, typer.Option(help="Write to this file instead.", show_default=False)] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write to this file instead.", show_default=False)
+    ] = None,
     history: Annotated[bool, typer.Option("--history", help="Also removed and expired entries.")] = False,
 ) -> None:
     """Write the entries of a list as CSV, which `lists import` reads.

@@ -35,15 +35,125 @@ def check(file: File, as_json: Json = False) -> None:
     if as_json:
         print_json(counts)
     else:
-        out.print(f"{file}: {counts['rules']} rules are right, {counts['live']} live, {counts['shadow']} in shadow")
+        out.print(
+            f"{file}: {counts['rules']} rules are right, {counts['live']} live, {counts['shadow']} in shadow"
+        )
+
+
+@app.command()
+def backtest(
+    file: File,
+    start: Annotated[Any, time_option("--from", help="First day; by default all history.")] = None,
+    end: Annotated[Any, time_option("--to", help="First day after it.")] = None,
+    rule: Annotated[str | None, typer.Option(help="Only this rule.", show_default=False)] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what each rule of a rules.yml would have matched in stored history; nothing is published.
+
+    Example: rowguard rules backtest rules.yml --from 2026-10-01
+    """
+    from rowguard.operations.rules import backtest as run
+    from rowguard.settings import settings
+    from sql_scoring.rules.document import load_rules
+
+    rule_set = load_rules(file)
+    url = database_url()
+    with steps(quiet=as_json) as step:
+        step("evaluating the rules")
+        result = run(url, settings(), rule_set, start=start, end=end, only=rule)
+    if as_json:
+        print_json(result.as_document())
+        return
+    rows = [("all", result.total), *((each.name, each) for each in result.rules)]
+    title = f"{result.transactions:,} transactions, {result.frauds:,} known frauds"
+    print_table(
+        [
+            {
+                "rule": name,
+                "matched": each.matched,
+                "frauds": each.frauds,
+                "good": each.good,
+                "fraud money": round(each.fraud_amount, 2),
+                "good money": round(each.good_amount, 2),
+                "also the model": each.alerts,
+                "also live rules": each.live_rules,
+                "added": each.added,
+                "added frauds": each.added_frauds,
+                "error": each.error or "",
+            }
+            for name, each in rows
+        ],
+        title,
+    )
+
+
+@app.command()
+def thresholds(
+    review_rate: Annotated[
+        float | None,
+        typer.Option(help="Largest fraction of rows that is reviewed.", min=0, max=1, show_default=False),
+    ] = None,
+    decline_rate: Annotated[
+        float | None,
+        typer.Option(help="Largest fraction of rows that is declined.", min=0, max=1, show_default=False),
+    ] = None,
+    cost: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(
+            help="Cost of a good row that is declined, of a review, of a missed fraud.", show_default=False
+        ),
+    ] = None,
+    start: Annotated[Any, time_option("--from", help="First day of the scored rows.")] = None,
+    end: Annotated[Any, time_option("--to", help="First day after it.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Choose the review and the decline threshold by budgets or by cost, for rules.yml; nothing is published.
+
+    Example: rowguard rules thresholds --review-rate 0.01 --decline-rate 0.001
+    """
+    from dataclasses import asdict
+
+    from rowguard.operations.rules import thresholds as run
+    from sql_scoring.rules.thresholds import Costs
+
+    if (cost is None) == (review_rate is None and decline_rate is None):
+        raise typer.BadParameter("give either --cost, or --review-rate and --decline-rate")
+    if cost is not None and min(cost) < 0:
+        raise typer.BadParameter("costs are not negative", param_hint="--cost")
+    choice = run(
+        database_url(),
+        review_rate=review_rate,
+        decline_rate=decline_rate,
+        costs=cost and Costs(*cost),
+        start=start,
+        end=end,
+    )
+    if as_json:
+        print_json({**asdict(choice), "thresholds": choice.thresholds.model_dump()})
+        return
+    values = choice.thresholds.model_dump(exclude_none=True)
+    approved = choice.rows - choice.declined - choice.reviewed
+    print_facts(
+        f"thresholds: {{{', '.join(f'{name}: {value:.6g}' for name, value in values.items())}}}",
+        {
+            "chosen on": f"{choice.rows:,} rows that {choice.model_version} scored",
+            "declined": f"{choice.declined:,}, {choice.declined_frauds:,} of them frauds",
+            "reviewed": f"{choice.reviewed:,}, {choice.reviewed_frauds:,} of them frauds",
+            "approved": f"{approved:,}, {choice.missed_frauds:,} of them frauds",
+        },
+    )
 
 
 @app.command()
 def publish(
     file: Annotated[Path | None, typer.Argument(help="A rules.yml, or --draft.", show_default=False)] = None,
-    draft: Annotated[int | None, typer.Option(help="Publish a draft of the API by its number.", min=1)] = None,
+    draft: Annotated[
+        int | None, typer.Option(help="Publish a draft of the API by its number.", min=1)
+    ] = None,
     note: Annotated[str, typer.Option(help="Why, for the registry.")] = "",
-    by: Annotated[str | None, typer.Option(help="Who publishes, where the login does not say.", hidden=True)] = None,
+    by: Annotated[
+        str | None, typer.Option(help="Who publishes, where the login does not say.", hidden=True)
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Publish a rule set by a migration: the next version, in force from its commit.
@@ -111,7 +221,9 @@ def list_(
 @app.command()
 def export(
     version: Annotated[int | None, typer.Argument(help="By default the one in force.", min=1)] = None,
-    output: Annotated[Path | None, typer.Option(help="Write to this file instead.", show_default=False)] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write to this file instead.", show_default=False)
+    ] = None,
 ) -> None:
     """Write a published rule set as a rules.yml, to edit and publish again.
 
@@ -132,7 +244,9 @@ def export(
 
 @app.command()
 def exceptions(
-    unused: Annotated[bool, typer.Option("--unused", help="Only active ones that suppressed nothing yet.")] = False,
+    unused: Annotated[
+        bool, typer.Option("--unused", help="Only active ones that suppressed nothing yet.")
+    ] = False,
     stale: Annotated[bool, typer.Option("--stale", help="Only ended ones.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -169,7 +283,10 @@ def add_exception(
     if as_json:
         print_json({"exception_id": exception_id})
     else:
-        out.print(f"exception {exception_id}: no {rule} for user {user_id} until {until:%Y-%m-%d %H:%M}", markup=False)
+        out.print(
+            f"exception {exception_id}: no {rule} for user {user_id} until {until:%Y-%m-%d %H:%M}",
+            markup=False,
+        )
 
 
 @app.command("end-exception")
@@ -193,9 +310,18 @@ def end_exception(
 def _report(done: Publication, as_json: bool) -> None:
     if as_json:
         print_json(
-            {"version": done.version, "previous": done.previous, "revision": done.revision, "rules": done.rules}
+            {
+                "version": done.version,
+                "previous": done.previous,
+                "revision": done.revision,
+                "rules": done.rules,
+            }
         )
         return
     before = f"rule set {done.previous}" if done.previous else "none"
-    now = f"rule set {done.version} with {done.rules} rules is in force" if done.version else "no rule set is in force"
+    now = (
+        f"rule set {done.version} with {done.rules} rules is in force"
+        if done.version
+        else "no rule set is in force"
+    )
     print_facts(now, {"before": before, "revision": done.revision})

@@ -67,7 +67,9 @@ def add_entries(url: str, name: str, entries: Sequence[dict[str, Any]]) -> int:
         ListError: There is no such list, or a key is wrong.
     """
     with _writing(url) as connection:
-        return int(fetch_one(connection, QUERIES["add_list_entries"], {"name": name, "entries": Jsonb(entries)})[0])
+        return int(
+            fetch_one(connection, QUERIES["add_list_entries"], {"name": name, "entries": Jsonb(entries)})[0]
+        )
 
 
 def remove_entries(url: str, name: str, keys: Sequence[str]) -> int:
@@ -85,7 +87,9 @@ def remove_entries(url: str, name: str, keys: Sequence[str]) -> int:
         ListError: There is no such list, or a key is wrong.
     """
     with _writing(url) as connection:
-        return int(fetch_one(connection, QUERIES["remove_list_entries"], {"name": name, "keys": list(keys)})[0])
+        return int(
+            fetch_one(connection, QUERIES["remove_list_entries"], {"name": name, "keys": list(keys)})[0]
+        )
 
 
 def list_lists(url: str) -> list[dict[str, Any]]:
@@ -109,7 +113,7 @@ def import_csv(url: str, name: str, file: Path, *, progress: Progress = silent) 
         ListError: The file cannot be read, or a line is wrong; names it. Nothing was written.
     """
     lines = written = 0
-    with _writing(url) as connection:
+    with _writing(url) as connection, connection.transaction():
         for batch in _batches(_read(file)):
             try:
                 values = {"name": name, "entries": Jsonb([entry for _, entry in batch])}
@@ -157,9 +161,17 @@ def _read(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream, strict=True)
             fields = reader.fieldnames or []
-            if "key" not in fields or (unknown := set(fields) - set(COLUMNS)) or len(set(fields)) < len(fields):
-                extra = f"; {', '.join(sorted(unknown))} is not known here" if "key" in fields and unknown else ""
-                raise ListError(f"{file}, line 1: the header must be key, and optionally expires_at, reason{extra}")
+            if (
+                "key" not in fields
+                or (unknown := set(fields) - set(COLUMNS))
+                or len(set(fields)) < len(fields)
+            ):
+                extra = (
+                    f"; {', '.join(sorted(unknown))} is not known here" if "key" in fields and unknown else ""
+                )
+                raise ListError(
+                    f"{file}, line 1: the header must be key, and optionally expires_at, reason{extra}"
+                )
             for row in reader:
                 yield reader.line_num, _entry(row, f"{file}, line {reader.line_num}")
     except csv.Error as error:
@@ -182,7 +194,9 @@ def _entry(row: dict[str | Any, Any], place: str) -> dict[str, Any]:
         try:
             parsed = datetime.fromisoformat(expires_at)
         except ValueError:
-            raise ListError(f"{place}: expires_at {expires_at[:40]!r} is no time such as 2027-01-31T12:00Z") from None
+            raise ListError(
+                f"{place}: expires_at {expires_at[:40]!r} is no time such as 2027-01-31T12:00Z"
+            ) from None
         expires_at = (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).isoformat()
     return {"key": row["key"], "expires_at": expires_at, "reason": row.get("reason") or None}
 
@@ -237,7 +251,11 @@ def _writing(url: str) -> Iterator[psycopg.Connection[Any]]:
     try:
         with connect(url) as connection:
             yield connection
-    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFunction, psycopg.errors.InvalidSchemaName):
+    except (
+        psycopg.errors.UndefinedTable,
+        psycopg.errors.UndefinedFunction,
+        psycopg.errors.InvalidSchemaName,
+    ):
         raise SchemaError from None
     except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.NoDataFound) as error:
         raise ListError(error.diag.message_primary) from None

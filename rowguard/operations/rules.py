@@ -9,10 +9,15 @@ import psycopg
 from psycopg.rows import dict_row
 
 from rowguard.database import connect, fetch_one
+from rowguard.declaration import features_file
 from rowguard.errors import RuleError, SchemaError
 from rowguard.queries import load_queries
+from rowguard.settings import Settings
 from sql_scoring.deployment.rule_sets import current_version, get_rule_set, list_rule_sets
-from sql_scoring.rules.document import dump_rules, validate_rules
+from sql_scoring.features.listing import load_declaration
+from sql_scoring.rules.backtest import BacktestResult, backtest_rules
+from sql_scoring.rules.document import RuleSet, dump_rules, validate_rules
+from sql_scoring.rules.thresholds import Costs, ThresholdChoice, choose_thresholds
 
 QUERIES = load_queries("rowguard.operations")
 
@@ -105,11 +110,61 @@ def end_exception(url: str, exception_id: int) -> None:
     _call(url, "end_rule_exception", {"exception_id": exception_id})
 
 
+def backtest(
+    url: str,
+    settings: Settings,
+    rule_set: RuleSet,
+    *,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    only: str | None = None,
+) -> BacktestResult:
+    """Evaluate rules over stored history.
+
+    Args:
+        url: Address of the database.
+        settings: Names features.yml.
+        rule_set: The rules.
+        start: First event time.
+        end: First event time after it.
+        only: Name of the one rule to evaluate.
+
+    Raises:
+        RuleError: A rule is wrong, or there is no rule of this name.
+    """
+    with connect(url) as connection:
+        current_version(connection)
+        return backtest_rules(
+            connection, rule_set, load_declaration(features_file(settings)), start=start, end=end, only=only
+        )
+
+
+def thresholds(
+    url: str,
+    *,
+    review_rate: float | None = None,
+    decline_rate: float | None = None,
+    costs: Costs | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+) -> ThresholdChoice:
+    """Choose the thresholds of a rule set; arguments and errors as of `choose_thresholds`."""
+    with connect(url) as connection:
+        current_version(connection)
+        return choose_thresholds(
+            connection, review_rate=review_rate, decline_rate=decline_rate, costs=costs, start=start, end=end
+        )
+
+
 def _call(url: str, query: str, values: dict[str, Any]) -> tuple[Any, ...]:
     try:
         with connect(url) as connection:
             return fetch_one(connection, QUERIES[query], values)
-    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFunction, psycopg.errors.InvalidSchemaName):
+    except (
+        psycopg.errors.UndefinedTable,
+        psycopg.errors.UndefinedFunction,
+        psycopg.errors.InvalidSchemaName,
+    ):
         raise SchemaError from None
     except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.NoDataFound) as error:
         raise RuleError(error.diag.message_primary) from None

@@ -111,7 +111,9 @@ def restore_rule_set_files(driver: psycopg.Connection, models_dir: Path) -> list
         if row["kind"] == "publish_rules":
             texts["function.sql"] = row["sql_text"] or ""
         body = texts.get("function.sql", "") + texts["upgrade.sql"].replace(revision, "")
-        if identify_revision(number, parent, row["kind"], version, body) != revision or not all(texts.values()):
+        if identify_revision(number, parent, row["kind"], version, body) != revision or not all(
+            texts.values()
+        ):
             raise RegistryError(
                 f"revision {revision} in scoring.rule_set_revisions is not as it was published; restore it and "
                 "scoring.rule_sets from a backup"

@@ -1,7 +1,7 @@
 """Publishes rule sets and rolls them back: each a generated migration in one transaction, as a model's deployment is.
 
-The new function stands next to the old ones, and the facade is repointed. A session that is running keeps the function
-that it has, and stores that version on its row: no row mixes two sets.
+The new function is created next to the old ones, and the facade is repointed. A session that is running keeps the
+function that it has, and stores that version on its row: no row mixes two sets.
 """
 
 from __future__ import annotations
@@ -168,7 +168,14 @@ def publish_rule_set(
         }
         registration = _registration(row, rule_set, published_by)
         publication, files = _apply(
-            connection, driver, settings.models_dir, "publish_rules", version, current, registration, compiled.sql_text
+            connection,
+            driver,
+            settings.models_dir,
+            "publish_rules",
+            version,
+            current,
+            registration,
+            compiled.sql_text,
         )
         if draft_id is not None:
             driver.execute(QUERIES["record_published_draft"], {"draft_id": draft_id, "version": version})
@@ -176,7 +183,9 @@ def publish_rule_set(
     return Publication(version, current, publication, len(rule_set.rules))
 
 
-def publish_draft(url: str, settings: Settings, draft_id: int, *, by: str, needs_approval: bool) -> Publication:
+def publish_draft(
+    url: str, settings: Settings, draft_id: int, *, by: str, needs_approval: bool
+) -> Publication:
     """Publish a draft, based on the version that it was made from.
 
     Args:
@@ -257,7 +266,9 @@ def _apply(
     known = {f"{row['revision'].partition('_')[0]}_{row['kind']}_{row['version']}.py" for row in applied}
     for path in sorted(models_dir.glob("r[0-9]*.py")):
         if path.name not in known:
-            raise RuleError(f"{path.name} is not applied to this database; run: rowguard migrate (or remove the file)")
+            raise RuleError(
+                f"{path.name} is not applied to this database; run: rowguard migrate (or remove the file)"
+            )
     parent = applied[-1]["revision"] if applied else None
     schema = migrations.schema_head()
     upgrade = partial(

@@ -75,6 +75,8 @@ RESERVED = frozenset(
         "outcome",
         "outcome_reasons",
         "rule_set_version",
+        "matched_rules",
+        "list",
         "external_id",
     ]
 )

@@ -29,7 +29,10 @@ def deployed_features(connection: psycopg.Connection[Any]) -> list[str]:
 
 
 def check_rules(
-    rule_set: RuleSet, declaration: Declaration, feature_names: Sequence[str], connection: psycopg.Connection[Any]
+    rule_set: RuleSet,
+    declaration: Declaration,
+    feature_names: Sequence[str],
+    connection: psycopg.Connection[Any],
 ) -> None:
     """Have PostgreSQL check names and types, and that every condition is immutable; nothing is kept.
 
@@ -81,7 +84,10 @@ def _find_error(
     statement = sql.SQL("CREATE TEMPORARY TABLE rowguard_check ({columns})").format(
         columns=sql.SQL(", ").join(
             [
-                *(sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(type_)) for name, type_ in types.items()),
+                *(
+                    sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(type_))
+                    for name, type_ in types.items()
+                ),
                 *(
                     sql.SQL("{} boolean GENERATED ALWAYS AS ({}) STORED").format(
                         sql.Identifier(f"rule.{index}"), sql.SQL(condition)
@@ -105,4 +111,7 @@ def _find_error(
     return None if seen[0] == seen[1] else _DEPENDS
 
 
-_DEPENDS = "it depends on the time, the session or its time zone; name zones: AT TIME ZONE 'UTC', '2026-01-01 00:00+00'"
+_DEPENDS = (
+    "it depends on the time, the session or its time zone; "
+    "name zones: AT TIME ZONE 'UTC', '2026-01-01 00:00+00'"
+)

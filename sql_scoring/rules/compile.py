@@ -1,8 +1,8 @@
 """Compiles a rule set into one function.
 
 A table for each value that rules compare leads from the rank of the value to a bit set of the rules that are still
-possible; the bit sets are ANDed. For most rows no rule is left, and the cost hardly depends on the number of rules. The
-rules that are left are evaluated as they are written, so the tables need not be exact, only never wrong.
+possible; the bit sets are ANDed. For most rows no rule is left, and the cost hardly depends on the number of rules.
+The rules that are left are evaluated as they are written, so the tables need not be exact, only never wrong.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ def compile_rules(
     lowest = min((value for value in (review, decline) if value is not None), default=None)
     is_quiet = "NOT p_decision.is_fraud"
     if thresholds is not None:
-        is_quiet = "true" if lowest is None else f"p_decision.fraud_probability < {_literal(repr(lowest))}::float8"
+        is_quiet = (
+            "true" if lowest is None else f"p_decision.fraud_probability < {_literal(repr(lowest))}::float8"
+        )
     text = _template().format(
         version=version,
         rule_count=len(rules),
@@ -102,7 +104,7 @@ def _render_masks(rules: Sequence[Rule], names: Mapping[str, Name]) -> str:
 
 
 def _render_table(name: Name, rules: Mapping[int, list[Allowed]], everything: int, width: int) -> str:
-    """SQL of the bit set that the value's rank leads to. A rank counts the bounds up to the value; NULL is the last."""
+    """SQL of the bit set that the value's rank leads to: the number of bounds up to the value; NULL is the last."""
     bounds = _bounds(name, rules)
     others = everything & ~sum(_bit(index, width) for index in rules)
     ranks = [others] * (len(bounds) + 2)
@@ -111,7 +113,7 @@ def _render_table(name: Name, rules: Mapping[int, list[Allowed]], everything: in
             if all(_is_possible(allowed, rank, bounds) for allowed in conditions):
                 ranks[rank] |= _bit(index, width)
     table = "".join(f"{mask:0{2 * width}X}" for mask in ranks)
-    value = f"{name.value}::text COLLATE \"C\""
+    value = f'{name.value}::text COLLATE "C"'
     array = f"{_array(bounds)}::text[]"
     if name.kind != "text":
         value = f"{name.value}::integer::float8" if name.kind == "boolean" else f"{name.value}::float8"
@@ -186,6 +188,7 @@ def _number(value: float | None) -> str:
 def _array(items: Sequence[str | float | None]) -> str:
     """An array as one literal, which costs nothing when it is run."""
     quoted = (
-        "NULL" if item is None else '"' + str(item).replace("\\", "\\\\").replace('"', '\\"') + '"' for item in items
+        "NULL" if item is None else '"' + str(item).replace("\\", "\\\\").replace('"', '\\"') + '"'
+        for item in items
     )
     return _literal("{" + ",".join(quoted) + "}")

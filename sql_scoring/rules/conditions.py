@@ -1,7 +1,7 @@
 """What a condition implies about one value: rules whose value lies elsewhere need no evaluation.
 
-Only conditions that hold for every match are taken from a rule, so leaving a rule out is always right, and a rule that
-is left in is evaluated as it is written. Numbers are compared as float8: the cast of a column keeps their order, so a
+Only conditions that hold for every match are taken from a rule, so leaving a rule out is always right. A rule that is
+left in is evaluated as it is written. Numbers are compared as float8: the cast of a column keeps their order, so a
 bound that is cast the same way never leaves out a match.
 """
 
@@ -62,8 +62,8 @@ def implied_conditions(condition: str, names: Mapping[str, Name]) -> list[tuple[
 
 
 def _conjuncts(node: Any) -> list[Any]:
-    if isinstance(node, ast.BoolExpr) and node.boolop == BoolExprType.AND_EXPR:
-        return [part for argument in node.args for part in _conjuncts(argument)]
+    if type(node) is ast.BoolExpr and node.boolop == BoolExprType.AND_EXPR:
+        return [part for argument in node.args or () for part in _conjuncts(argument)]
     return [node]
 
 
@@ -71,7 +71,7 @@ def _implied(node: Any, names: Mapping[str, Name]) -> tuple[str, Allowed] | None
     if isinstance(node, ast.BoolExpr):
         return _implied_by_boolean(node, names)
     if isinstance(node, ast.ColumnRef):
-        parts = [getattr(field, "sval", "*") for field in node.fields]
+        parts = _parts(node)
         if parts[0] == "list" and len(parts) == 2:
             return LISTS, Allowed()
         return _boolean(node, names, 1.0)
@@ -97,7 +97,7 @@ def _implied(node: Any, names: Mapping[str, Name]) -> tuple[str, Allowed] | None
 def _implied_by_boolean(node: Any, names: Mapping[str, Name]) -> tuple[str, Allowed] | None:
     if node.boolop == BoolExprType.NOT_EXPR:
         argument = node.args[0]
-        is_list = isinstance(argument, ast.ColumnRef) and len(argument.fields) == 2
+        is_list = isinstance(argument, ast.ColumnRef) and len(_parts(argument)) == 2
         return None if is_list else _boolean(argument, names, 0.0)
     if node.boolop != BoolExprType.OR_EXPR:
         return None
@@ -159,10 +159,14 @@ def _boolean(node: Any, names: Mapping[str, Name], value: float) -> tuple[str, A
 
 
 def _name(node: Any, names: Mapping[str, Name]) -> str | None:
-    if not isinstance(node, ast.ColumnRef) or len(node.fields) != 1:
+    if not isinstance(node, ast.ColumnRef) or len(parts := _parts(node)) != 1:
         return None
-    name = node.fields[0].sval
+    name = parts[0]
     return name if name in names and names[name].kind is not None else None
+
+
+def _parts(column: ast.ColumnRef) -> list[str]:
+    return [str(getattr(part, "sval", "*")) for part in column.fields or ()]
 
 
 def _constant(node: Any, named: Name) -> Point | None:
@@ -172,7 +176,7 @@ def _constant(node: Any, named: Name) -> Point | None:
     value: Any = node.val
     kind: Kind | None = named.kind
     if kind == "boolean":
-        return float(value.boolval) if isinstance(value, ast.Boolean) else None
+        return float(bool(value.boolval)) if isinstance(value, ast.Boolean) else None
     if kind == "number":
         text = value.ival if isinstance(value, ast.Integer) else getattr(value, "fval", None)
         try:

@@ -136,7 +136,9 @@ def parse_rules(text: str, source: str) -> RuleSet:
         raise RuleError(f"{source}: is no mapping with failure_outcome, thresholds and rules")
     if key := find_repeated_key(root):
         mark = key.start_mark
-        raise RuleError(f"{source}, line {mark.line + 1}, column {mark.column + 1}: `{key.value}` is there twice")
+        raise RuleError(
+            f"{source}, line {mark.line + 1}, column {mark.column + 1}: `{key.value}` is there twice"
+        )
     try:
         return validate_rules(document)
     except RuleProblem as problem:
@@ -212,7 +214,10 @@ def _find_problems(rule_set: RuleSet) -> Iterator[tuple[Place, str]]:
         try:
             for name in find_names(rule.when, excluded=UNBOUNDED):
                 if len(name.parts) > 2 or (len(name.parts) == 2 and name.parts[0] != "list"):
-                    yield ("rules", index, "when"), f"`when`: names `{'.'.join(name.parts)}`, which is not declared"
+                    yield (
+                        ("rules", index, "when"),
+                        f"`when`: names `{'.'.join(name.parts)}`, which is not declared",
+                    )
         except ExpressionError as error:
             yield ("rules", index, "when"), f"`when`: {error}"
 

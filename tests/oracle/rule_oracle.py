@@ -13,7 +13,13 @@ Row = dict[str, Any]
 TEXTS = ("DE", "FR", "D", "DEX", "", "zz", "Zürich", "d'e", 'q"uote', "back\\slash")
 UUIDS = tuple(str(UUID(int=number)) for number in (0, 1, 2**64, 2**127 + 5))
 NUMBERS = ("0", "1", "7", "-3", "0.1", "99.99", "100", "100.5", "1000000", "16777217")
-NUMERIC = {"amount": Decimal, "merchant_id": int, "latitude": float, "speed": float, "fraud_probability": float}
+NUMERIC = {
+    "amount": Decimal,
+    "merchant_id": int,
+    "latitude": float,
+    "speed": float,
+    "fraud_probability": float,
+}
 LISTS = ("watched", "trusted")
 
 
@@ -39,11 +45,17 @@ def random_condition(source: random.Random, depth: int = 2) -> Node:
         return Node(operator, (name, *(source.choice(NUMBERS) for _ in range(count))))
     if kind == "text":
         operator = source.choice(["=", "<>", "IN"])
-        return Node(f"text {operator}", ("location", *(source.choice(TEXTS) for _ in range(2 if operator == "IN" else 1))))
+        return Node(
+            f"text {operator}",
+            ("location", *(source.choice(TEXTS) for _ in range(2 if operator == "IN" else 1))),
+        )
     if kind == "uuid":
         return Node("text =", ("device", source.choice(UUIDS)))
     if kind == "boolean":
-        return Node(source.choice(["", "IS TRUE", "IS NOT TRUE", "IS FALSE", "IS NOT FALSE", "IS UNKNOWN"]), ("is_abroad",))
+        return Node(
+            source.choice(["", "IS TRUE", "IS NOT TRUE", "IS FALSE", "IS NOT FALSE", "IS UNKNOWN"]),
+            ("is_abroad",),
+        )
     if kind == "list":
         return Node("list", (source.choice(LISTS),))
     if kind == "null":
@@ -91,21 +103,22 @@ def evaluate(node: Node, row: Row, lists: set[str]) -> bool | None:
         value = evaluate(parts[0], row, lists)
         return None if value is None else not value
     if operator == "list":
-        return parts[0] in lists
+        return bool(parts[0] in lists)
     value = row[parts[0]]
     if operator == "IS NULL":
         return value is None
     if operator == "IS NOT NULL":
         return value is not None
     if parts[0] == "is_abroad":
-        return {
+        known: dict[str, bool | None] = {
             "": value,
             "IS TRUE": value is True,
             "IS NOT TRUE": value is not True,
             "IS FALSE": value is False,
             "IS NOT FALSE": value is not False,
             "IS UNKNOWN": value is None,
-        }[operator]
+        }
+        return known[operator]
     if value is None:
         return None
     if operator.startswith("text "):
@@ -113,7 +126,7 @@ def evaluate(node: Node, row: Row, lists: set[str]) -> bool | None:
     if operator == "sum":
         return _compare(value + 1, _cast(parts[1], value)) > 0
     results = [_compare(value, _cast(constant, value)) for constant in parts[1:]]
-    return {
+    holds: dict[str, bool] = {
         "<": results[0] < 0,
         "<=": results[0] <= 0,
         "=": results[0] == 0,
@@ -123,7 +136,8 @@ def evaluate(node: Node, row: Row, lists: set[str]) -> bool | None:
         "flipped <": results[0] > 0,
         "IN": 0 in results,
         "BETWEEN": results[0] >= 0 and results[-1] <= 0,
-    }[operator]
+    }
+    return holds[operator]
 
 
 def random_row(source: random.Random) -> Row:
@@ -136,10 +150,15 @@ def random_row(source: random.Random) -> Row:
         if type_ is int:
             return int(float(constant)) + source.choice([-1, 0, 0, 1])
         if type_ is Decimal:
-            return max(Decimal(0), Decimal(constant) + source.choice([Decimal(0), Decimal("0.0001"), Decimal("-0.0001")]))
+            return max(
+                Decimal(0),
+                Decimal(constant) + source.choice([Decimal(0), Decimal("0.0001"), Decimal("-0.0001")]),
+            )
         special = source.choice([math.nan, math.inf, -math.inf, -0.0])
         near = source.choice([-math.inf, math.inf])
-        return source.choice([float(constant), math.nextafter(float(constant), near), special, source.uniform(-5, 200)])
+        return source.choice(
+            [float(constant), math.nextafter(float(constant), near), special, source.uniform(-5, 200)]
+        )
 
     return {
         **{name: number(type_) for name, type_ in NUMERIC.items()},
@@ -159,4 +178,4 @@ def _compare(left: Any, right: Any) -> int:
     left_nan, right_nan = left != left, right != right
     if left_nan or right_nan:
         return int(left_nan) - int(right_nan)
-    return (left > right) - (left < right)
+    return int(left > right) - int(left < right)

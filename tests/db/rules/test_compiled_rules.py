@@ -28,7 +28,13 @@ DECLARATION = Declaration.model_validate(
             "is_abroad": {"type": "boolean", "description": "d"},
             "latitude": {"type": "double precision", "description": "d"},
         },
-        "references": {"users": {"key": "user_id", "description": "d", "columns": {"home": {"type": "text", "description": "d"}}}},
+        "references": {
+            "users": {
+                "key": "user_id",
+                "description": "d",
+                "columns": {"home": {"type": "text", "description": "d"}},
+            }
+        },
         "features": [{"name": "speed", "expression": "latitude", "description": "d"}],
     }
 )
@@ -63,7 +69,7 @@ def database(server_url: str, database_url: str) -> Any:
 def test_random_rule_sets_decide_as_the_oracle(database: psycopg.Connection, seed: int) -> None:
     source = random.Random(seed)
     trees: dict[str, Node] = {}
-    rules = []
+    rules: list[dict[str, Any]] = []
     for number in range(source.choice([1, 3, 8, 9, 30])):
         name = f"rule_{number:02}"
         trees[name] = random_condition(source)
@@ -94,12 +100,16 @@ def test_random_rule_sets_decide_as_the_oracle(database: psycopg.Connection, see
     for row, names, (outcome, reasons, version, matched) in zip(rows, lists, answers, strict=True):
         holds = [evaluate(trees[rule["name"]], row, names) is True for rule in ordered]
         expected = [position for position, is_match in enumerate(holds, start=1) if is_match]
-        live = [rule for rule, is_match in zip(ordered, holds, strict=True) if is_match and rule["mode"] == "live"]
+        live = [
+            rule for rule, is_match in zip(ordered, holds, strict=True) if is_match and rule["mode"] == "live"
+        ]
         assert version == 1
         assert outcome == (live[0]["action"] if live else "approve"), (row, names)
         if live:
             assert reasons[0] == live[0]["reason_code"]
-        codes = [int.from_bytes((matched or b"")[at : at + 2], "big") for at in range(0, len(matched or b""), 2)]
+        codes = [
+            int.from_bytes((matched or b"")[at : at + 2], "big") for at in range(0, len(matched or b""), 2)
+        ]
         lists_first = [code for code in codes if code >= 32768]
         assert len(lists_first) == len(names)
         assert codes[len(lists_first) :] == expected[: 7 - len(lists_first)], (row, names)
@@ -111,7 +121,10 @@ def _create(connection: psycopg.Connection, statement: str) -> None:
 
 
 def _json(row: dict[str, Any], lists: set[str]) -> str:
-    values = {name: None if value is None else value if isinstance(value, bool) else str(value) for name, value in row.items()}
+    values = {
+        name: None if value is None else value if isinstance(value, bool) else str(value)
+        for name, value in row.items()
+    }
     values["speed"] = None if row["speed"] is None else repr(row["speed"]).replace("inf", "Infinity")
     for name in ("latitude", "fraud_probability"):
         if values[name] is not None:

@@ -42,7 +42,13 @@ def publish(workspace: Workspace, *rules: dict[str, Any], **values: Any) -> Publ
     return publish_rule_set(workspace.url, workspace.settings, rule_set(*rules, **values))
 
 
-def insert(workspace: Workspace, amount: float = 10, user: int = 1, location: str | None = "DE", merchant: int | None = 7) -> Any:
+def insert(
+    workspace: Workspace,
+    amount: float = 10,
+    user: int = 1,
+    location: str | None = "DE",
+    merchant: int | None = 7,
+) -> Any:
     with workspace.connect() as connection:
         return connection.execute(
             "INSERT INTO transactions (user_id, amount, location, merchant_id) VALUES (%s, %s, %s, %s)"
@@ -118,7 +124,9 @@ def test_lost_files_are_restored_and_lead_another_database_to_the_same_set(
     before = {path.relative_to(folder): path.read_text() for path in folder.rglob("*") if path.is_file()}
     shutil.rmtree(folder)
     migrate_schema(migrated.url, folder)
-    assert {path.relative_to(folder): path.read_text() for path in folder.rglob("*") if path.is_file()} == before
+    assert {
+        path.relative_to(folder): path.read_text() for path in folder.rglob("*") if path.is_file()
+    } == before
     shutil.copytree(folder, empty_workspace.settings.models_dir, dirs_exist_ok=True)
     migrate(empty_workspace.url, empty_workspace.settings)
     assert insert(empty_workspace)[1:3] == (["one"], 1)
@@ -134,7 +142,9 @@ def test_a_changed_function_in_the_registry_is_noticed(migrated: Workspace) -> N
 
 def test_a_rule_set_that_changed_meanwhile_is_not_overwritten(migrated: Workspace) -> None:
     publish(migrated, rule("one", "amount > 1"))
-    with pytest.raises(RuleError, match="rule set 1 was put in force meanwhile by .*, and this one was edited from 0"):
+    with pytest.raises(
+        RuleError, match="rule set 1 was put in force meanwhile by .*, and this one was edited from 0"
+    ):
         publish_rule_set(migrated.url, migrated.settings, rule_set(rule("two", "amount > 2")), based_on=0)
     with pytest.raises(RuleError, match="exactly these rules"):
         publish(migrated, rule("one", "amount > 1"))
@@ -183,7 +193,9 @@ def test_a_draft_is_published_once_and_with_approval(migrated: Workspace) -> Non
         ).fetchone()  # type: ignore[misc]
 
     def run(needs_approval: bool) -> Publication:
-        return publish_draft(migrated.url, migrated.settings, draft_id, by="ana", needs_approval=needs_approval)
+        return publish_draft(
+            migrated.url, migrated.settings, draft_id, by="ana", needs_approval=needs_approval
+        )
 
     with pytest.raises(RuleError, match="needs the approval of another person than ana"):
         run(needs_approval=True)

@@ -32,7 +32,14 @@ def test_legitimate_conditions_are_accepted(condition: str) -> None:
 
 @pytest.mark.parametrize(
     "condition",
-    ["(" * 3_000 + "true", "NOT " * 990 + "true", "amount" + "+amount" * 600 + " > 1", "a" * 4_001, "-" * 3_999, "\0true"],
+    [
+        "(" * 3_000 + "true",
+        "NOT " * 990 + "true",
+        "amount" + "+amount" * 600 + " > 1",
+        "a" * 4_001,
+        "-" * 3_999,
+        "\0true",
+    ],
 )
 def test_huge_and_deep_conditions_end_quickly(condition: str) -> None:
     try:
