@@ -193,7 +193,7 @@ def publish_draft(
         settings: As of `publish_rule_set`.
         draft_id: The draft.
         by: Who publishes it.
-        needs_approval: Whether somebody else than its last editor must have approved it.
+        needs_approval: Whether another person than its last editor must have approved it.
 
     Raises:
         RuleError: There is no such draft, it was published, it lacks an approval, or see `publish_rule_set`.

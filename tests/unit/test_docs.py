@@ -76,8 +76,14 @@ def anchors(page: str) -> set[str]:
 @cache
 def command_options() -> dict[str, set[str]]:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    # Of a group the options of all its commands.
     return {
-        name: {option for param in command.params for option in (*param.opts, *param.secondary_opts)}
+        name: {
+            option
+            for each in (command, *getattr(command, "commands", {}).values())
+            for param in each.params
+            for option in (*param.opts, *param.secondary_opts)
+        }
         | {"--help"}
         for name, command in commands.items()
     }

@@ -14,8 +14,8 @@ import pytest
 from rowguard.errors import RegistryError
 from rowguard.settings import PROJECT_ROOT
 from sql_scoring import deployment, registry
-from sql_scoring.deployment import written_files
 from sql_scoring.deployment import session as deployment_session
+from sql_scoring.deployment import written_files
 from sql_scoring.deployment.migrate import migrate_models
 from tests.db.lifecycle.models import champion_of, insert_rows, train_small
 from tests.fix_database import Workspace

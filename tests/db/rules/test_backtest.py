@@ -30,7 +30,14 @@ def load(workspace: Workspace) -> None:
                 " is_history) VALUES (%s, %s, %s, %s, 'DE', %s, %s, true)",
                 [number % 5, 1000 + number, number * 10, number % 3, at, at],
             )
-        for number, is_fraud, hours in ((3, True, 0), (6, True, 0), (6, False, 5), (9, True, 0), (11, True, 0), (12, False, 0)):
+        for number, is_fraud, hours in (
+            (3, True, 0),
+            (6, True, 0),
+            (6, False, 5),
+            (9, True, 0),
+            (11, True, 0),
+            (12, False, 0),
+        ):
             connection.execute(
                 "INSERT INTO fraud_labels (user_id, transaction_id, is_fraud, labelled_at) VALUES (%s, %s, %s, %s)",
                 [number % 5, 1000 + number, is_fraud, START + timedelta(days=9, hours=hours)],
@@ -93,7 +100,9 @@ def test_history_is_scored_and_has_its_features(scored: Workspace) -> None:
         row = connection.execute(
             "SELECT count(*) FROM features.training_set AS f WHERE f.feature_values[3] >= 2"
         ).fetchone()
-        threshold = connection.execute("SELECT threshold FROM scoring.models WHERE state = 'champion'").fetchone()
+        threshold = connection.execute(
+            "SELECT threshold FROM scoring.models WHERE state = 'champion'"
+        ).fetchone()
     assert row is not None and threshold is not None
     assert busy.matched == row[0]
     if threshold[0] <= 0.5:

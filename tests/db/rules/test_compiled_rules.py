@@ -92,12 +92,12 @@ def test_random_rule_sets_decide_as_the_oracle(database: psycopg.Connection, see
         if row["speed"] is not None:
             row["speed"] = float(np.float32(row["speed"]))
     lists = [{name for name in LISTS if source.random() < 0.3} for _ in rows]
-    answers = database.execute(
+    decisions = database.execute(
         QUERY, {"rows": [_json(row, names) for row, names in zip(rows, lists, strict=True)]}
     ).fetchall()
     severity = {"decline": 0, "review": 1, "approve": 2}
     ordered = sorted(rules, key=lambda rule: (rule["priority"], severity[rule["action"]], rule["name"]))
-    for row, names, (outcome, reasons, version, matched) in zip(rows, lists, answers, strict=True):
+    for row, names, (outcome, reasons, version, matched) in zip(rows, lists, decisions, strict=True):
         holds = [evaluate(trees[rule["name"]], row, names) is True for rule in ordered]
         expected = [position for position, is_match in enumerate(holds, start=1) if is_match]
         live = [
