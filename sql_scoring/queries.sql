@@ -308,7 +308,7 @@ ORDER BY lock_key, t.user_id;
 -- name: champion_features
 -- Features of the champion, in its order.
 SELECT m.feature_names
-FROM scoring.models AS m
+FROM public.model_versions AS m
 WHERE m.state = 'champion';
 
 -- name: list_names
@@ -389,7 +389,7 @@ FROM scoring.lists AS l;
 -- name: champion_threshold
 -- From which score on a row is an alert.
 SELECT m.threshold
-FROM scoring.models AS m
+FROM public.model_versions AS m
 WHERE m.state = 'champion';
 
 -- name: built_feature_hash
@@ -404,7 +404,7 @@ LIMIT 1;
 SELECT
     m.version,
     m.feature_hash,
-    ARRAY(SELECT o.version FROM scoring.models AS o WHERE o.feature_names = m.feature_names ORDER BY 1) AS versions,
+    ARRAY(SELECT o.version FROM public.model_versions AS o WHERE o.feature_names = m.feature_names ORDER BY 1) AS versions,
     coalesce(
         has_schema_privilege('features', 'USAGE')
         AND has_table_privilege(to_regclass('features.training_set'), 'SELECT')
@@ -412,7 +412,7 @@ SELECT
         AND has_function_privilege(to_regprocedure('scoring.' || m.version || '(real[])'), 'EXECUTE'),
         false
     ) AS may_read_history
-FROM scoring.models AS m
+FROM public.model_versions AS m
 WHERE m.state = 'champion';
 
 -- name: backtest_period

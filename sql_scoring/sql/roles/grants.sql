@@ -102,8 +102,6 @@ GRANT SELECT ON scoring.settings, scoring.rule_sets, scoring.rules, scoring.rule
 scoring.lists, scoring.list_entries, scoring.rule_matches_daily, scoring.rule_exception_usage
 TO rowguard_api;
 
-GRANT SELECT (version, state, feature_names) ON scoring.models TO rowguard_api;
-
 GRANT SELECT, INSERT, UPDATE ON scoring.rule_drafts TO rowguard_api;
 
 GRANT EXECUTE ON FUNCTION
