@@ -82,8 +82,8 @@ GRANT INSERT (
     matched_rules
 ), SELECT ON public.transactions TO rowguard_app;
 
--- The API: the columns that its statements name, and no others.
-GRANT INSERT (user_id, amount, /* for each column: {name}, */ occurred_at, idempotency_key)
+-- The API: the columns that its statements name, and no others. insert_transactions draws ids itself.
+GRANT INSERT (user_id, transaction_id, amount, /* for each column: {name}, */ occurred_at, idempotency_key)
 ON public.transactions TO rowguard_api;
 
 GRANT SELECT (
@@ -96,6 +96,8 @@ GRANT SELECT (
 GRANT INSERT (user_id, transaction_id, is_fraud, labelled_at, source) ON public.fraud_labels TO rowguard_api;
 
 GRANT SELECT ON public.fraud_labels TO rowguard_api;
+
+GRANT EXECUTE ON FUNCTION scoring.insert_transactions(jsonb, boolean) TO rowguard_api;
 
 -- The API reads rules and lists, keeps drafts, and changes lists and exceptions by functions, which record who did it.
 GRANT SELECT ON scoring.settings, scoring.rule_sets, scoring.rules, scoring.rule_set_revisions, scoring.rule_exceptions,
