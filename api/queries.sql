@@ -56,7 +56,8 @@ CROSS JOIN
 -- name: explain_transaction
 -- Score a transaction without storing it, with its explanation.
 SELECT
-    s.prediction, s.probability, s.flag, s.fraud_probability, s.model_version,
+    s.prediction, s.probability, s.flag, s.fraud_probability, s.model_version, s.outcome, s.outcome_reasons,
+    s.rule_set_version,
     public.explain_score_transaction(
         user_id => q.user_id,
         amount => q.amount,
@@ -145,7 +146,9 @@ ORDER BY q.ordinal;
 
 -- name: score_transactions
 -- Score transactions without storing them, in their order.
-SELECT s.prediction, s.probability, s.flag, s.fraud_probability, s.model_version
+SELECT
+    s.prediction, s.probability, s.flag, s.fraud_probability, s.model_version, s.outcome, s.outcome_reasons,
+    s.rule_set_version
 FROM
     (
         SELECT r.*, row_number() OVER () AS ordinal

@@ -158,13 +158,19 @@ def decision() -> Any:
 
 # Responses are typed dictionaries: rows of the database become JSON without being validated.
 class ScoreResult(TypedDict):
-    """The score of the model. `probability` is the confidence in `prediction`."""
+    """The score of the model. `probability` is the confidence in `prediction`.
+
+    A transaction also has the outcome that lists, model and rules give it; null while there are none of them.
+    """
 
     prediction: int
     probability: float
     flag: str
     fraud_probability: float
     model_version: str
+    outcome: NotRequired[str | None]
+    outcome_reasons: NotRequired[list[str] | None]
+    rule_set_version: NotRequired[int | None]
 
 
 class Contribution(TypedDict):
@@ -226,7 +232,7 @@ class Predictions(TypedDict):
 
 
 class Decision(TypedDict):
-    """A stored transaction and its decision; null when no model was deployed or it failed."""
+    """A stored transaction, its decision, null when no model was deployed or it failed, and its outcome."""
 
     transaction_id: int
     amount: Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
@@ -235,6 +241,9 @@ class Decision(TypedDict):
     fraud_probability: float | None
     model_version: str | None
     unscored_reason: str | None
+    outcome: str | None
+    outcome_reasons: list[str] | None
+    rule_set_version: int | None
 
 
 class StoredLabel(BaseModel):

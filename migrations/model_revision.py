@@ -39,6 +39,27 @@ def run_revision(file: str, sha256: Mapping[str, str], version: str) -> None:
     Raises:
         CommandError: A file was changed after it was generated; nothing ran.
     """
+    texts = read_checked(file, sha256)
+    for name in (FUNCTION, UPGRADE):
+        if name in texts:
+            run_sql_text(texts[name])
+    if FUNCTION in texts:
+        op.execute(_STORE_FUNCTION.bindparams(version=version, sql_text=texts[FUNCTION]))
+    if EXPLANATION in texts:
+        op.execute(_STORE_EXPLANATION.bindparams(version=version, explanation=texts[EXPLANATION]))
+        op.execute(_BUILD_EXPLANATION.bindparams(version=version))
+
+
+def read_checked(file: str, sha256: Mapping[str, str]) -> dict[str, str]:
+    """Return the texts of a revision's files.
+
+    Args:
+        file: Path of the revision's own `.py`.
+        sha256: Hash of each file in its folder, by name.
+
+    Raises:
+        CommandError: A file was changed after it was generated.
+    """
     folder = Path(file).with_suffix("")
     texts = {name: (folder / name).read_bytes() for name in sha256}
     for name, text in texts.items():
@@ -46,11 +67,4 @@ def run_revision(file: str, sha256: Mapping[str, str], version: str) -> None:
             raise CommandError(
                 f"{folder.name}/{name} was changed after it was generated; remove it and run: rowguard migrate"
             )
-    for name in (FUNCTION, UPGRADE):
-        if name in texts:
-            run_sql_text(texts[name].decode())
-    if FUNCTION in texts:
-        op.execute(_STORE_FUNCTION.bindparams(version=version, sql_text=texts[FUNCTION].decode()))
-    if EXPLANATION in texts:
-        op.execute(_STORE_EXPLANATION.bindparams(version=version, explanation=texts[EXPLANATION].decode()))
-        op.execute(_BUILD_EXPLANATION.bindparams(version=version))
+    return {name: text.decode() for name, text in texts.items()}

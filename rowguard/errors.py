@@ -86,5 +86,13 @@ class ExplanationError(RowguardError):
     """The model cannot be explained."""
 
 
+class RuleError(RowguardError):
+    """The rule set is wrong; nothing was changed."""
+
+
+class ListError(RowguardError):
+    """The list does not allow this; nothing was changed."""
+
+
 class ReviewError(RowguardError):
     """The review case does not allow this; nothing was changed."""

@@ -119,6 +119,12 @@ class Settings(BaseSettings):
     features: Path | None = None
     """The features.yml of this database; by default the one that ships."""
 
+    rules_need_approval: bool = False
+    """Whether a draft of a rule set is published only with the approval of another person than its editor."""
+
+    publish_database_url: SecretStr | None = None
+    """Address by which the API publishes rule sets, as the owner; unset, only the command line publishes."""
+
     model_family: Literal["forest", "xgboost", "lightgbm", "hist"] = "forest"
     """Which models `rowguard train` and the nightly run fit; xgboost and lightgbm are extras of the package."""
 

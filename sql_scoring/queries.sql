@@ -54,13 +54,21 @@ FROM scoring.explanations AS e
 WHERE e.version = %(version)s;
 
 -- name: functions_that_read
--- Feature functions of deployed lists whose text matches.
+-- Feature functions of deployed lists, and the rule set in force, whose text matches; and the probe of the lists.
 SELECT p.proname
 FROM pg_catalog.pg_proc AS p
 INNER JOIN scoring.models AS m ON right(p.proname, 8) = left(m.feature_hash, 8)
 WHERE
     p.pronamespace = to_regnamespace('features')
     AND m.state IN ('champion', 'challenger')
+    AND p.prosrc ~ %(pattern)s
+UNION ALL
+SELECT p.proname
+FROM pg_catalog.pg_proc AS p
+CROSS JOIN scoring.settings AS s
+WHERE
+    p.pronamespace = to_regnamespace('scoring')
+    AND p.proname IN ('find_lists', 'rule_set_' || s.rule_set_version)
     AND p.prosrc ~ %(pattern)s;
 
 -- name: has_feature_function
@@ -292,3 +300,227 @@ SELECT DISTINCT
 FROM public.transactions AS t
 WHERE t.user_txns_before IS NULL
 ORDER BY lock_key, t.user_id;
+
+-- name: champion_features
+-- Features of the champion, in its order.
+SELECT m.feature_names
+FROM public.model_versions AS m
+WHERE m.state = 'champion';
+
+-- name: list_names
+-- Names of all lists.
+SELECT l.name
+FROM scoring.lists AS l;
+
+-- name: set_time_settings
+-- To the end of the transaction.
+SELECT set_config('TimeZone', %(zone)s, true), set_config('DateStyle', %(style)s, true);
+
+-- name: checked_expressions
+-- The generated columns of check_rules, as PostgreSQL read them.
+SELECT pg_get_expr(d.adbin, d.adrelid)
+FROM pg_catalog.pg_attrdef AS d
+WHERE d.adrelid = to_regclass('pg_temp.rowguard_check')
+ORDER BY d.adnum;
+
+-- name: current_rule_set
+-- The rule set in force; 0 is none.
+SELECT s.rule_set_version
+FROM scoring.settings AS s;
+
+-- name: last_rule_set
+-- The highest version that was published, and who published it.
+SELECT r.version, r.published_by
+FROM scoring.rule_sets AS r
+ORDER BY r.version DESC
+LIMIT 1;
+
+-- name: select_rule_set
+-- A published rule set.
+SELECT r.version, r.document, r.feature_names, r.list_names, r.based_on, r.note, r.sql_text, r.sql_sha256, r.published_at,
+    r.published_by, r.approved_by
+FROM scoring.rule_sets AS r
+WHERE r.version = %(version)s;
+
+-- name: list_rule_sets
+-- All published rule sets, newest first.
+SELECT r.version, r.version = s.rule_set_version AS is_in_force, jsonb_array_length(r.document -> 'rules') AS rules,
+    r.based_on, r.note, r.published_at, r.published_by, r.approved_by
+FROM scoring.rule_sets AS r
+CROSS JOIN scoring.settings AS s
+ORDER BY r.version DESC;
+
+-- name: select_rule_set_revisions
+-- The generated migrations of rule sets, oldest first, with the text of their functions.
+SELECT v.revision, v.schema_revision, v.kind, v.version, v.upgrade_text,
+    CASE WHEN v.kind = 'publish_rules' THEN r.sql_text END AS sql_text
+FROM scoring.rule_set_revisions AS v
+LEFT JOIN scoring.rule_sets AS r ON v.version = r.version
+ORDER BY v.position;
+
+-- name: select_draft
+-- A draft of a rule set.
+SELECT d.draft_id, d.document, d.based_on, d.note, d.created_by, d.updated_by, d.approved_by, d.published_version
+FROM scoring.rule_drafts AS d
+WHERE d.draft_id = %(draft_id)s
+FOR UPDATE;
+
+-- name: record_published_draft
+-- Names the version that a draft became.
+UPDATE scoring.rule_drafts AS d
+SET published_version = %(version)s
+WHERE d.draft_id = %(draft_id)s;
+
+-- name: rule_set_in_force
+-- The document of the rule set in force; no row without one.
+SELECT r.document
+FROM scoring.rule_sets AS r
+INNER JOIN scoring.settings AS s ON r.version = s.rule_set_version;
+
+-- name: list_columns
+-- Lists with their columns.
+SELECT l.name, l.list_id, l.column_name
+FROM scoring.lists AS l;
+
+-- name: champion_threshold
+-- From which score on a row is an alert.
+SELECT m.threshold
+FROM public.model_versions AS m
+WHERE m.state = 'champion';
+
+-- name: built_feature_hash
+-- The list whose training set is built.
+SELECT d.feature_hash
+FROM features.feature_definitions AS d
+LIMIT 1;
+
+-- name: backtest_sources
+-- The champion, the versions whose stored values have its features in its order, and whether this role reads the
+-- training set and runs the champion.
+SELECT
+    m.version,
+    m.feature_hash,
+    ARRAY(SELECT o.version FROM public.model_versions AS o WHERE o.feature_names = m.feature_names ORDER BY 1) AS versions,
+    coalesce(
+        has_schema_privilege('features', 'USAGE')
+        AND has_table_privilege(to_regclass('features.training_set'), 'SELECT')
+        AND has_table_privilege('scoring.models', 'SELECT')
+        AND has_function_privilege(to_regprocedure('scoring.' || m.version || '(real[])'), 'EXECUTE'),
+        false
+    ) AS may_read_history
+FROM public.model_versions AS m
+WHERE m.state = 'champion';
+
+-- name: backtest_period
+-- Transactions of a period, and the known frauds among them.
+SELECT
+    (
+        SELECT count(*)
+        FROM public.transactions AS t
+        WHERE
+            t.occurred_at >= coalesce(%(start)s::timestamptz, '-infinity')
+            AND t.occurred_at < coalesce(%(end)s::timestamptz, 'infinity')
+    ) AS transactions,
+    (
+        SELECT count(*)
+        FROM (SELECT DISTINCT l.user_id, l.transaction_id FROM public.fraud_labels AS l WHERE l.is_fraud) AS f
+        INNER JOIN public.transactions AS t ON f.user_id = t.user_id AND f.transaction_id = t.transaction_id
+        WHERE
+            t.occurred_at >= coalesce(%(start)s::timestamptz, '-infinity')
+            AND t.occurred_at < coalesce(%(end)s::timestamptz, 'infinity')
+            AND (
+                SELECT n.is_fraud
+                FROM public.fraud_labels AS n
+                WHERE n.user_id = f.user_id AND n.transaction_id = f.transaction_id
+                ORDER BY n.labelled_at DESC, n.label_id DESC
+                LIMIT 1
+            )
+    ) AS frauds;
+
+-- name: backtest_matches
+-- Per day, what each rule (by number) and any of them (0) would have matched. One scan evaluates the rules; labels and
+-- the live rules are read for matched rows only.
+WITH
+matched AS MATERIALIZED (
+    SELECT
+        t.user_id,
+        t.transaction_id,
+        t.amount,
+        (t.occurred_at AT TIME ZONE 'UTC')::date AS event_date,
+        {is_alert} AS is_alert,
+        array_remove(ARRAY[{flags}], NULL) AS rules,
+        array_remove(ARRAY[{live}], NULL) AS live_names
+    FROM {source}
+    WHERE
+        t.occurred_at >= coalesce(%(start)s::timestamptz, '-infinity')
+        AND t.occurred_at < coalesce(%(end)s::timestamptz, 'infinity')
+        AND ({any})
+),
+
+labeled AS (
+    SELECT
+        m.*,
+        l.is_fraud,
+        coalesce(l.is_fraud, false) AS is_known_fraud
+    FROM matched AS m
+    LEFT JOIN LATERAL (
+        SELECT n.is_fraud
+        FROM public.fraud_labels AS n
+        WHERE n.user_id = m.user_id AND n.transaction_id = m.transaction_id
+        ORDER BY n.labelled_at DESC, n.label_id DESC
+        LIMIT 1
+    ) AS l ON true
+),
+
+each_rule AS (
+    SELECT
+        d.*,
+        r.rule,
+        CASE
+            WHEN r.rule = 0 THEN NOT d.live_names <@ ({names})::text[]
+            ELSE array_remove(d.live_names, (({names})::text[])[r.rule]) <> '{{}}'
+        END AS is_live_match
+    FROM labeled AS d
+    CROSS JOIN LATERAL unnest(0 || d.rules) AS r (rule)
+)
+
+SELECT
+    e.rule,
+    e.event_date,
+    count(*) AS matched,
+    count(*) FILTER (WHERE e.is_known_fraud) AS frauds,
+    count(*) FILTER (WHERE e.is_fraud IS NULL) AS unlabeled,
+    count(*) FILTER (WHERE e.is_alert) AS alerts,
+    count(*) FILTER (WHERE e.is_live_match) AS live_rules,
+    count(*) FILTER (WHERE NOT e.is_alert AND NOT e.is_live_match) AS added,
+    count(*) FILTER (WHERE NOT e.is_alert AND NOT e.is_live_match AND e.is_known_fraud) AS added_frauds,
+    coalesce(sum(e.amount) FILTER (WHERE e.is_known_fraud), 0) AS fraud_amount,
+    coalesce(sum(e.amount) FILTER (WHERE NOT e.is_known_fraud), 0) AS good_amount,
+    coalesce(
+        sum(e.amount) FILTER (WHERE NOT e.is_alert AND NOT e.is_live_match AND e.is_known_fraud), 0
+    ) AS added_fraud_amount,
+    coalesce(
+        sum(e.amount) FILTER (WHERE NOT e.is_alert AND NOT e.is_live_match AND NOT e.is_known_fraud), 0
+    ) AS added_good_amount
+FROM each_rule AS e
+GROUP BY e.rule, e.event_date
+ORDER BY e.rule, e.event_date;
+
+-- name: scored_rows
+-- Live scores of a period with the label that is known now, highest first.
+SELECT
+    t.fraud_probability,
+    coalesce(l.is_fraud, false) AS is_fraud
+FROM public.transactions AS t
+LEFT JOIN LATERAL (
+    SELECT n.is_fraud
+    FROM public.fraud_labels AS n
+    WHERE n.user_id = t.user_id AND n.transaction_id = t.transaction_id
+    ORDER BY n.labelled_at DESC, n.label_id DESC
+    LIMIT 1
+) AS l ON true
+WHERE
+    t.model_version = %(version)s
+    AND t.occurred_at >= coalesce(%(start)s::timestamptz, '-infinity')
+    AND t.occurred_at < coalesce(%(end)s::timestamptz, 'infinity')
+ORDER BY t.fraud_probability DESC;

@@ -18,12 +18,14 @@ from rowguard.cli import (
     _explain,
     _features,
     _inspect,
+    _lists,
     _models,
     _operations,
     _policy,
     _register,
     _reviews,
     _roles,
+    _rules,
     _serve,
     _stack,
     _tradeoff,
@@ -80,6 +82,8 @@ for group, commands in GROUPS.items():
         )
         name = _NAMES.get(command.__name__, command.__name__.replace("_", "-"))
         app.command(name, rich_help_panel=group, context_settings=passes_on)(command)
+app.add_typer(_rules.app, name="rules", rich_help_panel="Outcomes")
+app.add_typer(_lists.app, name="lists", rich_help_panel="Outcomes")
 app.add_typer(_reviews.app, name="reviews", rich_help_panel="Outcomes")
 
 

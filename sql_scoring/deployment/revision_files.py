@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,27 +13,9 @@ from sql_scoring import registry
 from sql_scoring.deployment import migrations
 from sql_scoring.deployment._facade import DeploymentState
 from sql_scoring.deployment._revision import identify, render_revision
+from sql_scoring.deployment.rule_set_files import restore_rule_set_files
+from sql_scoring.deployment.written_files import write_files
 from sql_scoring.registry import ModelRecord, Revision
-
-
-def write_files(folder: Path, files: Mapping[str, str]) -> None:
-    """Write a revision's files atomically, its `.py`, which makes it count, last.
-
-    Args:
-        folder: The models folder.
-        files: Text by relative path.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".writing-", dir=folder) as scratch:
-        for name, text in files.items():
-            path = Path(scratch, name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        for entry in sorted(Path(scratch).iterdir(), key=lambda path: path.suffix == ".py"):
-            target = folder / entry.name
-            if target.is_dir():
-                shutil.rmtree(target)
-            os.replace(entry, target)
 
 
 def restore_missing_files(url: str, models_dir: Path) -> list[str]:
@@ -51,7 +30,9 @@ def restore_missing_files(url: str, models_dir: Path) -> list[str]:
     models_dir.mkdir(parents=True, exist_ok=True)
     with migrations.transaction(url) as connection:
         driver = migrations.driver(connection)
-        return restore_files(driver, models_dir) if registry.has_schema(driver) else []
+        if not registry.has_schema(driver):
+            return []
+        return restore_files(driver, models_dir)
 
 
 def restore_files(driver: psycopg.Connection, models_dir: Path) -> list[str]:
@@ -82,7 +63,7 @@ def restore_files(driver: psycopg.Connection, models_dir: Path) -> list[str]:
         elif repr(revision.revision) not in file.read_text():
             raise RegistryError(f"{file} is of another database, which deployed another model; remove it")
         before = after
-    return restored
+    return restored + restore_rule_set_files(driver, models_dir)
 
 
 def reject_unapplied_files(folder: Path, applied: Iterable[Revision]) -> None:
@@ -96,7 +77,7 @@ def reject_unapplied_files(folder: Path, applied: Iterable[Revision]) -> None:
         RegistryError: Names a file that the database does not have.
     """
     known = {f"{revision.name}.py" for revision in applied}
-    for path in sorted(folder.glob("*.py")):
+    for path in sorted(folder.glob("m*.py")):
         if path.name not in known:
             raise RegistryError(
                 f"{path.name} is not applied to this database; run: rowguard migrate (or remove the file, "

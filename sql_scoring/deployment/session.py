@@ -19,7 +19,8 @@ from sql_scoring.deployment import migrations
 from sql_scoring.deployment._facade import DeploymentState
 from sql_scoring.deployment._parity import Parity
 from sql_scoring.deployment._revision import identify, render_revision
-from sql_scoring.deployment.revision_files import reject_unapplied_files, restore_files, write_files
+from sql_scoring.deployment.revision_files import reject_unapplied_files, restore_files
+from sql_scoring.deployment.written_files import write_files
 from sql_scoring.jobs import lock_job
 from sql_scoring.registry import ModelRecord, Revision
 

@@ -191,8 +191,8 @@ def _drop_column(connection: psycopg.Connection[Any], name: str) -> list[Change]
     ]
     if users:
         raise FeatureBuildError(
-            f"column {name} is read by a deployed model through {users[0]}: "
-            "first deploy one whose features do not read it"
+            f"column {name} is read by a deployed model, rules or lists through {users[0]}: "
+            "first deploy one that does not read it"
         )
     return [
         Change(

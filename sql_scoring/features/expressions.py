@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import Any, NamedTuple
 
 from pglast import ast, parse_sql, visitors
@@ -89,12 +89,44 @@ NODES = frozenset(
         "BitString",
     }
 )
+# Comparison, arithmetic, concatenation, networks. Not ~: a regular expression may run without end.
+OPERATORS = frozenset(
+    # A word each would take pages.
+    [
+        "=",
+        "<>",
+        "!=",
+        "<",
+        "<=",
+        ">",
+        ">=",
+        "+",
+        "-",
+        "*",
+        "/",
+        "%",
+        "^",
+        "||",
+        "<<",
+        "<<=",
+        ">>",
+        ">>=",
+        "&&",
+    ]
+)
+LIKE_OPERATORS = frozenset({"~~", "!~~", "~~*", "!~~*"})
+MAX_LIKE_WILDCARDS = 4
+# Functions and operators whose result may grow without bound: not for rules, whose authors are many.
+UNBOUNDED = frozenset({"power", "exp", "replace", "^"})
+# As times they are the current one, at the moment when a session plans the expression.
+_CURRENT_TIMES = frozenset({"now", "today", "tomorrow", "yesterday"})
 _REFUSALS = {
     "SubLink": "reads a table",
     "SQLValueFunction": "calls a function that depends on the session",
     "ParamRef": "has a parameter",
 }
 MAX_LENGTH = 4_000
+_PREFIX = "SELECT (\n"
 
 
 class ExpressionError(ValueError):
@@ -108,11 +140,12 @@ class Reference(NamedTuple):
     start: int
 
 
-def find_names(expression: str) -> list[Reference]:
+def find_names(expression: str, *, excluded: Set[str] = frozenset()) -> list[Reference]:
     """Check an expression by its parse tree and return the columns that it names.
 
     Args:
         expression: SQL, without a final semicolon.
+        excluded: Functions and operators that are not allowed here.
 
     Returns:
         Its names, in the order of the text.
@@ -120,15 +153,39 @@ def find_names(expression: str) -> list[Reference]:
     Raises:
         ExpressionError: It is not one expression, reads a table, or calls a function that is not allowed.
     """
+    target = parse_expression(expression)
+    names: list[Reference] = []
+
+    def visit(_: Any, node: Any) -> None:
+        _check_node(node, excluded)
+        if type(node).__name__ == "ColumnRef":
+            parts = tuple(getattr(field, "sval", "*") for field in node.fields)
+            names.append(Reference(parts, node.location - len(_PREFIX)))
+
+    try:
+        _Walk(visit)(target)
+    except RecursionError:
+        raise ExpressionError("is nested too deeply") from None
+    return sorted(names, key=lambda name: name.start)
+
+
+def parse_expression(expression: str) -> Any:
+    """Return the parse tree of one expression, whose nodes are not checked.
+
+    Args:
+        expression: SQL, without a final semicolon.
+
+    Raises:
+        ExpressionError: It is not one expression.
+    """
     if len(expression) > MAX_LENGTH:
         raise ExpressionError(f"is longer than {MAX_LENGTH} characters")
     if any(mark in expression for mark in ("{{", "{%", "{#", "$rowguard$")):
         raise ExpressionError("has a mark of dbt's templates")
-    prefix = "SELECT (\n"
     try:
-        statements: Any = parse_sql(f"{prefix}{expression}\n)")
+        statements: Any = parse_sql(f"{_PREFIX}{expression}\n)")
     except ParseError as error:
-        raise ExpressionError(f"is not SQL: {error.args[0]}") from None
+        raise ExpressionError(f"is not SQL: {' '.join(str(error.args[0]).split())}") from None
     if any(token.name in ("SQL_COMMENT", "C_COMMENT") for token in scan(expression)):
         raise ExpressionError("has a comment")
     select: Any = statements[0].stmt
@@ -141,24 +198,18 @@ def find_names(expression: str) -> list[Reference]:
         or targets[0].name
     ):
         raise ExpressionError("is not one expression")
-    names: list[Reference] = []
-
-    def visit(_: Any, node: Any) -> None:
-        _check_node(node)
-        if type(node).__name__ == "ColumnRef":
-            parts = tuple(getattr(field, "sval", "*") for field in node.fields)
-            names.append(Reference(parts, node.location - len(prefix)))
-
-    _Walk(visit)(targets[0].val)
-    return sorted(names, key=lambda name: name.start)
+    return targets[0].val
 
 
-def bind_names(expression: str, bind: Callable[[tuple[str, ...]], str]) -> str:
+def bind_names(
+    expression: str, bind: Callable[[tuple[str, ...]], str], *, excluded: Set[str] = frozenset()
+) -> str:
     """Return the expression with every name replaced by other SQL.
 
     Args:
         expression: SQL, as of find_names.
         bind: Returns the SQL for the parts of a name.
+        excluded: As of find_names.
 
     Returns:
         The bound expression.
@@ -167,7 +218,7 @@ def bind_names(expression: str, bind: Callable[[tuple[str, ...]], str]) -> str:
         ExpressionError: See find_names; or `bind` raises it for a name that is not declared.
     """
     text, position = "", 0
-    for name in find_names(expression):
+    for name in find_names(expression, excluded=excluded):
         text += expression[position : name.start] + bind(name.parts)
         position = name.start + _written_length(expression, name)
     return text + expression[position:]
@@ -200,26 +251,42 @@ class _Walk(visitors.Visitor):
         self.visit = on_node
 
 
-def _check_node(node: Any) -> None:
+def _check_node(node: Any, excluded: Set[str]) -> None:
     kind = type(node).__name__
     if kind not in NODES:
         raise ExpressionError(_REFUSALS.get(kind, f"has a part of kind {kind}, which is not allowed"))
     if kind == "FuncCall":
         name = ".".join(part.sval for part in node.funcname if part.sval != "pg_catalog")
-        if name not in FUNCTIONS:
+        if name not in FUNCTIONS or name in excluded:
             raise ExpressionError(f"calls {name}(), which is not among the allowed functions")
         if node.agg_order or node.agg_filter or node.agg_star or node.agg_distinct or node.over:
             raise ExpressionError(f"uses {name}() as an aggregate")
     if kind == "ColumnRef" and not all(isinstance(field, ast.String) for field in node.fields):
         raise ExpressionError("has a *")
-    if kind == "A_Expr" and len(node.name) > 1:
-        raise ExpressionError("names the schema of an operator")
+    if kind == "A_Expr":
+        _check_operator(node, excluded)
+    if kind == "A_Const" and getattr(node.val, "sval", "").strip().lower() in _CURRENT_TIMES:
+        raise ExpressionError(f"has the text {node.val.sval!r}, which as a time is the current one")
     if kind == "TypeName" and [part.sval for part in node.names[:-1]] not in ([], ["pg_catalog"]):
         raise ExpressionError("names the schema of a type")
     if kind == "TypeCast" and node.typeName.names[-1].sval not in _TYPES:
         raise ExpressionError(
             f"casts to {node.typeName.names[-1].sval}, which is not among the allowed types"
         )
+
+
+def _check_operator(node: Any, excluded: Set[str]) -> None:
+    if len(node.name) > 1:
+        raise ExpressionError("names the schema of an operator")
+    name = node.name[0].sval
+    if name in LIKE_OPERATORS:
+        pattern = getattr(getattr(node.rexpr, "val", None), "sval", None)
+        if pattern is None or pattern.count("%") > MAX_LIKE_WILDCARDS:
+            raise ExpressionError(f"has a LIKE without a constant pattern of at most {MAX_LIKE_WILDCARDS} %")
+    elif name.startswith(("BETWEEN", "NOT BETWEEN")):
+        pass
+    elif name not in OPERATORS or name in excluded:
+        raise ExpressionError(f"has the operator {name}, which is not allowed")
 
 
 _TYPES = frozenset(

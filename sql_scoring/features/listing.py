@@ -87,6 +87,8 @@ RESERVED = frozenset(
         "outcome",
         "outcome_reasons",
         "rule_set_version",
+        "matched_rules",
+        "list",
         "external_id",
     ]
 )

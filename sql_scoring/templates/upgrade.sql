@@ -3,3 +3,5 @@
 {facades}
 INSERT INTO scoring.model_revisions ({columns})
 VALUES ({values});
+
+SELECT scoring.bind_outcomes();

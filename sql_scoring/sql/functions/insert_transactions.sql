@@ -17,7 +17,10 @@ RETURNS TABLE (
     fraud_flag text,
     fraud_probability double precision,
     model_version text,
-    unscored_reason text
+    unscored_reason text,
+    outcome text,
+    outcome_reasons text[],
+    rule_set_version integer
 )
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -60,13 +63,14 @@ BEGIN
         RETURNING
             array_position(v_ids, t.transaction_id) - 1, false, t.transaction_id, t.user_id, t.amount::numeric,
             /* for each column: t.{name}::{type}, */ t.occurred_at, t.fraud_flag, t.fraud_probability, t.model_version,
-            t.unscored_reason;
+            t.unscored_reason, t.outcome, t.outcome_reasons, t.rule_set_version;
     GET DIAGNOSTICS v_stored = ROW_COUNT;
     IF v_stored < cardinality(v_ids) THEN
         RETURN QUERY
             SELECT
                 q.ordinality::integer - 1, true, t.transaction_id, t.user_id, t.amount::numeric,
-                /* for each column: t.{name}::{type}, */ t.occurred_at, t.fraud_flag, t.fraud_probability, t.model_version, t.unscored_reason
+                /* for each column: t.{name}::{type}, */ t.occurred_at, t.fraud_flag, t.fraud_probability, t.model_version, t.unscored_reason,
+                t.outcome, t.outcome_reasons, t.rule_set_version
             FROM
                 ROWS FROM (jsonb_to_recordset(p_rows) AS (user_id bigint /* key type */, idempotency_key text)) WITH ORDINALITY AS q
             INNER JOIN public.transactions AS t ON q.user_id = t.user_id AND q.idempotency_key = t.idempotency_key

@@ -21,7 +21,7 @@ BEGIN
         SELECT t.user_id, t.transaction_id, t.amount, t.fraud_probability, t.received_at
         FROM public.transactions AS t
         WHERE
-            (t.fraud_flag = 'FRAUD' OR t.is_control)
+            (t.outcome = 'review' OR t.is_control OR (t.outcome IS NULL AND t.fraud_flag = 'FRAUD'))
             AND t.received_at >= v_since
             AND NOT EXISTS (
                 SELECT

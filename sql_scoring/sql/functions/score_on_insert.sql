@@ -18,6 +18,7 @@ AS $$
 DECLARE
     d scoring.decision;
     s scoring.shadow_score;
+    o scoring.outcome;
     v_sqlstate text;
     v_message text;
 BEGIN
@@ -32,7 +33,8 @@ BEGIN
         AND NOT NEW.is_control
         AND num_nonnulls(
             NEW.received_at, NEW.features_caveat, NEW.unscored_reason, NEW.shadow_version, NEW.shadow_probability,
-            NEW.shadow_feature_values, NEW.shadow_error, NEW.reason_codes
+            NEW.shadow_feature_values, NEW.shadow_error, NEW.reason_codes, NEW.outcome, NEW.outcome_reasons,
+            NEW.rule_set_version, NEW.matched_rules
         ) = 0
         AND min_scale(NEW.amount) <= 4
         AND pg_try_advisory_xact_lock(scoring.user_lock_key(NEW.user_id))
@@ -54,6 +56,10 @@ BEGIN
         NEW.shadow_feature_values := NULL;
         NEW.shadow_error := NULL;
         NEW.reason_codes := NULL;
+        NEW.outcome := NULL;
+        NEW.outcome_reasons := NULL;
+        NEW.rule_set_version := NULL;
+        NEW.matched_rules := NULL;
         NEW.features_caveat := scoring.lock_user(NEW.user_id);
     END IF;
     NEW.received_at := clock_timestamp();
@@ -106,24 +112,45 @@ BEGIN
             NEW.shadow_feature_values := s.feature_values;
             NEW.shadow_error := s.error;
         END IF;
-        RETURN NEW;
+    ELSE
+        NEW.fraud_flag := NULL;
+        NEW.fraud_probability := NULL;
+        NEW.model_version := NULL;
+        NEW.scored_at := NULL;
+        NEW.feature_values := NULL;
+        /* for each reference column: NEW.{name} := NULL; */
+        IF d.model_version IS NOT NULL THEN
+            v_sqlstate := 'XX001';
+            v_message := format(
+                'model %s is corrupt: it returned %s', d.model_version, coalesce(d.fraud_probability::text, 'nothing')
+            );
+        END IF;
+        NEW.unscored_reason := scoring.apply_failure_policy(
+            coalesce(v_sqlstate, 'NOMODEL'), coalesce(v_message, 'no model is deployed yet')
+        );
+        d := NULL;
     END IF;
 
-    NEW.fraud_flag := NULL;
-    NEW.fraud_probability := NULL;
-    NEW.model_version := NULL;
-    NEW.scored_at := NULL;
-    NEW.feature_values := NULL;
-    /* for each reference column: NEW.{name} := NULL; */
-    IF d.model_version IS NOT NULL THEN
-        v_sqlstate := 'XX001';
-        v_message := format(
-            'model %s is corrupt: it returned %s', d.model_version, coalesce(d.fraud_probability::text, 'nothing')
-        );
+    IF scoring.uses_outcomes() THEN
+        BEGIN
+            o := scoring.decide_outcome(
+                ROW(NEW.user_id, NEW.amount, NEW.occurred_at /* for each column: , NEW.{name} */)::scoring.scoring_request,
+                d, NEW.is_control, NEW.unscored_reason IS NOT NULL, NEW.received_at
+            );
+        EXCEPTION
+            -- A rule that raises has its outcome from its set. This is a missing function or table.
+            WHEN OTHERS THEN
+                RAISE WARNING 'a transaction is stored for review: %', SQLERRM;
+                o.outcome := 'review';
+                o.outcome_reasons := '{outcome_failed}';
+        END;
+        NEW.outcome := o.outcome;
+        NEW.rule_set_version := o.rule_set_version;
+        IF num_nonnulls(o.outcome_reasons, o.matched_rules) > 0 THEN
+            NEW.outcome_reasons := o.outcome_reasons;
+            NEW.matched_rules := o.matched_rules;
+        END IF;
     END IF;
-    NEW.unscored_reason := scoring.apply_failure_policy(
-        coalesce(v_sqlstate, 'NOMODEL'), coalesce(v_message, 'no model is deployed yet')
-    );
     RETURN NEW;
 END
 $$;

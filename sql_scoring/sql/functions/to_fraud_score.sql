@@ -1,5 +1,5 @@
 -- A decision as its callers read it; an error when there is none.
-CREATE OR REPLACE FUNCTION scoring.to_fraud_score(p_decision scoring.decision)
+CREATE OR REPLACE FUNCTION scoring.to_fraud_score(p_decision scoring.decision, p_outcome scoring.outcome DEFAULT NULL)
 RETURNS public.fraud_score
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -17,7 +17,10 @@ BEGIN
         END,
         CASE WHEN p_decision.is_fraud THEN 'FRAUD' ELSE 'LEGITIMATE' END,
         p_decision.fraud_probability,
-        p_decision.model_version
+        p_decision.model_version,
+        p_outcome.outcome,
+        p_outcome.outcome_reasons,
+        p_outcome.rule_set_version
     );
 END
 $$;

@@ -67,7 +67,8 @@ GRANT USAGE ON SCHEMA scoring, features TO rowguard_trainer, rowguard_readonly;
 
 GRANT SELECT ON scoring.models, scoring.model_state_changes, scoring.model_revisions, scoring.gate_reports,
 scoring.control_rates, scoring.settings, scoring.retention_runs, scoring.rescored_transactions, scoring.explanations,
-scoring.explanation_features
+scoring.explanation_features, scoring.rule_sets, scoring.rules, scoring.rule_set_revisions, scoring.rule_drafts,
+scoring.rule_exceptions, scoring.lists, scoring.list_entries, scoring.rule_matches_daily, scoring.rule_exception_usage
 TO rowguard_trainer, rowguard_readonly;
 
 -- Applications insert and read; tools that write SQL name every column. What they bring of the trigger's columns is
@@ -77,7 +78,8 @@ GRANT INSERT (
     fraud_probability, model_version, scored_at, feature_values, /* for each reference column: {name}, */
     unscored_reason, features_caveat,
     user_txns_before, user_amount_before, user_amount_squares_before, is_control, shadow_version, shadow_probability,
-    shadow_feature_values, shadow_error, reason_codes, external_id
+    shadow_feature_values, shadow_error, reason_codes, external_id, outcome, outcome_reasons, rule_set_version,
+    matched_rules
 ), SELECT ON public.transactions TO rowguard_app;
 
 -- The API: the columns that its statements name, and no others. insert_transactions draws ids itself.
@@ -86,7 +88,9 @@ ON public.transactions TO rowguard_api;
 
 GRANT SELECT (
     user_id, transaction_id, occurred_at, amount, /* for each column: {name}, */ idempotency_key, fraud_flag,
-    fraud_probability, model_version, unscored_reason, features_caveat
+    fraud_probability, model_version, unscored_reason, features_caveat, received_at, is_history, is_control, reason_codes,
+    feature_values, outcome, outcome_reasons, rule_set_version, matched_rules, /* for each reference column: {name}, */
+    scored_at
 ) ON public.transactions TO rowguard_api;
 
 GRANT INSERT (user_id, transaction_id, is_fraud, labelled_at, source) ON public.fraud_labels TO rowguard_api;
@@ -94,6 +98,24 @@ GRANT INSERT (user_id, transaction_id, is_fraud, labelled_at, source) ON public.
 GRANT SELECT ON public.fraud_labels TO rowguard_api;
 
 GRANT EXECUTE ON FUNCTION scoring.insert_transactions(jsonb, boolean) TO rowguard_api;
+
+-- The API reads rules and lists, keeps drafts, and changes lists and exceptions by functions, which record who did it.
+GRANT SELECT ON scoring.settings, scoring.rule_sets, scoring.rules, scoring.rule_set_revisions, scoring.rule_exceptions,
+scoring.lists, scoring.list_entries, scoring.rule_matches_daily, scoring.rule_exception_usage
+TO rowguard_api;
+
+GRANT SELECT, INSERT, UPDATE ON scoring.rule_drafts TO rowguard_api;
+
+GRANT EXECUTE ON FUNCTION
+scoring.create_list(text, text, text, text, text),
+scoring.add_list_entries(text, jsonb, text),
+scoring.remove_list_entries(text, text[], text),
+scoring.add_rule_exception(text, bigint /* key type */, timestamptz, text, text),
+scoring.end_rule_exception(bigint, text)
+TO rowguard_api;
+
+GRANT EXECUTE ON FUNCTION scoring.unpack_rule_codes(bytea), scoring.list_key_hash(text, text)
+TO rowguard_api, rowguard_trainer, rowguard_readonly;
 
 -- Reviews change by functions only, which write the audit trail. The API states who does it.
 GRANT SELECT ON scoring.review_cases, scoring.review_case_transactions, scoring.audit_events
@@ -110,10 +132,6 @@ scoring.replay_decision(bigint /* key type */, bigint)
 TO rowguard_api;
 
 -- What the console's pages read.
-GRANT SELECT (
-    received_at, is_history, is_control, reason_codes, feature_values, scored_at
-) ON public.transactions TO rowguard_api;
-
 GRANT SELECT ON scoring.gate_reports TO rowguard_api;
 
 -- Of the views that dbt builds there, it grants those of monitoring.

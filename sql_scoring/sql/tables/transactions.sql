@@ -44,6 +44,12 @@ CREATE TABLE public.transactions (
     -- What that model saw, where that is not feature_values.
     shadow_feature_values real[],
     shadow_error text,
+    -- What lists, model and rules decided together, in docs/explanation/outcomes.md; NULL while there are none of them.
+    outcome text,
+    outcome_reasons text[],
+    rule_set_version integer,
+    -- Two bytes each: lists that had the row, rules that an exception suppressed, rules that matched.
+    matched_rules bytea,
     CONSTRAINT transactions_pkey PRIMARY KEY (user_id, transaction_id)
 );
 
@@ -75,6 +81,7 @@ CREATE INDEX transactions_received_idx ON public.transactions USING brin (receiv
 CREATE INDEX transactions_unscored_idx ON public.transactions (user_id, received_at)
 WHERE model_version IS NULL AND NOT is_history;
 
--- Rows that wait for review or were reviewed; scoring.open_review_cases reads the newest.
+-- Rows that wait for review or were reviewed: without rules and lists there is no outcome, and alerts are reviewed.
+-- scoring.open_review_cases reads the newest.
 CREATE INDEX transactions_review_idx ON public.transactions (received_at)
-WHERE fraud_flag = 'FRAUD' OR is_control;
+WHERE outcome = 'review' OR is_control OR (outcome IS NULL AND fraud_flag = 'FRAUD');

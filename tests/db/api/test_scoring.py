@@ -21,7 +21,7 @@ FEATURES = {
 }
 SCORE = ("prediction", "probability", "flag", "fraud_probability", "model_version")
 DECISION = {"transaction_id", "user_id", "amount", "merchant_id", "location", "occurred_at", "fraud_flag",
-            "fraud_probability", "model_version", "unscored_reason"}  # fmt: skip
+            "fraud_probability", "model_version", "unscored_reason", "outcome", "outcome_reasons", "rule_set_version"}  # fmt: skip
 SCORE_FEATURES = (
     "SELECT prediction, probability, flag, fraud_probability, model_version FROM score_features("
     "%(transaction_amount)s::float8, %(time_since_last_txn)s::float8, %(num_txns_last_hour)s::int,"

@@ -14,8 +14,8 @@ import pytest
 from rowguard.errors import RegistryError
 from rowguard.settings import PROJECT_ROOT
 from sql_scoring import deployment, registry
-from sql_scoring.deployment import revision_files
 from sql_scoring.deployment import session as deployment_session
+from sql_scoring.deployment import written_files
 from sql_scoring.deployment.migrate import migrate_models
 from tests.db.lifecycle.models import champion_of, insert_rows, train_small
 from tests.fix_database import Workspace
@@ -165,7 +165,7 @@ def test_files_lost_between_commit_and_writing_come_back(
 ) -> None:
     second = train_small(scored, 1)
 
-    real = revision_files.write_files
+    real = written_files.write_files
     calls = []
 
     def write(folder: Path, files: dict[str, str]) -> None:

@@ -68,6 +68,11 @@ ACTIONS: list[tuple[str, str, set[str]]] = [
     ("change the registry", "UPDATE scoring.models SET state = 'champion'", set()),
     ("register a model", "INSERT INTO scoring.models (version) VALUES ('mine')", set()),
     ("forge the registry's history", "INSERT INTO scoring.model_state_changes (version) VALUES ('mine')", set()),
+    ("put a rule set in force", "SELECT scoring.set_rule_set(0)", set()),
+    ("forge a rule set", "INSERT INTO scoring.rule_set_revisions (revision) VALUES ('mine')", set()),
+    ("read rules", "SELECT * FROM scoring.rules, scoring.lists, scoring.list_entries", {API, *READERS}),
+    ("empty a list", "DELETE FROM scoring.list_entries", set()),
+    ("change an outcome", "UPDATE transactions SET outcome = 'approve'", set()),
     ("forge a revision", "INSERT INTO scoring.model_revisions (revision) VALUES ('mine')", set()),
     ("read the registry", "SELECT version, threshold FROM model_versions", {APP, API, *READERS}),
     ("read the registry's table", "SELECT version FROM scoring.models", READERS),
@@ -205,7 +210,8 @@ def test_definer_functions_are_few_and_pinned(database: Workspace) -> None:
         "score_on_insert", "score_transaction", "score_features", "record_reference_change", "record_model_state",
         "invalidate_totals_on_delete", "invalidate_totals_on_update", "warm_scoring", "base_value",
         "explain_features", "explain_transaction", "explain_transactions", "explanation", "explain_score_features",
-        "explain_score_transaction", "passing_changes", "set_alert_reasons", "record_audit", "open_review_cases",
+        "explain_score_transaction", "passing_changes", "set_alert_reasons", "create_list", "add_list_entries",
+        "remove_list_entries", "add_rule_exception", "end_rule_exception", "record_audit", "open_review_cases",
         "claim_review_case", "release_review_case", "decide_review_cases", "reopen_review_case", "replay_decision",
     }  # fmt: skip
     for name, config, is_public in rows:

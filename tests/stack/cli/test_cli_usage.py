@@ -15,6 +15,16 @@ from rowguard.cli import app
 from tests.stack.cli.conftest import Run, runner
 
 COMMANDS = sorted(typer.main.get_group(app).commands)
+GROUPS = {
+    name: command
+    for name, command in typer.main.get_group(app).commands.items()
+    if hasattr(command, "commands")
+}
+# A command of a group by both names.
+PATHS = {
+    **{name: command for name, command in typer.main.get_group(app).commands.items() if name not in GROUPS},
+    **{f"{group} {name}": command for group in GROUPS for name, command in GROUPS[group].commands.items()},
+}
 NEED_DATABASE = [
     line.split()
     for line in (
@@ -22,6 +32,8 @@ NEED_DATABASE = [
         "retire-challenger", "control-rate", "failure-policy", "unscored", "rescore", "monitor", "doctor", "deploy rf_1",
         "archive --keep 400d", "tradeoff --max-us 30", "backtest --train-start 2026-01-01",
         "simulate --users 20 --days 3", "simulate --live --count 2", "import good.csv", "threshold 0.5", "up",
+        "rules list", "rules rollback", "rules exceptions", "rules thresholds --review-rate 0.1", "lists list",
+        "lists create blocked user_id", "lists add blocked 1", "lists remove blocked 1", "lists import blocked good.csv",
     )
 ]  # fmt: skip
 
@@ -31,19 +43,24 @@ def test_every_command_of_the_contract_exists() -> None:
         "up", "down", "status", "migrate", "psql", "inspect", "import", "simulate", "features", "train", "models", "retrain",
         "deploy", "promote", "retire-challenger", "rollback", "roll-forward", "control-rate", "failure-policy",
         "unscored", "rescore", "backtest", "tune", "tradeoff", "doctor", "monitor", "archive", "serve", "token", "roles",
-        "demo", "explain", "reasons", "register", "threshold",
+        "demo", "explain", "reasons", "register", "threshold", "rules", "lists",
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+def test_the_groups_have_the_commands_of_the_contract() -> None:
+    assert {"check", "backtest", "publish", "rollback", "list"} <= set(GROUPS["rules"].commands)
+    assert {"add", "remove", "import", "export", "list"} <= set(GROUPS["lists"].commands)
+
+
+@pytest.mark.parametrize("command", PATHS)
 def test_help_has_a_purpose_every_option_and_an_example(run: Run, command: str) -> None:
-    done = run(command, "--help")
+    done = run(*command.split(), "--help")
     assert done.code == 0 and done.err == ""
     assert re.search(rf"Usage: .*\b{command}\b", done.out)
-    purpose = (typer.main.get_group(app).commands[command].help or "").strip().splitlines()[0]
+    purpose = (PATHS[command].help or "").strip().splitlines()[0]
     assert len(purpose) > 20 and purpose[:40] in done.out
     assert "Example: " in done.out
-    for parameter in typer.main.get_group(app).commands[command].params:
+    for parameter in PATHS[command].params:
         assert getattr(parameter, "help", None), f"{command} {parameter.name}"
 
 
@@ -87,6 +104,14 @@ def test_help_without_a_command_lists_them(run: Run) -> None:
             "give either",
         ),
         (("import", "good.csv", "--map", "amount"), "is not of the form OURS=THEIRS"),
+        (("rules", "publish"), "give either a FILE or --draft"),
+        (("rules", "rollback", "--to", "-1"), "--to"),
+        (("rules", "thresholds"), "give either --cost, or --review-rate"),
+        (("rules", "thresholds", "--cost", "1", "2", "-3"), "costs are not negative"),
+        (("rules", "add-exception", "r", "1", "--until", "soon", "--reason", "x"), "'soon' is neither a day"),
+        (("rules", "frobnicate"), "No such command 'frobnicate'"),
+        (("lists", "create", "blocked", "user_id", "--kind", "deny"), "deny"),
+        (("lists", "add", "blocked"), "Missing argument"),
     ],
 )
 def test_usage_errors_exit_with_2_and_leave_standard_output_empty(
