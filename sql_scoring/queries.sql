@@ -46,10 +46,10 @@ SELECT (scoring.decide_from_features(1, NULL, NULL, NULL)).model_version;
 SELECT to_regprocedure(%(function_name)s || '(real[])') IS NOT NULL;
 
 -- name: explanation_kind
--- Whether contributions of this version are looked up in tables, and what they add up to.
+-- Whether contributions of this version are looked up in tables, and how exactly they add up.
 SELECT
     e.group_count IS NOT NULL AS has_tables,
-    e.output
+    e.tolerance
 FROM scoring.explanations AS e
 WHERE e.version = %(version)s;
 

@@ -15,7 +15,6 @@ from rowguard.declaration import declared_reasons
 from rowguard.progress import Progress, silent
 from rowguard.settings import Settings
 from sql_scoring import registry
-from sql_scoring.engine import TreeModel
 from sql_scoring.explain import explain_model
 from trainer.artifact import artifact_path, evaluation_path, save_artifact
 from trainer.boosting import BoostingParameters
@@ -169,9 +168,7 @@ def store_candidate(
             artifact_sha256=save_artifact(model, path),
             metrics={**record.metrics, "evaluation_artifact_sha256": evaluation_sha256},
             reference=reference_distribution(features.names, rows.everything.features, model),
-            explanation=None
-            if isinstance(model, TreeModel)
-            else explain_model(
+            explanation=explain_model(
                 model,
                 features.names,
                 rows.everything.features[~rows.everything.is_fraud],

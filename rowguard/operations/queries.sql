@@ -751,16 +751,27 @@ sums AS (
     SELECT
         m.model_version,
         c.row_number AS n,
-        e.base_value + (SELECT sum(u.v) FROM unnest(c.contributions) AS u (v)) AS score
+        e.tolerance,
+        CASE e.output
+            -- The stored score is never across the threshold from the margin's: cut it there as well.
+            WHEN 'margin' THEN scoring.margin_to_probability(
+                x.output, v.margin_cut, v.threshold, v.threshold
+            )
+            ELSE x.output
+        END AS score
     FROM models AS m
-    INNER JOIN scoring.explanations AS e ON m.model_version = e.version AND e.output = 'probability'
+    INNER JOIN scoring.explanations AS e ON m.model_version = e.version
+    INNER JOIN scoring.models AS v ON m.model_version = v.version
     CROSS JOIN LATERAL scoring.compute_contributions_of_rows(e, m.feature_values) AS c
+    CROSS JOIN LATERAL (
+        SELECT e.base_value + (SELECT sum(u.v) FROM unnest(c.contributions) AS u (v)) AS output
+    ) AS x
 )
 
 SELECT
     count(*) AS alerts,
     count(s.score) AS alerts_explained,
-    count(*) FILTER (WHERE NOT abs(s.score - a.fraud_probability) <= 1e-12) AS alerts_differing,
+    count(*) FILTER (WHERE NOT abs(s.score - a.fraud_probability) <= s.tolerance) AS alerts_differing,
     max(abs(s.score - a.fraud_probability)) AS largest_difference
 FROM alerts AS a
 LEFT JOIN sums AS s ON a.model_version = s.model_version AND a.n = s.n;

@@ -54,7 +54,7 @@ from sql_scoring.engine._transpile import (
     transpile_for_bulk,
 )
 from sql_scoring.engine._tree_model import TreeModel
-from sql_scoring.engine._trees import leaves as tree_leaves
+from sql_scoring.engine._trees import Interval
 from sql_scoring.engine.errors import UnsupportedModelError
 
 __all__ = [
@@ -68,6 +68,7 @@ __all__ = [
     "Arguments",
     "BitmaskCost",
     "ForestShape",
+    "Interval",
     "Layout",
     "Output",
     "TreeModel",
@@ -85,5 +86,4 @@ __all__ = [
     "reference_scores",
     "transpile",
     "transpile_for_bulk",
-    "tree_leaves",
 ]

@@ -21,8 +21,8 @@ class Split(ast.BoolExpr):  # type: ignore[misc]
     """The condition of a branch: ``feature <= cut``, or missing and ``missing_left``, leads to ``body``.
 
     A split of categories has ``pieces`` instead: what lies in one of them leads to ``body``, and ``cut`` is the end
-    of the last. ``left_fraction`` of the training rows that reach the branch go left. It is no part of the meaning;
-    planning uses it.
+    of the last. ``left_fraction`` of the training rows that reach the branch go left, and ``left_weight`` of their
+    weight where that differs. Both are no part of the meaning: planning uses the first, explanations the second.
     """
 
     feature: int
@@ -30,6 +30,12 @@ class Split(ast.BoolExpr):  # type: ignore[misc]
     missing_left: bool
     left_fraction: float = field(default=0.5, compare=False)
     pieces: Pieces = ()
+    left_weight: float | None = field(default=None, compare=False)
+
+    def weight(self, *, left: bool) -> float:
+        """The part of the training weight that goes to one side."""
+        part = self.left_fraction if self.left_weight is None else self.left_weight
+        return part if left else 1.0 - part
 
     def accepted(self, *, left: bool) -> Pieces:
         """The numbers that lead to one side."""

@@ -9,6 +9,8 @@ CREATE TABLE scoring.explanations (
     -- What a feature that is left out is replaced with; named in every answer.
     background text NOT NULL,
     base_value double precision NOT NULL,
+    -- How far base plus contributions may be from the output, which a library may add up in single precision.
+    tolerance double precision NOT NULL,
     feature_count integer NOT NULL,
     -- NULL: the model is too deep for tables, its contributions are computed from the conditions on each call.
     group_count integer,
