@@ -106,9 +106,9 @@ END;
 -- The largest difference between base plus contributions and the function, over rows one after another.
 SELECT coalesce(
     max(
-        abs(
-            m.base_value + (SELECT sum(u.c) FROM unnest(c.contributions) AS u (c))
-            - {function}(
+        scoring.additivity_error(
+            m, c.contributions,
+            {function}(
                 (%(values)s::real[])[(c.row_number - 1) * m.feature_count + 1:c.row_number * m.feature_count]
             )
         )

@@ -40,7 +40,7 @@ from sql_scoring.engine._supported import (
     as_form,
     as_tree_model,
     forest_shape,
-    is_boosted,
+    returns_margin,
 )
 from sql_scoring.engine._transpile import (
     ARGUMENTS,
@@ -54,7 +54,7 @@ from sql_scoring.engine._transpile import (
     transpile_for_bulk,
 )
 from sql_scoring.engine._tree_model import TreeModel
-from sql_scoring.engine._trees import Interval
+from sql_scoring.engine._trees import Interval, Steps
 from sql_scoring.engine.errors import UnsupportedModelError
 
 __all__ = [
@@ -71,6 +71,7 @@ __all__ = [
     "Interval",
     "Layout",
     "Output",
+    "Steps",
     "TreeModel",
     "UnsupportedModelError",
     "as_form",
@@ -79,11 +80,11 @@ __all__ = [
     "boundary_rows",
     "cut_point",
     "forest_shape",
-    "is_boosted",
     "load_model_file",
     "margin_cut",
     "reference_probabilities",
     "reference_scores",
+    "returns_margin",
     "transpile",
     "transpile_for_bulk",
 ]

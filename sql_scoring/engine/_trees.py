@@ -11,6 +11,8 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
 from m2cgen import ast
 
 Pieces = tuple[tuple[float, float], ...]  # a union of intervals (low, high], ascending and disjoint
@@ -62,6 +64,28 @@ def union(pieces: Iterable[tuple[float, float]]) -> Pieces:
 
 
 @dataclass(frozen=True)
+class Steps:
+    """A step function: ``values[n]`` from ``bounds[n - 1]`` on; one value more than bounds, which ascend."""
+
+    bounds: tuple[float, ...]
+    values: tuple[float, ...]
+
+    def apply(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Compute the value of each score.
+
+        Args:
+            scores: Shape (rows,).
+
+        Returns:
+            Shape (rows,).
+        """
+        result: npt.NDArray[np.float64] = np.array(self.values)[
+            np.searchsorted(self.bounds, scores, side="right")
+        ]
+        return result
+
+
+@dataclass(frozen=True)
 class TreeSum:
     """A model as the interpreters take it: ``start``, then one tree after the other, then the end.
 
@@ -71,6 +95,7 @@ class TreeSum:
         start: What the first tree is added to. By default 0.0, as in a forest, and for a single tree nothing.
         bias: Added to the sum at the end.
         is_real: Values are added as float32.
+        steps: What the value goes through at the very end, if it is calibrated.
     """
 
     trees: list[ast.Expr]
@@ -78,6 +103,7 @@ class TreeSum:
     start: float | None = None
     bias: float | None = None
     is_real: bool = False
+    steps: Steps | None = None
 
     @property
     def first_term(self) -> float:

@@ -108,6 +108,7 @@ def build_document(
         "format": FORMAT_VERSION,
         "output": model.output,
         "tolerance": TOLERANCE + model.rounding,
+        "steps": model.steps and [model.steps.bounds, model.steps.values],
         "background": background.name,
         "base_value": math.fsum(
             (

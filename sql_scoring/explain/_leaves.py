@@ -16,7 +16,7 @@ import numpy as np
 from m2cgen import ast
 from numpy.typing import NDArray
 
-from sql_scoring.engine import Interval, TreeModel
+from sql_scoring.engine import Interval, Steps, TreeModel
 
 MISSING = -1  # the rank of a missing value
 
@@ -67,6 +67,7 @@ class PathModel:
         start: What the values of the leaves are added to.
         output: Whether their sum is a probability or a margin.
         rounding: How far the library's own sum may be from the exact one.
+        steps: What the sum goes through to become the model's value, of a calibrated one.
     """
 
     cuts: tuple[tuple[float, ...], ...]
@@ -74,6 +75,7 @@ class PathModel:
     start: float = 0.0
     output: Literal["probability", "margin"] = "probability"
     rounding: float = 0.0
+    steps: Steps | None = None
 
     def ranks(self, rows: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return the rank of each value.
@@ -107,12 +109,13 @@ def read_leaves(model: TreeModel) -> PathModel:
     divisor = 1.0 if model.sum.divisor is None else model.sum.divisor
     trees = [_tree_leaves(number, tree, ranks, divisor) for number, tree in enumerate(model.sum.trees)]
     leaves = tuple(leaf for tree in trees for leaf in tree)
-    if not model.is_margin:
-        return PathModel(cuts, leaves)
+    if not model.is_boosted:
+        return PathModel(cuts, leaves, steps=model.sum.steps)
     start = model.sum.first_term + (model.sum.bias or 0.0)
     largest_sum = abs(start) + sum(max(abs(leaf.value) for leaf in tree) for tree in trees)
     precision = np.finfo(np.float32 if model.sum.is_real else np.float64).epsneg
-    return PathModel(cuts, leaves, start, "margin", float((len(trees) + 1) * precision * largest_sum))
+    rounding = float((len(trees) + 1) * precision * largest_sum)
+    return PathModel(cuts, leaves, start, "margin", rounding, model.sum.steps)
 
 
 def _tree_leaves(

@@ -24,11 +24,15 @@ BEGIN
     FROM jsonb_array_elements(v_document -> 'leaves') AS l (leaf)
     WHERE v_document -> 'states' <> 'null';
     INSERT INTO scoring.explanations (
-        version, output, background, base_value, tolerance, feature_count, group_count, slots, packed_bias, catalogs
+        version, output, background, base_value, step_bounds, step_values, tolerance, feature_count, group_count, slots,
+        packed_bias, catalogs
     )
     SELECT
         p_version, v_document ->> 'output', v_document ->> 'background',
-        (v_document ->> 'base_value')::double precision, (v_document ->> 'tolerance')::double precision,
+        (v_document ->> 'base_value')::double precision,
+        translate(v_document -> 'steps' ->> 0, '[]', '{}')::double precision[],
+        translate(v_document -> 'steps' ->> 1, '[]', '{}')::double precision[],
+        (v_document ->> 'tolerance')::double precision,
         f.feature_count, v_group_count,
         ARRAY(
             SELECT (x.feature -> 'slot')::integer

@@ -17,10 +17,12 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.pipeline import make_pipeline
 
 from rowguard.errors import FeatureMismatchError, ParityError, RegistryError, SettingsError
+from rowguard.operations.reasons import explain
 from rowguard.operations.rescore import rescore
 from sql_scoring import registry
 from sql_scoring.deployment import check_parity
-from sql_scoring.engine import boundary_rows
+from sql_scoring.engine import TreeModel, boundary_rows
+from tests.db.lifecycle.models import SMALL as FOREST
 from tests.db.lifecycle.models import insert_rows
 from tests.fix_database import Workspace
 from trainer.artifact import load_model
@@ -250,3 +252,65 @@ def test_monotone_constraints_hold(scored: Workspace) -> None:
         assert (np.diff(scores, axis=1) >= 0).all()
     with pytest.raises(SettingsError, match="there is no feature 'x'"):
         fit_boosted(rows.astype(np.float32), labels.astype(bool), BoostingParameters(monotonic={"x": 1}))
+
+
+@pytest.mark.parametrize("family", ["forest", "hist", "xgboost"])
+def test_calibrated_scores_are_rates_of_fraud_bit_for_bit(scored: Workspace, family: Any) -> None:
+    if family == "xgboost":
+        pytest.importorskip(family)
+    parameters = FOREST if family == "forest" else BoostingParameters(family, **SMALL)
+    record = train(scored.url, scored.settings, parameters=parameters, calibration="isotonic").record
+    assert record.margin_cut is None and record.version.startswith("rf_" if family == "forest" else "gb_")
+    measured = record.metrics["calibration"]
+    assert measured["steps"] >= 3 and measured["brier"] < measured["fraud_rate"]
+    assert record.metrics["seed_std"][0] > 0
+    deploy(scored.url, scored.settings, record.version, force=True)
+    insert_rows(scored, 200)
+    report = verify(scored.url, scored.settings)
+    assert report.is_ok and report.checks["replayed_rows"] >= 200
+    model = load_model(scored.settings.state_dir, record)
+    assert isinstance(model, TreeModel) and model.sum.steps is not None
+    with scored.connect() as connection:
+        stored = connection.execute(
+            "SELECT feature_values, fraud_probability, fraud_flag = 'FRAUD' OR is_control FROM transactions"
+            " WHERE model_version = %s",
+            [record.version],
+        ).fetchall()
+        rows = np.array([[math.nan if v is None else v for v in values] for values, _, _ in stored])
+        # scikit-learn's own score before the steps, and the steps as numpy has them.
+        raw = replace(model, sum=replace(model.sum, steps=None))
+        expected = model.sum.steps.apply(raw.margins(rows))
+        assert expected.tolist() == [probability for _, probability, _ in stored]
+        assert set(expected) <= set(model.sum.steps.values)
+        assert [p >= record.threshold for _, p, _ in stored] == [flag for _, _, flag in stored]
+        error, tolerance = connection.execute(
+            "SELECT max(scoring.additivity_error(e, c.contributions, t.fraud_probability)), max(e.tolerance)"
+            " FROM transactions AS t JOIN scoring.explanations AS e ON t.model_version = e.version,"
+            " LATERAL (SELECT scoring.compute_contributions(e, t.feature_values) AS contributions) AS c"
+        ).fetchone() or (1, 0)
+        assert error <= tolerance
+        user, transaction = connection.execute(
+            "SELECT user_id, transaction_id FROM transactions WHERE model_version = %s LIMIT 1",
+            [record.version],
+        ).fetchone() or (0, 0)
+    document = explain(scored.url, user, transaction)
+    assert document["is_calibrated"] and document["output"] == (
+        "probability" if family == "forest" else "margin"
+    )
+    change = change_threshold(scored.url, scored.settings, AlertBudget(0.05), force=True)
+    assert change.threshold != record.threshold and verify(scored.url, scored.settings).is_ok
+    rescored = rescore(scored.url, scored.settings, output_table="public.many", build=False, bulk_from_rows=1)
+    assert rescored.form == "bulk"
+    with scored.connect() as connection:
+        both = connection.execute(
+            "SELECT count(*) FROM public.many WHERE NOT fraud_probability = ANY(%s)",
+            [list(model.sum.steps.values)],
+        ).fetchone()
+    assert both == (0,)
+
+
+def test_calibrations_without_an_exact_form_are_rejected(scored: Workspace) -> None:
+    with pytest.raises(SettingsError, match="sigmoid calibration goes through exp"):
+        train(scored.url, scored.settings, calibration="sigmoid")
+    with pytest.raises(SettingsError, match="there are: none, isotonic"):
+        train(scored.url, scored.settings, calibration="beta")
