@@ -106,7 +106,8 @@ def _default_forest(connection: psycopg.Connection, peer: Peer, folder: Path) ->
     )
     groups, states = fetch_one(
         connection,
-        "SELECT max(group_count), (SELECT count(*) FROM scoring.explanation_states) FROM scoring.explanations",
+        "SELECT max(group_count), (SELECT count(p) FROM scoring.explanation_states, unnest(packed) AS p)"
+        " FROM scoring.explanations",
     )
     yield f"| storage, {states:,} states of {groups} groups | {size / 1e6:.1f} MB |"
     timed = rows[:TIMED_ROWS]

@@ -56,6 +56,11 @@ BEGIN
     ANALYZE scoring.explanation_states;
     ANALYZE scoring.explanation_masks;
     ANALYZE scoring.explanation_features;
-    RETURN (SELECT count(*) FROM scoring.explanation_states AS s WHERE s.model_id = v_model_id);
+    RETURN (
+        SELECT count(x.packed)
+        FROM scoring.explanation_states AS s
+        CROSS JOIN LATERAL unnest(s.packed) AS x (packed)
+        WHERE s.model_id = v_model_id
+    );
 END
 $$;

@@ -204,7 +204,7 @@ def test_the_same_model_gives_the_same_document(scored: Workspace) -> None:
 
 
 def test_tables_are_rebuilt_with_the_same_rows(scored: Workspace) -> None:
-    states = "SELECT md5(string_agg(s::text, ',' ORDER BY state_key)) FROM (SELECT state_key, packed FROM scoring.explanation_states) AS s"
+    states = "SELECT md5(string_agg(s::text, ',' ORDER BY block_key)) FROM (SELECT block_key, packed FROM scoring.explanation_states) AS s"
     with scored.connect() as connection:
         before = connection.execute(states).fetchone()
         connection.execute("SELECT scoring.build_explanation(version) FROM scoring.explanations")
