@@ -64,6 +64,8 @@ def compare_with_form(model: Any, form: TreeModel, rows: NDArray[np.float32]) ->
     """
     around = boundary_rows(model, _FORM_ROWS, seed=1)
     sample = rows[:: max(1, len(rows) // _FORM_ROWS)].astype(np.float64)
+    if not form.accepts_missing:
+        sample = sample[~np.isnan(sample).any(axis=1)]
     for values in (around, sample):
         differ = reference_scores(model, values).view(np.int64) != form.margins(values).view(np.int64)
         if differ.any():

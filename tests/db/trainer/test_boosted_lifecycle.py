@@ -13,7 +13,11 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
 from sklearn.pipeline import make_pipeline
 
 from rowguard.errors import FeatureMismatchError, ParityError, RegistryError, SettingsError
@@ -25,11 +29,12 @@ from sql_scoring.engine import TreeModel, boundary_rows
 from tests.db.lifecycle.models import SMALL as FOREST
 from tests.db.lifecycle.models import insert_rows
 from tests.fix_database import Workspace
+from trainer import model_files, registration
 from trainer.artifact import load_model
 from trainer.boosting import BoostingParameters
 from trainer.dataset import read_feature_list
 from trainer.evaluation import AlertBudget, ExpectedCost
-from trainer.model_files import ModelFileError
+from trainer.model_files import ModelFileError, load_with_library, read_model
 from trainer.registration import FixedThreshold, register_file
 from trainer.rethreshold import change_threshold
 from trainer.retrain import deploy, promote, rollback, verify
@@ -152,6 +157,45 @@ def skops_file(folder: Path, rows: Any, labels: Any, names: list[str]) -> Path:
     return folder / "model.skops"
 
 
+def gradient_boosting_pickle(folder: Path, rows: Any, labels: Any, names: list[str]) -> Path:
+    model = GradientBoostingClassifier(n_estimators=15, random_state=0).fit(np.nan_to_num(rows), labels)
+    model.feature_names_in_ = np.array(names, dtype=object)
+    joblib.dump(model, folder / "model.joblib")
+    return folder / "model.joblib"
+
+
+def catboost_file(folder: Path, rows: Any, labels: Any, names: list[str]) -> Path:
+    """As CatBoost writes it: two conditions per tree, which hold above the border."""
+    trees = []
+    for first, second in ((0, 1), (1, 2), (3, 0)):
+        columns = [(n, float(np.float32(np.nanquantile(rows[:, n], 0.9)))) for n in (first, second)]
+        above = np.stack([rows[:, n] > border for n, border in columns])
+        code = above[0] + 2 * above[1]
+        rates = [(labels[code == leaf].sum() + 0.5) / ((code == leaf).sum() + 20) for leaf in range(4)]
+        splits = [
+            {"split_type": "FloatFeature", "float_feature_index": n, "border": border}
+            for n, border in columns
+        ]
+        values = [math.log(rate / (1 - rate)) for rate in rates]
+        weights = [int((code == leaf).sum()) for leaf in range(4)]
+        trees.append({"splits": splits, "leaf_values": values, "leaf_weights": weights})
+    features = [
+        {"feature_index": n, "flat_feature_index": n, "feature_id": name, "nan_value_treatment": "AsIs"}
+        for n, name in enumerate(names)
+    ]
+    document = {
+        "model_info": {
+            "params": {"loss_function": {"type": "Logloss"}},
+            "catboost_version_info": "Git info:\n    Branch: tags/v1.2.10",
+        },
+        "features_info": {"float_features": features},
+        "scale_and_bias": [1, [0.0]],
+        "oblivious_trees": trees,
+    }
+    (folder / "model.json").write_text(json.dumps(document))
+    return folder / "model.json"
+
+
 def forest_pickle(folder: Path, rows: Any, labels: Any, names: list[str]) -> Path:
     model = RandomForestClassifier(20, max_leaf_nodes=16, random_state=0).fit(rows, labels)
     model.feature_names_in_ = np.array(names, dtype=object)
@@ -159,7 +203,10 @@ def forest_pickle(folder: Path, rows: Any, labels: Any, names: list[str]) -> Pat
     return folder / "model.joblib"
 
 
-@pytest.mark.parametrize("write", [xgboost_file, lightgbm_file, skops_file, forest_pickle])
+@pytest.mark.parametrize(
+    "write",
+    [xgboost_file, lightgbm_file, catboost_file, skops_file, gradient_boosting_pickle, forest_pickle],
+)
 def test_a_strangers_model_becomes_champion(scored: Workspace, tmp_path: Path, write: Any) -> None:
     rows, labels, names = training_rows(scored)
     order = [7, 0, 3, 1, 5, 2]  # some of the list, in another order
@@ -168,6 +215,13 @@ def test_a_strangers_model_becomes_champion(scored: Workspace, tmp_path: Path, w
     record = result.training.record
     assert set(result.unused_features) == set(names) - {names[n] for n in order}
     assert record.feature_names == names and record.metrics["source"] == file.name
+    expected = {
+        xgboost_file: "compared with xgboost 3",
+        lightgbm_file: "compared with lightgbm 4",
+        catboost_file: "not compared with catboost",
+        gradient_boosting_pickle: "takes no missing values",
+    }
+    assert expected.get(write, "") in " ".join(result.notes)
     assert "fitted elsewhere" in result.training.card.read_text()
     assert register_file(scored.url, scored.settings, file, allow_pickle=True).training.is_new is False
     deploy(scored.url, scored.settings, record.version, role="challenger", canary_percent=50)
@@ -176,6 +230,28 @@ def test_a_strangers_model_becomes_champion(scored: Workspace, tmp_path: Path, w
     insert_rows(scored, 100)
     report = verify(scored.url, scored.settings)
     assert report.is_ok and report.champion == record.version
+
+
+def test_a_file_is_compared_with_its_library(
+    scored: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = pytest.importorskip("lightgbm")
+    rows, labels, names = training_rows(scored)
+    file = lightgbm_file(tmp_path, rows, labels, names)
+    other = library.LGBMClassifier(n_estimators=3, num_leaves=4, verbose=-1).fit(rows, labels)
+    monkeypatch.setattr(registration, "load_with_library", lambda path, form: (other.booster_, ""))
+    with pytest.raises(ParityError, match="scores of lightgbm, format v4 differ from its model as read here"):
+        register_file(scored.url, scored.settings, file)
+    form = read_model(file)
+    monkeypatch.setattr(model_files, "find_spec", lambda name: None)
+    assert load_with_library(file, form) == (
+        None,
+        "not compared with lightgbm, which is not installed here: pip install 'rowguard[lightgbm]'",
+    )
+    monkeypatch.undo()
+    file.write_text(file.read_text()[:200])
+    model, note = load_with_library(file, form)
+    assert model is None and note.startswith("not compared with lightgbm 4") and "which cannot load the file" in note
 
 
 def test_files_are_rejected_in_one_line(scored: Workspace, tmp_path: Path) -> None:
