@@ -251,7 +251,11 @@ def test_a_file_is_compared_with_its_library(
     monkeypatch.undo()
     file.write_text(file.read_text()[:200])
     model, note = load_with_library(file, form)
-    assert model is None and note.startswith("not compared with lightgbm 4") and "which cannot load the file" in note
+    assert (
+        model is None
+        and note.startswith("not compared with lightgbm 4")
+        and "which cannot load the file" in note
+    )
 
 
 def test_files_are_rejected_in_one_line(scored: Workspace, tmp_path: Path) -> None:
