@@ -34,7 +34,8 @@ from tests.db.trainer.test_boosted_lifecycle import training_rows
 from tests.fix_database import Workspace
 from tests.oracle.tree_shap import tree_shap
 from trainer.boosting import BoostingParameters
-from trainer.registration import FixedThreshold, register_file
+from trainer.evaluation import AlertBudget
+from trainer.registration import register_file
 from trainer.retrain import deploy
 from trainer.training import train
 
@@ -133,7 +134,7 @@ def test_a_trained_model_is_explained(scored: Workspace, tmp_path: Path, family:
         pytest.importorskip(family)
     settings = scored.settings.model_copy(update={"explain_against": against})
     parameters = BoostingParameters(family, n_estimators=30, max_leaf_nodes=8)
-    record = train(scored.url, settings, parameters=parameters, rule=FixedThreshold(0.2)).record
+    record = train(scored.url, settings, parameters=parameters, rule=AlertBudget(0.2)).record
     assert record.explanation is not None and record.margin_cut is not None
     deploy(scored.url, settings, record.version, force=True)
     insert_rows(scored, 100)

@@ -291,7 +291,7 @@ def test_a_restored_database_explains_with_the_same_bits(
     dump = tmp_path / "dump"
     subprocess.run([programs / "pg_dump", "--format=custom", f"--file={dump}", scored.url], check=True)
     with _database(server_url) as url:
-        restore = [programs / "pg_restore", "--exit-on-error", f"--dbname={url}", dump]
+        restore = [str(programs / "pg_restore"), "--exit-on-error", f"--dbname={url}", str(dump)]
         subprocess.run(restore, check=True)
         with psycopg.connect(url) as connection:
             assert connection.execute(query).fetchall() == before
