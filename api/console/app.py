@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.console import login
 from api.console.data import Data
-from api.console.pages import audit, models, monitoring, overview, reviews, transactions
+from api.console.pages import audit, lists, models, monitoring, overview, reviews, rules, transactions
 from api.console.rendering import render
 from api.console.secret import read_console_secret
 from api.console.sessions import ConsoleProblem, NotLoggedIn, current_user
@@ -80,7 +80,7 @@ def create_console(
     app.state.settings, app.state.repository, app.state.metrics = settings, repository, metrics
     app.state.data, app.state.secret = Data(pool), read_console_secret(settings)
     app.state.provider = login.create_provider(settings)
-    for page in (login, overview, reviews, transactions, models, monitoring, audit):
+    for page in (login, overview, reviews, transactions, rules, lists, models, monitoring, audit):
         app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(

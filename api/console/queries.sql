@@ -216,3 +216,188 @@ LEFT JOIN LATERAL (
     LIMIT 1
 ) AS known ON true
 WHERE t.user_id = %(user_id)s::bigint /* key type */ AND t.transaction_id = %(transaction_id)s;
+
+-- name: rule_sets
+-- Published rule sets, newest first.
+SELECT
+    r.version, r.version = s.rule_set_version AS is_in_force, jsonb_array_length(r.document -> 'rules') AS rules,
+    r.based_on, r.note, r.published_at, r.published_by, r.approved_by
+FROM scoring.rule_sets AS r
+CROSS JOIN scoring.settings AS s
+ORDER BY r.version DESC
+LIMIT 50;
+
+-- name: rules_in_force
+-- The rules in force in their order, with the live rows of 30 days that they matched.
+SELECT
+    r.name, r.mode, r.action, r.priority, r.condition, r.reason_code, r.reason, r.owner,
+    coalesce(sum(m.matched), 0)::bigint AS matched, coalesce(sum(m.suppressed), 0)::bigint AS suppressed
+FROM scoring.rules AS r
+INNER JOIN scoring.settings AS s ON r.version = s.rule_set_version
+LEFT JOIN scoring.rule_matches_daily AS m
+    ON r.version = m.version AND r.position = m.position AND m.event_date > (now() AT TIME ZONE 'UTC')::date - 30
+GROUP BY r.version, r.position
+ORDER BY r.position;
+
+-- name: current_rules
+-- The document of the rule set in force.
+SELECT r.version, r.document
+FROM scoring.rule_sets AS r
+INNER JOIN scoring.settings AS s ON r.version = s.rule_set_version;
+
+-- name: drafts
+-- The newest drafts.
+SELECT
+    d.draft_id, d.based_on, d.note, d.created_by, d.updated_at, d.updated_by, d.approved_by, d.published_version,
+    jsonb_array_length(d.document -> 'rules') AS rules
+FROM scoring.rule_drafts AS d
+ORDER BY d.draft_id DESC
+LIMIT 20;
+
+-- name: draft
+-- One draft; seen names the state that the page shows.
+SELECT
+    d.draft_id, d.document, d.based_on, d.note, d.created_by, d.updated_at, d.updated_by, d.approved_at, d.approved_by,
+    d.published_version, d.updated_at::text AS seen
+FROM scoring.rule_drafts AS d
+WHERE d.draft_id = %(draft_id)s;
+
+-- name: insert_draft
+-- Start a draft.
+WITH d AS (
+    INSERT INTO scoring.rule_drafts (document, based_on, created_by, updated_by)
+    VALUES (%(document)s, %(based_on)s, %(by)s, %(by)s)
+    RETURNING draft_id
+)
+
+SELECT
+    d.draft_id,
+    scoring.record_audit(%(by)s, 'rules.draft', 'draft ' || d.draft_id, jsonb_build_object('based_on', %(based_on)s::integer))
+FROM d;
+
+-- name: update_draft
+-- Save a draft, unless another user changed it since it was shown.
+WITH d AS (
+    UPDATE scoring.rule_drafts AS r
+    SET
+        document = %(document)s, note = %(note)s, updated_at = clock_timestamp(), updated_by = %(by)s,
+        approved_at = NULL, approved_by = NULL
+    WHERE r.draft_id = %(draft_id)s AND r.published_version IS NULL AND r.updated_at::text = %(seen)s
+    RETURNING r.draft_id, r.note, jsonb_array_length(r.document -> 'rules') AS rules
+)
+
+SELECT
+    d.draft_id,
+    scoring.record_audit(
+        %(by)s, 'rules.edit', 'draft ' || d.draft_id, jsonb_build_object('rules', d.rules, 'note', d.note)
+    )
+FROM d;
+
+-- name: approve_draft
+-- Approve a draft, unless it was changed since it was shown.
+WITH d AS (
+    UPDATE scoring.rule_drafts AS r
+    SET approved_at = clock_timestamp(), approved_by = %(by)s
+    WHERE
+        r.draft_id = %(draft_id)s AND r.published_version IS NULL AND r.updated_at::text = %(seen)s
+        AND r.updated_by <> %(by)s
+    RETURNING r.draft_id
+)
+
+SELECT d.draft_id, scoring.record_audit(%(by)s, 'rules.approve', 'draft ' || d.draft_id)
+FROM d;
+
+-- name: exceptions
+-- The newest exceptions, with how often each suppressed its rule.
+SELECT
+    e.exception_id, e.rule_name, e.user_id, e.reason, e.ends_at, e.created_by, e.is_active, e.used_count, e.ended_by
+FROM scoring.rule_exception_usage AS e
+ORDER BY e.is_active DESC, e.exception_id DESC
+LIMIT 50;
+
+-- name: add_exception
+-- Suppress a rule for a user.
+SELECT
+    a.exception_id,
+    scoring.record_audit(
+        %(by)s, 'rules.exception', 'rule ' || %(rule)s::text,
+        jsonb_build_object('user', %(user_id)s::text, 'until', %(until)s::text, 'reason', %(reason)s::text)
+    )
+FROM (
+    SELECT
+        scoring.add_rule_exception(
+            %(rule)s, %(user_id)s::bigint /* key type */, %(until)s::timestamptz, %(reason)s, %(by)s
+        ) AS exception_id
+) AS a;
+
+-- name: end_exception
+-- End an exception early.
+SELECT
+    scoring.end_rule_exception(%(exception_id)s, %(by)s),
+    scoring.record_audit(%(by)s, 'rules.exception_end', 'exception ' || %(exception_id)s::bigint);
+
+-- name: lists
+-- All lists, with the number of their current entries.
+SELECT
+    l.name, l.column_name, l.kind, l.description, l.created_at, l.created_by,
+    (
+        SELECT count(*)
+        FROM (
+            SELECT
+            FROM scoring.list_entries AS e
+            WHERE
+                e.list_id = l.list_id AND e.removed_at IS NULL AND (e.expires_at IS NULL OR e.expires_at > now())
+            LIMIT 100000
+        ) AS e
+    ) AS entries
+FROM scoring.lists AS l
+ORDER BY l.name;
+
+-- name: create_list
+-- Create a list.
+SELECT
+    scoring.create_list(%(name)s, %(column)s, %(kind)s, %(description)s, %(by)s),
+    scoring.record_audit(
+        %(by)s, 'lists.create', 'list ' || %(name)s::text,
+        jsonb_build_object('column', %(column)s::text, 'kind', %(kind)s::text)
+    );
+
+-- name: list_entries
+-- The newest entries of a list, or those of one key; removed and expired ones too.
+SELECT e.key, e.expires_at, e.reason, e.added_at, e.added_by, e.removed_at, e.removed_by
+FROM scoring.list_entries AS e
+INNER JOIN scoring.lists AS l ON e.list_id = l.list_id
+WHERE
+    l.name = %(name)s
+    AND (
+        %(key)s::text IS NULL
+        OR (e.key_hash = scoring.list_key_hash(l.column_name, %(key)s::text) AND e.key = %(key)s::text)
+    )
+ORDER BY e.added_at DESC
+LIMIT %(limit)s;
+
+-- name: add_entries
+-- Add keys to a list.
+SELECT
+    scoring.add_list_entries(%(name)s, %(entries)s, %(by)s) AS written,
+    scoring.record_audit(
+        %(by)s, 'lists.add', 'list ' || %(name)s::text,
+        jsonb_build_object(
+            'keys', (SELECT jsonb_agg(e -> 'key') FROM jsonb_array_elements(%(entries)s) AS e),
+            'expires_at', %(entries)s -> 0 -> 'expires_at', 'reason', %(entries)s -> 0 -> 'reason'
+        )
+    );
+
+-- name: remove_entries
+-- Remove keys from a list.
+SELECT
+    scoring.remove_list_entries(%(name)s, %(keys)s, %(by)s) AS removed,
+    scoring.record_audit(
+        %(by)s, 'lists.remove', 'list ' || %(name)s::text, jsonb_build_object('keys', to_jsonb(%(keys)s::text[]))
+    );
+
+-- name: list_choices
+-- The lists that a decision may put keys on.
+SELECT l.name, l.column_name, l.kind
+FROM scoring.lists AS l
+ORDER BY l.name;

@@ -20,6 +20,8 @@ from api.console.roles import User
 NAVIGATION = (
     ("Overview", "/console/", "read"),
     ("Reviews", "/console/reviews", "read"),
+    ("Rules", "/console/rules", "read"),
+    ("Lists", "/console/lists", "read"),
     ("Models", "/console/models", "read"),
     ("Monitoring", "/console/monitoring", "read"),
     ("Audit", "/console/audit", "audit"),
@@ -57,6 +59,16 @@ def render(
     return Response(text, status, media_type="text/html")
 
 
+def render_text(template: str, **values: Any) -> str:
+    """Render a part of a page.
+
+    Args:
+        template: Its file in `templates`.
+        values: Of the template.
+    """
+    return _environment().get_template(template).render(**values)
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -72,6 +84,10 @@ def _environment() -> Environment:
         "time": format_time,
         "segment": lambda value: quote(str(value), safe=""),
         "details": format_details,
+        "days": lambda days: [
+            {"day": row["date"][5:], "frauds": row["frauds"], "good": row["matched"] - row["frauds"]}
+            for row in days
+        ],
     }
     environment.globals["charts"] = charts
     return environment

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Annotated
 
@@ -38,7 +39,13 @@ def serve(
         # A login role with the API's rights only.
         url = SecretStr(local_stack().ensure_login(config, "rowguard_api_local", "rowguard_api"))
         is_pooled = local_stack().resolve_pooled_url(config) is not None
-        config = config.model_copy(update={"pooled_url" if is_pooled else "database_url": url})
+        owner = SecretStr(
+            local_stack().resolve_database_url(config)
+        )  # for the console, which publishes rules
+        config = config.model_copy(
+            update={"pooled_url" if is_pooled else "database_url": url, "publish_database_url": owner}
+        )
+        os.environ["ROWGUARD_MODELS_DIR"] = str(config.models_dir)  # not that of an address
     run(config, host=host, port=port)
 
 

@@ -87,6 +87,7 @@ async def case(request: Request, case_id: str, user: Reader) -> Response:
         user,
         case=found,
         rows=await data.rows("case_transactions", case_id=number),
+        lists=await data.rows("list_choices"),
     )
 
 

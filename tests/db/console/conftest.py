@@ -91,14 +91,20 @@ def insert(workspace: Workspace, *users: int, **columns: Any) -> list[int]:
 
 
 @contextmanager
-def running_console(server_url: str, template: Workspace, folder: Path, **changes: Any) -> Iterator[Console]:
-    """The application on a clone whose model flags every transaction, with the rights of the API."""
+def running_console(
+    server_url: str, template: Workspace, folder: Path, *, publishes: bool = False, **changes: Any
+) -> Iterator[Console]:
+    """The application on a clone whose model flags every transaction, with the rights of the API.
+
+    `publishes`: it has the owner's address too.
+    """
     with _database(server_url, template.url) as url:
         workspace = Workspace(url, _settings(url, folder))
         flag_everything(workspace)
         with _api_login(workspace) as login_url, start_blocking_portal() as portal:
             changed = {
-                "database_url": SecretStr(login_url), "api_pool_size": 3, "console_secret": SecretStr(SECRET), **changes
+                "database_url": SecretStr(login_url), "api_pool_size": 3, "console_secret": SecretStr(SECRET),
+                "publish_database_url": SecretStr(url) if publishes else None, **changes
             }  # fmt: skip
             settings = workspace.settings.model_copy(update=changed)
             app = create_app(settings)

@@ -33,7 +33,31 @@ PAGES: list[tuple[str, str, dict[str, Any], str | None]] = [
     ("POST", "/reviews/{case_id}/take-away", {}, "release"),
     ("GET", "/transactions/{user_id}/{transaction_id}", {}, "read"),
     ("GET", "/transactions/{user_id}/{transaction_id}/replay", {}, "read"),
+    ("GET", "/rules", {}, "read"),
+    ("POST", "/rules/drafts", {}, "edit"),
+    ("GET", "/rules/drafts/{draft_id}", {}, "read"),
+    ("POST", "/rules/drafts/{draft_id}", {"text": "rules: []", "seen": "x"}, "edit"),
+    ("POST", "/rules/check", {"text": "rules: []"}, "edit"),
+    ("POST", "/rules/backtest", {"text": "rules: []"}, "edit"),
+    ("POST", "/rules/drafts/{draft_id}/approve", {"seen": "x"}, "approve"),
+    ("POST", "/rules/drafts/{draft_id}/publish", {}, "approve"),
+    ("POST", "/rules/rollback", {"version": "1"}, "approve"),
+    (
+        "POST",
+        "/rules/exceptions",
+        {"rule": "x", "user_id": "1", "until": "2027-01-01", "reason": "y"},
+        "edit",
+    ),
+    ("POST", "/rules/exceptions/{exception_id}/end", {}, "edit"),
+    ("GET", "/lists", {}, "read"),
+    ("POST", "/lists", {"name": "X", "column": "user_id", "kind": "block"}, "edit"),
+    ("GET", "/lists/{name}", {}, "read"),
+    ("POST", "/lists/{name}/add", {"keys": "1"}, "edit"),
+    ("POST", "/lists/{name}/remove", {"keys": "1"}, "edit"),
     ("GET", "/models", {}, "read"),
+    ("POST", "/models/promote", {}, "approve"),
+    ("POST", "/models/rollback", {}, "approve"),
+    ("POST", "/models/challenge", {"version": "x"}, "approve"),
     ("GET", "/monitoring", {}, "read"),
     ("GET", "/audit", {}, "audit"),
 ]
@@ -65,9 +89,16 @@ def browsers(console: Console) -> dict[str, Browser]:
 
 @pytest.fixture(scope="module")
 def places(console: Console) -> dict[str, str]:
-    """An existing transaction and a case, for the paths."""
+    """What the paths name: a transaction, a case, a draft, a list."""
     (transaction_id,) = insert(console.database, 80_001)
-    return {"{user_id}": "80001", "{transaction_id}": str(transaction_id), "{case_id}": "1"}
+    author = console.log_in("rule_author", name="author of the draft")
+    author.post("/console/rules/drafts")
+    author.post("/console/lists", name="seen", column="user_id", kind="other")
+    author.get("/console/reviews")
+    return {
+        "{user_id}": "80001", "{transaction_id}": str(transaction_id), "{case_id}": "1", "{draft_id}": "1",
+        "{exception_id}": "1", "{name}": "seen",
+    }  # fmt: skip
 
 
 def path_of(path: str, places: dict[str, str]) -> str:
