@@ -183,7 +183,7 @@ def test_a_rules_life_with_two_persons(browser: Browser, site: Site) -> None:
         edit(page, RULES.replace("amount > 1500", "amuont > 1500"))
         expect(page.locator("#check")).to_contain_text("amuont")
         edit(page, RULES)
-        expect(page.locator("#check")).to_contain_text("1 rules are right")
+        expect(page.locator("#check")).to_contain_text("1 rule is right")
         page.get_by_label("Days of history").fill("400")
         page.get_by_role("button", name="Backtest").click()
         expect(page.locator("#backtest")).to_contain_text("known frauds")
