@@ -41,7 +41,7 @@ def migrated(migrated: Workspace) -> Workspace:
 
 
 def request(user_id: int, amount: str, **rest: Any) -> Row:
-    blank = dict.fromkeys(("merchant_id", "location", "occurred_at", "idempotency_key"))
+    blank = dict.fromkeys(("merchant_id", "location", "occurred_at", "idempotency_key", "external_id"))
     return {"user_id": user_id, "amount": Decimal(amount), **blank, **rest}
 
 
