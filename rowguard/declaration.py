@@ -73,7 +73,7 @@ class Column(_Strict):
     allowed: Annotated[list[str | int | float | bool], Field(min_length=1)] | None = None
     max_length: Annotated[int, Field(ge=1, le=10_000)] | None = None
     personal: bool = False
-    """Personal data, for readers of the file and of dbt's documentation. Logs hold no values of any column."""
+    """Personal data: messages and logs hold no value of it."""
 
     @property
     def length(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from functools import partial
@@ -95,8 +96,10 @@ def daily_amounts(
     rewrite_time = _time_rewriter(time_rule)
 
     def rate_on_day(code: str, others: tuple[str | None, ...]) -> Decimal:
-        time = rewrite_time(others[-1]) if others[-1] else None
-        if time is None:
+        time: str | None = None
+        with suppress(ValueError):
+            time = rewrite_time(others[-1] or "")
+        if not time:
             raise ValueError("has no day, by which its rate is found")
         rate = rates.rate(code, date.fromisoformat(time[:10]))
         if rate is None:
