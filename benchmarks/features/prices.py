@@ -1,10 +1,10 @@
 """The price of each feature: instructions that the live read costs more with it than without it, under callgrind.
 
 The list is the one that ships with the entities of `benchmarks/inserts/entities.yml` and a feature of every other
-aggregate. The live function is rendered for each list that leaves a feature out, with what is derived of it. All of
-them run in one server in single-user mode, and callgrind writes a profile after each statement. Further rows cost more:
-each range holds five. `python -m benchmarks.features.prices` prints a table in Markdown. `rowguard features --explain`
-has its figures by aggregate, from sql_scoring/features/prices.py.
+aggregate. The live function is rendered for each list that leaves a feature out, with what is derived of it. All run
+in one server in single-user mode, and callgrind writes a profile after each statement. Further rows cost more: each
+range holds five. `python -m benchmarks.features.prices` prints a table in Markdown. `rowguard features --explain` has
+its figures by aggregate.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -25,7 +26,7 @@ def propose_features(placed: Mapping[str, ColumnProfile]) -> dict[str, Any]:
         name: {
             "type": _sql_type(name, found),
             "description": f"From {found.name}.",
-            **({"personal": True} if name in _PERSONAL else {}),
+            **({"personal": True} if name in _PERSONAL or re.search("birth|dob", name) else {}),
         }
         for name, found in declared.items()
     }
@@ -45,7 +46,13 @@ def _key_type(found: ColumnProfile) -> str:
 def _sql_type(name: str, found: ColumnProfile) -> str:
     if name in ("status", "ip", "mcc"):
         return "text"
-    types = {"integer": "bigint", "number": "double precision", "uuid": "uuid", "boolean": "boolean"}
+    types = {
+        "integer": "bigint",
+        "number": "double precision",
+        "uuid": "uuid",
+        "boolean": "boolean",
+        "time": "timestamptz",
+    }
     return types.get(found.kind, "text")
 
 
