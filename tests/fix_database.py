@@ -21,7 +21,7 @@ from rowguard.operations.importer import load_history, load_reference
 from rowguard.settings import Settings
 from simulator import SimulationConfig, simulate
 from sql_scoring.deployment.migrate import migrate
-from tests.user_keys import USER_ID_TYPE, create_casts
+from tests.user_keys import USER_ID_TYPE, let_numbers_name_users
 from trainer.retrain import retrain
 
 # The gates measure how fast a call is, which depends on the machine. Only their own tests check that.
@@ -67,7 +67,7 @@ def migrated_template(server_url: str, tmp_path_factory: pytest.TempPathFactory)
     """Schema and features without rows; tests only clone it."""
     with _database(server_url) as url:
         workspace = _workspace(url, tmp_path_factory.mktemp("migrated"))
-        create_casts(url)
+        let_numbers_name_users(url)
         migrate(url, workspace.settings)
         yield workspace
 

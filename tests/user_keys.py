@@ -1,8 +1,8 @@
 """The type of user_id in a run of the tests: TEST_USER_ID_TYPE is bigint, uuid or text.
 
-The tests name users by numbers. Databases of the other types get casts that make a key of a number, of the kind that
-statements of tests need. They lead from a number to a key only, and rowguard itself never has a user's number: what it
-declares or compares as bigint still fails.
+The tests name users by numbers. Databases of the other types get what their statements need: casts from a number to a
+UUID, or a comparison of a text with a number. They lead from a number to a key only, and rowguard itself never has a
+user's number: what it declares or compares as bigint still fails.
 """
 
 from __future__ import annotations
@@ -20,15 +20,18 @@ from rowguard.resources import dbt_project
 from simulator.user_keys import user_key
 
 USER_ID_TYPE = cast(KeyType, os.environ.get("TEST_USER_ID_TYPE") or "bigint")
-_CASTS = {
+# Once, and for each type of number.
+_STATEMENTS = {
     "uuid": """
-CREATE SCHEMA test_keys;
-GRANT USAGE ON SCHEMA test_keys TO public;
 CREATE FUNCTION test_keys.uuid_of({0}) RETURNS uuid LANGUAGE sql IMMUTABLE STRICT
 RETURN lpad(to_hex($1::bigint), 32, '0')::uuid;
 CREATE CAST ({0} AS uuid) WITH FUNCTION test_keys.uuid_of({0}) AS IMPLICIT;
 """,
-    "text": "CREATE CAST ({0} AS text) WITH INOUT AS IMPLICIT;\n",
+    # No implicit cast: with it `number || 'text'` would be ambiguous.
+    "text": """
+CREATE FUNCTION test_keys.equals(text, {0}) RETURNS boolean LANGUAGE sql IMMUTABLE STRICT RETURN $1 = $2::text;
+CREATE OPERATOR public.= (LEFTARG = text, RIGHTARG = {0}, FUNCTION = test_keys.equals);
+""",
 }
 
 
@@ -74,15 +77,12 @@ def features_of_this_run() -> Path | None:
     return path
 
 
-def create_casts(url: str) -> None:
+def let_numbers_name_users(url: str) -> None:
     """Let the statements of tests name users by numbers in this database."""
     if USER_ID_TYPE == "bigint":
         return
-    casts = _CASTS[USER_ID_TYPE]
-    head, _, rest = casts.partition("CREATE FUNCTION")
-    once, each = (head, "CREATE FUNCTION" + rest) if rest else ("", casts)
     with psycopg.connect(url, autocommit=True) as connection:
-        if once:
-            connection.execute(once.encode())
+        connection.execute("CREATE SCHEMA test_keys")
+        connection.execute("GRANT USAGE ON SCHEMA test_keys TO public")
         for number in ("smallint", "integer", "bigint"):
-            connection.execute(each.format(number).encode())
+            connection.execute(_STATEMENTS[USER_ID_TYPE].format(number).encode())

@@ -21,7 +21,7 @@ from pathlib import Path
 import psycopg
 import yaml
 
-from benchmarks.inserts.instructions import VALUES, features_file
+from benchmarks.inserts.instructions import VALUES, features_file, with_words
 from benchmarks.inserts.run import prepared_server
 from rowguard.database import fetch_one
 from rowguard.local import find_postgres_binaries
@@ -52,7 +52,7 @@ MORE = """
 def main() -> None:
     """See the module."""
     document = yaml.safe_load(features_file("bigint", True, False))
-    document["features"] += yaml.safe_load(MORE)
+    document["features"] += with_words(yaml.safe_load(MORE))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "features.yml"
         path.write_text(yaml.safe_dump(document, sort_keys=False))

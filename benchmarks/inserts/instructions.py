@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import psycopg
 import yaml
@@ -73,10 +73,16 @@ def features_file(key_type: str, has_entities: bool, is_serialized: bool) -> str
         more = yaml.safe_load((Path(__file__).parent / "entities.yml").read_text())
         for section in ("columns", "entities"):
             document[section] |= more[section]
-        document["features"] += more["features"]
+        document["features"] += with_words(more["features"])
     if is_serialized:
         document["entities"]["device"] = {"columns": ["device_id"], "serialize": True}
     return str(yaml.safe_dump(document, sort_keys=False))
+
+
+def with_words(features: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The features with words by which they are reasons."""
+    words = {"theme": "entities", "label": "Value", "high": "High", "low": "Low", "missing": "Missing"}
+    return [feature | {"reason": words} for feature in features]
 
 
 def parts(url: str) -> dict[str, str]:
