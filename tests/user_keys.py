@@ -30,7 +30,9 @@ CREATE CAST ({0} AS uuid) WITH FUNCTION test_keys.uuid_of({0}) AS IMPLICIT;
     # No implicit cast: with it `number || 'text'` would be ambiguous.
     "text": """
 CREATE FUNCTION test_keys.equals(text, {0}) RETURNS boolean LANGUAGE sql IMMUTABLE STRICT RETURN $1 = $2::text;
+CREATE FUNCTION test_keys.is_least(text, {0}) RETURNS boolean LANGUAGE sql IMMUTABLE STRICT RETURN $1::bigint >= $2;
 CREATE OPERATOR public.= (LEFTARG = text, RIGHTARG = {0}, FUNCTION = test_keys.equals);
+CREATE OPERATOR public.>= (LEFTARG = text, RIGHTARG = {0}, FUNCTION = test_keys.is_least);
 """,
 }
 

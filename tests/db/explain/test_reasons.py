@@ -15,6 +15,7 @@ from rowguard.operations.reasons import build_explanation, explain, explain_aler
 from sql_scoring import registry
 from tests.db.lifecycle.models import champion_of, flag_everything, insert_rows, train_small
 from tests.fix_database import Workspace
+from tests.user_keys import user
 from trainer.retrain import deploy
 
 # A large amount far from home, at a merchant with frauds.
@@ -94,7 +95,11 @@ def test_many_rows_in_one_statement(scored: Workspace) -> None:
 
 
 ERRORS = {
-    "no such row": ("SELECT * FROM explain_transaction(7, 0)", "P0002", "user 7 has no transaction 0"),
+    "no such row": (
+        f"SELECT * FROM explain_transaction('{user(7)}', 0)",
+        "P0002",
+        f"user {user(7)} has no transaction 0",
+    ),
     "history": (
         "SELECT e.* FROM (SELECT * FROM transactions WHERE is_history LIMIT 1) AS t,"
         " LATERAL explain_transaction(t.user_id, t.transaction_id) AS e",
@@ -120,7 +125,7 @@ ERRORS = {
         "top is 0",
     ),
     "arrays of two lengths": (
-        "SELECT * FROM explain_transactions('{1,2}', '{1}')",
+        f"SELECT * FROM explain_transactions('{{{user(1)},{user(2)}}}', '{{1}}')",
         "2202E",
         "not of 2 and 1",
     ),
