@@ -30,11 +30,14 @@ CREATE CAST ({0} AS uuid) WITH FUNCTION test_keys.uuid_of({0}) AS IMPLICIT;
     # No implicit cast: with it `number || 'text'` would be ambiguous.
     "text": """
 CREATE FUNCTION test_keys.equals(text, {0}) RETURNS boolean LANGUAGE sql IMMUTABLE STRICT RETURN $1 = $2::text;
-CREATE FUNCTION test_keys.is_least(text, {0}) RETURNS boolean LANGUAGE sql IMMUTABLE STRICT RETURN $1::bigint >= $2;
 CREATE OPERATOR public.= (LEFTARG = text, RIGHTARG = {0}, FUNCTION = test_keys.equals);
-CREATE OPERATOR public.>= (LEFTARG = text, RIGHTARG = {0}, FUNCTION = test_keys.is_least);
 """,
 }
+
+_TEXT_AS_NUMBER = """
+CREATE FUNCTION test_keys."{1}"(text, {0}) RETURNS boolean LANGUAGE sql IMMUTABLE STRICT RETURN $1::bigint {1} $2;
+CREATE OPERATOR public.{1} (LEFTARG = text, RIGHTARG = {0}, FUNCTION = test_keys."{1}");
+"""
 
 
 def user(number: int) -> Any:
@@ -88,3 +91,5 @@ def let_numbers_name_users(url: str) -> None:
         connection.execute("GRANT USAGE ON SCHEMA test_keys TO public")
         for number in ("smallint", "integer", "bigint"):
             connection.execute(_STATEMENTS[USER_ID_TYPE].format(number).encode())
+            for operator in ("<", "<=", ">", ">=") if USER_ID_TYPE == "text" else ():
+                connection.execute(_TEXT_AS_NUMBER.format(number, operator).encode())

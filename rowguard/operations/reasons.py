@@ -63,7 +63,7 @@ def explain(
     Raises:
         ExplanationError: There is no such row, it has no decision, or its model is not explained; states which.
     """
-    values = {"user_id": user_id, "transaction_id": transaction_id, "top": top, "language": language}
+    values = {"user_id": str(user_id), "transaction_id": transaction_id, "top": top, "language": language}
     with connect(url) as connection, connection.cursor(row_factory=dict_row) as cursor:
         try:
             (document,) = fetch_one(connection, QUERIES["explanation"], values)

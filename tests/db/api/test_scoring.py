@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from tests.db.api.conftest import Api, Count, problem
-from tests.user_keys import in_json
+from tests.user_keys import in_json, user
 
 FEATURES = {
     "transaction_amount": 450.75,
@@ -77,7 +77,7 @@ def test_sql_function_api_and_insert_agree_bit_for_bit(api: Api, user_id: int) -
         }
         predicted = api.client.post("/predict", json=raw).json()
         with api.database.connect() as connection:
-            asked = connection.execute(SCORE_RAW, raw).fetchone()
+            asked = connection.execute(SCORE_RAW, raw | {"user_id": user(user_id)}).fetchone()
             inserted = connection.execute(INSERT, raw).fetchone()
         assert asked is not None and inserted is not None
         assert asked == tuple(predicted[name] for name in SCORE)

@@ -48,7 +48,9 @@ def test_a_decision_is_explained_from_its_row(scored: Workspace) -> None:
     assert amount["value"] == 4900 and amount["reason_code"] == "amount_high"
     assert amount["reason"].startswith("The amount is high: 4900, usually ")
     with scored.connect() as connection:
-        rows = connection.execute("SELECT * FROM explain_transaction(7, %s, 3)", [transaction]).fetchall()
+        rows = connection.execute(
+            "SELECT * FROM explain_transaction(%s, %s, 3)", [user(7), transaction]
+        ).fetchall()
     assert [list(row) for row in rows] == [
         [row[name] for name in ("rank", "feature", "value", "contribution", "reason_code", "reason")]
         for row in document["contributions"][:3]

@@ -26,7 +26,7 @@ from tests.db.features.builds import (
     with_features,
 )
 from tests.fix_database import Workspace
-from tests.user_keys import USER_ID_TYPE
+from tests.user_keys import USER_ID_TYPE, user
 from trainer.retrain import retrain
 
 CONFIG = SimulationConfig(
@@ -250,7 +250,7 @@ def test_the_trigger_reads_single_rows_of_indexes(scored: Workspace) -> None:
         assert row is not None
         query = row[0][row[0].index("SELECT") : row[0].index("INTO")]
         values = {
-            "user_id": "5::bigint",
+            "user_id": f"'{user(5)}'::{USER_ID_TYPE}",
             "amount": "10::numeric",
             "merchant_id": "7::bigint",
             "location": "'DE'::text",
