@@ -93,7 +93,7 @@ EntityColumns = Annotated[list[Name], Field(min_length=1, max_length=4)]
 
 
 class Entity(_Strict):
-    """What features count rows by; a list of columns stands for an entity that is not serialized."""
+    """What features count rows by; a list of columns is an entity that is not serialized."""
 
     columns: EntityColumns
     serialize: bool = False

@@ -31,7 +31,7 @@ from sql_scoring.features.plan import Plan
 from sql_scoring.features.project import load_plan
 from sql_scoring.features.render_live import Relations, render_live
 
-# PL/pgSQL plans a statement anew five times; what counts is the plan that it keeps.
+# PL/pgSQL makes five plans of a statement; what counts is the plan that it keeps.
 WARM, COUNTED = 8, 5
 USER = 42
 MORE = """

@@ -181,7 +181,7 @@ def _place_under_own_names(
         ):
             placed[name] = each
             del result.unplaced[each.name]
-            result.notes.append(f"{each.name} holds {_described(each)}: a column of its own, {name}")
+            result.notes.append(f"{each.name} holds {_described(each)}: declared as column {name}")
 
 
 def _fits(ours: str, found: ColumnProfile) -> bool:

@@ -155,7 +155,7 @@ def test_a_key_for_another_transaction_is_a_conflict(
 
 
 def test_a_transaction_brings_its_id_in_other_systems(api: Api, rows_of: Count) -> None:
-    """It is unique per user: a second use is a conflict, stored by nobody, and no server error."""
+    """It is unique per user: a second use is a conflict, and stores nothing, and no server error."""
     own = f"ch_{uuid.uuid4().hex}"
     body = {"user_id": 42, "amount": 12.5, "external_id": own}
     first = api.client.post("/transactions", json=body)

@@ -62,7 +62,7 @@ def test_the_option_comes_and_goes_by_the_file(serialized: Workspace, tmp_path: 
     assert _bring(none) == []
     with none.connect() as holder, none.connect() as other, holder.transaction():
         holder.execute(DEVICE_LOCK)
-        other.execute(INSERT, [1, "d", None])  # waits for nobody
+        other.execute(INSERT, [1, "d", None])  # waits for no lock
 
 
 def test_a_row_waits_for_its_device_and_other_rows_do_not(serialized: Workspace) -> None:

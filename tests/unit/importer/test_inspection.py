@@ -95,11 +95,14 @@ def test_devices_cards_and_addresses_become_columns_entities_and_features(write_
     assert features["columns"]["latitude"]["type"] == "double precision"
     assert features["columns"]["device_id"]["personal"] is True
     names = [feature["name"] for feature in features["features"]]
+    assert all(feature["reason"]["missing"] for feature in features["features"]), (
+        "a model is explained by them"
+    )
     assert "device_txn_count_10m" in names and "mcc_fraud_rate_28d" in names and len(set(names)) == len(names)
 
 
 def test_a_file_of_cards_with_coordinates(write_csv: Write) -> None:
-    """No column is called a user; coordinates and a date of birth become columns of their own."""
+    """No column is called a user; coordinates and a date of birth become declared columns."""
     header = "trans_num,trans_time,card,amount_cents,category,home_lat,home_long,dob,state,note,is_fraud\n"
     rows = "".join(
         f"n{n},2026-01-01 00:00:{n:02},c_{n % 3},{n}99,grocery,48.1{n},-11.5,1980-02-03,S{n},text {n},{n % 2}\n"
