@@ -91,7 +91,7 @@ _WORDS = {
     "count": ("frequency", "Payments", "Many payments", "Few payments", "There is no value"),
     "mean": ("spending", "Mean amount", "Large payments", "Small payments", "There is no payment"),
     "minutes_since_last": (
-        "frequency", "Time since the last payment", "A long time since the last payment", "A short time since the last payment",
+        "frequency", "Time since the last payment", "A long time since a payment", "A short time since a payment",
         "There is no payment",
     ),
     "distinct": ("frequency", "Users", "Many users", "Few users", "There is no value"),
