@@ -221,10 +221,10 @@ def test_no_deadlock_with_a_transaction_of_several_users(migrated: Workspace) ->
         return [row for batch in batches for row in batch]
 
     assert not any(row["is_replayed"] for row in with_writer(migrated.url, work))
-    assert counts(migrated) == {0: 60, 1: 60, 2: 50, 3: 50}
+    assert counts(migrated) == {user(0): 60, user(1): 60, user(2): 50, user(3): 50}
 
 
-def counts(workspace: Workspace) -> dict[int, int]:
+def counts(workspace: Workspace) -> dict[Any, int]:
     """Rows of each user, after checking that each counts exactly the rows before it."""
     with workspace.connect() as connection:
         rows = connection.execute(
@@ -284,7 +284,7 @@ def test_sixteen_clients_with_the_same_keys_store_each_once(migrated: Workspace)
         ids = list(threads.map(client, range(16)))
     assert all(of_client == ids[0] for of_client in ids)
     assert sorted(stored) == sorted(row["idempotency_key"] for row in keyed)
-    assert counts(migrated) == dict.fromkeys(range(5), 8)
+    assert counts(migrated) == dict.fromkeys(map(user, range(5)), 8)
 
 
 def test_scores_of_one_statement_include_the_rows_before_them(scored: Workspace) -> None:

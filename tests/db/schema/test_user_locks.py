@@ -242,7 +242,7 @@ def test_tools_write_on_conflict_without_a_condition(migrated: Workspace) -> Non
         assert client.execute(statement).fetchall() == [(user(1),)]
         assert client.execute(statement).fetchall() == []
         for _ in range(2):  # rows without a key are never the same
-            assert client.execute(statement.replace("'k'", "NULL")).fetchall() == [(1,)]
+            assert client.execute(statement.replace("'k'", "NULL")).fetchall() == [(user(1),)]
 
 
 def test_applications_do_not_choose_ids(migrated: Workspace) -> None:
