@@ -15,8 +15,9 @@ from api import problems, warm
 from api.access import BEARER, AccessPolicy, scopes_by_path
 from api.metrics import Metrics
 from api.middleware import RequestMiddleware
+from api.outcomes import Outcomes
 from api.repository import Repository, check_connection
-from api.routes import bodies, labels, scoring, service, transactions
+from api.routes import bodies, labels, lists, rules, scoring, service, transactions
 from api.tokens import SCOPES, Authenticator
 from rowguard import __version__
 from rowguard.settings import Settings
@@ -64,7 +65,8 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.state.repository, app.state.metrics = repository, metrics
-    for routes in (transactions, scoring, labels, service):  # matched in this order
+    app.state.outcomes = Outcomes(pool, settings)
+    for routes in (transactions, scoring, labels, rules, lists, service):  # matched in this order
         app.include_router(routes.router)
     problems.register(app)
     policy = AccessPolicy(
