@@ -18,8 +18,9 @@ from api.access import BEARER, AccessPolicy, scopes_by_path
 from api.console.app import create_console
 from api.metrics import Metrics
 from api.middleware import RequestMiddleware
+from api.outcomes import Outcomes
 from api.repository import Repository, check_connection
-from api.routes import bodies, labels, reviews, scoring, service, transactions
+from api.routes import bodies, labels, lists, reviews, rules, scoring, service, transactions
 from api.tokens import SCOPES, Authenticator
 from rowguard import __version__
 from rowguard.settings import Settings
@@ -67,11 +68,12 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.state.repository, app.state.metrics, app.state.settings = repository, metrics, settings
-    for routes in (transactions, scoring, labels, reviews, service):  # matched in this order
+    app.state.outcomes = Outcomes(pool, settings)
+    for routes in (transactions, scoring, labels, rules, lists, reviews, service):  # matched in this order
         app.include_router(routes.router)
     problems.register(app)
     app.add_route("/console", _lead_to_console)
-    app.mount("/console", create_console(settings, pool, repository, metrics))
+    app.mount("/console", create_console(settings, pool, repository, app.state.outcomes, metrics))
     policy = AccessPolicy(
         scopes_by_path(app.routes),
         authenticator if authenticator.is_configured else None,

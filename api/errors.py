@@ -31,16 +31,20 @@ class NotExplainedError(RowguardError):
     """The model is not explained, as after it was pruned."""
 
 
+class NotFoundError(RowguardError):
+    """The thing that the path or the body names does not exist."""
+
+
+class ConflictError(RowguardError):
+    """The state of the thing does not allow this."""
+
+
 class IdempotencyKeyConflictError(RowguardError):
     """this Idempotency-Key was used for another transaction of the user"""
 
 
-class UnknownObjectError(RowguardError):
-    """There is no such object."""
-
-
-class ConflictError(RowguardError):
-    """Another user changed it first."""
+class ExternalIdConflictError(RowguardError):
+    """this external_id belongs to another transaction of the user"""
 
 
 class NotServingError(RowguardError):
@@ -56,8 +60,9 @@ def translated_errors() -> Iterator[None]:
     """Raise errors of the driver and of the pool as those of the data layer.
 
     Raises:
+        ExternalIdConflictError: Another transaction of the user has this external_id.
         InvalidValueError: A value broke a rule of the database; names the field where the database does.
-        UnknownObjectError: The statement names an object that does not exist.
+        NotFoundError: The statement names an object that does not exist.
         ConflictError: Another user has it, or it is in another state.
         NotServingError: The database rejects the request on purpose; its hint is part of the message.
         SchemaError: The database has no rowguard schema.
@@ -69,7 +74,7 @@ def translated_errors() -> Iterator[None]:
     except (PoolTimeout, TooManyRequests):
         raise DatabaseBusyError from None
     except psycopg.errors.NoDataFound as error:
-        raise UnknownObjectError(error.diag.message_primary) from None
+        raise NotFoundError(error.diag.message_primary) from None
     except psycopg.errors.ObjectInUse as error:
         raise ConflictError(error.diag.message_primary) from None
     except psycopg.errors.ObjectNotInPrerequisiteState as error:
@@ -82,6 +87,8 @@ def translated_errors() -> Iterator[None]:
     ):
         raise SchemaError("the database has no rowguard schema yet; run: rowguard migrate") from None
     except (psycopg.DataError, psycopg.IntegrityError) as error:
+        if error.diag.constraint_name == "transactions_external_id_idx":
+            raise ExternalIdConflictError from None
         raise InvalidValueError(error.diag.message_primary, error.diag.column_name) from None
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise DatabaseUnavailableError("the database does not answer; try again") from error

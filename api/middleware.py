@@ -66,7 +66,9 @@ class RequestMiddleware:
         try:
             subject = self._policy.check(scope, headers)
             client = None if subject is None else _hash(subject)
-            scope["state"]["client"], scope["state"]["subject"] = client, subject
+            scope["state"]["client"] = client
+            # Who changed rules, lists and cases is recorded by name, and never logged.
+            scope["state"]["subject"] = subject
             if int(headers.get(b"content-length", b"0")) > self._max_body_bytes:
                 raise _too_large(self._max_body_bytes)
             async with asyncio.timeout(self._timeout_s) as exchange.deadline:

@@ -14,10 +14,11 @@ from starlette.exceptions import HTTPException
 
 from api.errors import (
     ConflictError,
+    ExternalIdConflictError,
     IdempotencyKeyConflictError,
     InvalidValueError,
     NotExplainedError,
-    UnknownObjectError,
+    NotFoundError,
     UnknownTransactionError,
     UnscoredTransactionError,
 )
@@ -34,11 +35,12 @@ TAGS = ("features", "transaction")
 STATUSES: dict[type[Exception], int] = {
     InvalidValueError: 422,
     UnknownTransactionError: 404,
+    NotFoundError: 404,
+    ConflictError: 409,
     UnscoredTransactionError: 409,
     NotExplainedError: 410,
-    UnknownObjectError: 404,
-    ConflictError: 409,
     IdempotencyKeyConflictError: 409,
+    ExternalIdConflictError: 409,
 }
 
 # For the OpenAPI document: the meaning of each status on every endpoint.

@@ -217,3 +217,140 @@ LIMIT %(limit)s;
 -- name: warm_scoring
 -- Run the champion once in this connection; returns its version.
 SELECT public.warm_scoring();
+
+-- name: add_list_entries
+-- Add keys to a list.
+SELECT scoring.add_list_entries(%(name)s, %(entries)s, %(by)s) AS written;
+
+-- name: add_rule_exception
+-- Suppress a rule for a user.
+SELECT
+    scoring.add_rule_exception(
+        %(rule)s, (%(user_id)s::text)::bigint /* key type */, %(ends_at)s, %(reason)s, %(by)s
+    ) AS exception_id;
+
+-- name: approve_draft
+-- Record an approval.
+UPDATE scoring.rule_drafts AS d
+SET approved_at = now(), approved_by = %(by)s
+WHERE d.draft_id = %(draft_id)s
+RETURNING d.draft_id, d.document, d.based_on, d.note, d.created_by, d.updated_by, d.approved_by, d.published_version;
+
+-- name: create_list
+-- Create a list.
+SELECT scoring.create_list(%(name)s, %(column)s, %(kind)s, %(description)s, %(by)s) AS list_id;
+
+-- name: end_rule_exception
+-- End an exception.
+SELECT true AS is_ended
+FROM scoring.end_rule_exception(%(exception_id)s, %(by)s);
+
+-- name: insert_draft
+-- Store a draft that is based on the rule set in force.
+INSERT INTO scoring.rule_drafts AS d (document, based_on, note, created_by, updated_by)
+SELECT %(document)s, s.rule_set_version, %(note)s, %(by)s, %(by)s
+FROM scoring.settings AS s
+RETURNING d.draft_id, d.document, d.based_on, d.note, d.created_by, d.updated_by, d.approved_by, d.published_version;
+
+-- name: list_drafts
+-- Drafts that are not published, newest first.
+SELECT d.draft_id, d.based_on, d.note, d.created_at, d.created_by, d.updated_at, d.updated_by, d.approved_at, d.approved_by
+FROM scoring.rule_drafts AS d
+WHERE d.published_version IS NULL
+ORDER BY d.draft_id DESC
+LIMIT 1000;
+
+-- name: list_entries
+-- A page of the current entries of a list in the order of their hashes, which is the index's, or one key.
+SELECT e.key, e.expires_at, e.reason, e.added_at, e.added_by
+FROM scoring.lists AS l
+INNER JOIN scoring.list_entries AS e ON l.list_id = e.list_id
+WHERE
+    l.name = %(name)s
+    AND e.removed_at IS NULL
+    AND (e.expires_at IS NULL OR e.expires_at > now())
+    AND e.key_hash > coalesce(scoring.list_key_hash(l.column_name, %(after)s::text), -9223372036854775808)
+    AND (
+        %(key)s::text IS NULL
+        OR (e.key_hash = scoring.list_key_hash(l.column_name, %(key)s::text) AND e.key = %(key)s::text)
+    )
+ORDER BY e.key_hash
+LIMIT %(limit)s;
+
+-- name: list_exceptions
+-- Exceptions, newest first, with how often each suppressed its rule.
+SELECT
+    e.exception_id, e.rule_name, e.user_id::text AS user_id, e.reason, e.starts_at, e.ends_at, e.created_by, e.ended_at,
+    e.ended_by, e.is_active, e.used_count
+FROM scoring.rule_exception_usage AS e
+ORDER BY e.exception_id DESC
+LIMIT 1000;
+
+-- name: list_lists
+-- All lists, with the number of their current entries.
+SELECT
+    l.name, l.column_name, l.kind, l.description, l.created_at, l.created_by,
+    (
+        SELECT count(*)
+        FROM scoring.list_entries AS e
+        WHERE e.list_id = l.list_id AND e.removed_at IS NULL AND (e.expires_at IS NULL OR e.expires_at > now())
+    ) AS entries
+FROM scoring.lists AS l
+ORDER BY l.name;
+
+-- name: list_rule_sets
+-- Published rule sets, newest first.
+SELECT
+    r.version, r.version = s.rule_set_version AS is_in_force, jsonb_array_length(r.document -> 'rules') AS rules, r.based_on,
+    r.note, r.published_at, r.published_by, r.approved_by
+FROM scoring.rule_sets AS r
+CROSS JOIN scoring.settings AS s
+ORDER BY r.version DESC
+LIMIT 1000;
+
+-- name: remove_list_entries
+-- Remove keys from a list.
+SELECT scoring.remove_list_entries(%(name)s, %(keys)s, %(by)s) AS removed;
+
+-- name: rule_matches
+-- The live rows of 30 days that each rule of a set matched.
+SELECT
+    r.position, r.name, r.mode, r.action,
+    coalesce(sum(m.matched), 0)::bigint AS matched, coalesce(sum(m.suppressed), 0)::bigint AS suppressed
+FROM scoring.rules AS r
+LEFT JOIN scoring.rule_matches_daily AS m
+    ON r.version = m.version AND r.position = m.position AND m.event_date > (now() AT TIME ZONE 'UTC')::date - 30
+WHERE r.version = %(version)s
+GROUP BY r.version, r.position
+ORDER BY r.position;
+
+-- name: select_draft
+-- A draft with its rules.
+SELECT d.draft_id, d.document, d.based_on, d.note, d.created_by, d.updated_by, d.approved_by, d.published_version
+FROM scoring.rule_drafts AS d
+WHERE d.draft_id = %(draft_id)s;
+
+-- name: select_list
+-- A list.
+SELECT l.list_id
+FROM scoring.lists AS l
+WHERE l.name = %(name)s;
+
+-- name: select_rule_set
+-- A published rule set.
+SELECT r.version, r.document, r.based_on, r.note, r.published_at, r.published_by, r.approved_by
+FROM scoring.rule_sets AS r
+WHERE r.version = %(version)s;
+
+-- name: update_draft
+-- Replace a draft; an approval ends, as it was of other rules.
+UPDATE scoring.rule_drafts AS d
+SET
+    document = %(document)s,
+    note = %(note)s,
+    updated_by = %(by)s,
+    updated_at = now(),
+    approved_at = NULL,
+    approved_by = NULL
+WHERE d.draft_id = %(draft_id)s
+RETURNING d.draft_id, d.document, d.based_on, d.note, d.created_by, d.updated_by, d.approved_by, d.published_version;

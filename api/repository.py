@@ -14,7 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 from api.errors import (
     InvalidValueError,
     NotExplainedError,
-    UnknownObjectError,
+    NotFoundError,
     UnknownTransactionError,
     UnscoredTransactionError,
     translated_errors,
@@ -54,6 +54,7 @@ class Repository:
 
         Raises:
             IdempotencyKeyConflictError: The key was used for another transaction of the user.
+            ExternalIdConflictError: Another transaction of the user has this external_id.
         """
         with translated_errors():
             return await self._writer.insert(transaction)
@@ -77,7 +78,7 @@ class Repository:
                     f"user {label['user_id']} has no transaction {label['transaction_id']}"
                 ) from None
 
-    async def get_explanation(self, user_id: int, transaction_id: int, top: int | None) -> Row:
+    async def get_explanation(self, user_id: Any, transaction_id: int, top: int | None) -> Row:
         """Return the explanation of a stored decision.
 
         Raises:
@@ -125,18 +126,18 @@ class Repository:
         """Return a case with its transactions and events.
 
         Raises:
-            UnknownObjectError: There is no such case.
+            NotFoundError: There is no such case.
         """
         rows = await self._rows("select_review_case", {"case_id": case_id})
         if not rows:
-            raise UnknownObjectError(f"there is no case {case_id}")
+            raise NotFoundError(f"there is no case {case_id}")
         return rows[0]
 
     async def claim_review_case(self, by: str, case_id: int | None) -> Row | None:
         """Claim a case, or the most urgent open one; None when none is open.
 
         Raises:
-            UnknownObjectError: There is no such case.
+            NotFoundError: There is no such case.
             ConflictError: Another reviewer has it, or it is decided.
         """
         rows = await self._rows("claim_review_case", {"by": by, "case_id": case_id})
@@ -146,7 +147,7 @@ class Repository:
         """Decide cases, all or none; arguments as of the SQL function.
 
         Raises:
-            UnknownObjectError: There is no such case or list.
+            NotFoundError: There is no such case or list.
             ConflictError: Another reviewer has one, or it is decided.
         """
         return await self._rows("decide_review_cases", values)
@@ -155,7 +156,7 @@ class Repository:
         """Put a claimed case back into the queue.
 
         Raises:
-            UnknownObjectError: There is no such case.
+            NotFoundError: There is no such case.
             ConflictError: It is not claimed by this reviewer.
         """
         values = {"case_id": case_id, "by": by, "is_forced": is_forced}
@@ -165,7 +166,7 @@ class Repository:
         """Open a decided case again.
 
         Raises:
-            UnknownObjectError: There is no such case.
+            NotFoundError: There is no such case.
             ConflictError: It is not decided, or the user has an open case.
         """
         values = {"case_id": case_id, "by": by, "note": note, "due_hours": due_hours}

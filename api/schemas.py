@@ -21,7 +21,20 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 from api.columns import request_fields, response_fields
-from api.scalars import Amount, Count, FeatureAmount, FutureTime, Id, Minutes, Note, Text, Time
+from api.scalars import (
+    Amount,
+    AnyTime,
+    Count,
+    ExternalId,
+    FeatureAmount,
+    Id,
+    KeyText,
+    LongText,
+    Minutes,
+    Note,
+    Text,
+    Time,
+)
 
 MAX_ITEMS = 1_000
 
@@ -54,6 +67,14 @@ class RawTransaction(_Body):
     user_id: Any
     amount: Amount
     occurred_at: Time | None = Field(None, description="Default: now. A time zone is required.")
+
+
+class NewTransaction(RawTransaction):
+    """A transaction to store; `new_transaction` has the declared columns."""
+
+    external_id: ExternalId | None = Field(
+        None, description="Its id in your other systems, unique per user. Labels can be joined by it."
+    )
 
 
 class PredictFeatures(Features):
@@ -91,7 +112,7 @@ class ReviewDecision(_Body):
     list_name: Text | None = Field(
         None, min_length=1, description="Put their values of this list's column on it."
     )
-    expires_at: FutureTime | None = Field(None, description="When those entries expire.")
+    expires_at: AnyTime | None = Field(None, description="When those entries expire.")
 
 
 class ReviewReopening(_Body):
@@ -113,6 +134,13 @@ def raw_transaction() -> type[RawTransaction]:
     """Return the body of a transaction with the columns that this database declares."""
     doc = "A transaction; the database computes its velocity features."
     return create_model("RawTransaction", __base__=RawTransaction, __doc__=doc, **request_fields())
+
+
+@cache
+def new_transaction() -> type[NewTransaction]:
+    """Return the body of a transaction to store, with the columns that this database declares."""
+    doc = "A transaction to store and decide; the database computes its velocity features."
+    return create_model("NewTransaction", __base__=NewTransaction, __doc__=doc, **request_fields())
 
 
 @cache
@@ -154,6 +182,70 @@ def decision() -> Any:
     typed: Any = TypedDict("Decision", fields)  # type: ignore[misc]
     typed.__doc__ = Decision.__doc__
     return typed
+
+
+class Rules(_Body):
+    """A rule set as rules.yml has it: failure_outcome, thresholds and rules."""
+
+    document: dict[str, Any]
+
+
+class Draft(Rules):
+    """A draft of a rule set, and why it is made."""
+
+    note: LongText = ""
+
+
+class Backtest(Rules):
+    """A rule set to evaluate, the event times, and the one rule that counts, by default all."""
+
+    start: AnyTime | None = Field(None, alias="from")
+    end: AnyTime | None = Field(None, alias="to")
+    rule: Text | None = None
+
+
+class Rollback(_Body):
+    """The version to put in force; 0 is none, null the one before the current."""
+
+    version: Annotated[int, Field(ge=0, le=999_999, strict=True)] | None = None
+
+
+class RuleException(_Body):
+    """No rule of this name for this user until it ends, and why."""
+
+    rule: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+    user_id: KeyText
+    ends_at: AnyTime
+    reason: Annotated[LongText, Field(min_length=1)]
+
+
+class NewList(_Body):
+    """A list of keys of one column."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,19}$")]
+    column: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+    kind: Literal["allow", "block", "review", "other"]
+    description: LongText = ""
+
+
+class ListEntry(_Body):
+    """A key, when its entry expires, and why it is on the list."""
+
+    key: KeyText
+    expires_at: AnyTime | None = None
+    reason: LongText | None = None
+
+
+class ListEntries(_Body):
+    """Keys to add."""
+
+    entries: Annotated[list[ListEntry], Field(min_length=1, max_length=MAX_ITEMS)]
+
+
+class ListKeys(_Body):
+    """Keys to remove."""
+
+    keys: Annotated[list[KeyText], Field(min_length=1, max_length=MAX_ITEMS)]
 
 
 # Responses are typed dictionaries: rows of the database become JSON without being validated.
@@ -215,7 +307,7 @@ class Explanation(TypedDict):
 class DecisionExplanation(Explanation):
     """The explanation of a stored decision."""
 
-    user_id: int
+    user_id: int | str
     transaction_id: int
     fraud_flag: str
     fraud_probability: float
@@ -239,6 +331,7 @@ class Decision(TypedDict):
     """A stored transaction, its decision, null when no model was deployed or it failed, and its outcome."""
 
     transaction_id: int
+    external_id: str | None
     amount: Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
     occurred_at: datetime
     fraud_flag: str | None

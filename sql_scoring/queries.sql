@@ -88,219 +88,6 @@ LIMIT 1;
 INSERT INTO scoring.gate_reports (version, champion, is_passed, is_forced, reasons, details)
 VALUES (%(version)s, %(champion)s, %(is_passed)s, %(is_forced)s, %(reasons)s, %(details)s);
 
--- name: insert_model
--- Registers a candidate.
-INSERT INTO scoring.models
-SELECT m.* FROM jsonb_populate_record(NULL::scoring.models, %(model)s) AS m;
-
--- name: job_lock_holders
--- The sessions that hold the lock of a job.
-SELECT format('session %%s of %%s', l.pid, coalesce(a.usename, 'another user'))
-FROM pg_locks AS l
-LEFT JOIN pg_stat_activity AS a ON l.pid = a.pid
-WHERE
-    l.locktype = 'advisory' AND l.granted
-    AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
-    AND (l.classid::bigint << 32) | l.objid::bigint = scoring.job_lock_key(%(job)s);
-
--- name: lock_job
--- Waits for the session that holds it; see try_lock_job.
-SELECT CASE
-    WHEN %(is_shared)s THEN pg_advisory_xact_lock_shared(scoring.job_lock_key(%(job)s))
-    ELSE pg_advisory_xact_lock(scoring.job_lock_key(%(job)s))
-END;
-
--- name: measure_additivity
--- The largest difference between base plus contributions and the function, over rows one after another.
-SELECT coalesce(
-    max(
-        scoring.additivity_error(
-            m, c.contributions,
-            {function}(
-                (%(values)s::real[])[(c.row_number - 1) * m.feature_count + 1:c.row_number * m.feature_count]
-            )
-        )
-    ),
-    0
-)
-FROM scoring.explanations AS m
-CROSS JOIN LATERAL scoring.compute_contributions_of_rows(m, %(values)s::real[]) AS c
-WHERE m.version = %(version)s;
-
--- name: missing_feature_functions
--- Feature functions that the facade calls and that are not built here.
-SELECT DISTINCT
-    p.proname AS caller,
-    'features.' || m.called[1] AS called
-FROM pg_catalog.pg_proc AS p
-CROSS JOIN LATERAL regexp_matches(p.prosrc, 'features\.(\w+)\(', 'g') AS m (called)
-WHERE
-    p.pronamespace = to_regnamespace('scoring')
-    AND p.proname IN ('decide_transaction', 'decide_from_features', 'shadow_score')
-    AND NOT EXISTS (
-        SELECT FROM pg_catalog.pg_proc AS f
-        WHERE f.pronamespace = to_regnamespace('features') AND f.proname = m.called[1]
-    )
-ORDER BY caller, called;
-
--- name: own_schema
--- The schema of rowguard's transactions; no row before the first migration.
-SELECT n.nspname
-FROM pg_catalog.pg_trigger AS g
-INNER JOIN pg_catalog.pg_class AS c ON g.tgrelid = c.oid
-INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
-WHERE g.tgfoid = to_regproc('scoring.score_on_insert') AND g.tgname = 'score_on_insert';
-
--- name: reapply_failure_policy
--- Sets the lock timeout on the trigger's function again, after a migration may have replaced it.
-SELECT scoring.set_failure_policy();
-
--- name: recompute_totals
--- Recomputes pending totals of a batch of users.
-SELECT scoring.recompute_totals(%(user_ids)s);
-
--- name: drop_explanation
--- Removes the tables of a version's explanation.
-SELECT scoring.drop_explanation(%(version)s);
-
--- name: record_build
--- Note which dbt project was built last.
-COMMENT ON SCHEMA features IS {digest};
-
--- name: record_pruning
--- The history states when a version's function was dropped, its state is kept; no revision creates it any more.
-WITH revisions AS (
-    UPDATE scoring.model_revisions
-    SET creates_function = false
-    WHERE creates_function AND %(version)s = CASE kind WHEN 'deploy_challenger' THEN challenger ELSE champion END
-)
-
-INSERT INTO scoring.model_state_changes (version, from_state, to_state, reason)
-VALUES (%(version)s, %(state)s, %(state)s, 'function pruned');
-
--- name: recorded_build
--- Which dbt project was built last; no row before the first build.
-SELECT obj_description(n.oid, 'pg_namespace')
-FROM pg_namespace AS n
-WHERE n.nspname = 'features' AND to_regclass('features.training_set') IS NOT NULL;
-
--- name: replay
--- The newest decisions of a version, scored again from their feature values.
-SELECT
-    count(*),
-    count(*) FILTER (WHERE {differs})
-FROM (
-    SELECT feature_values, fraud_probability
-    FROM public.transactions
-    WHERE model_version = %(version)s
-    ORDER BY scored_at DESC
-    LIMIT %(limit)s
-) AS t;
-
--- name: replay_shadow
--- The newest shadow scores of a version, computed again from their feature values.
-SELECT
-    count(*),
-    count(*) FILTER (WHERE {differs})
-FROM (
-    SELECT
-        coalesce(shadow_feature_values, feature_values) AS feature_values,
-        shadow_probability
-    FROM public.transactions
-    WHERE shadow_version = %(version)s AND shadow_error IS NULL
-    ORDER BY scored_at DESC
-    LIMIT %(limit)s
-) AS t;
-
--- name: request_attributes
--- The columns of a scoring request, in the order of the type.
-SELECT a.attname, replace(format_type(a.atttypid, NULL), 'timestamp with time zone', 'timestamptz')
-FROM pg_catalog.pg_attribute AS a
-WHERE
-    a.attrelid = (SELECT t.typrelid FROM pg_catalog.pg_type AS t WHERE t.oid = to_regtype('scoring.scoring_request'))
-    AND a.attnum > 0
-    AND NOT a.attisdropped
-ORDER BY a.attnum;
-
--- name: sample_rows
--- A sample of the training window, chosen by a hash: one scan, and only the sample is transferred.
-SELECT f.feature_values
-FROM features.training_set AS f
-WHERE
-    f.occurred_at >= %(start)s
-    AND f.occurred_at < %(until)s
-    AND (hashint8(f.transaction_id) & 2147483647) < %(below)s::double precision
-ORDER BY hashint8(f.transaction_id), f.user_id
-LIMIT %(max_rows)s;
-
--- name: select_deployed
--- The version in this state: champion or challenger.
-SELECT m.version
-FROM scoring.models AS m
-WHERE m.state = %(state)s;
-
--- name: select_gate_report
--- The newest evaluation of a version.
-SELECT g.version, g.champion, g.evaluated_at, g.is_passed, g.is_forced, g.reasons, g.details
-FROM scoring.gate_reports AS g
-WHERE g.version = %(version)s
-ORDER BY g.report_id DESC
-LIMIT 1;
-
--- name: select_models
--- The registry, newest first, or one version.
-SELECT {columns}
-FROM scoring.models AS m
-WHERE %(version)s::text IS NULL OR m.version = %(version)s
-ORDER BY m.trained_at DESC, m.version DESC;
-
--- name: select_revisions
--- All applied model revisions, oldest first.
-SELECT
-    r.revision,
-    lag(r.revision) OVER (ORDER BY r.position) AS parent,
-    r.schema_revision, r.kind, r.champion, r.challenger, r.canary_percent, r.steps, r.note, r.creates_function
-FROM scoring.model_revisions AS r
-ORDER BY r.position;
-
--- name: select_version_by_sql
--- The version that has exactly this function body and these features, if it was registered before.
-SELECT m.version
-FROM scoring.models AS m
-WHERE m.sql_sha256 = %(sql_sha256)s AND m.feature_hash = %(feature_hash)s;
-
--- name: table_columns
--- Columns of a table and their types.
-SELECT a.attname, format_type(a.atttypid, NULL)
-FROM pg_catalog.pg_attribute AS a
-WHERE a.attrelid = to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attisdropped
-ORDER BY a.attnum;
-
--- name: try_lock_job
--- The lock ends with its transaction, even behind a pooler. The transaction may be open and idle while dbt runs, and may
--- wait for another session: so the time limits of the server do not hold for it.
-SELECT
-    (
-        SELECT count(set_config(s.name, '0', true))
-        FROM pg_settings AS s
-        WHERE s.name IN (
-            'idle_in_transaction_session_timeout', 'lock_timeout', 'statement_timeout', 'transaction_timeout'
-        )
-    ) AS limits_lifted,
-    CASE
-        WHEN %(is_shared)s THEN pg_try_advisory_xact_lock_shared(scoring.job_lock_key(%(job)s))
-        ELSE pg_try_advisory_xact_lock(scoring.job_lock_key(%(job)s))
-    END AS is_locked;
-
--- name: users_with_pending_totals
--- Users with a row whose running totals are pending, in the order in which recompute_totals locks them.
-SELECT DISTINCT
-    t.user_id,
-    scoring.user_lock_key(t.user_id) AS lock_key
-FROM public.transactions AS t
-WHERE t.user_txns_before IS NULL
-ORDER BY lock_key, t.user_id;
-
 -- name: champion_features
 -- Features of the champion, in its order.
 SELECT m.feature_names
@@ -524,3 +311,222 @@ WHERE
     AND t.occurred_at >= coalesce(%(start)s::timestamptz, '-infinity')
     AND t.occurred_at < coalesce(%(end)s::timestamptz, 'infinity')
 ORDER BY t.fraud_probability DESC;
+
+-- name: insert_model
+-- Registers a candidate.
+INSERT INTO scoring.models
+SELECT m.* FROM jsonb_populate_record(NULL::scoring.models, %(model)s) AS m;
+
+-- name: job_lock_holders
+-- The sessions that hold the lock of a job.
+SELECT format('session %%s of %%s', l.pid, coalesce(a.usename, 'another user'))
+FROM pg_locks AS l
+LEFT JOIN pg_stat_activity AS a ON l.pid = a.pid
+WHERE
+    l.locktype = 'advisory' AND l.granted
+    AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+    AND (l.classid::bigint << 32) | l.objid::bigint = scoring.job_lock_key(%(job)s);
+
+-- name: lock_job
+-- Waits for the session that holds it; see try_lock_job.
+SELECT CASE
+    WHEN %(is_shared)s THEN pg_advisory_xact_lock_shared(scoring.job_lock_key(%(job)s))
+    ELSE pg_advisory_xact_lock(scoring.job_lock_key(%(job)s))
+END;
+
+-- name: measure_additivity
+-- The largest difference between base plus contributions and the function, over rows one after another.
+SELECT coalesce(
+    max(
+        scoring.additivity_error(
+            m, c.contributions,
+            {function}(
+                (%(values)s::real[])[(c.row_number - 1) * m.feature_count + 1:c.row_number * m.feature_count]
+            )
+        )
+    ),
+    0
+)
+FROM scoring.explanations AS m
+CROSS JOIN LATERAL scoring.compute_contributions_of_rows(m, %(values)s::real[]) AS c
+WHERE m.version = %(version)s;
+
+-- name: missing_feature_functions
+-- Feature functions that the facade calls and that are not built here.
+SELECT DISTINCT
+    p.proname AS caller,
+    'features.' || m.called[1] AS called
+FROM pg_catalog.pg_proc AS p
+CROSS JOIN LATERAL regexp_matches(p.prosrc, 'features\.(\w+)\(', 'g') AS m (called)
+WHERE
+    p.pronamespace = to_regnamespace('scoring')
+    AND p.proname IN ('decide_transaction', 'decide_from_features', 'shadow_score')
+    AND NOT EXISTS (
+        SELECT FROM pg_catalog.pg_proc AS f
+        WHERE f.pronamespace = to_regnamespace('features') AND f.proname = m.called[1]
+    )
+ORDER BY caller, called;
+
+-- name: own_schema
+-- The schema of rowguard's transactions; no row before the first migration.
+SELECT n.nspname
+FROM pg_catalog.pg_trigger AS g
+INNER JOIN pg_catalog.pg_class AS c ON g.tgrelid = c.oid
+INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
+WHERE g.tgfoid = to_regproc('scoring.score_on_insert') AND g.tgname = 'score_on_insert';
+
+-- name: reapply_failure_policy
+-- Sets the lock timeout on the trigger's function again, after a migration may have replaced it.
+SELECT scoring.set_failure_policy();
+
+-- name: recompute_totals
+-- Recomputes pending totals of a batch of users.
+SELECT scoring.recompute_totals(%(user_ids)s);
+
+-- name: drop_explanation
+-- Removes the tables of a version's explanation.
+SELECT scoring.drop_explanation(%(version)s);
+
+-- name: record_build
+-- Note which dbt project was built last.
+COMMENT ON SCHEMA features IS {digest};
+
+-- name: record_pruning
+-- The history states when a version's function was dropped, its state is kept; no revision creates it any more.
+WITH revisions AS (
+    UPDATE scoring.model_revisions
+    SET creates_function = false
+    WHERE creates_function AND %(version)s = CASE kind WHEN 'deploy_challenger' THEN challenger ELSE champion END
+)
+
+INSERT INTO scoring.model_state_changes (version, from_state, to_state, reason)
+VALUES (%(version)s, %(state)s, %(state)s, 'function pruned');
+
+-- name: recorded_build
+-- Which dbt project was built last; no row before the first build.
+SELECT obj_description(n.oid, 'pg_namespace')
+FROM pg_namespace AS n
+WHERE n.nspname = 'features' AND to_regclass('features.training_set') IS NOT NULL;
+
+-- name: replay
+-- The newest decisions of a version, scored again from their feature values.
+SELECT
+    count(*),
+    count(*) FILTER (WHERE {differs})
+FROM (
+    SELECT feature_values, fraud_probability
+    FROM public.transactions
+    WHERE model_version = %(version)s
+    ORDER BY scored_at DESC
+    LIMIT %(limit)s
+) AS t;
+
+-- name: replay_shadow
+-- The newest shadow scores of a version, computed again from their feature values.
+SELECT
+    count(*),
+    count(*) FILTER (WHERE {differs})
+FROM (
+    SELECT
+        coalesce(shadow_feature_values, feature_values) AS feature_values,
+        shadow_probability
+    FROM public.transactions
+    WHERE shadow_version = %(version)s AND shadow_error IS NULL
+    ORDER BY scored_at DESC
+    LIMIT %(limit)s
+) AS t;
+
+-- name: request_attributes
+-- The columns of a scoring request, in the order of the type.
+SELECT a.attname, replace(format_type(a.atttypid, NULL), 'timestamp with time zone', 'timestamptz')
+FROM pg_catalog.pg_attribute AS a
+WHERE
+    a.attrelid = (SELECT t.typrelid FROM pg_catalog.pg_type AS t WHERE t.oid = to_regtype('scoring.scoring_request'))
+    AND a.attnum > 0
+    AND NOT a.attisdropped
+ORDER BY a.attnum;
+
+-- name: sample_rows
+-- A sample of the training window, chosen by a hash: one scan, and only the sample is transferred.
+SELECT f.feature_values
+FROM features.training_set AS f
+WHERE
+    f.occurred_at >= %(start)s
+    AND f.occurred_at < %(until)s
+    AND (hashint8(f.transaction_id) & 2147483647) < %(below)s::double precision
+ORDER BY hashint8(f.transaction_id), f.user_id
+LIMIT %(max_rows)s;
+
+-- name: select_deployed
+-- The version in this state: champion or challenger.
+SELECT m.version
+FROM scoring.models AS m
+WHERE m.state = %(state)s;
+
+-- name: select_gate_report
+-- The newest evaluation of a version.
+SELECT g.version, g.champion, g.evaluated_at, g.is_passed, g.is_forced, g.reasons, g.details
+FROM scoring.gate_reports AS g
+WHERE g.version = %(version)s
+ORDER BY g.report_id DESC
+LIMIT 1;
+
+-- name: select_models
+-- The registry, newest first, or one version.
+SELECT {columns}
+FROM scoring.models AS m
+WHERE %(version)s::text IS NULL OR m.version = %(version)s
+ORDER BY m.trained_at DESC, m.version DESC;
+
+-- name: select_revisions
+-- All applied model revisions, oldest first.
+SELECT
+    r.revision,
+    lag(r.revision) OVER (ORDER BY r.position) AS parent,
+    r.schema_revision, r.kind, r.champion, r.challenger, r.canary_percent, r.steps, r.note, r.creates_function
+FROM scoring.model_revisions AS r
+ORDER BY r.position;
+
+-- name: select_version_by_sql
+-- The version that has exactly this function body and these features, if it was registered before.
+SELECT m.version
+FROM scoring.models AS m
+WHERE m.sql_sha256 = %(sql_sha256)s AND m.feature_hash = %(feature_hash)s;
+
+-- name: table_columns
+-- Columns of a table and their types.
+SELECT a.attname, format_type(a.atttypid, NULL)
+FROM pg_catalog.pg_attribute AS a
+WHERE a.attrelid = to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attnum;
+
+-- name: try_lock_job
+-- The lock ends with its transaction, even behind a pooler. The transaction may be open and idle while dbt runs, and may
+-- wait for another session: so the time limits of the server do not hold for it.
+SELECT
+    (
+        SELECT count(set_config(s.name, '0', true))
+        FROM pg_settings AS s
+        WHERE s.name IN (
+            'idle_in_transaction_session_timeout', 'lock_timeout', 'statement_timeout', 'transaction_timeout'
+        )
+    ) AS limits_lifted,
+    CASE
+        WHEN %(is_shared)s THEN pg_try_advisory_xact_lock_shared(scoring.job_lock_key(%(job)s))
+        ELSE pg_try_advisory_xact_lock(scoring.job_lock_key(%(job)s))
+    END AS is_locked;
+
+-- name: users_with_pending_totals
+-- Users with a row whose running totals are pending, in the order in which recompute_totals locks them.
+SELECT DISTINCT
+    t.user_id,
+    scoring.user_lock_key(t.user_id) AS lock_key
+FROM public.transactions AS t
+WHERE t.user_txns_before IS NULL
+ORDER BY lock_key, t.user_id;
+
+-- name: trigger_text
+-- The text of the trigger's function, which has the keys of the entities that it locks.
+SELECT p.prosrc
+FROM pg_catalog.pg_proc AS p
+WHERE p.oid = 'scoring.score_on_insert()'::regprocedure;

@@ -19,6 +19,7 @@ from api.console.rendering import render
 from api.console.secret import read_console_secret
 from api.console.sessions import ConsoleProblem, NotLoggedIn, current_user
 from api.metrics import Metrics
+from api.outcomes import Outcomes
 from api.problems import STATUSES
 from api.repository import Repository
 from rowguard.errors import RowguardError
@@ -63,7 +64,11 @@ class SecurityHeaders:
 
 
 def create_console(
-    settings: Settings, pool: AsyncConnectionPool, repository: Repository, metrics: Metrics
+    settings: Settings,
+    pool: AsyncConnectionPool,
+    repository: Repository,
+    outcomes: Outcomes,
+    metrics: Metrics,
 ) -> FastAPI:
     """Build the console.
 
@@ -71,6 +76,7 @@ def create_console(
         settings: Secret, provider, lifetime of sessions.
         pool: Connections of the API.
         repository: Statements that the API has too.
+        outcomes: Rules and lists of the API.
         metrics: Of this worker.
 
     Raises:
@@ -78,7 +84,7 @@ def create_console(
     """
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.settings, app.state.repository, app.state.metrics = settings, repository, metrics
-    app.state.data, app.state.secret = Data(pool), read_console_secret(settings)
+    app.state.data, app.state.outcomes, app.state.secret = Data(pool), outcomes, read_console_secret(settings)
     app.state.provider = login.create_provider(settings)
     for page in (login, overview, reviews, transactions, rules, lists, models, monitoring, audit):
         app.include_router(page.router)

@@ -6,9 +6,7 @@ import asyncio
 import json
 import os
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 from fastapi import Response
@@ -17,7 +15,6 @@ from starlette.responses import StreamingResponse
 from api.console.sessions import ConsoleProblem
 from rowguard.settings import Settings
 
-TIMEOUT_S = 300.0
 UNSET = (
     "set ROWGUARD_PUBLISH_DATABASE_URL, the owner's address, so that the console may do this; "
     "or use the command line"
@@ -38,19 +35,18 @@ def require_owner(settings: Settings) -> None:
         raise ConsoleProblem(409, UNSET)
 
 
-async def run_command(settings: Settings, *arguments: str, file: str | None = None) -> Any:
+async def run_command(settings: Settings, *arguments: str) -> Any:
     """Run a command of `rowguard` as the owner.
 
     Args:
         settings: Has the owner's address.
-        arguments: Of the command; `FILE` stands for the file.
-        file: Text of a file that it reads.
+        arguments: Of the command.
 
     Returns:
         Its document.
 
     Raises:
-        CommandError: It failed, or took too long.
+        CommandError: It failed.
         ConsoleProblem: 409; the owner's address is not set.
     """
     require_owner(settings)
@@ -60,27 +56,18 @@ async def run_command(settings: Settings, *arguments: str, file: str | None = No
     environment["DATABASE_URL"] = settings.publish_database_url.get_secret_value()
     environment.setdefault("ROWGUARD_STATE_DIR", str(settings.state_dir))
     environment.setdefault("ROWGUARD_MODELS_DIR", str(settings.models_dir))
-    with tempfile.TemporaryDirectory(prefix="rowguard-console-") as folder:
-        path = Path(folder) / "rules.yml"
-        if file is not None:
-            path.write_text(file, encoding="utf-8")
-        words = [str(path) if word == "FILE" else word for word in arguments]
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "rowguard.cli", *words, "--json",
-            env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        try:
-            async with asyncio.timeout(TIMEOUT_S):
-                output, errors = await process.communicate()
-        except TimeoutError:
-            raise CommandError(f"it took more than {TIMEOUT_S:g} s") from None
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "rowguard.cli", *arguments, "--json",
+        env=environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    # A browser that leaves does not stop a deployment half-way.
+    output, errors = await asyncio.shield(process.communicate())
     if process.returncode != 0:
         lines = errors.decode(errors="replace").strip().splitlines() or ["it failed"]
-        raise CommandError(lines[-1].removeprefix("rowguard: ").replace(str(path), "rules.yml"))
+        raise CommandError(lines[-1].removeprefix("rowguard: "))
     return json.loads(output)
 
 

@@ -12,8 +12,10 @@ from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
 
 from api import schemas
+from api.columns import key_type
 from api.problems import invalid_body, invalid_field
-from api.schemas import Label, RawTransaction, ReviewClaim, ReviewDecision, ReviewReopening
+from api.schemas import Label, NewTransaction, ReviewClaim, ReviewDecision, ReviewReopening
+from rowguard.declaration import declared
 
 Body = TypeVar("Body")
 _REF = "#/components/schemas/{model}"
@@ -80,18 +82,6 @@ class JsonBody(Generic[Body]):
         return error
 
 
-def read_integer(name: str, text: str, least: int, most: int) -> int:
-    """Read an integer of a path or a query.
-
-    Raises:
-        ApiProblem: 422; it is none, or out of range.
-    """
-    digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= 19 and least <= int(text) <= most):
-        raise invalid_field(name, f"is no integer from {least} to {most}")
-    return int(text)
-
-
 FEATURES_EXAMPLE = {
     "transaction_amount": 450.75,
     "time_since_last_txn": 1.5,
@@ -107,8 +97,11 @@ PREDICT: JsonBody[Any] = JsonBody(
 PREDICT_BATCH: JsonBody[Any] = JsonBody(
     schemas.predict_batch, "PredictBatch", batch={"items": [FEATURES_EXAMPLE, TRANSACTION_EXAMPLE]}
 )
-TRANSACTION: JsonBody[RawTransaction] = JsonBody(
-    schemas.raw_transaction, "RawTransaction", transaction=TRANSACTION_EXAMPLE
+TRANSACTION: JsonBody[NewTransaction] = JsonBody(
+    schemas.new_transaction,
+    "NewTransaction",
+    transaction=TRANSACTION_EXAMPLE,
+    external_id={**TRANSACTION_EXAMPLE, "external_id": "ch_3PqX"},
 )
 LABEL: JsonBody[Label] = JsonBody(schemas.label, "Label", label=LABEL_EXAMPLE)
 REVIEW_CLAIM: JsonBody[ReviewClaim] = JsonBody(
@@ -123,10 +116,62 @@ REVIEW_REOPENING: JsonBody[ReviewReopening] = JsonBody(
     lambda: ReviewReopening, "ReviewReopening", reopening={"note": "the user called back"}
 )
 
+RULES_EXAMPLE = {
+    "rules": [
+        {
+            "name": "large_amount",
+            "when": "amount > 500 AND location <> home_location",
+            "action": "review",
+            "reason_code": "large",
+            "reason": "Large amount away from home",
+            "mode": "shadow",
+        }
+    ]
+}
+EXCEPTION_EXAMPLE = {
+    "rule": "large_amount",
+    "user_id": "42",
+    "ends_at": "2027-01-31T00:00:00Z",
+    "reason": "house purchase",
+}
+
+RULES: JsonBody[Any] = JsonBody(lambda: schemas.Rules, "Rules", rules={"document": RULES_EXAMPLE})
+BACKTEST: JsonBody[Any] = JsonBody(lambda: schemas.Backtest, "Backtest", backtest={"document": RULES_EXAMPLE})
+DRAFT: JsonBody[Any] = JsonBody(
+    lambda: schemas.Draft, "Draft", draft={"document": RULES_EXAMPLE, "note": "first"}
+)
+ROLLBACK: JsonBody[Any] = JsonBody(lambda: schemas.Rollback, "Rollback", rollback={"version": 3})
+EXCEPTION: JsonBody[Any] = JsonBody(
+    lambda: schemas.RuleException, "RuleException", exception=EXCEPTION_EXAMPLE
+)
+LIST: JsonBody[Any] = JsonBody(
+    lambda: schemas.NewList, "NewList", list={"name": "blocked_users", "column": "user_id", "kind": "block"}
+)
+ENTRIES: JsonBody[Any] = JsonBody(
+    lambda: schemas.ListEntries, "ListEntries", entries={"entries": [{"key": "42", "reason": "ticket 77"}]}
+)
+KEYS: JsonBody[Any] = JsonBody(lambda: schemas.ListKeys, "ListKeys", keys={"keys": ["42"]})
+
 
 def component_schemas() -> dict[str, Any]:
-    """Return the schemas of all bodies, and of the decision, for the OpenAPI document of this database."""
+    """Return the schemas of bodies, of the decision and of a user's id, for the OpenAPI document of this database."""
     components: dict[str, Any] = {}
-    for body in (PREDICT, PREDICT_BATCH, TRANSACTION, LABEL, REVIEW_CLAIM, REVIEW_DECISION, REVIEW_REOPENING):
+    outcomes = (
+        RULES,
+        BACKTEST,
+        DRAFT,
+        ROLLBACK,
+        EXCEPTION,
+        LIST,
+        ENTRIES,
+        KEYS,
+        REVIEW_CLAIM,
+        REVIEW_DECISION,
+        REVIEW_REOPENING,
+    )
+    for body in (PREDICT, PREDICT_BATCH, TRANSACTION, LABEL, *outcomes):
         components |= body.schemas()
-    return components | {"Decision": TypeAdapter(schemas.decision()).json_schema(ref_template=_REF)}
+    others = {"Decision": schemas.decision(), "UserId": key_type(declared())}
+    return components | {
+        name: TypeAdapter(type_).json_schema(ref_template=_REF) for name, type_ in others.items()
+    }

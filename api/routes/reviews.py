@@ -8,10 +8,11 @@ from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter
 
 from api.access import require_scope
-from api.errors import UnknownObjectError
+from api.errors import NotFoundError
 from api.problems import RESPONSES, invalid_field
 from api.repository import Repository
-from api.routes.bodies import REVIEW_CLAIM, REVIEW_DECISION, REVIEW_REOPENING, RequestRoute, read_integer
+from api.routes.bodies import REVIEW_CLAIM, REVIEW_DECISION, REVIEW_REOPENING, RequestRoute
+from api.routes.parameters import client, read_integer
 from api.scalars import BIGINT_MAX
 from api.schemas import ReviewCase, ReviewCaseDetails, ReviewCases
 from api.statements import Row
@@ -91,9 +92,9 @@ async def claim_review(request: Request) -> Response:
     """Claim a case, by default the most urgent open one; 404 when none is open."""
     body = await REVIEW_CLAIM.read(request)
     repository = await _opened(request)
-    case = await repository.claim_review_case(_reviewer(request), body.case_id)
+    case = await repository.claim_review_case(client(request), body.case_id)
     if case is None:
-        raise UnknownObjectError("no case is open")
+        raise NotFoundError("no case is open")
     return _json(CASE, case)
 
 
@@ -107,7 +108,7 @@ async def claim_review(request: Request) -> Response:
 async def decide_reviews(request: Request) -> Response:
     """Decide cases, all or none: writes the labels of their transactions, and on request puts keys on a list."""
     body = await REVIEW_DECISION.read(request)
-    values = body.model_dump() | {"by": _reviewer(request)}
+    values = body.model_dump() | {"by": client(request)}
     return _json(CASES, {"cases": await _repository(request).decide_review_cases(values)})
 
 
@@ -120,7 +121,7 @@ async def decide_reviews(request: Request) -> Response:
 )
 async def release_review(request: Request) -> Response:
     """Put a case that you claimed back into the queue."""
-    case_id, by = _case_id(request), _reviewer(request)
+    case_id, by = _case_id(request), client(request)
     return _json(CASE, await _repository(request).release_review_case(case_id, by, is_forced=False))
 
 
@@ -135,7 +136,7 @@ async def reopen_review(request: Request) -> Response:
     """Open a decided case again; the next decision writes newer labels."""
     note = (await REVIEW_REOPENING.read(request)).note
     hours = request.app.state.settings.review_due_hours
-    case_id, by = _case_id(request), _reviewer(request)
+    case_id, by = _case_id(request), client(request)
     return _json(CASE, await _repository(request).reopen_review_case(case_id, by, note, hours))
 
 
@@ -150,15 +151,10 @@ async def _opened(request: Request) -> Repository:
     return repository
 
 
-def _reviewer(request: Request) -> str:
-    """The token's subject; an open loopback has none."""
-    return (request.state.subject or "local")[:256]
-
-
 def _case_id(request: Request) -> int:
     case_id: int = request.path_params["case_id"]
     if case_id > BIGINT_MAX:
-        raise UnknownObjectError(f"there is no case {case_id}")
+        raise NotFoundError(f"there is no case {case_id}")
     return case_id
 
 

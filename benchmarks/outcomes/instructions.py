@@ -14,7 +14,7 @@ import sys
 import psycopg
 from pydantic import SecretStr
 
-from benchmarks.inserts.instructions import COLUMNS, FEW, MANY, _run, _users
+from benchmarks.inserts.instructions import _users, instructions
 from benchmarks.inserts.run import prepared_server
 from benchmarks.outcomes.rule_sets import make_rule_set
 from rowguard.operations.lists import create_list
@@ -24,7 +24,7 @@ from sql_scoring.deployment.rule_sets import publish_rule_set, roll_back_rule_se
 ROUNDS = 5
 CALLS = 400
 INSERT = (
-    f"INSERT INTO public.transactions {COLUMNS} VALUES ({{user}}, 12.5, 7, 'DE')"
+    "INSERT INTO public.transactions (user_id, amount, merchant_id, location) VALUES ({user}, 12.5, 7, 'DE')"
     " RETURNING transaction_id, fraud_flag"
 )
 LISTS = (("blocked_users", "user_id", "block"), ("risky_merchants", "merchant_id", "other"))
@@ -81,8 +81,7 @@ def measure(server: object, url: str, name: str, settings: Settings) -> None:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("CHECKPOINT")
         server.stop()  # type: ignore[attr-defined]
-        few, many = (_run(server.data, INSERT, times) for times in (FEW, MANY))  # type: ignore[attr-defined]
-        counted = f"{(many - few) / (MANY - FEW) / 1e3:.1f}"
+        counted = f"{instructions(server.data, INSERT) / 1e3:.1f}"  # type: ignore[attr-defined]
         server.ensure_running()  # type: ignore[attr-defined]
     print(f"| {name} | {counted} | {micros:.1f} |", flush=True)
 

@@ -147,6 +147,88 @@ WHERE
     u.user_id = s.user_id
     AND NOT EXISTS (SELECT FROM public.transactions AS t WHERE t.user_id = u.user_id);
 
+-- name: create_list
+-- Create a list.
+SELECT scoring.create_list(%(name)s, %(column)s, %(kind)s, %(description)s);
+
+-- name: add_list_entries
+-- Add keys to a list.
+SELECT scoring.add_list_entries(%(name)s, %(entries)s);
+
+-- name: remove_list_entries
+-- Remove keys from a list.
+SELECT scoring.remove_list_entries(%(name)s, %(keys)s);
+
+-- name: analyze_list_entries
+-- The probe of a row is planned by the size of the table.
+ANALYZE scoring.list_entries;
+
+-- name: has_list
+-- A row where the list exists.
+SELECT l.list_id
+FROM scoring.lists AS l
+WHERE l.name = %(name)s;
+
+-- name: list_entries
+-- Entries of a list in the order of their keys: the current ones, or all that there were.
+SELECT e.key, e.expires_at, e.reason, e.added_at, e.added_by, e.removed_at, e.removed_by
+FROM scoring.list_entries AS e
+INNER JOIN scoring.lists AS l ON e.list_id = l.list_id
+WHERE
+    l.name = %(name)s
+    AND (
+        %(with_history)s
+        OR (e.removed_at IS NULL AND (e.expires_at IS NULL OR e.expires_at > now()))
+    )
+ORDER BY e.key, e.added_at;
+
+-- name: lists_with_sizes
+-- All lists, with the number of their current entries.
+SELECT
+    l.name, l.column_name, l.kind, l.description, l.created_at, l.created_by,
+    (
+        SELECT count(*)
+        FROM scoring.list_entries AS e
+        WHERE
+            e.list_id = l.list_id AND e.removed_at IS NULL
+            AND (e.expires_at IS NULL OR e.expires_at > now())
+    ) AS entries
+FROM scoring.lists AS l
+ORDER BY l.name;
+
+-- name: rules_with_matches
+-- The rules of a set in their order, with the live rows of 30 days that they matched.
+SELECT
+    r.position, r.name, r.mode, r.action, r.priority, r.condition, r.reason_code, r.reason, r.owner,
+    coalesce(sum(m.matched), 0)::bigint AS matched_30d,
+    coalesce(sum(m.suppressed), 0)::bigint AS suppressed_30d
+FROM scoring.rules AS r
+LEFT JOIN scoring.rule_matches_daily AS m
+    ON r.version = m.version AND r.position = m.position AND m.event_date > (now() AT TIME ZONE 'UTC')::date - 30
+WHERE r.version = %(version)s
+GROUP BY r.version, r.position
+ORDER BY r.position;
+
+-- name: list_exceptions
+-- Exceptions with how often each suppressed its rule.
+SELECT
+    e.exception_id, e.rule_name, e.user_id::text AS user_id, e.ends_at, e.is_active, e.used_count, e.reason, e.starts_at,
+    e.created_by, e.ended_at, e.ended_by
+FROM scoring.rule_exception_usage AS e
+WHERE
+    (NOT %(unused)s OR (e.is_active AND e.used_count = 0))
+    AND (NOT %(stale)s OR NOT e.is_active)
+ORDER BY e.exception_id DESC;
+
+-- name: add_rule_exception
+-- Suppress a rule for a user.
+SELECT scoring.add_rule_exception(%(rule)s, %(user_id)s, %(ends_at)s, %(reason)s);
+
+-- name: end_rule_exception
+-- End an exception.
+SELECT true
+FROM scoring.end_rule_exception(%(exception_id)s);
+
 -- name: delete_training
 -- Delete the same rows from a training table.
 DELETE FROM {table} WHERE occurred_at < %(cutoff)s;
@@ -756,88 +838,6 @@ SELECT
     max(s.difference) AS largest_difference
 FROM alerts AS a
 LEFT JOIN errors AS s ON a.model_version = s.model_version AND a.n = s.n;
-
--- name: create_list
--- Create a list.
-SELECT scoring.create_list(%(name)s, %(column)s, %(kind)s, %(description)s);
-
--- name: add_list_entries
--- Add keys to a list.
-SELECT scoring.add_list_entries(%(name)s, %(entries)s);
-
--- name: remove_list_entries
--- Remove keys from a list.
-SELECT scoring.remove_list_entries(%(name)s, %(keys)s);
-
--- name: analyze_list_entries
--- The probe of a row is planned by the size of the table.
-ANALYZE scoring.list_entries;
-
--- name: has_list
--- A row where the list exists.
-SELECT l.list_id
-FROM scoring.lists AS l
-WHERE l.name = %(name)s;
-
--- name: list_entries
--- Entries of a list in the order of their keys: the current ones, or all that there were.
-SELECT e.key, e.expires_at, e.reason, e.added_at, e.added_by, e.removed_at, e.removed_by
-FROM scoring.list_entries AS e
-INNER JOIN scoring.lists AS l ON e.list_id = l.list_id
-WHERE
-    l.name = %(name)s
-    AND (
-        %(with_history)s
-        OR (e.removed_at IS NULL AND (e.expires_at IS NULL OR e.expires_at > now()))
-    )
-ORDER BY e.key, e.added_at;
-
--- name: lists_with_sizes
--- All lists, with the number of their current entries.
-SELECT
-    l.name, l.column_name, l.kind, l.description, l.created_at, l.created_by,
-    (
-        SELECT count(*)
-        FROM scoring.list_entries AS e
-        WHERE
-            e.list_id = l.list_id AND e.removed_at IS NULL
-            AND (e.expires_at IS NULL OR e.expires_at > now())
-    ) AS entries
-FROM scoring.lists AS l
-ORDER BY l.name;
-
--- name: rules_with_matches
--- The rules of a set in their order, with the live rows of 30 days that they matched.
-SELECT
-    r.position, r.name, r.mode, r.action, r.priority, r.condition, r.reason_code, r.reason, r.owner,
-    coalesce(sum(m.matched), 0)::bigint AS matched_30d,
-    coalesce(sum(m.suppressed), 0)::bigint AS suppressed_30d
-FROM scoring.rules AS r
-LEFT JOIN scoring.rule_matches_daily AS m
-    ON r.version = m.version AND r.position = m.position AND m.event_date > (now() AT TIME ZONE 'UTC')::date - 30
-WHERE r.version = %(version)s
-GROUP BY r.version, r.position
-ORDER BY r.position;
-
--- name: list_exceptions
--- Exceptions with how often each suppressed its rule.
-SELECT
-    e.exception_id, e.rule_name, e.user_id::text AS user_id, e.ends_at, e.is_active, e.used_count, e.reason, e.starts_at,
-    e.created_by, e.ended_at, e.ended_by
-FROM scoring.rule_exception_usage AS e
-WHERE
-    (NOT %(unused)s OR (e.is_active AND e.used_count = 0))
-    AND (NOT %(stale)s OR NOT e.is_active)
-ORDER BY e.exception_id DESC;
-
--- name: add_rule_exception
--- Suppress a rule for a user.
-SELECT scoring.add_rule_exception(%(rule)s, %(user_id)s, %(ends_at)s, %(reason)s);
-
--- name: end_rule_exception
--- End an exception.
-SELECT true
-FROM scoring.end_rule_exception(%(exception_id)s);
 
 -- name: open_review_cases
 -- Give each transaction that waits for review a case; returns how many were opened.

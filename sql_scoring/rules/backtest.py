@@ -160,7 +160,7 @@ class _Scan:
         bound_names = dict(rule_names(self.declaration, self.features, request="t.{}", decision="t.{}"))
         for position, feature in enumerate(self.features, start=1):
             bound_names[feature] = Name(
-                f"t.backtest_values[{position}]::double precision", "double precision"
+                f"v.backtest_values[{position}]::double precision", "double precision"
             )
         bound_names[SCORE] = Name(model, "double precision")
         bind = binder(bound_names, self._list_condition())
@@ -216,20 +216,21 @@ class _Scan:
         if row is None:
             return "public.transactions AS t", "t.fraud_probability"
         version, feature_hash, versions, may_read_history = row
-        logged = sql.SQL("CASE WHEN r.model_version = ANY ({}) THEN r.feature_values END").format(
+        logged = sql.SQL("CASE WHEN t.model_version = ANY ({}) THEN t.feature_values END").format(
             sql.Literal(versions)
         )
+        values = "(SELECT {} AS backtest_values) AS v"
         if not may_read_history or not self._is_built(feature_hash):
-            source = sql.SQL("(SELECT r.*, {} AS backtest_values FROM public.transactions AS r) AS t")
+            source = sql.SQL(f"public.transactions AS t CROSS JOIN LATERAL {values}")
             return source.format(logged).as_string(None), "t.fraud_probability"
         source = sql.SQL(
-            "(SELECT r.*, coalesce({}, f.feature_values) AS backtest_values FROM public.transactions AS r"
-            " LEFT JOIN features.training_set AS f"
-            " ON r.user_id = f.user_id AND r.transaction_id = f.transaction_id) AS t"
+            "public.transactions AS t LEFT JOIN features.training_set AS f"
+            f" ON t.user_id = f.user_id AND t.transaction_id = f.transaction_id CROSS JOIN LATERAL {values}"
         )
+        logged = sql.SQL("coalesce({}, f.feature_values)").format(logged)
         # A row of history has no score: the champion gives it one, where a condition comes to ask for it.
         model = get_model(self.connection, version)
-        value = sql.SQL("{}(t.backtest_values)").format(qualified(model.function_name))
+        value = sql.SQL("{}(v.backtest_values)").format(qualified(model.function_name))
         score = sql.SQL("coalesce(t.fraud_probability, {})").format(compose_probability(model, value))
         return source.format(logged).as_string(None), score.as_string(None)
 

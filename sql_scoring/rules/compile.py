@@ -55,9 +55,9 @@ def compile_rules(
     lowest = min((value for value in (review, decline) if value is not None), default=None)
     is_quiet = "NOT p_decision.is_fraud"
     if thresholds is not None:
-        is_quiet = (
-            "true" if lowest is None else f"p_decision.fraud_probability < {_literal(repr(lowest))}::float8"
-        )
+        is_quiet = "NOT p_is_unscored"
+        if lowest is not None:
+            is_quiet = f"p_decision.fraud_probability < {_number(lowest)}"
     text = _template().format(
         version=version,
         rule_count=len(rules),

@@ -41,6 +41,9 @@ BEGIN
             v_matched := v_matched || v_rule;
         END IF;
     END LOOP;
+    IF v_matched = '{{}}' AND p_lists IS NULL AND NOT p_is_control AND {is_quiet} THEN
+        RETURN ROW('approve', NULL, {version}, NULL)::scoring.outcome;
+    END IF;
     RETURN scoring.combine_outcome(
         {version}, p_request, p_decision, p_lists, p_is_control, p_is_unscored, p_at, p_suppressed, v_matched, v_failed,
         {names}::text[], {actions}::text[], {codes}::text[], {review}, {decline}, {failure_outcome}

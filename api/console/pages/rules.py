@@ -17,10 +17,13 @@ from api.console.data import Data
 from api.console.pages.reviews import parse_id
 from api.console.rendering import render, render_text
 from api.console.sessions import Approver, ConsoleProblem, Editor, Reader, text_field
+from api.outcomes import Outcomes
 from rowguard.database import open_connection
 from rowguard.declaration import declared
 from rowguard.errors import RowguardError
 from rowguard.settings import Settings
+from sql_scoring.rules.check import check_rules, deployed_features
+from sql_scoring.rules.document import parse_rules
 
 router = APIRouter(prefix="/rules")
 RULES = "/console/rules"
@@ -117,19 +120,20 @@ async def backtest(request: Request, user: Editor) -> Response:
     """Evaluate a text over stored history."""
     form = await request.form()
     settings: Settings = request.app.state.settings
-    require_owner(settings)
     text = text_field(form, "text", MAX_TEXT)
     days = parse_id(text_field(form, "days", 5) or "90", "days", 3_650)
     since = datetime.now(UTC) - timedelta(days=days)
 
     async def build() -> str:
+        problem, document = await _check(settings, text)
+        if document is None:
+            return render_text("backtest.html.j2", problem=problem, result=None)
         try:
-            result = await run_command(
-                settings, "rules", "backtest", "FILE", "--from", since.isoformat(), file=text
-            )
-        except CommandError as error:
+            outcomes: Outcomes = request.app.state.outcomes
+            result = await outcomes.backtest(document, since, None, None)
+        except RowguardError as error:
             return render_text("backtest.html.j2", problem=str(error), result=None)
-        return render_text("backtest.html.j2", problem=None, result=result)
+        return render_text("backtest.html.j2", problem=None, result=result.as_document())
 
     return stream(build)
 
@@ -249,9 +253,6 @@ async def _check(settings: Settings, text: str) -> tuple[str | None, dict[str, A
     """Return what is wrong with a text as one line, or its document."""
 
     def run() -> dict[str, Any]:
-        from sql_scoring.rules.check import check_rules, deployed_features  # parses SQL: loaded on demand
-        from sql_scoring.rules.document import parse_rules
-
         rule_set = parse_rules(text, "rules.yml")
         assert settings.database_url is not None
         with open_connection(settings.database_url.get_secret_value()) as connection:

@@ -83,12 +83,14 @@ GRANT INSERT (
 ), SELECT ON public.transactions TO rowguard_app;
 
 -- The API: the columns that its statements name, and no others. insert_transactions draws ids itself.
-GRANT INSERT (user_id, transaction_id, amount, /* for each column: {name}, */ occurred_at, idempotency_key)
+GRANT INSERT (
+    user_id, transaction_id, amount, /* for each column: {name}, */ occurred_at, idempotency_key, external_id
+)
 ON public.transactions TO rowguard_api;
 
 GRANT SELECT (
-    user_id, transaction_id, occurred_at, amount, /* for each column: {name}, */ idempotency_key, fraud_flag,
-    fraud_probability, model_version, unscored_reason, features_caveat, received_at, is_history, is_control, reason_codes,
+    user_id, transaction_id, occurred_at, amount, /* for each column: {name}, */ idempotency_key, external_id,
+    fraud_flag, fraud_probability, model_version, unscored_reason, features_caveat, received_at, is_history, is_control, reason_codes,
     feature_values, outcome, outcome_reasons, rule_set_version, matched_rules, /* for each reference column: {name}, */
     scored_at
 ) ON public.transactions TO rowguard_api;

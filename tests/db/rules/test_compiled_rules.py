@@ -15,6 +15,7 @@ from rowguard.declaration import Declaration
 from sql_scoring.rules.compile import compile_rules
 from sql_scoring.rules.document import validate_rules
 from sql_scoring.schema_files import BUILD_ORDER, read_schema_file
+from tests.fix_database import _database
 from tests.oracle.rule_oracle import LISTS, Node, evaluate, random_condition, random_row, to_sql
 
 SEED = int(os.environ.get("ROWGUARD_TEST_SEED", "18"))
@@ -56,9 +57,9 @@ ORDER BY q.n
 
 
 @pytest.fixture(scope="module")
-def database(server_url: str, database_url: str) -> Any:
+def database(server_url: str) -> Any:
     """A schema with columns of every kind that ranks are made of, and two lists."""
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with _database(server_url) as url, psycopg.connect(url, autocommit=True) as connection:
         connection.execute("\n".join(read_schema_file(name, DECLARATION) for name in BUILD_ORDER).encode())
         for name in LISTS:
             connection.execute("SELECT scoring.create_list(%s, 'merchant_id', 'other')", [name])

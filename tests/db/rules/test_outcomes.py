@@ -99,6 +99,8 @@ def test_a_row_without_a_score_gets_the_failure_outcome(scored: Workspace) -> No
         )
     assert insert(scored)[:2] == ("decline", ["unscored"])
     assert insert(scored, merchant=9)[:2] == ("approve", ["partner"])
+    publish(scored, rule("never", "false"), thresholds={})
+    assert insert(scored)[:2] == ("review", ["unscored"])
     assert differences(scored) == []
 
 
