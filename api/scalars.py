@@ -83,12 +83,6 @@ def _require_valid_time(value: datetime) -> datetime:
     raise ValueError("is before 1970 or more than a day in the future")
 
 
-def _require_zone(value: datetime) -> datetime:
-    if value.tzinfo is None:
-        raise ValueError("needs a time zone, such as 2026-11-23T12:00:00Z")
-    return value
-
-
 ID_SCHEMA = {
     "anyOf": [
         {"type": "integer", "minimum": -BIGINT_MAX - 1, "maximum": BIGINT_MAX},

@@ -75,9 +75,8 @@ def _point(row: dict[str, Any], this: dict[str, Any]) -> dict[str, Any]:
 
 async def _elsewhere(data: Data, key: dict[str, Any]) -> list[dict[str, Any]]:
     """The same device, card or merchant elsewhere: of each column that is the key of an entity."""
-    names = sorted(
-        {columns[0] for columns in declared().entities.values() if len(columns) == 1} - {"user_id"}
-    )
+    keys = {declared().entity_columns(entity) for entity in declared().entities}
+    names = sorted(columns[0] for columns in keys if len(columns) == 1 and columns[0] != "user_id")
     if not names:
         return []
     parts = [

@@ -19,7 +19,7 @@ from tests.stack.console.conftest import REDIRECT_URI, running_provider
 
 pytestmark = pytest.mark.slow
 
-ROLES = {
+ROLES: dict[str, Any] = {
     "oidc_client_id": "rowguard",
     "oidc_client_secret": SecretStr("a-secret-of-the-console"),
     "oidc_roles_claim": "realm_access.roles",
