@@ -70,13 +70,19 @@ def _users() -> list[int]:
 
 def instructions(data: Path, statement: str) -> float:
     """Of executing the statement once, parsing and planning left out."""
-    counted = [_run(data, statement, times) for times in (FEW, MANY)]
+    users = _users()
+    counted = [
+        count_script(
+            data, [statement.format(user=users[i % FEW], turn=i // FEW) for i in range(times)]
+        )
+        for times in (FEW, MANY)
+    ]
     return (counted[1] - counted[0]) / (MANY - FEW)
 
 
-def _run(data: Path, statement: str, times: int) -> int:
-    users = _users()
-    script = "".join(statement.format(user=users[i % FEW], turn=i // FEW) + ";\n\n" for i in range(times))
+def count_script(data: Path, statements: list[str]) -> int:
+    """Instructions that the executor takes for the statements, each its own transaction, on a stopped server's data."""
+    script = "".join(statement + ";\n\n" for statement in statements)
     owner = data.stat()
     with tempfile.TemporaryDirectory(prefix="rowguard-callgrind-") as folder:
         os.chown(folder, owner.st_uid, owner.st_gid)
@@ -98,7 +104,7 @@ def _run(data: Path, statement: str, times: int) -> int:
         error = re.search(r"^.*(?:ERROR|FATAL|PANIC).*$", done.stdout + done.stderr, re.MULTILINE)
         if error or done.returncode:
             raise RuntimeError(
-                f"the server rejected {statement!r}: {error.group() if error else done.stderr}"
+                f"the server rejected {statements[0]!r}: {error.group() if error else done.stderr}"
             )
         table = subprocess.run(
             ["callgrind_annotate", "--inclusive=yes", "--threshold=100", str(profile)],
