@@ -1,7 +1,7 @@
 """What a row of a statement of many rows costs: instructions by callgrind, and microseconds, in one run.
 
-A row's instructions are the difference between a statement of 1,200 rows and one of 200, divided by 1,000; its
-microseconds are the median of whole statements of 1,200 rows, divided by their rows. Each row is another user's.
+A row's cost is the difference between a statement of 1,200 rows and one of 200, divided by 1,000; a statement before
+them brings the pages into memory. Each row is another user's. Microseconds are medians over rounds.
 `python -m benchmarks.inserts.bulk_rows` prints a table in Markdown; it needs `valgrind`.
 """
 
@@ -46,8 +46,9 @@ def main() -> None:
         microseconds = measure_times(url)
         server.stop()
         instructions = {
-            name: (count_script(server.data, [many]) - count_script(server.data, [few])) / (MANY_ROWS - FEW_ROWS)
-            for name, few, many in _statements()
+            name: (count_script(server.data, [warm, many]) - count_script(server.data, [warm_again, few]))
+            / (MANY_ROWS - FEW_ROWS)
+            for name, warm, warm_again, few, many in _statements()
         }
     print("| Row of a statement of many | thousand instructions | µs | spread µs |")
     print("| --- | ---: | ---: | ---: |")
@@ -62,7 +63,7 @@ def measure_times(url: str) -> dict[str, list[float]]:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET synchronous_commit = off")
         for _ in range(ROUNDS):
-            for name, few, many in _statements():
+            for name, *_, few, many in _statements():
                 times = []
                 for statement in (few, many):
                     started = time.perf_counter()
@@ -72,13 +73,13 @@ def measure_times(url: str) -> dict[str, list[float]]:
     return taken
 
 
-def _statements() -> Iterator[tuple[str, str, str]]:
+def _statements() -> Iterator[tuple[str, str, str, str, str]]:
     for name, (table, has_rows, before) in CASES.items():
-        few, many = (
+        warm, warm_again, few, many = (
             STATEMENT.format(table=table, first=1 if has_rows else next(_fresh), rows=before + rows)
-            for rows in (FEW_ROWS, MANY_ROWS)
+            for rows in (MANY_ROWS, MANY_ROWS, FEW_ROWS, MANY_ROWS)
         )
-        yield name, few, many
+        yield name, warm, warm_again, few, many
 
 
 if __name__ == "__main__":

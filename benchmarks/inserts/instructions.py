@@ -72,16 +72,14 @@ def instructions(data: Path, statement: str) -> float:
     """Of executing the statement once, parsing and planning left out."""
     users = _users()
     counted = [
-        count_script(
-            data, [statement.format(user=users[i % FEW], turn=i // FEW) for i in range(times)]
-        )
+        count_script(data, [statement.format(user=users[i % FEW], turn=i // FEW) for i in range(times)])
         for times in (FEW, MANY)
     ]
     return (counted[1] - counted[0]) / (MANY - FEW)
 
 
 def count_script(data: Path, statements: list[str]) -> int:
-    """Instructions that the executor takes for the statements, each its own transaction, on a stopped server's data."""
+    """Instructions of the executor for the statements, each its own transaction, on a stopped server's data."""
     script = "".join(statement + ";\n\n" for statement in statements)
     owner = data.stat()
     with tempfile.TemporaryDirectory(prefix="rowguard-callgrind-") as folder:

@@ -63,7 +63,7 @@ def test_reading_the_registry_costs_little_more_than_its_libraries() -> None:
     """Processor time, as a share of what its libraries take, which holds on any machine: 0.4 s is 1.6 times."""
     libraries = "import typer, rich.table, rich.progress, pydantic_settings, psycopg"
     command = "import sys; sys.argv = ['rowguard', 'models']; from rowguard.cli import main; main()"
-    address = {**os.environ, "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+    address = {**os.environ, "DATABASE_URL": "postgresql://user@127.0.0.1:1/none"}
 
     def processor_s(code: str) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
