@@ -18,7 +18,6 @@ NOT_FINITE = "is not finite"
 NEGATIVE = "is negative"
 TOO_LARGE = "is not below 1,000,000,000,000"
 TOO_FINE = f"has more than {MAX_DECIMALS} decimals"
-REASONS = (MALFORMED, NOT_FINITE, NEGATIVE, TOO_LARGE, TOO_FINE)
 
 _NOISE_LIMIT = Decimal("1e-9")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,5})?", re.ASCII | re.IGNORECASE)
@@ -26,7 +25,7 @@ _NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 
 
 class AmountError(ValueError):
-    """The value is no amount; the message is one of `REASONS`."""
+    """The value is no amount; the message says why."""
 
 
 def parse_amount(value: str | int | Decimal) -> Decimal:

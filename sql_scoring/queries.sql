@@ -151,10 +151,6 @@ SELECT scoring.set_failure_policy();
 -- Recomputes pending totals of a batch of users.
 SELECT scoring.recompute_totals(%(user_ids)s);
 
--- name: build_explanation
--- Builds the tables of a version's explanation again, from its document in the registry.
-SELECT scoring.build_explanation(%(version)s);
-
 -- name: drop_explanation
 -- Removes the tables of a version's explanation.
 SELECT scoring.drop_explanation(%(version)s);

@@ -53,7 +53,7 @@ def plot_model(
 
     top = importance[:TOP_FEATURES][::-1]
     features.barh([name for name, _ in top], [value for _, value in top])
-    features.set(title="Feature importance (impurity)")
+    features.set(title="Feature importance")
 
     order = np.argsort(-scores, kind="stable")
     alert_rate = np.arange(1, len(scores) + 1) / len(scores)

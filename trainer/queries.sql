@@ -19,14 +19,6 @@ SELECT d.name, d.feature_group
 FROM features.feature_definitions AS d
 ORDER BY d.position;
 
--- name: handbook_columns
--- Columns of the handbook's features that the training set lacks, in the order of training_rows.
-SELECT t.merchant_id, t.amount::double precision AS amount
-FROM features.training_set AS f
-INNER JOIN features.stg_transactions AS t ON f.user_id = t.user_id AND f.transaction_id = t.transaction_id
-WHERE f.occurred_at >= $1 AND f.occurred_at < $2
-ORDER BY f.occurred_at, f.user_id, f.transaction_id;
-
 -- name: reject_candidate
 -- Mark a candidate as rejected.
 UPDATE scoring.models

@@ -2,6 +2,7 @@
 
 Four sessions pay for certain users, first alone, then next to four writers (ten statements of 500 rows each, each
 its own transaction, with its users in another order) and one statement of 50,000 users. No user is shared.
+Four sessions that only compute, and touch no table, are the control: what the processors alone cost the payments.
 `python -m benchmarks.inserts.bulk_writers SECONDS` prints a table in Markdown.
 """
 
@@ -44,6 +45,9 @@ def main() -> None:
     with prepared_server() as (_, url):
         rows = [_row("quiet", pay(url, lambda stop: stop.wait(seconds)))]
         errors: Counter[str] = Counter()
+        rows.append(
+            _row("next to four sessions that only compute", pay(url, lambda stop: _compute_all(url, seconds)))
+        )
         rows.append(_row("next to four bulk writers", pay(url, lambda stop: _write_all(url, errors))))
         took: list[float] = []
         rows.append(
@@ -91,11 +95,26 @@ def pay(url: str, meanwhile: Callable[[threading.Event], object]) -> tuple[Count
 
 
 def _write_all(url: str, errors: Counter[str]) -> None:
-    threads = [threading.Thread(target=_write, args=(url, writer, errors)) for writer in range(WRITERS)]
+    _in_threads(lambda writer: _write(url, writer, errors))
+
+
+def _compute_all(url: str, seconds: float) -> None:
+    _in_threads(lambda _: _compute(url, seconds))
+
+
+def _in_threads(work: Callable[[int], None]) -> None:
+    threads = [threading.Thread(target=work, args=(writer,)) for writer in range(WRITERS)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def _compute(url: str, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    with psycopg.connect(url, autocommit=True) as connection:
+        while time.monotonic() < until:
+            connection.execute("SELECT count(*) FROM generate_series(1, 200000)")
 
 
 def _write(url: str, writer: int, errors: Counter[str]) -> None:

@@ -48,8 +48,7 @@ def backtest(
     """Train with the labels known at the time, score the following days by the SQL function, report metrics.
 
     Features of new transactions are built first. Cards known as compromised are dropped from the test days. The
-    baselines are the fraud-detection handbook's features with scikit-learn's default forest, and logistic regression
-    and gradient boosting on the feature list.
+    baselines are scikit-learn's default forest, logistic regression and gradient boosting on the same features.
 
     Example: rowguard backtest --train-start 2018-05-13 --folds 4 --baselines
     """

@@ -135,14 +135,18 @@ def doctor(
     """Check a live database and exit with 1 on an alarm. Nothing is changed.
 
     Checks the feature list of champion and training set, training-serving skew value by value, running totals,
-    unscored rows, and the freshness of merchant risk.
+    unscored rows, missing features, late labels, the sums of explanations, and the freshness of rollups.
 
     Example: rowguard doctor --json
     """
     from rowguard.errors import AlarmError
     from rowguard.operations.doctor import DoctorLimits, diagnose
+    from rowguard.settings import settings
 
-    report = diagnose(database_url(), DoctorLimits(allow_skewed_rows, allow_rollup_skew, rows, hours))
+    limits = DoctorLimits(
+        allow_skewed_rows, allow_rollup_skew, rows, hours, label_delay_days=settings().label_delay_days
+    )
+    report = diagnose(database_url(), limits)
     if as_json:
         print_json({"is_ok": not report.alarms, "checks": report.checks})
     else:

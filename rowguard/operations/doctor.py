@@ -13,6 +13,7 @@ from psycopg.rows import dict_row
 from rowguard.database import connect
 from rowguard.queries import load_queries
 from sql_scoring import registry
+from sql_scoring.features.build import empty_features
 from trainer.dataset import FeatureList, read_feature_list
 
 QUERIES = load_queries("rowguard.operations")
@@ -32,6 +33,7 @@ class DoctorLimits:
         rows: how many of the newest sampled live rows are compared.
         hours: how far back unscored rows are counted.
         late_labels: fraction of frauds that may be reported after the label delay.
+        label_delay_days: the label delay, ROWGUARD_LABEL_DELAY_DAYS.
     """
 
     skewed_rows: int = 0
@@ -39,6 +41,7 @@ class DoctorLimits:
     rows: int = 100_000
     hours: int = 24
     late_labels: float = 0.2
+    label_delay_days: int = 7
 
 
 @dataclass(frozen=True)
@@ -176,15 +179,17 @@ def _unscored(connection: psycopg.Connection, limits: DoctorLimits) -> Check:
 
 
 def _features(connection: psycopg.Connection) -> Check:
-    row = _fetch(connection, "doctor_missing", {})
-    if row["features_missing"]:
-        summary = f"missing in every row, so models cannot use them: {', '.join(row['features_missing'])}"
-        return Check("features", "warning", summary, row)
-    return Check("features", "ok", "none is missing in every row", row)
+    missing = empty_features(connection)
+    details = {"features_missing": missing}
+    if missing:
+        summary = f"missing in every row, so models cannot use them: {', '.join(missing)}"
+        return Check("features", "warning", summary, details)
+    return Check("features", "ok", "none is missing in every row", details)
 
 
 def _labels(connection: psycopg.Connection, limits: DoctorLimits) -> Check:
-    row = _fetch(connection, "doctor_labels", {})
+    days = {"delay_days": limits.label_delay_days}
+    row = _fetch(connection, "doctor_labels", days) | days
     late, frauds = row["late_frauds"], row["frauds"]
     summary = (
         f"{row['unlabeled']:,} of {row['transactions']:,} transactions older than the label delay of "
@@ -194,7 +199,7 @@ def _labels(connection: psycopg.Connection, limits: DoctorLimits) -> Check:
     is_late = late > limits.late_labels * frauds
     is_unlabeled = 0 < row["transactions"] == row["unlabeled"]
     if is_late:
-        summary += "; raise ROWGUARD_LABEL_DELAY_DAYS and the delays of the feature list"
+        summary += "; raise ROWGUARD_LABEL_DELAY_DAYS, then run: rowguard retrain"
     return Check("labels", "warning" if is_late or is_unlabeled else "ok", summary, row)
 
 

@@ -227,7 +227,14 @@ stored AS (
     SELECT
         p.key,
         w.name,
-        (p.sums ->> w.name)::real AS value
+        -- A smoothed rate is stored as its two counts.
+        CASE
+            WHEN p.sums ? w.name THEN (p.sums ->> w.name)::real
+            ELSE (
+                (p.sums ->> (w.name || '_frauds'))::double precision
+                / nullif((p.sums ->> (w.name || '_txns'))::double precision, 0)
+            )::real
+        END AS value
     FROM current_rows AS p
     CROSS JOIN wanted AS w
 ),
@@ -255,14 +262,9 @@ SELECT
 FROM compared AS c;
 
 -- name: doctor_labels
--- Transactions of the last 90 days older than the features' label delay: those without a label, and frauds that were
--- reported later than the delay.
-WITH delays AS (
-    SELECT coalesce(max(d.delay_days), 0) AS delay_days
-    FROM features.feature_definitions AS d
-),
-
-labels AS (
+-- Transactions of the last 90 days older than the label delay: those without a label, and frauds that were reported
+-- later than the delay.
+WITH labels AS (
     SELECT
         l.user_id,
         l.transaction_id,
@@ -272,28 +274,15 @@ labels AS (
 )
 
 SELECT
-    d.delay_days,
-    count(t.user_id) AS transactions,
-    count(t.user_id) - count(l.user_id) AS unlabeled,
+    count(*) AS transactions,
+    count(*) - count(l.user_id) AS unlabeled,
     count(l.reported_at) AS frauds,
-    count(*) FILTER (WHERE l.reported_at > t.occurred_at + make_interval(days => d.delay_days)) AS late_frauds
-FROM delays AS d
-LEFT JOIN public.transactions AS t
-    ON
-        t.occurred_at < now() - make_interval(days => d.delay_days)
-        AND t.occurred_at > now() - interval '90 days'
+    count(*) FILTER (WHERE l.reported_at > t.occurred_at + make_interval(days => %(delay_days)s)) AS late_frauds
+FROM public.transactions AS t
 LEFT JOIN labels AS l ON t.user_id = l.user_id AND t.transaction_id = l.transaction_id
-GROUP BY d.delay_days;
-
--- name: doctor_missing
--- Features that have no value in any row of the training set.
-SELECT coalesce(array_agg(d.name ORDER BY d.position), '{}') AS features_missing
-FROM features.feature_definitions AS d
-WHERE EXISTS (SELECT FROM features.training_set)
-    AND NOT EXISTS (
-        SELECT FROM features.training_set AS s
-        WHERE s.feature_values[d.position] IS NOT NULL
-    );
+WHERE
+    t.occurred_at < now() - make_interval(days => %(delay_days)s)
+    AND t.occurred_at > now() - interval '90 days';
 
 -- name: doctor_skew
 -- What the model saw of sampled live rows against the same features computed again: those of the user (and those derived

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from rowguard.database import connect
 from rowguard.declaration import features_file
 from rowguard.errors import SchemaError
+from rowguard.progress import Progress, silent
 from rowguard.queries import load_queries
 from rowguard.settings import Settings
 from rowguard.settings import settings as process_settings
@@ -35,9 +36,7 @@ class MigrationResult:
     notes: tuple[str, ...] = ()
 
 
-def migrate(
-    url: str, settings: Settings, *, progress: Callable[[str], None] = lambda step: None
-) -> MigrationResult:
+def migrate(url: str, settings: Settings, *, progress: Progress = silent) -> MigrationResult:
     """Bring schema, features and deployed models to their heads; safe to repeat.
 
     Args:

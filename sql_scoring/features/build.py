@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from typing import Any
 
 import psycopg
 from psycopg import IsolationLevel, sql
 
 from rowguard.database import connect
+from rowguard.progress import Progress
 from rowguard.queries import load_queries
 from rowguard.settings import Settings
 from sql_scoring.features.columns import apply_changes, find_changes
@@ -35,7 +37,7 @@ def build_features(
     full_refresh: bool = False,
     drops_columns: bool = False,
     on_node: OnNode | None = None,
-    progress: Callable[[str], None] = _log.warning,
+    progress: Progress = _log.warning,
 ) -> FeatureBuild:
     """Bring the columns to the declaration, recompute pending running totals, run `dbt build`.
 
@@ -67,7 +69,7 @@ def build_features(
         connection.execute(
             sql.SQL(QUERIES["record_build"]).format(digest=sql.Literal(_build_mark(project.digest)))
         )
-        names = [name for (name,) in connection.execute(QUERIES["empty_features"])]
+        names = empty_features(connection)
     warnings = tuple(f"feature `{name}` is missing in every row of the training set" for name in names)
     for warning in warnings:
         _log.warning(warning)
@@ -84,11 +86,16 @@ def is_built(url: str, settings: Settings) -> bool:
         return connection.execute(QUERIES["has_features"]).fetchone() is not None
 
 
+def empty_features(connection: psycopg.Connection[Any]) -> list[str]:
+    """Return the names of the features that are missing in every row of the training set, in the list's order."""
+    return [name for (name,) in connection.execute(QUERIES["empty_features"])]
+
+
 def _build_mark(digest: str) -> str:
     return f"build {digest}"
 
 
-def _count_nodes(progress: Callable[[str], None]) -> OnNode:
+def _count_nodes(progress: Progress) -> OnNode:
     done: list[str] = []
 
     def on_node(name: str, status: str) -> None:
@@ -99,7 +106,7 @@ def _count_nodes(progress: Callable[[str], None]) -> OnNode:
 
 
 @contextmanager
-def _exclusive_run(url: str, progress: Callable[[str], None]) -> Iterator[None]:
+def _exclusive_run(url: str, progress: Progress) -> Iterator[None]:
     """Two at once would fail in the views and functions that dbt replaces (`tuple concurrently updated`)."""
     with connect(url) as connection:
         connection.isolation_level = IsolationLevel.READ_COMMITTED

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ from psycopg import sql
 from rowguard.database import connect
 from rowguard.declaration import BASE_COLUMNS, Column, Declaration
 from rowguard.errors import FeatureBuildError
+from rowguard.progress import Progress, silent
 from rowguard.queries import in_own_schema, load_queries
 from rowguard.slots import SLOT as SQL_SLOT
 from rowguard.slots import create_domains, rule, rule_digest, stored_type
@@ -106,7 +106,7 @@ def find_changes(connection: psycopg.Connection[Any], plan: Plan, *, drops_colum
     return Changes(tuple(steps), merged, () if drops_columns else kept)
 
 
-def apply_changes(url: str, changes: Changes, *, progress: Callable[[str], None] = lambda step: None) -> None:
+def apply_changes(url: str, changes: Changes, *, progress: Progress = silent) -> None:
     """Change a database: the tables and functions in one transaction, then the indexes, one at a time.
 
     Args:

@@ -27,6 +27,17 @@ from rowguard.errors import FeatureBuildError
 from rowguard.yaml_places import find_position, find_repeated_key
 from sql_scoring.features.expressions import ExpressionError, bind_names, bind_to
 
+# Relations of the schema of reference tables; a reference `labels` would clash with the model stg_labels.
+TAKEN_TABLES = frozenset(
+    (
+        "transactions",
+        "fraud_labels",
+        "model_versions",
+        "unscored_transactions",
+        "labels",
+        "transactions_columns",
+    )
+)
 # Names that the tables, types and functions of rowguard use; a declared column would clash with them.
 RESERVED = frozenset(
     # A word each would take pages.
@@ -49,7 +60,8 @@ RESERVED = frozenset(
         "shadow_version",
         "shadow_probability",
         "shadow_feature_values",
-        "shadow_error reason_codes",
+        "shadow_error",
+        "reason_codes",
         "is_fraud",
         "needs_shadow_score",
         "last_occurred_at",
@@ -219,7 +231,7 @@ def _find_problems(declaration: Declaration) -> Iterator[tuple[Place, str]]:
     for table, reference in declaration.references.items():
         if reference.key not in request:
             yield ("references", table, "key"), f"no column `{reference.key}` is declared"
-        if table in ("transactions", "fraud_labels", "model_versions"):
+        if table in TAKEN_TABLES:
             yield ("references", table), "the name is rowguard's"
         for name, column in reference.columns.items():
             yield from _find_column_problems(("references", table, "columns", name), name, column)

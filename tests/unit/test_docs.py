@@ -21,7 +21,7 @@ PAGES = sorted(
 )
 GUIDES = [page for page in PAGES if not page.startswith("docs/notes/")]
 SOURCES = ["api", "benchmarks", "dags", "dbt", "rowguard", "simulator", "sql_scoring", "tools", "trainer"]
-MAX_DECISION_LINES = 14
+MAX_DECISION_LINES = 12
 MAX_SENTENCE_WORDS = 25
 # Read by the code from the environment, before or without Settings.
 OTHER_VARIABLES = {

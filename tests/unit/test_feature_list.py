@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from rowguard.declaration import json_schema_text
+from rowguard.declaration import BASE_COLUMNS, json_schema_text
 from rowguard.errors import FeatureBuildError
 from rowguard.resources import dbt_project
-from sql_scoring.features.listing import load_declaration
+from sql_scoring.features.listing import RESERVED, TAKEN_TABLES, load_declaration
+from sql_scoring.schema_files import BUILD_ORDER, read_schema_file
 
 SHIPPED = dbt_project() / "features.yml"
 COLUMN = "device_id: {type: text, description: d}"
@@ -68,6 +70,9 @@ REJECTED_PARTS = {
     ("entities:\n", "  overall: [merchant_id]\n"): "`overall` is there without being declared",
     ("entities:\n", "  user: [user_id]\n"): "`user` is there without being declared",
     ("entities:\n", "  pair: [user_id, user_id]\n"): "`user_id` is there twice",
+    ("references:\n", "  labels: {key: merchant_id, description: d, columns: {x: {type: text, description: d}}}\n"): (
+        "the name is rowguard's"
+    ),
     ("references:\n", "  shops: {key: shop_id, description: d, columns: {x: {type: text, description: d}}}\n"): (
         "no column `shop_id` is declared"
     ),
@@ -130,6 +135,20 @@ def test_a_file_that_is_no_feature_list_is_refused(tmp_path: Path, text: str, re
     with pytest.raises(FeatureBuildError) as refusal:
         load_declaration(path)
     assert reason in str(refusal.value) and "\n" not in str(refusal.value)
+
+
+def test_no_declared_name_can_clash_with_what_a_row_has() -> None:
+    """Every column of transactions and every field of a decision is reserved, and every relation of the same schema."""
+    created = [read_schema_file(f"{name}.sql") for name in ("tables/transactions", "types/decision")]
+    names = {name for text in created for name in re.findall(r"^    ([a-z_]+) [a-z]", text, re.MULTILINE)}
+    assert len(names) >= 30
+    assert names - RESERVED - BASE_COLUMNS.keys() == set()
+    relations = {
+        name
+        for file in BUILD_ORDER
+        for name in re.findall(r"^CREATE (?:TABLE|VIEW) public\.(\w+)", read_schema_file(file), re.MULTILINE)
+    }
+    assert "unscored_transactions" in relations and relations <= TAKEN_TABLES
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

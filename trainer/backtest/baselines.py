@@ -1,6 +1,6 @@
 """Baselines of the backtest: models that are not deployed, scored by scikit-learn.
 
-The first is the handbook's: its feature set (see handbook.py) and scikit-learn's default forest.
+They are fitted on the features of the list, so that they say what the model itself adds.
 """
 
 from __future__ import annotations
@@ -17,15 +17,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from trainer.backtest.handbook import read_handbook_features
 from trainer.backtest.protocol import Fold
-
-HANDBOOK = "handbook features, default forest"
 
 # Explicit, so that a baseline is chosen and never discovered.
 BASELINES: Mapping[str, Callable[[], Any]] = MappingProxyType(
     {
-        HANDBOOK: lambda: RandomForestClassifier(random_state=0, n_jobs=-1),
+        "default forest": lambda: RandomForestClassifier(random_state=0, n_jobs=-1),
         "logistic regression": lambda: make_pipeline(
             SimpleImputer(strategy="median"), StandardScaler(), LogisticRegression(max_iter=2_000)
         ),
@@ -34,20 +31,17 @@ BASELINES: Mapping[str, Callable[[], Any]] = MappingProxyType(
 )
 
 
-def score_baseline(name: str, url: str, fold: Fold) -> tuple[NDArray[np.float64], int]:
+def score_baseline(name: str, fold: Fold) -> tuple[NDArray[np.float64], int]:
     """Fit a baseline and score the rows on which the forest is evaluated.
 
     Args:
         name: One of BASELINES.
-        url: Address of the database, for HANDBOOK.
         fold: The fold.
 
     Returns:
         Scores of the tested rows, and the nodes of a forest or 0.
     """
-    features: NDArray[Any] = (
-        read_handbook_features(url, fold.plan) if name == HANDBOOK else fold.rows.features
-    )
+    features = fold.rows.features
     train = features[: len(fold.train)]
     # scikit-learn's binning fails on a column without values.
     has_values = ~np.isnan(train).all(axis=0)

@@ -82,7 +82,7 @@ def select_models(
         _name(names): partial(score_by_sql, url, _columns(groups, names), parameters) for names in left_out
     }
     if baselines:
-        models |= {name: partial(score_baseline, name, url) for name in BASELINES}
+        models |= {name: partial(score_baseline, name) for name in BASELINES}
     return models
 
 

@@ -43,7 +43,7 @@ def transaction_file(declaration: Declaration) -> FileSchema:
             Column("user_id", declaration.keys.user_id, is_required=True),
             Column("amount", "amount", is_required=True),
             *(declared_column(name, column) for name, column in declaration.columns.items()),
-            Column("external_id", "text"),
+            Column("external_id", "text", length=255),
             Column("is_fraud", "boolean"),
             Column("labelled_at", "timestamptz"),
         ),

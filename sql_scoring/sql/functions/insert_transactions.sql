@@ -74,7 +74,3 @@ BEGIN
     END IF;
 END
 $$;
-
-GRANT INSERT (transaction_id) ON public.transactions TO rowguard_api;
-
-GRANT EXECUTE ON FUNCTION scoring.insert_transactions(jsonb, boolean) TO rowguard_api;

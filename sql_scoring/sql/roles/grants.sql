@@ -80,8 +80,8 @@ GRANT INSERT (
     shadow_feature_values, shadow_error, reason_codes, external_id
 ), SELECT ON public.transactions TO rowguard_app;
 
--- The API: the columns that its statements name, and no others.
-GRANT INSERT (user_id, amount, /* for each column: {name}, */ occurred_at, idempotency_key)
+-- The API: the columns that its statements name, and no others. insert_transactions draws ids itself.
+GRANT INSERT (user_id, transaction_id, amount, /* for each column: {name}, */ occurred_at, idempotency_key)
 ON public.transactions TO rowguard_api;
 
 GRANT SELECT (
@@ -92,3 +92,5 @@ GRANT SELECT (
 GRANT INSERT (user_id, transaction_id, is_fraud, labelled_at, source) ON public.fraud_labels TO rowguard_api;
 
 GRANT SELECT ON public.fraud_labels TO rowguard_api;
+
+GRANT EXECUTE ON FUNCTION scoring.insert_transactions(jsonb, boolean) TO rowguard_api;

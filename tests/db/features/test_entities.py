@@ -16,12 +16,16 @@ from typing import Any
 import numpy as np
 import psycopg
 import pytest
+from psycopg import sql
 
+from rowguard.operations.doctor import diagnose
 from sql_scoring.features.build import build_features
 from sql_scoring.features.columns import apply_changes, find_changes
 from sql_scoring.features.project import load_plan
 from tests.db.features.builds import built_hash8, with_features
 from tests.fix_database import Workspace, _database, _settings
+
+pytestmark = pytest.mark.slow
 
 RICH = Path(__file__).parents[2] / "corpus" / "features" / "rich.yml"
 START = datetime.now(UTC).replace(microsecond=0) - timedelta(days=120)
@@ -81,9 +85,8 @@ def _rows(draw: random.Random, count: int) -> list[Row]:
 
 
 def _insert(connection: psycopg.Connection[Any], row: Row) -> None:
-    names = ["user_id", "amount", "occurred_at", *COLUMNS]
-    values = ", ".join(f"%({name})s" for name in names)
-    connection.execute(f"INSERT INTO transactions ({', '.join(names)}) VALUES ({values})".encode(), row)
+    values = ", ".join(f"%({name})s" for name in row)
+    connection.execute(f"INSERT INTO transactions ({', '.join(row)}) VALUES ({values})".encode(), row)
 
 
 def _fill_references(connection: psycopg.Connection[Any]) -> None:
@@ -140,6 +143,30 @@ def test_live_training_and_python_agree(rich: Workspace) -> None:
     for number, row in enumerate(rows):
         for name, expected in _expected(row, rows[:number]).items():
             assert live[number][names.index(name)] == expected, (number, name)
+
+
+def test_the_doctor_reads_smoothed_rates(rich: Workspace) -> None:
+    """Such a rate is stored as two counts, which the doctor compares as the rate that they are."""
+    with rich.connect() as connection:
+        connection.execute("SET rowguard.load_history = on")
+        for row in _rows(random.Random(9), 60):
+            _insert(connection, row | {"is_history": True, "received_at": row["occurred_at"]})
+        connection.execute(
+            "INSERT INTO fraud_labels (user_id, transaction_id, is_fraud, labelled_at)"
+            " SELECT user_id, transaction_id, transaction_id % 3 = 0, occurred_at + interval '1 day' FROM transactions"
+        )
+    build_features(rich.url, rich.settings, full_refresh=True)
+    found = {each.name: each for each in diagnose(rich.url).checks}
+    assert found["mcc risk"].status == "ok"
+    assert found["mcc risk"].details["compared"] == 2
+    with rich.connect() as connection:
+        table = f"mcc_risk_{built_hash8(connection)}"
+        connection.execute(
+            sql.SQL("UPDATE features.{} SET mcc_fraud_rate_28d_txns = mcc_fraud_rate_28d_txns + 1").format(
+                sql.Identifier(table)
+            )
+        )
+    assert {each.name: each.status for each in diagnose(rich.url).checks}["mcc risk"] == "alarm"
 
 
 def _expected(row: Row, before: list[Row]) -> dict[str, float | None]:

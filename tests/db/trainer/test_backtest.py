@@ -67,7 +67,7 @@ def test_baselines_and_ablation_are_in_one_table(scored_template: Workspace) -> 
     assert list(models) == [
         "rowguard", "rowguard without user-windows", "rowguard without location", "rowguard without merchant-risk",
         "rowguard without derived",
-        "handbook features, default forest", "logistic regression", "gradient boosting",
+        "default forest", "logistic regression", "gradient boosting",
     ]  # fmt: skip
     # All are evaluated on the same rows.
     assert len({(results[0].rows, results[0].frauds) for results in models.values()}) == 1

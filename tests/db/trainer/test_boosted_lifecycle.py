@@ -34,6 +34,8 @@ from trainer.retrain import deploy, promote, rollback, verify
 from trainer.training import train
 from trainer.window import read_window
 
+pytestmark = pytest.mark.slow
+
 SMALL: dict[str, Any] = {"n_estimators": 40, "max_leaf_nodes": 8}
 
 

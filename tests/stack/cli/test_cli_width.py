@@ -34,6 +34,7 @@ def too_wide(text: str) -> list[str]:
     return [line for line in lines if len(line.rstrip()) > WIDTH and not re.search(r"rowguard|: /", line)]
 
 
+@pytest.mark.slow
 def test_reports_fit(
     scored: Workspace, narrow: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -11,6 +11,8 @@ from tests.db.api.conftest import serving
 from tests.fix_database import Workspace
 from tests.stack.cli.conftest import Run, runner
 
+pytestmark = pytest.mark.slow
+
 FOREIGN = """
 CREATE TABLE public.users (id uuid PRIMARY KEY);
 CREATE TABLE public.transactions (id uuid PRIMARY KEY, note text);
