@@ -152,10 +152,14 @@ class Reason(TypedDict):
 
 
 class Explanation(TypedDict):
-    """Base and contributions add up to the model's output. `base` names what the base value is an average over."""
+    """Base and contributions add up to the model's output, of a calibrated model to the score before calibration.
+
+    `base` names what the base value is an average over.
+    """
 
     model_version: str
     output: str
+    is_calibrated: bool
     background: str
     base: str
     base_value: float

@@ -99,6 +99,9 @@ class Settings(BaseSettings):
     model_family: Literal["forest", "xgboost", "lightgbm", "hist"] = "forest"
     """Which models `rowguard train` and the nightly run fit; xgboost and lightgbm are extras of the package."""
 
+    calibration: Literal["none", "isotonic"] = "none"
+    """Whether scores of new models are calibrated to rates of fraud, by an exact step function."""
+
     label_delay_days: int = Field(default=7, ge=0)
     """Days until most frauds are reported. Evaluation uses only transactions older than this."""
 

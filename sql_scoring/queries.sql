@@ -46,10 +46,10 @@ SELECT (scoring.decide_from_features(1, NULL, NULL, NULL)).model_version;
 SELECT to_regprocedure(%(function_name)s || '(real[])') IS NOT NULL;
 
 -- name: explanation_kind
--- Whether contributions of this version are looked up in tables, and what they add up to.
+-- Whether contributions of this version are looked up in tables, and how exactly they add up.
 SELECT
     e.group_count IS NOT NULL AS has_tables,
-    e.output
+    e.tolerance
 FROM scoring.explanations AS e
 WHERE e.version = %(version)s;
 
@@ -106,9 +106,9 @@ END;
 -- The largest difference between base plus contributions and the function, over rows one after another.
 SELECT coalesce(
     max(
-        abs(
-            m.base_value + (SELECT sum(u.c) FROM unnest(c.contributions) AS u (c))
-            - {function}(
+        scoring.additivity_error(
+            m, c.contributions,
+            {function}(
                 (%(values)s::real[])[(c.row_number - 1) * m.feature_count + 1:c.row_number * m.feature_count]
             )
         )

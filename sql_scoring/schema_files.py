@@ -79,6 +79,7 @@ BUILD_ORDER = (
     "functions/multiply.sql",
     "functions/sum_leaf_contributions.sql",
     "functions/unpack_contributions.sql",
+    "functions/additivity_error.sql",
     "functions/compute_contributions.sql",
     "functions/compute_contributions_of_rows.sql",
     "functions/format_number.sql",

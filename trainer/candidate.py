@@ -18,9 +18,9 @@ from sql_scoring.engine import (
     as_tree_model,
     boundary_rows,
     forest_shape,
-    is_boosted,
     margin_cut,
     reference_scores,
+    returns_margin,
 )
 from trainer.dataset import FeatureList
 from trainer.window import TrainingRows
@@ -64,6 +64,8 @@ def compare_with_form(model: Any, form: TreeModel, rows: NDArray[np.float32]) ->
     """
     around = boundary_rows(model, _FORM_ROWS, seed=1)
     sample = rows[:: max(1, len(rows) // _FORM_ROWS)].astype(np.float64)
+    if not form.accepts_missing:
+        sample = sample[~np.isnan(sample).any(axis=1)]
     for values in (around, sample):
         differ = reference_scores(model, values).view(np.int64) != form.margins(values).view(np.int64)
         if differ.any():
@@ -100,7 +102,7 @@ def build_record(
         UnsupportedModelError: The model is too large to be written as SQL.
     """
     trained_at = datetime.now(UTC)
-    boosted = is_boosted(model)
+    has_margin = returns_margin(model)
     text = transpile(
         model,
         feature_names=features.names,
@@ -108,11 +110,12 @@ def build_record(
         layout=LAYOUT,
         arguments="array",
     )
-    cut = margin_cut(cut_model if cut_model is not None else model, threshold) if boosted else None
+    cut = margin_cut(cut_model if cut_model is not None else model, threshold) if has_margin else None
     # The name holds the date and the hash does not, so that the same model is recognized on another day.
     # The same model with another threshold decides differently: it is another version.
     sql_sha256 = registry.function_sha256("model", text, threshold, cut)
-    version = f"{'gb' if boosted else 'rf'}_{trained_at:%Y%m%d}_{sql_sha256[:8]}"
+    family = "gb" if isinstance(model, TreeModel) and model.is_boosted else "rf"
+    version = f"{family}_{trained_at:%Y%m%d}_{sql_sha256[:8]}"
     sql_text = text.replace('"scoring"."model"', f'"scoring"."{version}"', 1)
     shape = forest_shape(model)
     return registry.ModelRecord(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
-from sql_scoring.engine import TreeModel, is_boosted, reference_probabilities, reference_scores
+from sql_scoring.engine import TreeModel, reference_probabilities, reference_scores, returns_margin
 
 TREES_PER_STEP = 8
 
@@ -82,7 +82,7 @@ def predict_fraud_probability(model: Any, features: NDArray[np.float32]) -> NDAr
     """
     if isinstance(model, TreeModel) and not model.is_margin:
         return reference_scores(model, features.astype(np.float64))
-    if is_boosted(model):
+    if returns_margin(model):
         return reference_probabilities(model, reference_scores(model, features.astype(np.float64)))
     probabilities: NDArray[np.float64] = model.predict_proba(features)[:, 1]
     return probabilities

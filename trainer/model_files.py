@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from rowguard.errors import RowguardError
-from sql_scoring.engine import UnsupportedModelError, load_model_file
+from sql_scoring.engine import TreeModel, UnsupportedModelError, load_model_file
 from trainer.boosting import import_library
 
 _log = logging.getLogger(__name__)
@@ -54,6 +55,39 @@ def read_model(path: Path, *, allow_pickle: bool = False) -> Any:
     if start.startswith(_PICKLE_STARTS):
         return last_step(_read_pickle(path, allow_pickle))
     return load_model_file(path)
+
+
+def load_with_library(path: Path, form: TreeModel) -> tuple[Any | None, str]:
+    """Load a library's own file with that library, to compare its scores with the model as read here.
+
+    Args:
+        path: A file that `read_model` read without the library.
+        form: What it read.
+
+    Returns:
+        The library's object, or None where there is none to compare with; and a note that states which.
+    """
+    name = form.library.split()[0].rstrip(",")
+    if name == "catboost":
+        return (
+            None,
+            "not compared with catboost, whose reader of JSON changes bits: register a .cbm file to compare",
+        )
+    if find_spec(name) is None:
+        return None, f"not compared with {name}, which is not installed here: pip install 'rowguard[{name}]'"
+    library = import_library(name)
+    try:
+        if name == "lightgbm":
+            model = library.Booster(model_file=str(path))
+        else:
+            model = library.XGBClassifier()
+            model.load_model(str(path))
+    except Exception as error:  # the library's own error class, or a part of the file that it does not accept
+        return (
+            None,
+            f"not compared with {name} {library.__version__}, which cannot load the file: {_line(error)}",
+        )
+    return model, f"compared with {name} {library.__version__}: margins are equal bit for bit"
 
 
 def last_step(model: Any) -> Any:

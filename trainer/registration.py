@@ -18,7 +18,7 @@ from trainer.candidate import build_record, compare_with_form
 from trainer.dataset import read_feature_list
 from trainer.evaluation import AlertBudget, ThresholdRule, evaluate
 from trainer.forest import predict_fraud_probability
-from trainer.model_files import ModelFileError, read_model
+from trainer.model_files import ModelFileError, load_with_library, read_model
 from trainer.training import TrainingResult, store_candidate
 from trainer.window import MIN_FRAUDS_TO_EVALUATE, read_window
 
@@ -99,6 +99,10 @@ def _register(
     form = as_form(fitted)
     with connect(url) as connection:
         built = read_feature_list(connection)
+    notes = form.notes
+    if isinstance(fitted, TreeModel):
+        fitted_by_library, note = load_with_library(path, form)
+        fitted, notes = fitted_by_library or fitted, (*notes, note)
     form = _named(form, features)
     unknown = [name for name in form.feature_names_in_ if name not in built.names]
     if unknown:
@@ -108,11 +112,19 @@ def _register(
         )
     progress("reading the training set")
     rows = read_window(url, timedelta(days=settings.label_delay_days), None, None)
+    columns = [built.names.index(name) for name in form.feature_names_in_]
     if fitted is not form and not isinstance(fitted, TreeModel):
         progress("comparing with the library")
-        columns = [built.names.index(name) for name in form.feature_names_in_]
         compare_with_form(fitted, form, rows.later.features[:, columns])
     model = form.matched(built.names)
+    if not form.accepts_missing and (
+        missing := int(np.isnan(rows.later.features[:, columns]).any(axis=1).sum())
+    ):
+        notes = (
+            *notes,
+            f"{form.kind} takes no missing values, and {missing:,} of {len(rows.later):,} rows have some: "
+            "there they count as large",
+        )
 
     progress("evaluating on later rows")
     start = rows.window.validation_start
@@ -150,7 +162,7 @@ def _register(
     )
     training = store_candidate(url, settings, record, model, model, rows, built, evaluation, scores)
     used = set(form.feature_names_in_)
-    return Registration(training, tuple(name for name in built.names if name not in used), form.notes)
+    return Registration(training, tuple(name for name in built.names if name not in used), notes)
 
 
 def _named(form: TreeModel, names: Sequence[str]) -> TreeModel:

@@ -13,7 +13,7 @@ from rowguard.progress import Progress, silent
 from rowguard.settings import Settings
 from sql_scoring import deployment as deployments
 from sql_scoring import registry
-from sql_scoring.engine import is_boosted, margin_cut
+from sql_scoring.engine import margin_cut, returns_margin
 from trainer.artifact import artifact_path, evaluation_path, load_artifact, load_model
 from trainer.dataset import Dataset, read_dataset
 from trainer.evaluation import Evaluation, ThresholdRule, evaluate
@@ -137,7 +137,7 @@ def _recent_rows(url: str, settings: Settings, champion: registry.ModelRecord) -
 def _with_threshold(
     champion: registry.ModelRecord, model: Any, change: ThresholdChange
 ) -> registry.ModelRecord:
-    cut = margin_cut(model, change.threshold) if is_boosted(model) else None
+    cut = margin_cut(model, change.threshold) if returns_margin(model) else None
     text = champion.function_text().replace(f'"scoring"."{champion.version}"', '"scoring"."model"', 1)
     sql_sha256 = registry.function_sha256("model", text, change.threshold, cut)
     trained_at = datetime.now(UTC)

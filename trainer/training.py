@@ -15,17 +15,18 @@ from rowguard.declaration import declared_reasons
 from rowguard.progress import Progress, silent
 from rowguard.settings import Settings
 from sql_scoring import registry
-from sql_scoring.engine import TreeModel
+from sql_scoring.engine import reference_scores
 from sql_scoring.explain import explain_model
 from trainer.artifact import artifact_path, evaluation_path, save_artifact
 from trainer.boosting import BoostingParameters
+from trainer.calibration import calibrated, check_calibration, fit_steps, measure_calibration
 from trainer.candidate import as_artifact, build_record
 from trainer.dataset import Dataset, FeatureList, read_feature_list
 from trainer.evaluation import AlertBudget, Evaluation, ThresholdRule, evaluate
 from trainer.families import ModelParameters, default_parameters, fit_model
 from trainer.forest import predict_fraud_probability
 from trainer.model_card import write_model_card
-from trainer.quality import measure_ranking
+from trainer.quality import measure_ranking, measure_seed_spread
 from trainer.reference import reference_distribution
 from trainer.window import TrainingRows, read_window
 
@@ -71,6 +72,7 @@ def train(
     start: datetime | None = None,
     cutoff: datetime | None = None,
     parameters: ModelParameters | None = None,
+    calibration: str | None = None,
     progress: Progress = silent,
 ) -> TrainingResult:
     """Fit a model, register it as a candidate, and write its card.
@@ -85,6 +87,7 @@ def train(
         start: First event time of the window; by default 60 days before its end.
         cutoff: Label cutoff; by default just after the last row.
         parameters: Size and randomness of the model; by default those of the family of the settings.
+        calibration: `none`, or `isotonic`, fitted on the later rows; by default that of the settings.
         progress: Called with each step.
 
     Returns:
@@ -93,10 +96,12 @@ def train(
     Raises:
         TrainingDataError: The features are not built, or there is too little labeled data.
         UnsupportedModelError: The model is too large to be written as SQL.
-        SettingsError: The family's library is not installed.
+        SettingsError: The family's library is not installed, or the calibration has no exact form.
         ExplanationError: A feature has no phrases, or the forest cannot be explained.
     """
     parameters = parameters or default_parameters(settings.model_family)
+    calibration = calibration or settings.calibration
+    check_calibration(calibration)
     progress("reading the training set")
     with connect(url) as connection:
         features = read_feature_list(connection)
@@ -104,7 +109,13 @@ def train(
     rule = rule or AlertBudget(settings.alert_budget)
 
     earlier_model = _fit("fitting on the earlier rows", rows.earlier, parameters, features, progress)
-    scores = predict_fraud_probability(earlier_model, rows.later.features)
+    raw_scores = predict_fraud_probability(earlier_model, rows.later.features)
+    earlier, scores, steps = as_artifact(earlier_model, rows.later.features), raw_scores, None
+    if calibration == "isotonic":
+        sums = reference_scores(earlier_model, rows.later.features.astype(np.float64))
+        steps = fit_steps(sums, rows.later.is_fraud)
+        earlier = calibrated(earlier, steps)
+        scores = predict_fraud_probability(earlier, rows.later.features)
     threshold = rule.choose(scores, rows.later.is_fraud)
     evaluation = evaluate(scores, rows.later.is_fraud, threshold)
     metrics = {
@@ -114,14 +125,19 @@ def train(
         "evaluated_from": rows.window.validation_start.isoformat(),
         "parameters": asdict(parameters),
     }
+    budget = settings.alert_budget
     if isinstance(parameters, BoostingParameters):
-        budget = settings.alert_budget
-        metrics["seed_std"] = _measure_seed_spread(parameters, rows, features, scores, budget, progress)
+        metrics["seed_std"] = _measure_seed_spread(parameters, rows, features, raw_scores, budget, progress)
+    elif steps is not None:  # the artifact of a calibrated forest is no longer scikit-learn's
+        metrics["seed_std"] = measure_seed_spread(earlier_model, rows.later, budget).tolist()
+    if steps is not None:
+        metrics["calibration"] = measure_calibration(sums, rows.later.is_fraud)
 
     fitted = _fit("fitting on all rows", rows.everything, parameters, features, progress)
 
     progress("writing SQL")
-    model, earlier = (as_artifact(one, rows.later.features) for one in (fitted, earlier_model))
+    model = as_artifact(fitted, rows.later.features)
+    model = model if steps is None else calibrated(model, steps)
     record = build_record(
         model, features, rows, threshold=threshold, rule=str(rule), metrics=metrics, cut_model=fitted
     )
@@ -169,9 +185,7 @@ def store_candidate(
             artifact_sha256=save_artifact(model, path),
             metrics={**record.metrics, "evaluation_artifact_sha256": evaluation_sha256},
             reference=reference_distribution(features.names, rows.everything.features, model),
-            explanation=None
-            if isinstance(model, TreeModel)
-            else explain_model(
+            explanation=explain_model(
                 model,
                 features.names,
                 rows.everything.features[~rows.everything.is_fraud],

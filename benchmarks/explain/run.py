@@ -26,9 +26,9 @@ from benchmarks.inserts.run import prepare
 from rowguard.database import fetch_one
 from rowguard.local import temporary_server
 from sql_scoring import registry
-from sql_scoring.engine import boundary_rows
+from sql_scoring.engine import as_form, boundary_rows
 from sql_scoring.explain._document import TRAINING, build_document
-from sql_scoring.explain._leaves import read_forest
+from sql_scoring.explain._leaves import read_leaves
 from trainer.artifact import artifact_path
 
 ROUNDS, TIMED_ROWS, ROWS_PER_FOREST = 5, 300, 100
@@ -106,7 +106,8 @@ def _default_forest(connection: psycopg.Connection, peer: Peer, folder: Path) ->
     )
     groups, states = fetch_one(
         connection,
-        "SELECT max(group_count), (SELECT count(*) FROM scoring.explanation_states) FROM scoring.explanations",
+        "SELECT max(group_count), (SELECT count(p) FROM scoring.explanation_states, unnest(packed) AS p)"
+        " FROM scoring.explanations",
     )
     yield f"| storage, {states:,} states of {groups} groups | {size / 1e6:.1f} MB |"
     timed = rows[:TIMED_ROWS]
@@ -148,7 +149,7 @@ def _random_forests(connection: psycopg.Connection, peer: Peer, count: int) -> I
         catalogs = {
             "en": {"version": "x", "texts": {}, "themes": {}, "features": dict.fromkeys(names, words)}
         }
-        document = build_document(read_forest(forest), names, features, catalogs, TRAINING)
+        document = build_document(read_leaves(as_form(forest)), names, features, catalogs, TRAINING)
         connection.execute("UPDATE scoring.models SET explanation = %s", [document])
         version = fetch_one(connection, "SELECT version FROM scoring.models LIMIT 1")[0]
         connection.execute("SELECT scoring.build_explanation(%s)", [version])

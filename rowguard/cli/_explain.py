@@ -98,6 +98,7 @@ def _print(document: dict[str, Any]) -> None:
             "decision": f"{document['fraud_flag']}, fraud_probability {document['fraud_probability']:.6f}",
             "model": document["model_version"],
             "base value": f"{document['base_value']:.6f}, the {document['base']}",
+            "adds up to": document["output"] + (" before calibration" if document["is_calibrated"] else ""),
             "words": document["catalog"],
         },
     )

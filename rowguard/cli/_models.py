@@ -61,6 +61,10 @@ def train(
             show_default=False,
         ),
     ] = None,
+    calibration: Annotated[
+        str | None,
+        typer.Option(help="none or isotonic, by default ROWGUARD_CALIBRATION.", show_default=False),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Fit on the point-in-time training set and register a candidate.
@@ -75,7 +79,14 @@ def train(
     url = database_url()
     with steps(quiet=as_json) as step:
         result = run(
-            url, settings(), start=start, cutoff=cutoff, rule=rule, parameters=parameters, progress=step
+            url,
+            settings(),
+            start=start,
+            cutoff=cutoff,
+            rule=rule,
+            parameters=parameters,
+            calibration=calibration,
+            progress=step,
         )
     if as_json:
         print_json(result.as_document())

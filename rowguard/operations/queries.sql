@@ -736,20 +736,23 @@ models AS (
     GROUP BY a.model_version
 ),
 
-sums AS (
+errors AS (
     SELECT
-        m.model_version,
-        c.row_number AS n,
-        e.base_value + (SELECT sum(u.v) FROM unnest(c.contributions) AS u (v)) AS score
+        a.model_version,
+        a.n,
+        e.tolerance,
+        scoring.additivity_error(e, c.contributions, a.fraud_probability, v.margin_cut, v.threshold) AS difference
     FROM models AS m
-    INNER JOIN scoring.explanations AS e ON m.model_version = e.version AND e.output = 'probability'
+    INNER JOIN scoring.explanations AS e ON m.model_version = e.version
+    INNER JOIN scoring.models AS v ON m.model_version = v.version
     CROSS JOIN LATERAL scoring.compute_contributions_of_rows(e, m.feature_values) AS c
+    INNER JOIN alerts AS a ON m.model_version = a.model_version AND c.row_number = a.n
 )
 
 SELECT
     count(*) AS alerts,
-    count(s.score) AS alerts_explained,
-    count(*) FILTER (WHERE NOT abs(s.score - a.fraud_probability) <= 1e-12) AS alerts_differing,
-    max(abs(s.score - a.fraud_probability)) AS largest_difference
+    count(s.difference) AS alerts_explained,
+    count(*) FILTER (WHERE NOT s.difference <= s.tolerance) AS alerts_differing,
+    max(s.difference) AS largest_difference
 FROM alerts AS a
-LEFT JOIN sums AS s ON a.model_version = s.model_version AND a.n = s.n;
+LEFT JOIN errors AS s ON a.model_version = s.model_version AND a.n = s.n;

@@ -40,7 +40,7 @@ from sql_scoring.engine._supported import (
     as_form,
     as_tree_model,
     forest_shape,
-    is_boosted,
+    returns_margin,
 )
 from sql_scoring.engine._transpile import (
     ARGUMENTS,
@@ -54,7 +54,7 @@ from sql_scoring.engine._transpile import (
     transpile_for_bulk,
 )
 from sql_scoring.engine._tree_model import TreeModel
-from sql_scoring.engine._trees import leaves as tree_leaves
+from sql_scoring.engine._trees import Interval, Steps
 from sql_scoring.engine.errors import UnsupportedModelError
 
 __all__ = [
@@ -68,8 +68,10 @@ __all__ = [
     "Arguments",
     "BitmaskCost",
     "ForestShape",
+    "Interval",
     "Layout",
     "Output",
+    "Steps",
     "TreeModel",
     "UnsupportedModelError",
     "as_form",
@@ -78,12 +80,11 @@ __all__ = [
     "boundary_rows",
     "cut_point",
     "forest_shape",
-    "is_boosted",
     "load_model_file",
     "margin_cut",
     "reference_probabilities",
     "reference_scores",
+    "returns_margin",
     "transpile",
     "transpile_for_bulk",
-    "tree_leaves",
 ]

@@ -20,6 +20,7 @@ from m2cgen.assemblers import RandomForestModelAssembler, TreeModelAssembler
 from m2cgen.assemblers.utils import add, div
 
 from sql_scoring.engine._cuts import cut_point
+from sql_scoring.engine._tree_model import fraction
 from sql_scoring.engine._trees import Split, branch
 
 POSITIVE_CLASS = 1  # the column of predict_proba that the function returns
@@ -34,12 +35,19 @@ class ExactTreeAssembler(TreeModelAssembler):  # type: ignore[misc]
         lefts, rights = tree.children_left.tolist(), tree.children_right.tolist()
         features, thresholds = tree.feature.tolist(), tree.threshold.tolist()
         missing_left, rows = tree.missing_go_to_left.tolist(), tree.n_node_samples.tolist()
+        weights = tree.weighted_n_node_samples.tolist()
         nodes: list[ast.Expr] = [ast.NumVal(value) for value in tree.value[:, 0, POSITIVE_CLASS].tolist()]
         for node in reversed(range(len(nodes))):  # scikit-learn numbers parents before their children
             left, right = lefts[node], rights[node]
             if left != right:  # in a leaf both are TREE_LEAF
                 cut = cut_point(thresholds[node])
-                split = Split(features[node], cut, bool(missing_left[node]), rows[left] / rows[node])
+                split = Split(
+                    features[node],
+                    cut,
+                    bool(missing_left[node]),
+                    rows[left] / rows[node],
+                    left_weight=fraction(weights[left], weights[right]),
+                )
                 nodes[node] = branch(split, nodes[left], nodes[right])
         return nodes[0]
 

@@ -71,7 +71,7 @@ def _sum(model: TreeSum, trees: list[ast.Expr], condition: Condition) -> str:
     leaf = partial(leaf_literal, model)
     terms = [case_expression(tree, condition, leaf) for tree in trees]
     if model.divisor is None and model.start is None:
-        return terms[0]
+        return ended(model, terms[0])
     # Operators of one kind group from the left: the sum runs in tree order, the division comes last.
     total = f"\n{sql.ADD} ".join([leaf(model.first_term), *terms])
     return ended(model, f"({total})\n" if model.divisor is not None else total)

@@ -51,7 +51,14 @@ def ended(model: TreeSum, total: str) -> str:
         total = f"{total} {sql.ADD} {leaf_literal(model, model.bias)}"
     if model.is_real:
         total = f"({total})::float"
-    return total if model.divisor is None else f"{total} {sql.DIVIDE} {sql.float_literal(model.divisor)}"
+    if model.divisor is not None:
+        total = f"{total} {sql.DIVIDE} {sql.float_literal(model.divisor)}"
+    if model.steps is None:
+        return total
+    if not model.steps.bounds:
+        return sql.float_literal(model.steps.values[0])
+    values = sql.list_literal(list(map(sql.float_text, model.steps.values)), "float", first=0)
+    return f"({values})[pg_catalog.width_bucket({total}, {sql.float_array_literal(model.steps.bounds)})]"
 
 
 def return_statement(model: TreeSum) -> str:

@@ -101,7 +101,7 @@ def load_gradient_boosting(model: Any) -> TreeModel:
 
 def _scaled_tree(tree: Any, rate: float) -> ast.Expr:
     features, thresholds = tree.feature.tolist(), tree.threshold.tolist()
-    missing_left, rows = tree.missing_go_to_left.tolist(), tree.n_node_samples.tolist()
+    missing_left, rows = tree.missing_go_to_left.tolist(), tree.weighted_n_node_samples.tolist()
     lefts, rights = tree.children_left.tolist(), tree.children_right.tolist()
 
     def split(node: int) -> Split:

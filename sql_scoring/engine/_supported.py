@@ -145,7 +145,7 @@ def boosted_library(model: Any) -> BoostedLibrary | None:
     return BOOSTED_MODELS.get((kind.__module__.partition(".")[0], kind.__name__))
 
 
-def is_boosted(model: Any) -> bool:
+def returns_margin(model: Any) -> bool:
     """Return whether a model's function returns a margin."""
     return model.is_margin if isinstance(model, TreeModel) else boosted_library(model) is not None
 
@@ -231,7 +231,7 @@ def check_supported(model: Any) -> None:
 
 def check_output(model: Any, output: Output | None) -> Output:
     """Return what the function's value is; raises UnsupportedModelError for one that cannot be exact."""
-    natural: Output = "margin" if is_boosted(model) else "probability"
+    natural: Output = "margin" if returns_margin(model) else "probability"
     if output in (None, natural):
         return natural
     if output == "probability":

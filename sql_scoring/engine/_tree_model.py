@@ -68,7 +68,12 @@ class TreeModel:
 
     @property
     def is_margin(self) -> bool:
-        """Whether its value is a margin; a forest's is a probability."""
+        """Whether its value is a margin; a forest's is a probability, and a calibrated model's."""
+        return self.is_boosted and self.sum.steps is None
+
+    @property
+    def is_boosted(self) -> bool:
+        """Whether its trees add up to a margin."""
         return self.sum.start is not None
 
     def matched(self, names: Sequence[str]) -> TreeModel:
@@ -90,7 +95,7 @@ class TreeModel:
         )
 
     def margins(self, rows: Floats) -> Floats:
-        """Compute the margin (of a forest the probability) in numpy, in the order and type of the library.
+        """Compute the value in numpy, in the order and type of the library: the margin, or the probability.
 
         Args:
             rows: Shape (rows, features), NaN where missing.
@@ -106,7 +111,9 @@ class TreeModel:
         if self.sum.bias is not None:
             total = total + kind.type(self.sum.bias)
         result: Floats = total.astype(np.float64)
-        return result if self.sum.divisor is None else result / self.sum.divisor
+        if self.sum.divisor is not None:
+            result = result / self.sum.divisor
+        return result if self.sum.steps is None else self.sum.steps.apply(result)
 
     def probabilities(self, margins: Floats) -> Floats:
         """Compute the probabilities of margins, in the type of the library.

@@ -11,6 +11,8 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
 from m2cgen import ast
 
 Pieces = tuple[tuple[float, float], ...]  # a union of intervals (low, high], ascending and disjoint
@@ -21,8 +23,8 @@ class Split(ast.BoolExpr):  # type: ignore[misc]
     """The condition of a branch: ``feature <= cut``, or missing and ``missing_left``, leads to ``body``.
 
     A split of categories has ``pieces`` instead: what lies in one of them leads to ``body``, and ``cut`` is the end
-    of the last. ``left_fraction`` of the training rows that reach the branch go left. It is no part of the meaning;
-    planning uses it.
+    of the last. ``left_fraction`` of the training rows that reach the branch go left, and ``left_weight`` of their
+    weight where that differs. Both are no part of the meaning: planning uses the first, explanations the second.
     """
 
     feature: int
@@ -30,6 +32,12 @@ class Split(ast.BoolExpr):  # type: ignore[misc]
     missing_left: bool
     left_fraction: float = field(default=0.5, compare=False)
     pieces: Pieces = ()
+    left_weight: float | None = field(default=None, compare=False)
+
+    def weight(self, *, left: bool) -> float:
+        """The part of the training weight that goes to one side."""
+        part = self.left_fraction if self.left_weight is None else self.left_weight
+        return part if left else 1.0 - part
 
     def accepted(self, *, left: bool) -> Pieces:
         """The numbers that lead to one side."""
@@ -56,6 +64,28 @@ def union(pieces: Iterable[tuple[float, float]]) -> Pieces:
 
 
 @dataclass(frozen=True)
+class Steps:
+    """A step function: ``values[n]`` from ``bounds[n - 1]`` on; one value more than bounds, which ascend."""
+
+    bounds: tuple[float, ...]
+    values: tuple[float, ...]
+
+    def apply(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Compute the value of each score.
+
+        Args:
+            scores: Shape (rows,).
+
+        Returns:
+            Shape (rows,).
+        """
+        result: npt.NDArray[np.float64] = np.array(self.values)[
+            np.searchsorted(self.bounds, scores, side="right")
+        ]
+        return result
+
+
+@dataclass(frozen=True)
 class TreeSum:
     """A model as the interpreters take it: ``start``, then one tree after the other, then the end.
 
@@ -65,6 +95,7 @@ class TreeSum:
         start: What the first tree is added to. By default 0.0, as in a forest, and for a single tree nothing.
         bias: Added to the sum at the end.
         is_real: Values are added as float32.
+        steps: What the value goes through at the very end, if it is calibrated.
     """
 
     trees: list[ast.Expr]
@@ -72,6 +103,7 @@ class TreeSum:
     start: float | None = None
     bias: float | None = None
     is_real: bool = False
+    steps: Steps | None = None
 
     @property
     def first_term(self) -> float:

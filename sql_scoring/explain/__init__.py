@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rowguard.declaration import Reason
-from sql_scoring.engine import as_tree_model
+from sql_scoring.engine import as_form
 from sql_scoring.explain._document import TRAINING, build_document, passed_sample
-from sql_scoring.explain._leaves import read_boosted, read_forest
+from sql_scoring.explain._leaves import read_leaves
 from sql_scoring.explain.reasons import load_catalogs
 
 __all__ = ["explain_model"]
@@ -39,11 +39,11 @@ def explain_model(
     """Write the document that the database explains a model from.
 
     Args:
-        model: A fitted model of the engine's `SUPPORTED_MODELS` or `BOOSTED_MODELS`.
+        model: A fitted model of the engine's `SUPPORTED_MODELS` or `BOOSTED_MODELS`, or its form.
         feature_names: One per feature, in model order.
         passed: Rows that passed, shape (rows, features), NaN where missing; they give the usual ranges.
         against: What a feature that is left out is replaced with: the training rows along each path, or a fixed
-            sample of the rows that passed. A boosted model, which is explained on its margin, takes the sample.
+            sample of the rows that passed. A boosted model is explained on its margin.
         declared: Words of features that features.yml has.
 
     Returns:
@@ -53,8 +53,5 @@ def explain_model(
         ExplanationError: A feature has no phrases, or a path is too long.
     """
     catalogs = load_catalogs(feature_names, declared=declared)
-    boosted = as_tree_model(model)
-    if boosted is not None:
-        return build_document(read_boosted(boosted), feature_names, passed, catalogs, passed_sample(passed))
     background = TRAINING if against == "training" else passed_sample(passed)
-    return build_document(read_forest(model), feature_names, passed, catalogs, background)
+    return build_document(read_leaves(as_form(model)), feature_names, passed, catalogs, background)

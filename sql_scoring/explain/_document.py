@@ -27,7 +27,7 @@ FORMAT_VERSION = 1
 MAX_STATES = 1_000_000  # beyond, tables would cost more than they save: values are computed on each call
 MAX_TABLE_CONDITIONS = 14
 MAX_CONDITIONS = 64
-LARGE_STATES = 250_000
+TOLERANCE = 1e-12  # between base plus contributions and the model's output
 USUAL_QUANTILES = (0.05, 0.95)
 
 
@@ -84,20 +84,13 @@ def build_document(
         JSON text, one line.
 
     Raises:
-        ExplanationError: A path is longer than the exact formula is meant for, or the model lacks weights that the
-            background needs.
+        ExplanationError: A path is longer than the exact formula is meant for.
     """
     longest = max((len(leaf.conditions) for leaf in model.leaves), default=0)
     if longest > MAX_CONDITIONS:
         raise ExplanationError(
             f"a path of the model has conditions on {longest} features, more than {MAX_CONDITIONS}; "
             "train with a smaller max_depth or max_leaf_nodes"
-        )
-    if background.rows is None and any(
-        math.isnan(c.weight) for leaf in model.leaves for c in leaf.conditions
-    ):
-        raise ExplanationError(
-            "a boosted model does not hold how its training rows were divided; it is explained against passed rows"
         )
     groups, states = _groups(model, longest)
     components = _components(model, background)
@@ -114,6 +107,8 @@ def build_document(
     document = {
         "format": FORMAT_VERSION,
         "output": model.output,
+        "tolerance": TOLERANCE + model.rounding,
+        "steps": model.steps and [model.steps.bounds, model.steps.values],
         "background": background.name,
         "base_value": math.fsum(
             (

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from sql_scoring.explain._leaves import Condition, PathLeaf
 
 STATE_BITS = 16  # of a group's state within the bit string; the state numbers of a group stay below 2^16
-ROWS_PER_LOOKUP = 120  # how many table rows one lookup fewer is worth
+ROWS_PER_LOOKUP = 200  # how many states one lookup fewer is worth
 MAX_STATES = 4_096  # of a group of several leaves
 
 

@@ -8,13 +8,15 @@ TreeSHAP puts in the place of a feature that is left out.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
+from m2cgen import ast
 from numpy.typing import NDArray
 
-from sql_scoring.engine import TreeModel, cut_point, tree_leaves
+from sql_scoring.engine import Interval, Steps, TreeModel
 
 MISSING = -1  # the rank of a missing value
 
@@ -30,7 +32,7 @@ class Condition:
         feature: Position in the feature list, from 0.
         ranges: Ranks that pass; a rank is the number of cuts below the value. A split of categories has several.
         missing: Whether a missing value passes.
-        weight: Fraction of the training weight that passes, along the path; NaN where the model does not hold it.
+        weight: Fraction of the training weight that passes, along the path.
     """
 
     feature: int
@@ -64,12 +66,16 @@ class PathModel:
         leaves: Those of all trees, left to right.
         start: What the values of the leaves are added to.
         output: Whether their sum is a probability or a margin.
+        rounding: How far the library's own sum may be from the exact one.
+        steps: What the sum goes through to become the model's value, of a calibrated one.
     """
 
     cuts: tuple[tuple[float, ...], ...]
     leaves: tuple[PathLeaf, ...]
     start: float = 0.0
     output: Literal["probability", "margin"] = "probability"
+    rounding: float = 0.0
+    steps: Steps | None = None
 
     def ranks(self, rows: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return the rank of each value.
@@ -87,102 +93,55 @@ class PathModel:
         return np.stack(columns, axis=1).astype(np.int64)
 
 
-def read_boosted(model: TreeModel) -> PathModel:
-    """Read a boosted model in the engine's form.
+def read_leaves(model: TreeModel) -> PathModel:
+    """Read a model in the engine's form.
 
     Args:
-        model: As the engine's `as_tree_model` returns it.
+        model: As the engine's `as_form` returns it.
 
     Returns:
-        Its leaves, without weights: the form does not hold how the training rows were divided.
+        Its leaves; those of a forest are divided by the number of trees, so that the sum is the probability.
     """
     cuts = tuple(tuple(own.tolist()) for own in model.cuts())
     ranks = [
         {-math.inf: -1, **{cut: rank for rank, cut in enumerate(own)}, math.inf: len(own)} for own in cuts
     ]
-    leaves = [
-        PathLeaf(
-            number,
-            leaf.value,
-            tuple(
+    divisor = 1.0 if model.sum.divisor is None else model.sum.divisor
+    trees = [_tree_leaves(number, tree, ranks, divisor) for number, tree in enumerate(model.sum.trees)]
+    leaves = tuple(leaf for tree in trees for leaf in tree)
+    if not model.is_boosted:
+        return PathModel(cuts, leaves, steps=model.sum.steps)
+    start = model.sum.first_term + (model.sum.bias or 0.0)
+    largest_sum = abs(start) + sum(max(abs(leaf.value) for leaf in tree) for tree in trees)
+    precision = np.finfo(np.float32 if model.sum.is_real else np.float64).epsneg
+    rounding = float((len(trees) + 1) * precision * largest_sum)
+    return PathModel(cuts, leaves, start, "margin", rounding, model.sum.steps)
+
+
+def _tree_leaves(
+    number: int, tree: ast.Expr, ranks: Sequence[Mapping[float, int]], divisor: float
+) -> list[PathLeaf]:
+    leaves: list[PathLeaf] = []
+    pending: list[tuple[ast.Expr, dict[int, tuple[Interval, float]]]] = [(tree, {})]
+    while pending:
+        node, box = pending.pop()
+        if not isinstance(node, ast.IfExpr):
+            conditions = tuple(
                 Condition(
                     feature,
                     tuple((ranks[feature][low] + 1, ranks[feature][high]) for low, high in interval.pieces),
                     interval.missing,
-                    math.nan,
+                    weight,
                 )
-                for feature, interval in sorted(leaf.box.items())
-            ),
-        )
-        for number, tree in enumerate(model.sum.trees)
-        for leaf in tree_leaves(tree)
-    ]
-    return PathModel(cuts, tuple(leaves), model.sum.first_term + (model.sum.bias or 0.0), "margin")
-
-
-def read_forest(forest: Any) -> PathModel:
-    """Read a fitted scikit-learn tree or forest.
-
-    Args:
-        forest: A model of the engine's `SUPPORTED_MODELS`.
-
-    Returns:
-        Its leaves; a value is divided by the number of trees, so that the sum is the probability.
-    """
-    trees = [estimator.tree_ for estimator in getattr(forest, "estimators_", [forest])]
-    cuts: list[set[float]] = [set() for _ in range(int(forest.n_features_in_))]
-    for tree in trees:
-        for feature, threshold in zip(tree.feature.tolist(), tree.threshold.tolist(), strict=True):
-            if feature >= 0 and math.isfinite(threshold):
-                cuts[feature].add(cut_point(threshold))
-    ordered = tuple(tuple(sorted(values)) for values in cuts)
-    positions = [{cut: rank for rank, cut in enumerate(values)} for values in ordered]
-    leaves = [
-        leaf for number, tree in enumerate(trees) for leaf in _leaves(number, tree, positions, len(trees))
-    ]
-    return PathModel(ordered, tuple(leaves))
-
-
-def _leaves(number: int, tree: Any, positions: list[dict[float, int]], tree_count: int) -> list[PathLeaf]:
-    lefts, rights = tree.children_left.tolist(), tree.children_right.tolist()
-    features, missing_left = tree.feature.tolist(), tree.missing_go_to_left.tolist()
-    cover, values = tree.weighted_n_node_samples.tolist(), tree.value[:, 0, 1].tolist()
-    leaf_value = _merged_values(lefts, rights, values)
-    leaves: list[PathLeaf] = []
-    pending: list[tuple[int, dict[int, Condition]]] = [(0, {})]
-    while pending:
-        node, box = pending.pop()
-        if (value := leaf_value[node]) is not None:
-            conditions = tuple(box[feature] for feature in sorted(box))
-            leaves.append(PathLeaf(number, value / tree_count, conditions))
-            continue
-        feature, threshold = features[node], float(tree.threshold[node])
-        last = len(positions[feature])
-        rank = positions[feature][cut_point(threshold)] if math.isfinite(threshold) else last
-        before = box.get(feature, Condition(feature, ((0, last),), True, 1.0))
-        for child, is_left in ((rights[node], False), (lefts[node], True)):
-            low, high = (0, rank) if is_left else (rank + 1, last)
-            after = Condition(
-                feature,
-                tuple(
-                    (max(low, first), min(high, final))
-                    for first, final in before.ranges
-                    if first <= high and low <= final
-                ),
-                before.missing and bool(missing_left[node]) == is_left,
-                before.weight * (cover[child] / cover[node] if cover[node] else 0.0),
+                for feature, (interval, weight) in sorted(box.items())
             )
-            pending.append((child, {**box, feature: after}))
+            leaves.append(PathLeaf(number, float(node.value) / divisor, conditions))
+            continue
+        split = node.test
+        interval, weight = box.get(split.feature, (Interval(), 1.0))
+        for child, is_left in ((node.orelse, False), (node.body, True)):
+            after = interval.narrowed(split, left=is_left)
+            part = weight * split.weight(left=is_left)
+            if part or not after.is_empty:
+                pending.append((child, {**box, split.feature: (after, part)}))
     return leaves
-
-
-def _merged_values(lefts: list[int], rights: list[int], values: list[float]) -> list[float | None]:
-    """Values of leaves, and of branches whose leaves are all alike: such a branch explains nothing."""
-    merged: list[float | None] = [None] * len(lefts)
-    for node in reversed(range(len(lefts))):  # scikit-learn numbers parents before their children
-        left, right = lefts[node], rights[node]
-        if left == right:
-            merged[node] = values[node]
-        elif merged[left] is not None and merged[left] == merged[right]:
-            merged[node] = merged[left]
-    return merged

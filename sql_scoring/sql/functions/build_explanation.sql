@@ -24,11 +24,16 @@ BEGIN
     FROM jsonb_array_elements(v_document -> 'leaves') AS l (leaf)
     WHERE v_document -> 'states' <> 'null';
     INSERT INTO scoring.explanations (
-        version, output, background, base_value, feature_count, group_count, slots, packed_bias, catalogs
+        version, output, background, base_value, step_bounds, step_values, tolerance, feature_count, group_count, slots,
+        packed_bias, catalogs
     )
     SELECT
         p_version, v_document ->> 'output', v_document ->> 'background',
-        (v_document ->> 'base_value')::double precision, f.feature_count, v_group_count,
+        (v_document ->> 'base_value')::double precision,
+        translate(v_document -> 'steps' ->> 0, '[]', '{}')::double precision[],
+        translate(v_document -> 'steps' ->> 1, '[]', '{}')::double precision[],
+        (v_document ->> 'tolerance')::double precision,
+        f.feature_count, v_group_count,
         ARRAY(
             SELECT (x.feature -> 'slot')::integer
             FROM jsonb_array_elements(v_document -> 'features') WITH ORDINALITY AS x (feature, position)
@@ -51,6 +56,11 @@ BEGIN
     ANALYZE scoring.explanation_states;
     ANALYZE scoring.explanation_masks;
     ANALYZE scoring.explanation_features;
-    RETURN (SELECT count(*) FROM scoring.explanation_states AS s WHERE s.model_id = v_model_id);
+    RETURN (
+        SELECT count(x.packed)
+        FROM scoring.explanation_states AS s
+        CROSS JOIN LATERAL unnest(s.packed) AS x (packed)
+        WHERE s.model_id = v_model_id
+    );
 END
 $$;

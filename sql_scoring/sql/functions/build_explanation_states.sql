@@ -60,7 +60,7 @@ BEGIN
     GROUP BY c.leaf, c.holds;
     ANALYZE pg_temp.explanation_leaf_states;
 
-    INSERT INTO scoring.explanation_states (model_id, state_key, packed)
+    INSERT INTO scoring.explanation_states (model_id, block_key, packed)
     WITH RECURSIVE states AS (
         SELECT p.leaf_group, p.ordinal, p.shifted_code AS code, p.leaf_bits
         FROM pg_temp.explanation_patterns AS p
@@ -83,7 +83,19 @@ BEGIN
         GROUP BY p.leaf_group
     )
 
-    SELECT p_model_id, (s.leaf_group << 16) | s.code, sum(x.packed)
+    SELECT
+        p_model_id,
+        (s.leaf_group << 13) | (s.code >> 3),
+        ARRAY[
+            sum(x.packed) FILTER (WHERE s.code & 7 = 0),
+            sum(x.packed) FILTER (WHERE s.code & 7 = 1),
+            sum(x.packed) FILTER (WHERE s.code & 7 = 2),
+            sum(x.packed) FILTER (WHERE s.code & 7 = 3),
+            sum(x.packed) FILTER (WHERE s.code & 7 = 4),
+            sum(x.packed) FILTER (WHERE s.code & 7 = 5),
+            sum(x.packed) FILTER (WHERE s.code & 7 = 6),
+            sum(x.packed) FILTER (WHERE s.code & 7 = 7)
+        ]
     FROM sizes AS z
     INNER JOIN states AS s ON z.leaf_group = s.leaf_group AND z.ordinals = s.ordinal
     INNER JOIN leaves AS l ON s.leaf_group = l.leaf_group
@@ -91,6 +103,6 @@ BEGIN
         ON
             l.leaf = x.leaf
             AND x.holds = substring(s.leaf_bits FROM 16 * l.slot + 1 FOR 16)::bit(16)::integer
-    GROUP BY s.leaf_group, s.code;
+    GROUP BY s.leaf_group, s.code >> 3;
 END
 $$;

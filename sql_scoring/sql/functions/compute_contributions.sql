@@ -7,25 +7,14 @@ SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
+    v_bits bit varying;
     v_packed numeric;
 BEGIN
     IF p_model.group_count IS NULL THEN
         v_packed := scoring.sum_leaf_contributions(p_model.model_id, p_values);
     ELSE
-        SELECT (
-            SELECT sum(s.packed)
-            FROM scoring.explanation_states AS s
-            WHERE
-                s.model_id = p_model.model_id
-                AND s.state_key = ANY(
-                    ARRAY(
-                        SELECT (g.n << 16) | substring(b.bits FROM (g.n << 4) + 1 FOR 16)::bit(16)::integer
-                        FROM generate_series(0, p_model.group_count - 1) AS g (n)
-                    )
-                )
-        ) INTO v_packed
-        FROM (
-            SELECT bit_or(k.mask) AS bits
+        v_bits := (
+            SELECT bit_or(k.mask)
             FROM scoring.explanation_features AS f
             INNER JOIN scoring.explanation_masks AS k
                 ON
@@ -35,7 +24,20 @@ BEGIN
                         width_bucket(nullif(p_values[f.position], 'NaN')::double precision, f.cuts), -1
                     )
             WHERE f.model_id = p_model.model_id
-        ) AS b;
+        );
+        v_packed := (
+            -- The last three bits of the group's state are the place in the row.
+            SELECT sum(s.packed[1 + substring(v_bits FROM ((s.block_key >> 13) << 4) + 14 FOR 3)::bit(3)::integer])
+            FROM scoring.explanation_states AS s
+            WHERE
+                s.model_id = p_model.model_id
+                AND s.block_key = ANY(
+                    ARRAY(
+                        SELECT (g.n << 13) | substring(v_bits FROM (g.n << 4) + 1 FOR 13)::bit(13)::integer
+                        FROM generate_series(0, p_model.group_count - 1) AS g (n)
+                    )
+                )
+        );
     END IF;
     RETURN scoring.unpack_contributions(coalesce(v_packed, 0), p_model.packed_bias, p_model.slots);
 END

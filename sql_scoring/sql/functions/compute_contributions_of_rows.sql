@@ -19,7 +19,11 @@ BEGIN
     RETURN QUERY
     SELECT
         b.n,
-        scoring.unpack_contributions(coalesce(sum(s.packed), 0), p_model.packed_bias, p_model.slots)
+        scoring.unpack_contributions(
+            coalesce(sum(s.packed[1 + substring(b.bits FROM (g.n << 4) + 14 FOR 3)::bit(3)::integer]), 0),
+            p_model.packed_bias,
+            p_model.slots
+        )
     FROM (
         SELECT 1 + (v.ordinal - 1) / p_model.feature_count AS n, bit_or(k.mask) AS bits
         FROM unnest(p_values) WITH ORDINALITY AS v (value, ordinal)
@@ -36,7 +40,7 @@ BEGIN
     LEFT JOIN scoring.explanation_states AS s
         ON
             s.model_id = p_model.model_id
-            AND s.state_key = (g.n << 16) | substring(b.bits FROM (g.n << 4) + 1 FOR 16)::bit(16)::integer
+            AND s.block_key = (g.n << 13) | substring(b.bits FROM (g.n << 4) + 1 FOR 13)::bit(13)::integer
     GROUP BY b.n;
 END
 $$;

@@ -12,6 +12,7 @@ BEGIN
     RETURN jsonb_build_object(
         'model_version', p_model.version,
         'output', p_model.output,
+        'is_calibrated', p_model.step_values IS NOT NULL,
         'background', p_model.background,
         'base', format(p_model.catalogs -> p_language -> 'texts' ->> 'base', p_model.background),
         'base_value', p_model.base_value,

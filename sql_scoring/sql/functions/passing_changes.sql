@@ -15,8 +15,12 @@ AS $$
 DECLARE
     v_row public.transactions := scoring.get_decision(user_id, transaction_id);
     v_model scoring.explanations := scoring.get_explanation(v_row.model_version);
-    v_threshold double precision := (SELECT m.threshold FROM scoring.models AS m WHERE m.version = v_model.version);
+    v_threshold double precision;
+    v_margin_cut double precision;
 BEGIN
+    SELECT m.threshold, m.margin_cut INTO v_threshold, v_margin_cut
+    FROM scoring.models AS m
+    WHERE m.version = v_model.version;
     IF v_row.fraud_probability < v_threshold THEN
         RETURN;
     END IF;
@@ -51,11 +55,21 @@ BEGIN
             ORDER BY s.position, s.is_larger, s.crossed
         )
 
-        SELECT n.name, $1[n.position]::double precision, n.changed::double precision, n.score, n.crossed
+        SELECT
+            n.name, $1[n.position]::double precision, n.changed::double precision,
+            CASE
+                WHEN $4 THEN scoring.margin_to_probability(n.score, $3, $5, $5)
+                ELSE n.score
+            END,
+            n.crossed
         FROM nearest AS n
         ORDER BY n.crossed, n.position, n.is_larger
         $query$,
         v_model.version
-    ) USING v_row.feature_values, v_model.model_id, v_threshold;
+    )
+    -- A boosted model's function returns a margin, and the cut decides.
+    USING
+        v_row.feature_values, v_model.model_id, coalesce(v_margin_cut, v_threshold), v_margin_cut IS NOT NULL,
+        v_threshold;
 END
 $$;

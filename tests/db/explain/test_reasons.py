@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,11 +12,12 @@ import pytest
 
 from rowguard.database import fetch_one
 from rowguard.errors import ExplanationError
+from rowguard.local import find_postgres_binaries
 from rowguard.operations.doctor import diagnose
 from rowguard.operations.reasons import build_explanation, explain, explain_alerts
 from sql_scoring import registry
 from tests.db.lifecycle.models import champion_of, flag_everything, insert_rows, train_small
-from tests.fix_database import Workspace
+from tests.fix_database import Workspace, _database
 from trainer.retrain import deploy
 
 # A large amount far from home, at a merchant with frauds.
@@ -273,3 +276,26 @@ def test_the_api_role_explains_without_reading_values(scored: Workspace) -> None
         pytest.raises(psycopg.errors.InsufficientPrivilege),
     ):
         connection.execute("SELECT * FROM explain_transaction(7, %s)", [transaction])
+
+
+def test_a_restored_database_explains_with_the_same_bits(
+    scored: Workspace, server_url: str, tmp_path: Path
+) -> None:
+    programs = find_postgres_binaries()
+    if not (programs / "pg_dump").exists():
+        pytest.skip("pg_dump is not installed")
+    insert_rows(scored, 100)
+    query = "SELECT explanation(user_id, transaction_id) FROM transactions WHERE model_version IS NOT NULL ORDER BY 1"
+    with scored.connect() as connection:
+        before = connection.execute(query).fetchall()
+    dump = tmp_path / "dump"
+    subprocess.run([programs / "pg_dump", "--format=custom", f"--file={dump}", scored.url], check=True)
+    with _database(server_url) as url:
+        restore = [str(programs / "pg_restore"), "--exit-on-error", f"--dbname={url}", str(dump)]
+        subprocess.run(restore, check=True)
+        with psycopg.connect(url) as connection:
+            assert connection.execute(query).fetchall() == before
+            # Built again from the document, they are the same rows.
+            connection.execute("SELECT scoring.build_explanation(version) FROM scoring.explanations")
+            assert connection.execute(query).fetchall() == before
+    assert len(before) >= 100

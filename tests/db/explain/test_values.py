@@ -12,12 +12,11 @@ from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifie
 from sklearn.tree import DecisionTreeClassifier
 
 from rowguard.database import fetch_one
-from rowguard.errors import ExplanationError
 from sql_scoring import registry
-from sql_scoring.engine import as_tree_model, boundary_rows, reference_scores
+from sql_scoring.engine import as_form, boundary_rows, reference_scores
 from sql_scoring.explain import _document
 from sql_scoring.explain._document import TRAINING, Background, build_document, passed_sample
-from sql_scoring.explain._leaves import read_boosted, read_forest
+from sql_scoring.explain._leaves import read_leaves
 from tests.db.lifecycle.models import champion_of
 from tests.fix_database import Workspace
 from tests.oracle.tree_shap import brute_force, brute_force_against, tree_shap
@@ -62,7 +61,9 @@ def _register(connection: psycopg.Connection, document: str, version: str = "rf_
 
 def _document_of(model: Any, background: Background = TRAINING) -> str:
     names = [f"feature_{number}" for number in range(FEATURES)]
-    return build_document(read_forest(model), names, _training_rows(0)[0], _catalogs(names), background)
+    return build_document(
+        read_leaves(as_form(model)), names, _training_rows(0)[0], _catalogs(names), background
+    )
 
 
 def _catalogs(names: list[str]) -> dict[str, Any]:
@@ -161,12 +162,10 @@ def test_margins_of_boosted_models(scored: Workspace) -> None:
     model = HistGradientBoostingClassifier(
         max_iter=8, max_leaf_nodes=8, categorical_features=[5], random_state=0
     ).fit(features, is_fraud)
-    boosted = as_tree_model(model)
-    assert boosted is not None
     sample, rows = passed_sample(features[:50]), features[50:70]
     assert sample.rows is not None
     names = [f"feature_{number}" for number in range(FEATURES)]
-    document = build_document(read_boosted(boosted), names, features, _catalogs(names), sample)
+    document = build_document(read_leaves(as_form(model)), names, features, _catalogs(names), sample)
     with scored.connect() as connection:
         _register(connection, document)
         values = _contributions(connection, rows)
@@ -179,8 +178,6 @@ def test_margins_of_boosted_models(scored: Workspace) -> None:
     expected = [brute_force_against(margins, row, sample.rows.astype(np.float32)) for row in rows]
     assert np.abs(values - expected).max() <= TOLERANCE
     assert np.abs(base + values.sum(axis=1) - margins(rows)).max() <= TOLERANCE
-    with pytest.raises(ExplanationError, match="it is explained against passed rows"):
-        build_document(read_boosted(boosted), names, features, {}, TRAINING)
 
 
 def test_the_champion_explains_200_rows(scored: Workspace) -> None:
@@ -207,7 +204,7 @@ def test_the_same_model_gives_the_same_document(scored: Workspace) -> None:
 
 
 def test_tables_are_rebuilt_with_the_same_rows(scored: Workspace) -> None:
-    states = "SELECT md5(string_agg(s::text, ',' ORDER BY state_key)) FROM (SELECT state_key, packed FROM scoring.explanation_states) AS s"
+    states = "SELECT md5(string_agg(s::text, ',' ORDER BY block_key)) FROM (SELECT block_key, packed FROM scoring.explanation_states) AS s"
     with scored.connect() as connection:
         before = connection.execute(states).fetchone()
         connection.execute("SELECT scoring.build_explanation(version) FROM scoring.explanations")

@@ -13,21 +13,28 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
 from sklearn.pipeline import make_pipeline
 
 from rowguard.errors import FeatureMismatchError, ParityError, RegistryError, SettingsError
+from rowguard.operations.reasons import explain
 from rowguard.operations.rescore import rescore
 from sql_scoring import registry
 from sql_scoring.deployment import check_parity
-from sql_scoring.engine import boundary_rows
+from sql_scoring.engine import TreeModel, boundary_rows
+from tests.db.lifecycle.models import SMALL as FOREST
 from tests.db.lifecycle.models import insert_rows
 from tests.fix_database import Workspace
+from trainer import model_files, registration
 from trainer.artifact import load_model
 from trainer.boosting import BoostingParameters
 from trainer.dataset import read_feature_list
 from trainer.evaluation import AlertBudget, ExpectedCost
-from trainer.model_files import ModelFileError
+from trainer.model_files import ModelFileError, load_with_library, read_model
 from trainer.registration import FixedThreshold, register_file
 from trainer.rethreshold import change_threshold
 from trainer.retrain import deploy, promote, rollback, verify
@@ -152,6 +159,45 @@ def skops_file(folder: Path, rows: Any, labels: Any, names: list[str]) -> Path:
     return folder / "model.skops"
 
 
+def gradient_boosting_pickle(folder: Path, rows: Any, labels: Any, names: list[str]) -> Path:
+    model = GradientBoostingClassifier(n_estimators=15, random_state=0).fit(np.nan_to_num(rows), labels)
+    model.feature_names_in_ = np.array(names, dtype=object)
+    joblib.dump(model, folder / "model.joblib")
+    return folder / "model.joblib"
+
+
+def catboost_file(folder: Path, rows: Any, labels: Any, names: list[str]) -> Path:
+    """As CatBoost writes it: two conditions per tree, which hold above the border."""
+    trees = []
+    for first, second in ((0, 1), (1, 2), (3, 0)):
+        columns = [(n, float(np.float32(np.nanquantile(rows[:, n], 0.9)))) for n in (first, second)]
+        above = np.stack([rows[:, n] > border for n, border in columns])
+        code = above[0] + 2 * above[1]
+        rates = [(labels[code == leaf].sum() + 0.5) / ((code == leaf).sum() + 20) for leaf in range(4)]
+        splits = [
+            {"split_type": "FloatFeature", "float_feature_index": n, "border": border}
+            for n, border in columns
+        ]
+        values = [math.log(rate / (1 - rate)) for rate in rates]
+        weights = [int((code == leaf).sum()) for leaf in range(4)]
+        trees.append({"splits": splits, "leaf_values": values, "leaf_weights": weights})
+    features = [
+        {"feature_index": n, "flat_feature_index": n, "feature_id": name, "nan_value_treatment": "AsIs"}
+        for n, name in enumerate(names)
+    ]
+    document = {
+        "model_info": {
+            "params": {"loss_function": {"type": "Logloss"}},
+            "catboost_version_info": "Git info:\n    Branch: tags/v1.2.10",
+        },
+        "features_info": {"float_features": features},
+        "scale_and_bias": [1, [0.0]],
+        "oblivious_trees": trees,
+    }
+    (folder / "model.json").write_text(json.dumps(document))
+    return folder / "model.json"
+
+
 def forest_pickle(folder: Path, rows: Any, labels: Any, names: list[str]) -> Path:
     model = RandomForestClassifier(20, max_leaf_nodes=16, random_state=0).fit(rows, labels)
     model.feature_names_in_ = np.array(names, dtype=object)
@@ -159,7 +205,10 @@ def forest_pickle(folder: Path, rows: Any, labels: Any, names: list[str]) -> Pat
     return folder / "model.joblib"
 
 
-@pytest.mark.parametrize("write", [xgboost_file, lightgbm_file, skops_file, forest_pickle])
+@pytest.mark.parametrize(
+    "write",
+    [xgboost_file, lightgbm_file, catboost_file, skops_file, gradient_boosting_pickle, forest_pickle],
+)
 def test_a_strangers_model_becomes_champion(scored: Workspace, tmp_path: Path, write: Any) -> None:
     rows, labels, names = training_rows(scored)
     order = [7, 0, 3, 1, 5, 2]  # some of the list, in another order
@@ -168,6 +217,13 @@ def test_a_strangers_model_becomes_champion(scored: Workspace, tmp_path: Path, w
     record = result.training.record
     assert set(result.unused_features) == set(names) - {names[n] for n in order}
     assert record.feature_names == names and record.metrics["source"] == file.name
+    expected = {
+        xgboost_file: "compared with xgboost 3",
+        lightgbm_file: "compared with lightgbm 4",
+        catboost_file: "not compared with catboost",
+        gradient_boosting_pickle: "takes no missing values",
+    }
+    assert expected.get(write, "") in " ".join(result.notes)
     assert "fitted elsewhere" in result.training.card.read_text()
     assert register_file(scored.url, scored.settings, file, allow_pickle=True).training.is_new is False
     deploy(scored.url, scored.settings, record.version, role="challenger", canary_percent=50)
@@ -176,6 +232,32 @@ def test_a_strangers_model_becomes_champion(scored: Workspace, tmp_path: Path, w
     insert_rows(scored, 100)
     report = verify(scored.url, scored.settings)
     assert report.is_ok and report.champion == record.version
+
+
+def test_a_file_is_compared_with_its_library(
+    scored: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = pytest.importorskip("lightgbm")
+    rows, labels, names = training_rows(scored)
+    file = lightgbm_file(tmp_path, rows, labels, names)
+    other = library.LGBMClassifier(n_estimators=3, num_leaves=4, verbose=-1).fit(rows, labels)
+    monkeypatch.setattr(registration, "load_with_library", lambda path, form: (other.booster_, ""))
+    with pytest.raises(ParityError, match="scores of lightgbm, format v4 differ from its model as read here"):
+        register_file(scored.url, scored.settings, file)
+    form = read_model(file)
+    monkeypatch.setattr(model_files, "find_spec", lambda name: None)
+    assert load_with_library(file, form) == (
+        None,
+        "not compared with lightgbm, which is not installed here: pip install 'rowguard[lightgbm]'",
+    )
+    monkeypatch.undo()
+    file.write_text(file.read_text()[:200])
+    model, note = load_with_library(file, form)
+    assert (
+        model is None
+        and note.startswith("not compared with lightgbm 4")
+        and "which cannot load the file" in note
+    )
 
 
 def test_files_are_rejected_in_one_line(scored: Workspace, tmp_path: Path) -> None:
@@ -252,3 +334,65 @@ def test_monotone_constraints_hold(scored: Workspace) -> None:
         assert (np.diff(scores, axis=1) >= 0).all()
     with pytest.raises(SettingsError, match="there is no feature 'x'"):
         fit_boosted(rows.astype(np.float32), labels.astype(bool), BoostingParameters(monotonic={"x": 1}))
+
+
+@pytest.mark.parametrize("family", ["forest", "hist", "xgboost"])
+def test_calibrated_scores_are_rates_of_fraud_bit_for_bit(scored: Workspace, family: Any) -> None:
+    if family == "xgboost":
+        pytest.importorskip(family)
+    parameters = FOREST if family == "forest" else BoostingParameters(family, **SMALL)
+    record = train(scored.url, scored.settings, parameters=parameters, calibration="isotonic").record
+    assert record.margin_cut is None and record.version.startswith("rf_" if family == "forest" else "gb_")
+    measured = record.metrics["calibration"]
+    assert measured["steps"] >= 3 and measured["brier"] < measured["fraud_rate"]
+    assert len(record.metrics["seed_std"]) == 2
+    deploy(scored.url, scored.settings, record.version, force=True)
+    insert_rows(scored, 200)
+    report = verify(scored.url, scored.settings)
+    assert report.is_ok and report.checks["replayed_rows"] >= 200
+    model = load_model(scored.settings.state_dir, record)
+    assert isinstance(model, TreeModel) and model.sum.steps is not None
+    with scored.connect() as connection:
+        stored = connection.execute(
+            "SELECT feature_values, fraud_probability, fraud_flag = 'FRAUD' OR is_control FROM transactions"
+            " WHERE model_version = %s",
+            [record.version],
+        ).fetchall()
+        rows = np.array([[math.nan if v is None else v for v in values] for values, _, _ in stored])
+        # scikit-learn's own score before the steps, and the steps as numpy has them.
+        raw = replace(model, sum=replace(model.sum, steps=None))
+        expected = model.sum.steps.apply(raw.margins(rows))
+        assert expected.tolist() == [probability for _, probability, _ in stored]
+        assert set(expected) <= set(model.sum.steps.values)
+        assert [p >= record.threshold for _, p, _ in stored] == [flag for _, _, flag in stored]
+        error, tolerance = connection.execute(
+            "SELECT max(scoring.additivity_error(e, c.contributions, t.fraud_probability)), max(e.tolerance)"
+            " FROM transactions AS t JOIN scoring.explanations AS e ON t.model_version = e.version,"
+            " LATERAL (SELECT scoring.compute_contributions(e, t.feature_values) AS contributions) AS c"
+        ).fetchone() or (1, 0)
+        assert error <= tolerance
+        user, transaction = connection.execute(
+            "SELECT user_id, transaction_id FROM transactions WHERE model_version = %s LIMIT 1",
+            [record.version],
+        ).fetchone() or (0, 0)
+    document = explain(scored.url, user, transaction)
+    assert document["is_calibrated"] and document["output"] == (
+        "probability" if family == "forest" else "margin"
+    )
+    change = change_threshold(scored.url, scored.settings, AlertBudget(0.05), force=True)
+    assert change.threshold != record.threshold and verify(scored.url, scored.settings).is_ok
+    rescored = rescore(scored.url, scored.settings, output_table="public.many", build=False, bulk_from_rows=1)
+    assert rescored.form == "bulk"
+    with scored.connect() as connection:
+        both = connection.execute(
+            "SELECT count(*) FROM public.many WHERE NOT fraud_probability = ANY(%s)",
+            [list(model.sum.steps.values)],
+        ).fetchone()
+    assert both == (0,)
+
+
+def test_calibrations_without_an_exact_form_are_rejected(scored: Workspace) -> None:
+    with pytest.raises(SettingsError, match="sigmoid calibration goes through exp"):
+        train(scored.url, scored.settings, calibration="sigmoid")
+    with pytest.raises(SettingsError, match="there are: none, isotonic"):
+        train(scored.url, scored.settings, calibration="beta")

@@ -25,11 +25,11 @@ from sql_scoring.engine import (
     bitmask_cost,
     boundary_rows,
     forest_shape,
-    is_boosted,
     load_model_file,
     margin_cut,
     reference_probabilities,
     reference_scores,
+    returns_margin,
     transpile,
 )
 from sql_scoring.engine._trees import Interval, Split, complement, union
@@ -251,7 +251,7 @@ def test_a_forest_as_form_is_the_forest() -> None:
     form = as_form(forest)
     rows = boundary_rows(forest, 2000, seed=1)
     assert form.margins(rows).tobytes() == reference_scores(forest, rows).tobytes()
-    assert not form.is_margin and not is_boosted(form)
+    assert not form.is_margin and not returns_margin(form)
     assert "Probability of the second class" in transpile(
         form, feature_names=["a", "b", "c"], function_name="m"
     )

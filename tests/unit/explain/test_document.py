@@ -11,10 +11,11 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 
 from rowguard.errors import ExplanationError
+from sql_scoring.engine import as_form
 from sql_scoring.explain import _document
 from sql_scoring.explain._document import TRAINING, build_document, passed_sample
 from sql_scoring.explain._groups import MAX_STATES, STATE_BITS, _count_states, group_leaves
-from sql_scoring.explain._leaves import PathModel, read_forest
+from sql_scoring.explain._leaves import PathModel, read_leaves
 
 NAMES = [f"feature_{number}" for number in range(5)]
 
@@ -37,7 +38,7 @@ def forest(rows: Any) -> RandomForestClassifier:
 
 @pytest.fixture(scope="module")
 def model(forest: RandomForestClassifier) -> PathModel:
-    return read_forest(forest)
+    return read_leaves(as_form(forest))
 
 
 def test_a_row_reaches_one_leaf_of_each_tree(
