@@ -18,6 +18,7 @@ from rowguard.operations.reasons import build_explanation, explain, explain_aler
 from sql_scoring import registry
 from tests.db.lifecycle.models import champion_of, flag_everything, insert_rows, train_small
 from tests.fix_database import Workspace, _database
+from tests.user_keys import user
 from trainer.retrain import deploy
 
 # A large amount far from home, at a merchant with frauds.
@@ -50,7 +51,9 @@ def test_a_decision_is_explained_from_its_row(scored: Workspace) -> None:
     assert amount["value"] == 4900 and amount["reason_code"] == "amount_high"
     assert amount["reason"].startswith("The amount is high: 4900, usually ")
     with scored.connect() as connection:
-        rows = connection.execute("SELECT * FROM explain_transaction(7, %s, 3)", [transaction]).fetchall()
+        rows = connection.execute(
+            "SELECT * FROM explain_transaction(%s, %s, 3)", [user(7), transaction]
+        ).fetchall()
     assert [list(row) for row in rows] == [
         [row[name] for name in ("rank", "feature", "value", "contribution", "reason_code", "reason")]
         for row in document["contributions"][:3]
@@ -97,7 +100,11 @@ def test_many_rows_in_one_statement(scored: Workspace) -> None:
 
 
 ERRORS = {
-    "no such row": ("SELECT * FROM explain_transaction(7, 0)", "P0002", "user 7 has no transaction 0"),
+    "no such row": (
+        f"SELECT * FROM explain_transaction('{user(7)}', 0)",
+        "P0002",
+        f"user {user(7)} has no transaction 0",
+    ),
     "history": (
         "SELECT e.* FROM (SELECT * FROM transactions WHERE is_history LIMIT 1) AS t,"
         " LATERAL explain_transaction(t.user_id, t.transaction_id) AS e",
@@ -123,7 +130,7 @@ ERRORS = {
         "top is 0",
     ),
     "arrays of two lengths": (
-        "SELECT * FROM explain_transactions('{1,2}', '{1}')",
+        f"SELECT * FROM explain_transactions('{{{user(1)},{user(2)}}}', '{{1}}')",
         "2202E",
         "not of 2 and 1",
     ),
@@ -268,14 +275,16 @@ def test_a_deployment_whose_contributions_do_not_add_up_is_rejected(scored: Work
 def test_the_api_role_explains_without_reading_values(scored: Workspace) -> None:
     transaction, _, _ = _insert(scored)
     with scored.connect("rowguard_api") as connection:
-        assert connection.execute("SELECT * FROM explain_transaction(7, %s)", [transaction]).fetchall()
+        assert connection.execute(
+            "SELECT * FROM explain_transaction(%s, %s)", [user(7), transaction]
+        ).fetchall()
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("SELECT feature_values FROM transactions LIMIT 1")
     with (
         scored.connect("rowguard_app") as connection,
         pytest.raises(psycopg.errors.InsufficientPrivilege),
     ):
-        connection.execute("SELECT * FROM explain_transaction(7, %s)", [transaction])
+        connection.execute("SELECT * FROM explain_transaction(%s, %s)", [user(7), transaction])
 
 
 def test_a_restored_database_explains_with_the_same_bits(

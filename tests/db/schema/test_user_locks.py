@@ -16,6 +16,7 @@ import pytest
 from sql_scoring.features.totals import recompute_totals
 from tests.db.features.totals import totals_pending_count, wrong_totals
 from tests.fix_database import Workspace
+from tests.user_keys import user
 from tests.waiting import LONG_S
 
 INSERT = "INSERT INTO transactions (user_id, amount) VALUES (%s, 1)"
@@ -238,10 +239,10 @@ def test_tools_write_on_conflict_without_a_condition(migrated: Workspace) -> Non
         " ON CONFLICT (user_id, idempotency_key) DO NOTHING RETURNING user_id"
     )
     with migrated.connect("rowguard_app") as client:
-        assert client.execute(statement).fetchall() == [(1,)]
+        assert client.execute(statement).fetchall() == [(user(1),)]
         assert client.execute(statement).fetchall() == []
         for _ in range(2):  # rows without a key are never the same
-            assert client.execute(statement.replace("'k'", "NULL")).fetchall() == [(1,)]
+            assert client.execute(statement.replace("'k'", "NULL")).fetchall() == [(user(1),)]
 
 
 def test_applications_do_not_choose_ids(migrated: Workspace) -> None:
