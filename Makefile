@@ -10,8 +10,10 @@ PIP := -m pip install --quiet --disable-pip-version-check --no-warn-conflicts
 # first and the short unit tests last; xdist's order, most tests first, would leave long files for one worker.
 WORKERS ?= 2
 PYTEST = TEST_POSTGRES=$(POSTGRES) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+KEY_TESTS = tests/db/schema/test_insert.py tests/db/schema/test_user_locks.py tests/db/failure tests/db/features \
+	tests/db/explain tests/db/api/test_scoring.py tests/db/api/test_explanation.py tests/db/api/test_transaction_writer.py
 
-.PHONY: help setup demo test test-slow test-all lint format bench chaos soak lock golden airflow airflow-env clean
+.PHONY: help setup demo test test-slow test-keys test-all lint format bench chaos soak lock golden airflow airflow-env clean
 
 help: ## Show the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +29,10 @@ test: $(VENV)/.test ## Unit and database tests, one thin run of all parts (POSTG
 test-slow: $(VENV)/.test .venv-airflow/.done ## The other tests: Airflow, the whole dbt matrix, chaos, soak, the wheel
 	@$(PYTEST) -m slow
 
-test-all: test test-slow ## All tests, and the database tests again on an installed PostgreSQL
+test-keys: $(VENV)/.test ## The tests of the INSERT path with uuid and with text as the type of user_id
+	@for type in uuid text; do TEST_USER_ID_TYPE=$$type $(PYTEST) -m "not slow" $(KEY_TESTS) || exit 1; done
+
+test-all: test test-slow test-keys ## All tests, and the database tests again on an installed PostgreSQL
 	@binaries="$$($(PYTHON) tools/find_postgres.py)" || exit 0; \
 		ROWGUARD_POSTGRES_BIN="$$binaries" $(PYTEST) -m "not slow" tests/db
 

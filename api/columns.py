@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyAddress, PlainSerializer
 
-from api.scalars import NO_CONTROL_CHARACTERS, Id, Integer, Time, reject_control_characters
+from api.scalars import NO_CONTROL_CHARACTERS, AnyTime, Id, Integer, reject_control_characters
 from rowguard.declaration import Column, Declaration, declared
 
 
@@ -18,7 +18,7 @@ def request_fields() -> dict[str, Any]:
     """Return name → (type, field) of the user and the declared columns, for a body."""
     declaration = declared()
     fields: dict[str, Any] = {
-        "user_id": (_key_type(declaration), Field(description="The user of the transaction."))
+        "user_id": (key_type(declaration), Field(description="The user of the transaction."))
     }
     for name, column in declaration.columns.items():
         fields[name] = (_column_type(column) | None, Field(None, description=column.description))
@@ -43,7 +43,12 @@ def response_fields() -> dict[str, Any]:
     return fields
 
 
-def _key_type(declaration: Declaration) -> Any:
+def key_type(declaration: Declaration) -> Any:
+    """Return the type of `user_id` in bodies and paths.
+
+    Args:
+        declaration: What features.yml declares.
+    """
     if declaration.keys.user_id == "bigint":
         return Id
     return UUID if declaration.keys.user_id == "uuid" else _text(256, min_length=1)
@@ -60,7 +65,7 @@ def _column_type(column: Column) -> Any:
         "boolean": Annotated[bool, Field(strict=True)],
         "uuid": UUID,
         "inet": IPvAnyAddress,
-        "timestamptz": Time,
+        "timestamptz": AnyTime,
     }
     return types.get(column.type) or _text(column.length)
 

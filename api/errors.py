@@ -35,6 +35,10 @@ class IdempotencyKeyConflictError(RowguardError):
     """this Idempotency-Key was used for another transaction of the user"""
 
 
+class ExternalIdConflictError(RowguardError):
+    """this external_id belongs to another transaction of the user"""
+
+
 class NotServingError(RowguardError):
     """The database rejects the request for now: no model, a failure policy, a standby."""
 
@@ -48,6 +52,7 @@ def translated_errors() -> Iterator[None]:
     """Raise errors of the driver and of the pool as those of the data layer.
 
     Raises:
+        ExternalIdConflictError: Another transaction of the user has this external_id.
         InvalidValueError: A value broke a rule of the database; names the field where the database does.
         NotServingError: The database rejects the request on purpose; its hint is part of the message.
         SchemaError: The database has no rowguard schema.
@@ -68,6 +73,8 @@ def translated_errors() -> Iterator[None]:
     ):
         raise SchemaError("the database has no rowguard schema yet; run: rowguard migrate") from None
     except (psycopg.DataError, psycopg.IntegrityError) as error:
+        if error.diag.constraint_name == "transactions_external_id_idx":
+            raise ExternalIdConflictError from None
         raise InvalidValueError(error.diag.message_primary, error.diag.column_name) from None
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise DatabaseUnavailableError("the database does not answer; try again") from error

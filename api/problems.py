@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from api.errors import (
+    ExternalIdConflictError,
     IdempotencyKeyConflictError,
     InvalidValueError,
     NotExplainedError,
@@ -35,6 +36,7 @@ STATUSES: dict[type[Exception], int] = {
     UnscoredTransactionError: 409,
     NotExplainedError: 410,
     IdempotencyKeyConflictError: 409,
+    ExternalIdConflictError: 409,
 }
 
 # For the OpenAPI document: the meaning of each status on every endpoint.

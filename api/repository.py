@@ -53,6 +53,7 @@ class Repository:
 
         Raises:
             IdempotencyKeyConflictError: The key was used for another transaction of the user.
+            ExternalIdConflictError: Another transaction of the user has this external_id.
         """
         with translated_errors():
             return await self._writer.insert(transaction)
@@ -76,7 +77,7 @@ class Repository:
                     f"user {label['user_id']} has no transaction {label['transaction_id']}"
                 ) from None
 
-    async def get_explanation(self, user_id: int, transaction_id: int, top: int | None) -> Row:
+    async def get_explanation(self, user_id: Any, transaction_id: int, top: int | None) -> Row:
         """Return the explanation of a stored decision.
 
         Raises:

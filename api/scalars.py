@@ -70,11 +70,15 @@ def _reject_number(value: Any) -> Any:
     raise ValueError("is not an ISO 8601 time, such as 2026-11-23T12:00:00Z")
 
 
-def _require_valid_time(value: datetime) -> datetime:
-    """The table stores any time, but Python cannot read all of them back."""
+def _require_zone(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("needs a time zone, such as 2026-11-23T12:00:00Z")
-    if EARLIEST <= value <= datetime.now(UTC) + CLOCK_SKEW:
+    return value
+
+
+def _require_valid_time(value: datetime) -> datetime:
+    """The table stores any time, but Python cannot read all of them back."""
+    if EARLIEST <= _require_zone(value) <= datetime.now(UTC) + CLOCK_SKEW:
         return value
     raise ValueError("is before 1970 or more than a day in the future")
 
@@ -113,4 +117,11 @@ Text = Annotated[
     Field(max_length=64, json_schema_extra={"pattern": NO_CONTROL_CHARACTERS}),
     AfterValidator(reject_control_characters),
 ]
+ExternalId = Annotated[
+    str,
+    Field(min_length=1, max_length=255, strict=True, json_schema_extra={"pattern": NO_CONTROL_CHARACTERS}),
+    AfterValidator(reject_control_characters),
+]
 Time = Annotated[datetime, BeforeValidator(_reject_number), AfterValidator(_require_valid_time)]
+# Of a declared column, such as a date of birth.
+AnyTime = Annotated[datetime, BeforeValidator(_reject_number), AfterValidator(_require_zone)]

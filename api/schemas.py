@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainSerialize
 from typing_extensions import TypedDict
 
 from api.columns import request_fields, response_fields
-from api.scalars import Amount, Count, FeatureAmount, Id, Minutes, Text, Time
+from api.scalars import Amount, Count, ExternalId, FeatureAmount, Id, Minutes, Text, Time
 
 MAX_ITEMS = 1_000
 
@@ -47,6 +47,14 @@ class RawTransaction(_Body):
     occurred_at: Time | None = Field(None, description="Default: now. A time zone is required.")
 
 
+class NewTransaction(RawTransaction):
+    """A transaction to store; `new_transaction` has the declared columns."""
+
+    external_id: ExternalId | None = Field(
+        None, description="Its id in your other systems, unique per user. Labels can be joined by it."
+    )
+
+
 class PredictFeatures(Features):
     """Four features to score; `explain` adds the contribution of each feature and the reasons."""
 
@@ -76,6 +84,13 @@ def raw_transaction() -> type[RawTransaction]:
     """Return the body of a transaction with the columns that this database declares."""
     doc = "A transaction; the database computes its velocity features."
     return create_model("RawTransaction", __base__=RawTransaction, __doc__=doc, **request_fields())
+
+
+@cache
+def new_transaction() -> type[NewTransaction]:
+    """Return the body of a transaction to store, with the columns that this database declares."""
+    doc = "A transaction to store and decide; the database computes its velocity features."
+    return create_model("NewTransaction", __base__=NewTransaction, __doc__=doc, **request_fields())
 
 
 @cache
@@ -172,7 +187,7 @@ class Explanation(TypedDict):
 class DecisionExplanation(Explanation):
     """The explanation of a stored decision."""
 
-    user_id: int
+    user_id: int | str
     transaction_id: int
     fraud_flag: str
     fraud_probability: float
@@ -196,6 +211,7 @@ class Decision(TypedDict):
     """A stored transaction and its decision; null when no model was deployed or it failed."""
 
     transaction_id: int
+    external_id: str | None
     amount: Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
     occurred_at: datetime
     fraud_flag: str | None

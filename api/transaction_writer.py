@@ -90,9 +90,9 @@ class TransactionWriter:
 
 def _has_same_content(row: Row, transaction: Row) -> bool:
     """Whether a replayed row is the same transaction; its time counts only where the request names one."""
-    return all(row[name] == transaction[name] for name in ("amount", *declared().columns)) and transaction[
-        "occurred_at"
-    ] in (
+    return all(
+        row[name] == transaction[name] for name in ("amount", "external_id", *declared().columns)
+    ) and transaction["occurred_at"] in (
         None,
         row["occurred_at"],
     )

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from rowguard.errors import FeatureBuildError
 from rowguard.resources import dbt_project
@@ -73,7 +73,7 @@ class Column(_Strict):
     allowed: Annotated[list[str | int | float | bool], Field(min_length=1)] | None = None
     max_length: Annotated[int, Field(ge=1, le=10_000)] | None = None
     personal: bool = False
-    """Personal data, for readers of the file and of dbt's documentation. Logs hold no values of any column."""
+    """Personal data: messages and logs hold no value of it."""
 
     @property
     def length(self) -> int:
@@ -87,6 +87,21 @@ class Reference(_Strict):
     key: Name
     description: Description
     columns: Annotated[dict[Name, Column], Field(min_length=1)]
+
+
+EntityColumns = Annotated[list[Name], Field(min_length=1, max_length=4)]
+
+
+class Entity(_Strict):
+    """What features count rows by; a list of columns is an entity that is not serialized."""
+
+    columns: EntityColumns
+    serialize: bool = False
+    """Whether its rows wait for each other, as those of a user do: a decision then reads every earlier one."""
+
+
+def _entity_of(value: Any) -> Any:
+    return {"columns": value} if isinstance(value, list) else value
 
 
 class Reason(_Strict):
@@ -148,9 +163,9 @@ class Declaration(_Strict):
 
     keys: Keys = Keys()
     columns: dict[Name, Column] = Field(default_factory=dict)
-    entities: dict[Name, Annotated[list[Name], Field(min_length=1, max_length=4)]] = Field(
-        default_factory=dict
-    )
+    entities: dict[
+        Name, Annotated[Entity, BeforeValidator(_entity_of, json_schema_input_type=EntityColumns | Entity)]
+    ] = Field(default_factory=dict)
     references: dict[Name, Reference] = Field(default_factory=dict)
     features: Annotated[list[Feature], Field(min_length=1, max_length=500)]
 
@@ -171,7 +186,11 @@ class Declaration(_Strict):
 
     def entity_columns(self, entity: str) -> tuple[str, ...]:
         """Return the columns of an entity; `user` is always there."""
-        return ("user_id",) if entity == "user" else tuple(self.entities[entity])
+        return ("user_id",) if entity == "user" else tuple(self.entities[entity].columns)
+
+    def serialized_entities(self) -> dict[str, tuple[str, ...]]:
+        """Return name → columns of the entities that are locked as users are, in the order of their locks."""
+        return {name: tuple(entity.columns) for name, entity in self.entities.items() if entity.serialize}
 
 
 def features_file(used_settings: Settings) -> Path:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from psycopg import sql
 
 from rowguard.declaration import Column, Declaration, Reference
 
 SLOT = re.compile(
-    r"(?m)(^ *)?( ?)/\* for each (column|reference column|reference|domain): (.*?) \*/", re.DOTALL
+    r"(?m)(^ *)?( ?)/\* for each (column|reference column|reference|domain|serialized entity): (.*?) \*/",
+    re.DOTALL,
 )
 
 
@@ -36,6 +37,14 @@ def fill_slots(text: str, declaration: Declaration) -> str:
             {"name": name, "type": column.type} for _, _, name, column in declaration.reference_columns()
         ],
         "reference": [_reference_fields(table, declaration) for table in declaration.references],
+        "serialized entity": [
+            {
+                "name": name,
+                "new_key": entity_lock_key(name, columns, "NEW"),
+                "q_key": entity_lock_key(name, columns, "q"),
+            }
+            for name, columns in declaration.serialized_entities().items()
+        ],
         "domain": [{"create_domain": statement} for _, statement in create_domains(declaration)],
     }
 
@@ -79,7 +88,9 @@ def rule(name: str, column: Column) -> str | None:
     else:
         return None
     literal = sql.Literal(reason).as_string(None).strip()
-    return f"{condition}\n    OR scoring.reject_value('{name}', VALUE::text, {literal})"
+    # Of constants alone PostgreSQL would call the function while it plans.
+    value = "left(VALUE::text, 0) || '(personal data)'" if column.personal else "VALUE::text"
+    return f"{condition}\n    OR scoring.reject_value('{name}', {value}, {literal})"
 
 
 def create_domains(declaration: Declaration) -> Iterator[tuple[str, str]]:
@@ -101,6 +112,18 @@ def create_domains(declaration: Declaration) -> Iterator[tuple[str, str]]:
 def rule_digest(check: str) -> str:
     """Return what the comment on a domain holds: PostgreSQL rewrites the text of a CHECK."""
     return f"rule {hashlib.md5(check.encode(), usedforsecurity=False).hexdigest()}"
+
+
+def entity_lock_key(name: str, columns: Iterable[str], row: str) -> str:
+    """Return the SQL of the key of an entity's advisory lock; NULL where the row has no such entity.
+
+    Args:
+        name: The entity.
+        columns: Its columns.
+        row: Where they are.
+    """
+    values = " || ' ' || ".join(f"{row}.{column}::text" for column in columns)
+    return f"hashtextextended('{name} ' || {values}, 8245940728973324900)"
 
 
 def _column_fields(name: str, column: Column) -> dict[str, str]:

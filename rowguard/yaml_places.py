@@ -19,6 +19,8 @@ def find_position(root: yaml.Node | None, place: Iterable[str | int]) -> tuple[i
     """
     node, mark = root, root.start_mark if root else None
     for part in place:
+        if isinstance(node, yaml.SequenceNode) and isinstance(part, str):
+            continue  # a list in place of a mapping, as that of an entity's columns
         found: yaml.Node | None = None
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from rowguard.declaration import KeyType
 from rowguard.errors import RowguardError
 from simulator._places import COUNTRIES
 
@@ -39,7 +40,7 @@ class SimulationConfig:
     the same world contains the shorter one's purchases unchanged.
 
     Attributes:
-        users: Number of users; ids count from 1.
+        users: Number of users, counted from 1; simulator.user_keys makes ids of the numbers.
         merchants: Number of merchants; every country has some.
         days: Length of the history, ending at `end`.
         end: End of the history (exclusive); a time without a zone is UTC.
@@ -47,6 +48,7 @@ class SimulationConfig:
         transactions_per_user_day: Mean over users and days; single users differ by a factor of 20 and more.
         fraud_rate: Fraction of fraudulent transactions to aim at.
         legitimate_after_days: An undisputed transaction is labeled legitimate after this many days.
+        user_id_type: Type of the users' ids.
 
     Raises:
         SimulationConfigError: A value is out of range; names it and its range.
@@ -60,6 +62,7 @@ class SimulationConfig:
     transactions_per_user_day: float = 1.5
     fraud_rate: float = 0.008
     legitimate_after_days: float = 7.0
+    user_id_type: KeyType = "bigint"
 
     def __post_init__(self) -> None:
         for name, (kind, low, high) in _RANGES.items():

@@ -14,6 +14,7 @@ from simulator._fraud import SCENARIOS, frauds_of_day
 from simulator._places import COUNTRIES
 from simulator._purchases import DAY, UTC_REACH, Rows, purchases_of_day
 from simulator._world import World, world_of
+from simulator.user_keys import user_keys
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_CAMPAIGN_DAYS = 14
@@ -22,6 +23,7 @@ _TIME = pa.timestamp("us", tz="UTC")
 _AMOUNT = pa.decimal128(14, 2)
 
 
+# Ids of users are texts where user_id is no bigint.
 USERS_SCHEMA = pa.schema({"user_id": pa.int64(), "home_location": pa.string()})
 TRANSACTIONS_SCHEMA = pa.schema(
     {
@@ -76,7 +78,7 @@ def simulate(config: SimulationConfig) -> Simulation:
     del parts
     order = np.argsort(columns[0], kind="stable")
     rows = Rows(*(column[order] for column in columns))
-    return Simulation(_users_table(world), _transactions_table(world, rows, config))
+    return Simulation(_users_table(world, config), _transactions_table(world, rows, config))
 
 
 def microseconds(time: datetime) -> int:
@@ -84,9 +86,9 @@ def microseconds(time: datetime) -> int:
     return (time - EPOCH) // timedelta(microseconds=1)
 
 
-def _users_table(world: World) -> pa.Table:
-    ids = pa.array(np.arange(1, world.users.count + 1))
-    return pa.table([ids, _COUNTRY_CODES.take(pa.array(world.users.home))], schema=USERS_SCHEMA)
+def _users_table(world: World, config: SimulationConfig) -> pa.Table:
+    ids = user_keys(np.arange(1, world.users.count + 1), config.user_id_type)
+    return pa.table([ids, _COUNTRY_CODES.take(pa.array(world.users.home))], names=USERS_SCHEMA.names)
 
 
 def _within(rows: Rows, start: int, end: int) -> Rows:
@@ -103,7 +105,7 @@ def _transactions_table(world: World, rows: Rows, config: SimulationConfig) -> p
     names = pa.array([scenario.name for scenario in SCENARIOS])
     columns = [
         pa.array(rows.at).view(_TIME),
-        pa.array(rows.user.astype(np.int64) + 1),
+        user_keys(rows.user.astype(np.int64) + 1, config.user_id_type),
         pa.array(world.merchants.ids[rows.merchant]),
         pa.array(rows.cents.astype(np.int64)).cast(pa.decimal128(19)).view(_AMOUNT),  # cents are hundredths
         _COUNTRY_CODES.take(pa.array(world.merchants.country[rows.merchant])),
@@ -111,4 +113,4 @@ def _transactions_table(world: World, rows: Rows, config: SimulationConfig) -> p
         pa.DictionaryArray.from_arrays(pa.array(rows.scenario, mask=~is_fraud), names),
         pa.array(labelled_at).view(_TIME),
     ]
-    return pa.table(columns, schema=TRANSACTIONS_SCHEMA)
+    return pa.table(columns, names=TRANSACTIONS_SCHEMA.names)

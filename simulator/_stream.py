@@ -20,6 +20,7 @@ from simulator._places import COUNTRIES
 from simulator._purchases import DAY, UTC_REACH, purchases_of_day
 from simulator._random import Stream, generator
 from simulator._world import World, world_of
+from simulator.user_keys import UserKey, user_key
 
 _TAKEOVER_PACE = 0.02
 """In a live stream a takeover's hours pass as minutes, so that a short demo contains one."""
@@ -30,7 +31,7 @@ class LiveTransaction(NamedTuple):
 
     occurred_at: datetime
     """On the simulated clock, which advances with the users' purchases."""
-    user_id: int
+    user_id: UserKey
     amount: Decimal
     merchant_id: int
     location: str
@@ -81,7 +82,7 @@ def _stream(config: SimulationConfig, start: int, fraud_rate: float) -> Iterator
     for at, user, merchant, cents in _purchases(config, world, start):
         while pending and pending[0][0] <= at:
             yield heapq.heappop(pending)[-1]
-        yield _transaction(world, at, user, merchant, cents, None)
+        yield _transaction(world, config, at, user, merchant, cents, None)
         owed += fraud_rate / (1.0 - fraud_rate)
         # A campaign starts at half its size in credit, so frauds come early and the rate is right on average.
         queue = queue or _scenarios(rng)
@@ -91,7 +92,7 @@ def _stream(config: SimulationConfig, start: int, fraud_rate: float) -> Iterator
             owed -= len(frauds.at)
             columns = (frauds.at.tolist(), frauds.merchant.tolist(), frauds.cents.tolist())
             for time, shop, amount in zip(*columns, strict=True):
-                fraud = _transaction(world, time, frauds.user, shop, amount, scenario.name)
+                fraud = _transaction(world, config, time, frauds.user, shop, amount, scenario.name)
                 heapq.heappush(pending, (time, next(number), fraud))
             queue = queue or _scenarios(rng)
 
@@ -116,11 +117,17 @@ def _purchases(config: SimulationConfig, world: World, start: int) -> Iterator[t
 
 
 def _transaction(
-    world: World, at: int, user: int, merchant: int, cents: int, scenario: str | None
+    world: World,
+    config: SimulationConfig,
+    at: int,
+    user: int,
+    merchant: int,
+    cents: int,
+    scenario: str | None,
 ) -> LiveTransaction:
     return LiveTransaction(
         occurred_at=EPOCH + timedelta(microseconds=at),
-        user_id=user + 1,
+        user_id=user_key(user + 1, config.user_id_type),
         amount=Decimal(cents).scaleb(-2),
         merchant_id=int(world.merchants.ids[merchant]),
         location=COUNTRIES[world.merchants.country[merchant]].code,

@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 
 import psycopg
 
+from rowguard.declaration import declared
 from rowguard.queries import load_queries
+from rowguard.slots import fill_slots
 from simulator._config import SimulationConfigError
 from simulator._stream import LiveTransaction
 
@@ -88,14 +90,18 @@ def insert_live(
     if not connection.autocommit:
         raise SimulationConfigError("live transactions need a connection in autocommit mode")
     decisions: list[LiveDecision] = []
+    declaration = declared()
+    statement = fill_slots(QUERIES["insert_transaction"], declaration).encode()
+    # Declared columns that the simulator does not know are NULL.
+    unknown = dict.fromkeys(declaration.columns)
     started = time.perf_counter()
     with connection.cursor() as cursor:
         for number, transaction in enumerate(transactions):
             if rate:
                 time.sleep(max(0.0, started + number / rate - time.perf_counter()))
-            values = transaction._asdict() | ({} if set_occurred_at else {"occurred_at": None})
+            values = unknown | transaction._asdict() | ({} if set_occurred_at else {"occurred_at": None})
             sent = time.perf_counter()
-            stored = cursor.execute(QUERIES["insert_transaction"], values).fetchone()
+            stored = cursor.execute(statement, values).fetchone()
             assert stored is not None
             row_id, flag, probability = stored
             is_flagged = None if flag is None else flag == "FRAUD"

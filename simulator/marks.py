@@ -8,7 +8,9 @@ from itertools import islice
 from typing import Any
 
 from rowguard.database import connect, fetch_one
+from rowguard.declaration import declared
 from rowguard.queries import load_queries
+from rowguard.slots import fill_slots
 from simulator._config import SimulationConfig
 from simulator._stream import live_transactions
 from simulator.live import LiveDecision, LiveSummary, insert_live
@@ -65,4 +67,4 @@ def insert_marked(
                 values["user_ids"] = [each.transaction.user_id for each in decisions]
                 values["transaction_ids"] = [each.transaction_id for each in decisions]
                 values["is_fraud"] = [each.transaction.is_fraud for each in decisions]
-                connection.execute(QUERIES["mark_live_rows"], values)
+                connection.execute(fill_slots(QUERIES["mark_live_rows"], declared()).encode(), values)

@@ -2,8 +2,8 @@
 
 -- name: insert_transaction
 -- Insert a transaction; without a time the database sets it.
-INSERT INTO public.transactions (user_id, amount, merchant_id, location, occurred_at)
-VALUES (%(user_id)s, %(amount)s, %(merchant_id)s, %(location)s, %(occurred_at)s)
+INSERT INTO public.transactions (user_id, amount, /* for each column: {name}, */ occurred_at)
+VALUES (%(user_id)s, %(amount)s, /* for each column: %({name})s, */ %(occurred_at)s)
 RETURNING transaction_id, fraud_flag, fraud_probability;
 
 -- name: count_live_rows
@@ -22,6 +22,6 @@ WHERE
 INSERT INTO public.fraud_labels (user_id, transaction_id, is_fraud, labelled_at, source)
 SELECT t.user_id, t.transaction_id, r.is_fraud, t.occurred_at + %(label_delay)s, %(source)s
 FROM
-    unnest(%(user_ids)s::bigint[], %(transaction_ids)s::bigint[], %(is_fraud)s::boolean[])
+    unnest(%(user_ids)s::bigint /* key type */[], %(transaction_ids)s::bigint[], %(is_fraud)s::boolean[])
         AS r (user_id, transaction_id, is_fraud)
 INNER JOIN public.transactions AS t ON r.user_id = t.user_id AND r.transaction_id = t.transaction_id;

@@ -292,3 +292,9 @@ SELECT DISTINCT
 FROM public.transactions AS t
 WHERE t.user_txns_before IS NULL
 ORDER BY lock_key, t.user_id;
+
+-- name: trigger_text
+-- The text of the trigger's function, which has the keys of the entities that it locks.
+SELECT p.prosrc
+FROM pg_catalog.pg_proc AS p
+WHERE p.oid = 'scoring.score_on_insert()'::regprocedure;

@@ -21,6 +21,7 @@ from rowguard.operations.importer import load_history, load_reference
 from rowguard.settings import Settings
 from simulator import SimulationConfig, simulate
 from sql_scoring.deployment.migrate import migrate
+from tests.user_keys import USER_ID_TYPE, let_numbers_name_users
 from trainer.retrain import retrain
 
 # The gates measure how fast a call is, which depends on the machine. Only their own tests check that.
@@ -66,6 +67,7 @@ def migrated_template(server_url: str, tmp_path_factory: pytest.TempPathFactory)
     """Schema and features without rows; tests only clone it."""
     with _database(server_url) as url:
         workspace = _workspace(url, tmp_path_factory.mktemp("migrated"))
+        let_numbers_name_users(url)
         migrate(url, workspace.settings)
         yield workspace
 
@@ -77,7 +79,11 @@ def scored_template(
     """A small simulated history and a deployed model; tests only clone it."""
     with _database(server_url, migrated_template.url) as url:
         workspace = _workspace(url, tmp_path_factory.mktemp("scored"))
-        world = simulate(SimulationConfig(users=300, merchants=120, days=45, seed=5, fraud_rate=0.02))
+        world = simulate(
+            SimulationConfig(
+                users=300, merchants=120, days=45, seed=5, fraud_rate=0.02, user_id_type=USER_ID_TYPE
+            )
+        )
         load_reference(url, world.users.to_batches(), "users")
         load_history(
             url,

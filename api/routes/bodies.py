@@ -12,8 +12,10 @@ from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
 
 from api import schemas
+from api.columns import key_type
 from api.problems import invalid_body, invalid_field
-from api.schemas import Label, RawTransaction
+from api.schemas import Label, NewTransaction
+from rowguard.declaration import declared
 
 Body = TypeVar("Body")
 _REF = "#/components/schemas/{model}"
@@ -95,15 +97,21 @@ PREDICT: JsonBody[Any] = JsonBody(
 PREDICT_BATCH: JsonBody[Any] = JsonBody(
     schemas.predict_batch, "PredictBatch", batch={"items": [FEATURES_EXAMPLE, TRANSACTION_EXAMPLE]}
 )
-TRANSACTION: JsonBody[RawTransaction] = JsonBody(
-    schemas.raw_transaction, "RawTransaction", transaction=TRANSACTION_EXAMPLE
+TRANSACTION: JsonBody[NewTransaction] = JsonBody(
+    schemas.new_transaction,
+    "NewTransaction",
+    transaction=TRANSACTION_EXAMPLE,
+    external_id={**TRANSACTION_EXAMPLE, "external_id": "ch_3PqX"},
 )
 LABEL: JsonBody[Label] = JsonBody(schemas.label, "Label", label=LABEL_EXAMPLE)
 
 
 def component_schemas() -> dict[str, Any]:
-    """Return the schemas of all bodies, and of the decision, for the OpenAPI document of this database."""
+    """Return the schemas of bodies, of the decision and of a user's id, for the OpenAPI document of this database."""
     components: dict[str, Any] = {}
     for body in (PREDICT, PREDICT_BATCH, TRANSACTION, LABEL):
         components |= body.schemas()
-    return components | {"Decision": TypeAdapter(schemas.decision()).json_schema(ref_template=_REF)}
+    others = {"Decision": schemas.decision(), "UserId": key_type(declared())}
+    return components | {
+        name: TypeAdapter(type_).json_schema(ref_template=_REF) for name, type_ in others.items()
+    }

@@ -6,23 +6,27 @@ from functools import cache
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from api.access import require_scope
+from api.columns import key_type
 from api.metrics import Metrics
 from api.problems import RESPONSES, invalid_field
 from api.repository import Repository
 from api.routes.bodies import TRANSACTION, RequestRoute
 from api.scalars import BIGINT_MAX, NO_CONTROL_CHARACTERS
 from api.schemas import Decision, DecisionExplanation, decision
+from rowguard.declaration import declared
 
 router = APIRouter(tags=["scoring"], responses=RESPONSES, route_class=RequestRoute)
 EXPLANATION: TypeAdapter[Any] = TypeAdapter(DecisionExplanation)
-ID_NAMES = ("user_id", "transaction_id")
 MAX_TOP = 10_000
 EXPLAINED_IDS: list[dict[str, Any]] = [
-    {"name": name, "in": "path", "required": True, "schema": {"type": "integer", "format": "int64"}}
-    for name in ID_NAMES
+    {"name": name, "in": "path", "required": True, "schema": schema}
+    for name, schema in {
+        "user_id": {"$ref": "#/components/schemas/UserId"},
+        "transaction_id": {"type": "integer", "format": "int64"},
+    }.items()
 ]
 TOP: dict[str, Any] = {
     "name": "top",
@@ -54,7 +58,9 @@ IDEMPOTENCY_KEY: dict[str, Any] = {
     openapi_extra=require_scope("write") | TRANSACTION.openapi | {"parameters": [IDEMPOTENCY_KEY]},
     responses={
         200: {"model": Decision, "description": "The Idempotency-Key was used before: the first result."},
-        409: {"description": "The Idempotency-Key was used for another transaction."},
+        409: {
+            "description": "The Idempotency-Key, or the external_id, belongs to another transaction of the user."
+        },
     },
 )
 async def create_transaction(request: Request) -> Response:
@@ -88,8 +94,9 @@ def _result() -> TypeAdapter[Any]:
 async def explain_transaction(request: Request) -> Response:
     """Return what each feature contributed to the stored score, and the reasons, from the values on the row."""
     repository: Repository = request.app.state.repository
-    user_id, transaction_id = (
-        _integer(name, request.path_params[name], -BIGINT_MAX - 1, BIGINT_MAX) for name in ID_NAMES
+    user_id = _user_id(request.path_params["user_id"])
+    transaction_id = _integer(
+        "transaction_id", request.path_params["transaction_id"], -BIGINT_MAX - 1, BIGINT_MAX
     )
     unknown = set(request.query_params) - {"top"}
     if unknown:
@@ -99,6 +106,18 @@ async def explain_transaction(request: Request) -> Response:
         user_id, transaction_id, None if top is None else _integer("top", top, 1, MAX_TOP)
     )
     return Response(EXPLANATION.dump_json(row), media_type="application/json")
+
+
+@cache
+def _key() -> TypeAdapter[Any]:
+    return TypeAdapter(key_type(declared()))
+
+
+def _user_id(text: str) -> Any:
+    try:
+        return _key().validate_python(text)
+    except ValidationError as error:
+        raise invalid_field("user_id", error.errors()[0]["msg"].removeprefix("Value error, ")) from None
 
 
 def _integer(name: str, text: str, least: int, most: int) -> int:

@@ -22,6 +22,7 @@ from pathlib import Path
 import psycopg
 from pydantic import SecretStr
 
+from rowguard.declaration import declared
 from rowguard.local import PostgresServer, find_postgres_binaries
 from rowguard.operations.importer import load_history, load_reference
 from rowguard.settings import Settings
@@ -76,7 +77,7 @@ def prepare(url: str, folder: Path) -> None:
         database_url=SecretStr(url), state_dir=folder / "state", models_dir=folder / "models", _env_file=None
     )
     migrate(url, settings)
-    world = simulate(SimulationConfig(users=USERS))
+    world = simulate(SimulationConfig(users=USERS, user_id_type=declared().keys.user_id))
     load_reference(url, world.users.to_batches(), "users")
     load_history(
         url,

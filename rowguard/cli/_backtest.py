@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from statistics import mean, stdev
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rowguard.cli._output import Json, counted_steps, parse_day, print_json, print_table, steps
+from rowguard.cli._parameters import FraudClassWeight, LeafRows, Leaves, Model, Trees, model_parameters
 from rowguard.cli._target import database_url
 
 if TYPE_CHECKING:
     from trainer.backtest.protocol import BacktestResult
 
 # JSON key → header.
-MEASURES = {"auc": "AUC", "average_precision": "AP", "card_precision_at_100": "CP@100"}
+MEASURES = {
+    "auc": "AUC",
+    "average_precision": "AP",
+    "recall_at_1_percent": "recall at 1 % FPR",
+    "card_precision_at_100": "CP@100",
+}
 
 
 def backtest(
@@ -39,10 +45,17 @@ def backtest(
     baselines: Annotated[
         bool, typer.Option("--baselines", help="Also evaluate models that scikit-learn scores.")
     ] = False,
-    model: Annotated[
-        Literal["forest", "xgboost", "lightgbm", "hist"] | None,
-        typer.Option(help="Family of the model, by default ROWGUARD_MODEL_FAMILY.", show_default=False),
-    ] = None,
+    model: Model = None,
+    trees: Trees = None,
+    leaves: Leaves = None,
+    leaf_rows: LeafRows = None,
+    fraud_class_weight: FraudClassWeight = None,
+    keep_compromised: Annotated[
+        bool,
+        typer.Option(
+            "--keep-compromised", help="Also test cards with known frauds, as with long test periods."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Train with the labels known at the time, score the following days by the SQL function, report metrics.
@@ -55,14 +68,17 @@ def backtest(
     from rowguard.settings import settings
     from trainer.backtest.protocol import BacktestPlan
     from trainer.backtest.runner import build_missing_features, compare_models, select_models
-    from trainer.families import default_parameters
 
     url = database_url()
     with steps(quiet=as_json) as step:
-        plan = BacktestPlan(train_start, train_days, delay_days, test_days)
+        plan = BacktestPlan(
+            train_start, train_days, delay_days, test_days, drops_compromised=not keep_compromised
+        )
         build_missing_features(url, settings(), plan.shifted(folds - 1).test_end, progress=step)
     options: dict[str, Any] = {
-        "parameters": default_parameters(model or settings().model_family),
+        "parameters": model_parameters(
+            model, trees=trees, leaves=leaves, leaf_rows=leaf_rows, fraud_class_weight=fraud_class_weight
+        ),
         "without": without or (),
         "baselines": baselines,
         "ablation": ablation,

@@ -177,6 +177,7 @@ def simulate(
     Example: rowguard simulate --live --count 300 --rate 50
     """
     from rowguard.database import connect
+    from rowguard.declaration import declared
     from rowguard.operations.simulated_rows import require_only_simulated_rows
     from rowguard.settings import settings
     from simulator import SimulationConfig, current_hour
@@ -186,7 +187,12 @@ def simulate(
         return
 
     config = SimulationConfig(
-        users=users, merchants=merchants, days=days, seed=seed, end=end or current_hour()
+        users=users,
+        merchants=merchants,
+        days=days,
+        seed=seed,
+        end=end or current_hour(),
+        user_id_type=declared().keys.user_id,
     )
     url = database_url()
     if not mix_into_real_data:
@@ -240,7 +246,8 @@ def load_simulated_history(
         active = pc.is_in(world.users["user_id"], pc.unique(world.transactions["user_id"]))
         load_reference(url, world.users.filter(active).to_batches(), "users")
     # Ids come from the database's sequence, so a second simulation does not collide with the first.
-    rows = world.transactions.drop_columns(["scenario"])
+    brought = ("occurred_at", "user_id", "amount", "is_fraud", "labelled_at", *declared().columns)
+    rows = world.transactions.select([name for name in world.transactions.column_names if name in brought])
     delay = timedelta(days=settings().label_delay_days)
     return world, load_history(url, rows.to_batches(65_536), label_delay=delay, source=SOURCE)
 

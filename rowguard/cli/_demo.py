@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from simulator.live import LiveDecision, LiveSummary
 
 SHOWN_ROWS = 8
+DEMO_COLUMNS = {"merchant_id": 7, "location": "BR"}
 QUERIES = load_queries("rowguard.cli")
 
 
@@ -34,15 +35,17 @@ def demo(
 
     Example: rowguard demo --count 500
     """
+    from rowguard.declaration import declared
     from rowguard.errors import SettingsError
     from rowguard.settings import settings
     from simulator import SimulationConfig
+    from simulator.user_keys import user_key
 
     config = settings()
     if config.database_url is not None:
         raise SettingsError("the demo uses the embedded server only; unset DATABASE_URL")
     started = time.monotonic()
-    world = SimulationConfig()
+    world = SimulationConfig(user_id_type=declared().keys.user_id)
     local = local_stack()
     local.check_api_port(config)
     out.print("[bold]1  Database, history, features, model[/bold]")
@@ -55,10 +58,13 @@ def demo(
     assert api_url is not None
     _score_twice(api_url, url)
     out.print(f"\n[dim]{time.monotonic() - started:.0f} s in total[/dim]")
+    key_type = declared().keys.user_id
+    user = "42" if key_type == "bigint" else f"'{user_key(42, key_type)}'"
     next_steps(
         (f"open {api_url}/docs", "every HTTP call, to try"),
         ("rowguard psql", "a SQL prompt; try:"),
-        "    INSERT INTO transactions (user_id, amount) VALUES (42, 999)",
+        "    INSERT INTO transactions (user_id, amount)",
+        f"    VALUES ({user}, 999)",
         "    RETURNING fraud_flag, fraud_probability;",
         ("rowguard models", "the registry"),
         ("rowguard simulate --live", "more live transactions"),
@@ -146,13 +152,16 @@ def _score_twice(api_url: str, database_url: str) -> None:
     import urllib.request
 
     from rowguard.database import connect
+    from rowguard.declaration import declared
+    from rowguard.slots import fill_slots
+    from simulator.user_keys import user_key
 
     # With a time both callers send the same scoring request.
     scoring_request = {
-        "user_id": 42,
+        "user_id": str(user_key(42, declared().keys.user_id)),
         "amount": 2450.00,
-        "merchant_id": 7,
-        "location": "BR",
+        **dict.fromkeys(declared().columns),
+        **{name: value for name, value in DEMO_COLUMNS.items() if name in declared().columns},
         "occurred_at": datetime.now(UTC).isoformat(),
     }
     request = urllib.request.Request(  # noqa: S310 - our own address
@@ -163,7 +172,8 @@ def _score_twice(api_url: str, database_url: str) -> None:
     with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
         over_http = json.load(response)
     with connect(database_url) as connection:
-        in_sql = connection.execute(QUERIES["score_transaction"], scoring_request).fetchone()
+        query = fill_slots(QUERIES["score_transaction"], declared())
+        in_sql = connection.execute(query.encode(), scoring_request).fetchone()
     assert in_sql is not None
     scores = {
         "POST /predict": (over_http["fraud_probability"], over_http["flag"]),

@@ -12,7 +12,7 @@ from rowguard.cli._target import database_url, resolve_version
 
 
 def explain(
-    user_id: Annotated[int, typer.Argument(help="The transaction's user.", show_default=False)],
+    user_id: Annotated[str, typer.Argument(help="The transaction's user.", show_default=False)],
     transaction_id: Annotated[int, typer.Argument(help="The transaction.", show_default=False)],
     top: Annotated[
         int | None, typer.Option(help="List this many features; all by default.", min=1, show_default=False)

@@ -86,13 +86,14 @@ def _print_kept(kept: tuple[str, ...]) -> None:
 def _explain(plan: Plan, as_json: bool) -> None:
     from sql_scoring.features.columns import entity_indexes
     from sql_scoring.features.plan import KINDS
+    from sql_scoring.features.prices import price_text
 
     rows = [
         {
             "feature": planned.name,
             "reads": planned.read_text,
             "how": planned.kind,
-            "thousand instructions": planned.price_text,
+            "thousand instructions": price_text(plan, planned),
         }
         for planned in plan.features
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +18,7 @@ from rowguard.cli._output import (
     print_table,
     steps,
 )
+from rowguard.cli._parameters import FraudClassWeight, LeafRows, Leaves, Model, Trees, model_parameters
 from rowguard.cli._target import database_url
 
 if TYPE_CHECKING:
@@ -46,14 +47,11 @@ def train(
         typer.Option(help="With --false-negative-cost: choose the threshold of least cost instead."),
     ] = None,
     false_negative_cost: Annotated[float | None, typer.Option(help="See --false-positive-cost.")] = None,
-    model: Annotated[
-        Literal["forest", "xgboost", "lightgbm", "hist"] | None,
-        typer.Option(help="Family of the model, by default ROWGUARD_MODEL_FAMILY.", show_default=False),
-    ] = None,
-    fraud_class_weight: Annotated[
-        float | None,
-        typer.Option(help="Weight of a fraud; a legitimate row has 1.", min=0.001, show_default=False),
-    ] = None,
+    model: Model = None,
+    trees: Trees = None,
+    leaves: Leaves = None,
+    leaf_rows: LeafRows = None,
+    fraud_class_weight: FraudClassWeight = None,
     monotonic: Annotated[
         list[str] | None,
         typer.Option(
@@ -74,7 +72,10 @@ def train(
     from rowguard.settings import settings
     from trainer.training import train as run
 
-    parameters = _parameters(model or settings().model_family, fraud_class_weight, monotonic or [])
+    parameters = model_parameters(
+        model, trees=trees, leaves=leaves, leaf_rows=leaf_rows, fraud_class_weight=fraud_class_weight
+    )
+    parameters = _with_directions(parameters, monotonic or [])
     rule = _threshold_rule(alert_budget, false_positive_cost, false_negative_cost)
     url = database_url()
     with steps(quiet=as_json) as step:
@@ -158,17 +159,14 @@ def retrain(start: From = None, cutoff: To = None, as_json: Json = False) -> Non
     print_next(url)
 
 
-def _parameters(family: Any, fraud_class_weight: float | None, monotonic: list[str]) -> Any:
+def _with_directions(parameters: Any, monotonic: list[str]) -> Any:
     from dataclasses import replace
 
-    from trainer.families import default_parameters
+    from trainer.families import family_of
 
-    parameters: Any = default_parameters(family)
-    if fraud_class_weight is not None:
-        parameters = replace(parameters, fraud_class_weight=fraud_class_weight)
     if not monotonic:
         return parameters
-    if family == "forest":
+    if family_of(parameters) == "forest":
         raise typer.BadParameter(
             "a forest has no monotone constraints here; give --model hist", param_hint="--monotonic"
         )

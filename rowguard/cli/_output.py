@@ -178,7 +178,7 @@ def next_steps(*lines: str | tuple[str, str]) -> None:
     pairs = [(line, "") if isinstance(line, str) else line for line in lines]
     indent = 2 + max((len(command) for command, purpose in pairs if purpose and len(command) < 40), default=0)
     for command, purpose in pairs:
-        text = f"  {command}".ljust(indent + 3) + purpose
+        text = f"  {command}  ".ljust(indent + 3) + purpose
         if len(text) > out.width:
             text = f"  {command}\n      {purpose}"
         out.print(text.rstrip(), markup=False, soft_wrap=True)  # a command is copied from its one line

@@ -15,10 +15,9 @@ FROM scoring.settings AS s;
 -- The score that an INSERT of the demo's values would get.
 SELECT s.fraud_probability, s.flag
 FROM public.score_transaction(
-    user_id => %(user_id)s::bigint,
+    user_id => %(user_id)s::bigint /* key type */,
     amount => %(amount)s::numeric,
-    merchant_id => %(merchant_id)s::bigint,
-    location => %(location)s::text,
+    /* for each column: {name} => %({name})s::{type}, */
     occurred_at => %(occurred_at)s::timestamptz
 ) AS s;
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from psycopg.rows import dict_row
@@ -39,7 +40,7 @@ class ReasonsReport:
 
 def explain(
     url: str,
-    user_id: int,
+    user_id: int | UUID | str,
     transaction_id: int,
     *,
     top: int | None = None,
@@ -50,7 +51,7 @@ def explain(
 
     Args:
         url: Address of the database.
-        user_id: The transaction's user.
+        user_id: The transaction's user; the text of an id is read by the database.
         transaction_id: The transaction.
         top: Most features to return; all by default.
         language: Language of the reasons.
@@ -62,7 +63,7 @@ def explain(
     Raises:
         ExplanationError: There is no such row, it has no decision, or its model is not explained; states which.
     """
-    values = {"user_id": user_id, "transaction_id": transaction_id, "top": top, "language": language}
+    values = {"user_id": str(user_id), "transaction_id": transaction_id, "top": top, "language": language}
     with connect(url) as connection, connection.cursor(row_factory=dict_row) as cursor:
         try:
             (document,) = fetch_one(connection, QUERIES["explanation"], values)

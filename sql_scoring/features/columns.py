@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from rowguard.database import connect
+from rowguard.database import connect, fetch_one
 from rowguard.declaration import BASE_COLUMNS, Column, Declaration
 from rowguard.errors import FeatureBuildError
 from rowguard.progress import Progress, silent
@@ -96,6 +96,12 @@ def find_changes(connection: psycopg.Connection[Any], plan: Plan, *, drops_colum
             )
         )
     steps += _change_references(connection, merged, stored)
+    locked = _lock_keys(fetch_one(connection, QUERIES["trigger_text"])[0])
+    needs_locks = locked != _lock_keys(read_schema_file("functions/score_on_insert.sql", merged))
+    if needs_locks:
+        names = ", ".join(merged.serialized_entities()) or "none but the user"
+        trigger = "functions/score_on_insert.sql"
+        steps.append(Change(f"serialize rows of entities: {names}", _replacement(trigger, merged)))
     if steps:
         steps += [
             Change(f"replace {name.removesuffix('.sql')}", _replacement(name, merged))
@@ -182,6 +188,11 @@ def _check_types(declaration: Declaration, existing: dict[str, str]) -> None:
             raise FeatureBuildError(
                 f"column {name} is {existing[name]} in this database and {type_} in features.yml: {what}"
             )
+
+
+def _lock_keys(trigger_text: str) -> set[str]:
+    """Return the keys of serialized entities that the text of the trigger's function locks."""
+    return set(re.findall(r"hashtextextended\('.*?, 8245940728973324900\)", trigger_text))
 
 
 def _drop_column(connection: psycopg.Connection[Any], name: str) -> list[Change]:

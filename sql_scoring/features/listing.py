@@ -238,14 +238,17 @@ def _find_problems(declaration: Declaration) -> Iterator[tuple[Place, str]]:
             if name in request or name in RESERVED or name in seen_references:
                 yield ("references", table, "columns", name), "the name is taken"
             seen_references.add(name)
-    for entity, columns in declaration.entities.items():
+    for entity, declared_entity in declaration.entities.items():
+        columns = declared_entity.columns
+        if declared_entity.serialize and "user_id" in columns:
+            yield ("entities", entity, "serialize"), "`serialize`: rows of a user are serialized already"
         if entity in ("user", "overall"):
             yield ("entities", entity), f"`{entity}` is there without being declared"
         for index, name in enumerate(columns):
             if name not in request or name in ("amount", "occurred_at"):
-                yield ("entities", entity, index), f"no column `{name}` is declared"
+                yield ("entities", entity, "columns", index), f"no column `{name}` is declared"
             if name in columns[:index]:
-                yield ("entities", entity, index), f"`{name}` is there twice"
+                yield ("entities", entity, "columns", index), f"`{name}` is there twice"
     values: dict[str, str] = {}
     for index, feature in enumerate(declaration.features):
         for key, message in _find_feature_problems(feature, declaration):

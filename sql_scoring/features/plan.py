@@ -20,11 +20,6 @@ KINDS: dict[Kind, str] = {
     "rollup": "one row of a table that the nightly build makes",
     "derived": "an expression over the values above",
 }
-# Thousand instructions in the live statement, measured by callgrind: docs/notes/entity-reads.md.
-_BASE_PRICE: dict[Kind, int] = {
-    "running_total": 12, "recency": 6, "range": 8, "lookup": 4, "rollup": 4, "derived": 3,
-}  # fmt: skip
-_ROW_PRICE = 2.1
 
 
 @dataclass(frozen=True)
@@ -89,12 +84,6 @@ class PlannedFeature:
         delay = f", {self.delay_days} days ago" if self.kind == "rollup" else ""
         bound = f", at most {self.at_most} rows" if self.kind == "range" else ""
         return f"{what}{where}, by {', '.join(self.columns)}, {self.feature.window}{delay}{bound}"
-
-    @property
-    def price_text(self) -> str:
-        """Thousand instructions that it adds to a scored INSERT; of a range with no row and at its bound."""
-        base = _BASE_PRICE[self.kind]
-        return f"{base} to {round(base + _ROW_PRICE * self.at_most):,}" if self.kind == "range" else str(base)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from rowguard.errors import SettingsError, TrainingDataError
 from rowguard.progress import Progress, silent
@@ -25,12 +25,16 @@ OUTSIDE_CALENDAR = "the days of the backtest are outside the calendar"
 
 @dataclass(frozen=True)
 class BacktestPlan:
-    """Train on [start, start + train), wait `delay` days, test on the `test` days that follow. All in whole days."""
+    """Train on [start, start + train), wait `delay` days, test on the `test` days that follow. All in whole days.
+
+    `drops_compromised`: Whether cards with known frauds are left out of the test. Within months most cards would be.
+    """
 
     start: datetime
     train_days: int = 7
     delay_days: int = 7
     test_days: int = 7
+    drops_compromised: bool = True
 
     def __post_init__(self) -> None:
         for name in ("train_days", "test_days"):
@@ -65,11 +69,15 @@ class BacktestPlan:
 
 @dataclass(frozen=True)
 class BacktestResult:
-    """Metrics of one fold; `rows` and `frauds` are the tested ones, `nodes` is 0 for a model that is no forest."""
+    """Metrics of one fold. Recall is that at 1 % false positives; `rows` and `frauds` are the tested ones.
+
+    `nodes` is 0 for a model that has none.
+    """
 
     start: datetime
     auc: float
     average_precision: float
+    recall_at_1_percent: float
     card_precision_at_100: float
     nodes: int
     rows: int
@@ -86,13 +94,16 @@ class Fold:
 
     @cached_property
     def is_tested(self) -> NDArray[np.bool_]:
-        """Which rows are tested: on test day D without cards that had a fraud from the start to D - delay - 1."""
+        """Which rows are tested: on test day D, without cards that had a fraud from the start to D - delay - 1."""
         plan, rows = self.plan, self.rows
         first = to_datetime64(plan.start).astype("datetime64[D]")
         days = (rows.occurred_at.astype("datetime64[D]") - first).astype(np.int64)
         tested = np.zeros(len(rows), bool)
         first_test = plan.train_days + plan.delay_days
         for day in range(first_test, first_test + plan.test_days):
+            if not plan.drops_compromised:
+                tested |= days == day
+                continue
             compromised = np.unique(rows.user_id[rows.is_fraud & (days <= day - plan.delay_days - 1)])
             tested |= (days == day) & ~np.isin(rows.user_id, compromised)
         return tested
@@ -135,6 +146,11 @@ def card_precision(scores: NDArray[np.float64], rows: Dataset, top: int = TOP_CA
     return float(np.mean(precisions))
 
 
+def _recall_at(false_positive_rate: float, fraud: NDArray[np.bool_], scores: NDArray[np.float64]) -> float:
+    rates, recalls, _ = roc_curve(fraud, scores, drop_intermediate=False)
+    return float(recalls[np.searchsorted(rates, false_positive_rate, side="right") - 1])
+
+
 def evaluate_fold(fold: Fold, scores: NDArray[np.float64], nodes: int) -> BacktestResult:
     """Compute the metrics of one fold.
 
@@ -159,6 +175,7 @@ def evaluate_fold(fold: Fold, scores: NDArray[np.float64], nodes: int) -> Backte
         start=plan.start,
         auc=float(roc_auc_score(fraud, scores)),
         average_precision=float(average_precision_score(fraud, scores)),
+        recall_at_1_percent=_recall_at(0.01, fraud, scores),
         card_precision_at_100=card_precision(scores, fold.tested),
         nodes=nodes,
         rows=len(fraud),

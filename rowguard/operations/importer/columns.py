@@ -15,7 +15,8 @@ _MAX_NAMED = 12
 class Column(NamedTuple):
     """A column by name and SQL type; `amount` is scoring.amount. A required one must have a value in every row.
 
-    `length` is that of the longest text, `allowed` lists the values that it may have.
+    `length` is that of the longest text, `allowed` lists the values that it may have. Messages leave out values of a
+    personal one.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Column(NamedTuple):
     is_required: bool = False
     length: int = 256
     allowed: tuple[object, ...] | None = None
+    is_personal: bool = False
 
 
 class FileSchema(NamedTuple):
@@ -108,7 +110,7 @@ def declared_column(name: str, column: DeclaredColumn) -> Column:
         column: Its type and rules.
     """
     allowed = None if column.allowed is None else tuple(column.allowed)
-    return Column(name, column.type, length=column.length, allowed=allowed)
+    return Column(name, column.type, length=column.length, allowed=allowed, is_personal=column.personal)
 
 
 def labels_by(labels: FileSchema, column: str) -> FileSchema:

@@ -21,6 +21,7 @@ from rowguard.operations.importer.known_names import APPROVED, COLUMN_NAMES
 from rowguard.operations.importer.problems import HistoryFileError
 from rowguard.operations.importer.profiles import ColumnProfile, profile
 from rowguard.operations.importer.proposed_features import propose_features
+from sql_scoring.features.listing import KEYWORDS, RESERVED
 
 SAMPLE_ROWS = 5_000
 _SAMPLE_BYTES = 1_000_000
@@ -150,16 +151,44 @@ def _place(profiles: Sequence[ColumnProfile], result: Inspection) -> dict[str, C
             result.unplaced[each.name] = f"could be {ours}, which is {placed[ours].name}"
         else:
             placed[ours] = each
-    times = [each for each in profiles if each.name in result.unplaced and each.kind == "time"]
+    unplaced = [each for each in profiles if each.name in result.unplaced]
+    times = [each for each in unplaced if each.kind == "time"]
     if "occurred_at" not in placed and len(times) == 1:
         placed["occurred_at"] = times[0]
         del result.unplaced[times[0].name]
+    if "user_id" not in placed and "card" in placed:
+        placed["user_id"] = placed.pop("card")
+        result.notes.append(f"no column looks like a user: {placed['user_id'].name} is taken for it")
+    if all(name in placed for name in _REQUIRED):
+        _place_under_own_names(unplaced, placed, result)
     return placed
+
+
+def _place_under_own_names(
+    unplaced: Sequence[ColumnProfile], placed: dict[str, ColumnProfile], result: Inspection
+) -> None:
+    """Declare what holds numbers, times, booleans or UUIDs, such as coordinates: features may read it."""
+    for each in unplaced:
+        plain = unicodedata.normalize("NFKD", each.name).encode("ascii", "ignore").decode().lower()
+        name = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
+        is_free = name not in placed and name not in COLUMN_NAMES and name not in RESERVED | KEYWORDS
+        has_type = each.kind in ("integer", "number", "time", "boolean", "uuid")
+        if (
+            each.name in result.unplaced
+            and has_type
+            and is_free
+            and re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name)
+        ):
+            placed[name] = each
+            del result.unplaced[each.name]
+            result.notes.append(f"{each.name} holds {_described(each)}: declared as column {name}")
 
 
 def _fits(ours: str, found: ColumnProfile) -> bool:
     if ours in ("occurred_at", "labelled_at") and found.kind == "integer":
         return bool(found.epoch or (found.format and found.longest in (8, 14)))
+    if ours == "status" and not found.words:
+        return False  # too many values
     return found.kind in _KINDS.get(ours, (found.kind,))
 
 
@@ -177,7 +206,7 @@ def _described(found: ColumnProfile) -> str:
 
 def _rule(ours: str, found: ColumnProfile, placed: dict[str, ColumnProfile], result: Inspection) -> Any:
     rule: dict[str, Any] = {"from": found.name}
-    if ours in ("occurred_at", "labelled_at"):
+    if ours in ("occurred_at", "labelled_at") or (found.kind == "time" and ours not in COLUMN_NAMES):
         if found.epoch:
             rule["epoch"] = found.epoch
         elif found.format:
@@ -188,10 +217,11 @@ def _rule(ours: str, found: ColumnProfile, placed: dict[str, ColumnProfile], res
                 )
         if not found.epoch and not found.has_offset and "%z" not in (found.format or ""):
             rule["time_zone"] = "UTC"
+        if "time_zone" in rule and ours in ("occurred_at", "labelled_at"):
             result.notes.append(f"{found.name} has no offset: name its time_zone, such as Europe/Berlin")
+    if found.kind == "number" and found.decimal and (ours == "amount" or ours not in COLUMN_NAMES):
+        rule["decimal"] = found.decimal
     if ours == "amount":
-        if found.decimal:
-            rule["decimal"] = found.decimal
         if found.kind == "integer":
             if re.search("cent|minor|pence", found.name.lower()) or "currency" in placed:
                 rule["scale"] = "minor_units"
@@ -201,7 +231,7 @@ def _rule(ours: str, found: ColumnProfile, placed: dict[str, ColumnProfile], res
         if found.has_negative:
             rule["negative"] = "skip"
             result.notes.append(f"{found.name} has negative numbers, taken for refunds, which are left out")
-    if ours == "is_fraud" and found.true_words is not None:
+    if found.kind == "boolean" and found.true_words is not None:
         rule["values"] = {word: str(word in found.true_words).lower() for word in found.words}
     return found.name if len(rule) == 1 else rule
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 COLUMN_NAMES: dict[str, str] = {
     "occurred_at": (
         "occurredat createdat created timestamp datetime eventtime transactiontime transactiondate"
-        " txdatetime transdatetranstime paidat authorizedat capturedat time ts date buchungszeit"
+        " txdatetime transdatetranstime transtime txntime purchasetime paymenttime"
+        " paidat authorizedat capturedat time ts date buchungszeit"
         " buchungsdatum buchungstag datum zeit zeitpunkt zeitstempel fecha data"
     ),
     "user_id": (

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from rowguard.operations.importer.files import CsvSource, ParquetSource, RawBatch
 from rowguard.operations.importer.mapping import ImportMapping
 from rowguard.operations.importer.problems import HistoryFileError, shown
-from rowguard.operations.importer.rewriting import LeftOutError, Rewriting, rewriting_of
+from rowguard.operations.importer.rewriting import LeftOutError, Rewriting, daily_amounts, rewriting_of
 from rowguard.operations.importer.values import TOO_COARSE, Faults, decode, is_coarse
 
 
@@ -34,8 +34,12 @@ class MappedSource:
         self._source, self._mapping = source, mapping
         self._read_names = sorted({name for _, name in mapping.sources()})
         self.ignored_columns = tuple(name for name in source.column_names if name not in self._read_names)
+        rates = mapping.daily_rates()
         self._rewritings = {
-            name: rewriting_of(name, rule, mapping.currency) for name, rule in mapping.columns.items()
+            name: daily_amounts(rule, mapping.columns["occurred_at"], mapping.currency, rates)
+            if name == "amount" and mapping.currency is not None and rates is not None
+            else rewriting_of(name, rule, mapping.currency)
+            for name, rule in mapping.columns.items()
         }
 
     def batches(self, columns: list[str]) -> Iterator[RawBatch]:

@@ -23,6 +23,7 @@ from pydantic import (
 
 from rowguard.operations.importer.columns import FileSchema
 from rowguard.operations.importer.problems import HistoryFileError, shown
+from rowguard.operations.importer.rates import DailyRates, read_rates
 from rowguard.yaml_places import find_position, find_repeated_key
 
 _TIME_TYPES, _NUMBER_TYPES = ("timestamptz",), ("numeric", "amount", "double precision")
@@ -117,6 +118,7 @@ class Currency(_Strict):
         to: The currency of the database.
         rates: Units of `to` for one unit of each other currency.
         rate_from: The file's column of that rate, for rates that change.
+        rates_file: A CSV file of rates by day, next to the mapping file; the day is that of occurred_at in UTC.
     """
 
     source: str | None = Field(default=None, alias="from")
@@ -125,6 +127,14 @@ class Currency(_Strict):
         default_factory=dict
     )
     rate_from: str | None = None
+    rates_file: Annotated[str, Field(min_length=1)] | None = None
+
+    @field_validator("rates_file")
+    @classmethod
+    def _one_form_of_rates(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value and (info.data.get("rates") or info.data.get("rate_from")):
+            raise ValueError("rates come from one of rates, rate_from and rates_file")
+        return value
 
 
 class Condition(_Strict):
@@ -158,6 +168,12 @@ class ImportMapping(_Strict):
     def error(self, place: Place, message: str) -> HistoryFileError:
         """Return the error of an entry: one line with the file, its line and its column."""
         return _error(self._path, self._root, place, message)
+
+    def daily_rates(self) -> DailyRates | None:
+        """Return the rates of the currency's `rates_file`; HistoryFileError when it is wrong."""
+        if self.currency is None or self.currency.rates_file is None:
+            return None
+        return read_rates(self._path.parent / self.currency.rates_file)
 
     def sources(self) -> Iterator[tuple[Place, str]]:
         """Yield the place and the name of each of the file's columns that the mapping reads."""
@@ -238,6 +254,8 @@ def _check_columns(mapping: ImportMapping, schema: FileSchema) -> None:
             )
     if mapping.currency is not None and "amount" not in mapping.columns:
         raise mapping.error(("currency",), "a currency needs the column amount")
+    if mapping.currency is not None and mapping.currency.rates_file and "occurred_at" not in mapping.columns:
+        raise mapping.error(("currency", "rates_file"), "rates by day need the column occurred_at")
     for column in schema.columns:
         if column.is_required and column.name not in mapping.columns:
             raise mapping.error(("columns",), f"the column {column.name} is missing")

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from rowguard.errors import ImportFileError
 
 SHOWN_LINES = 5
+# In place of a value.
+PERSONAL = "(personal data)"
 _VALUE_WIDTH = 40
 
 

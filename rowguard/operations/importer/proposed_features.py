@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -25,7 +26,7 @@ def propose_features(placed: Mapping[str, ColumnProfile]) -> dict[str, Any]:
         name: {
             "type": _sql_type(name, found),
             "description": f"From {found.name}.",
-            **({"personal": True} if name in _PERSONAL else {}),
+            **({"personal": True} if name in _PERSONAL or re.search("birth|dob", name) else {}),
         }
         for name, found in declared.items()
     }
@@ -45,7 +46,13 @@ def _key_type(found: ColumnProfile) -> str:
 def _sql_type(name: str, found: ColumnProfile) -> str:
     if name in ("status", "ip", "mcc"):
         return "text"
-    types = {"integer": "bigint", "number": "double precision", "uuid": "uuid", "boolean": "boolean"}
+    types = {
+        "integer": "bigint",
+        "number": "double precision",
+        "uuid": "uuid",
+        "boolean": "boolean",
+        "time": "timestamptz",
+    }
     return types.get(found.kind, "text")
 
 
@@ -54,6 +61,13 @@ def _user_features() -> Iterator[dict[str, Any]]:
         "name": "transaction_amount",
         "expression": "amount::double precision",
         "description": "Amount of the transaction.",
+        "reason": {
+            "theme": "amount",
+            "label": "Amount",
+            "high": "The amount is high",
+            "low": "The amount is low",
+            "missing": "The amount is unknown",
+        },
     }
     for window in ("10m", "1h", "1d", "7d"):
         yield _feature("user", "count", window)
@@ -72,16 +86,38 @@ def _entity_features(entities: dict[str, list[str]]) -> Iterator[dict[str, Any]]
             yield _feature(entity, "fraud_rate", window)
 
 
+# Aggregate: theme of the user, label, phrases high, low and missing, by which a feature is a reason.
+_WORDS = {
+    "count": ("frequency", "Payments", "Many payments", "Few payments", "There is no value"),
+    "mean": ("spending", "Mean amount", "Large payments", "Small payments", "There is no payment"),
+    "minutes_since_last": (
+        "frequency", "Time since the last payment", "A long time since a payment", "A short time since a payment",
+        "There is no payment",
+    ),
+    "distinct": ("frequency", "Users", "Many users", "Few users", "There is no value"),
+    "fraud_rate": ("frauds", "Frauds", "Many frauds", "Few frauds", "There is no payment"),
+}  # fmt: skip
+
+
 def _feature(entity: str, aggregate: str, window: str) -> dict[str, Any]:
-    words = {
+    described = {
         "count": "Transactions", "mean": "Mean amount", "minutes_since_last": "Minutes since the last transaction",
         "distinct": "Users", "fraud_rate": "Fraction of frauds",
     }  # fmt: skip
     subject = "txn_count" if aggregate == "count" else "amount_mean" if aggregate == "mean" else aggregate
+    theme, label, high, low, missing = _WORDS[aggregate]
+    reason = {
+        "theme": theme if entity == "user" else entity,
+        "label": f"{label} of the {entity} within {window}",
+        "high": f"{high} of the {entity} within {window}",
+        "low": f"{low} of the {entity} within {window}",
+        "missing": f"{missing} of the {entity}",
+    }
     return {
         "name": f"{entity}_{subject}_{window}",
         "entity": entity,
         "aggregate": aggregate,
         "window": window,
-        "description": f"{words[aggregate]} of the {entity} within {window}.",
+        "description": f"{described[aggregate]} of the {entity} within {window}.",
+        "reason": reason,
     }

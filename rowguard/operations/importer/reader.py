@@ -16,7 +16,7 @@ from rowguard.operations.importer.columns import FileSchema, map_columns, transa
 from rowguard.operations.importer.files import CsvSource, ParquetSource, RawBatch, open_source
 from rowguard.operations.importer.mapped import MappedSource
 from rowguard.operations.importer.mapping import ImportMapping, read_mapping
-from rowguard.operations.importer.problems import HistoryFileError, Problems
+from rowguard.operations.importer.problems import PERSONAL, HistoryFileError, Problems
 from rowguard.operations.importer.texts import MAX_FUTURE
 from rowguard.operations.importer.values import convert, kind_of
 
@@ -118,7 +118,8 @@ class HistoryFile:
                 for position in positions:
                     is_good[position] = False
                 lines = [raw.lines[position] for position in positions]
-                problems.add(column.name, reason, lines, faults.examples[reason])
+                value = PERSONAL if column.is_personal else faults.examples[reason]
+                problems.add(column.name, reason, lines, value)
         problems.bad_rows += len(raw.malformed) + is_good.count(False)
         return pa.RecordBatch.from_arrays(list(columns.values()), schema=self.schema), is_good
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from functools import partial
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from rowguard.operations.importer.mapping import ColumnRule, Currency
 from rowguard.operations.importer.problems import shown
+from rowguard.operations.importer.rates import DailyRates
 from rowguard.operations.importer.texts import MISSING_WORDS
 
 _UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
@@ -56,7 +59,9 @@ def rewriting_of(name: str, rule: ColumnRule, currency: Currency | None) -> Rewr
     if name == "amount" and currency is not None:
         others = tuple(source for source in (currency.source, currency.rate_from) if source)
         step = Decimal(1) if rule.scale else _CENT
-        return Rewriting((rule.source, *others), _amount_rewriter(rule, currency), step)
+        return Rewriting(
+            (rule.source, *others), _amount_rewriter(rule, currency, partial(_stated_rate, currency)), step
+        )
     if rule.decimal or rule.scale or rule.negative:
         scale = rule.scale if isinstance(rule.scale, int) else 1
 
@@ -77,7 +82,38 @@ def _value_rewriter(values: dict[str, str]) -> Callable[[str], str]:
     return rewrite
 
 
-def _amount_rewriter(rule: ColumnRule, currency: Currency) -> Callable[..., str | None]:
+def daily_amounts(
+    rule: ColumnRule, time_rule: ColumnRule, currency: Currency, rates: DailyRates
+) -> Rewriting:
+    """Return how amounts are rewritten whose rates change by day.
+
+    Args:
+        rule: Where the amount comes from.
+        time_rule: Where the transaction's time comes from.
+        currency: Of amounts.
+        rates: By day.
+    """
+    rewrite_time = _time_rewriter(time_rule)
+
+    def rate_on_day(code: str, others: tuple[str | None, ...]) -> Decimal:
+        time: str | None = None
+        with suppress(ValueError):
+            time = rewrite_time(others[-1] or "")
+        if not time:
+            raise ValueError("has no day, by which its rate is found")
+        rate = rates.rate(code, date.fromisoformat(time[:10]))
+        if rate is None:
+            raise ValueError(f"is in {code}, which has no rate to {currency.to} on {time[:10]} or before")
+        return rate
+
+    others = (*([currency.source] if currency.source else []), time_rule.source)
+    step = Decimal(1) if rule.scale else _CENT
+    return Rewriting((rule.source, *others), _amount_rewriter(rule, currency, rate_on_day), step)
+
+
+def _amount_rewriter(
+    rule: ColumnRule, currency: Currency, find_rate: Callable[[str, tuple[str | None, ...]], Decimal]
+) -> Callable[..., str | None]:
     def rewrite(text: str, *others: str | None) -> str | None:
         number = _parse_number(text, rule)
         if number is None:
@@ -90,22 +126,25 @@ def _amount_rewriter(rule: ColumnRule, currency: Currency) -> Callable[..., str 
         number /= scale
         if code == currency.to:
             return f"{number:f}"
-        if currency.rate_from:
-            try:
-                rate = Decimal(others[-1] or "")
-            except InvalidOperation:
-                rate = Decimal(0)
-            if not (rate.is_finite() and rate > 0):
-                raise ValueError(f"has no rate from {code} to {currency.to}")
-        elif code in currency.rates:
-            rate = currency.rates[code]
-        else:
-            raise ValueError(
-                f"is in {code}, which has no rate; add it to rates, or leave such rows out with where"
-            )
-        return f"{(number * rate).quantize(_CENT, ROUND_HALF_EVEN):f}"
+        return f"{(number * find_rate(code, others)).quantize(_CENT, ROUND_HALF_EVEN):f}"
 
     return rewrite
+
+
+def _stated_rate(currency: Currency, code: str, others: tuple[str | None, ...]) -> Decimal:
+    if currency.rate_from:
+        try:
+            rate = Decimal(others[-1] or "")
+        except InvalidOperation:
+            rate = Decimal(0)
+        if not (rate.is_finite() and rate > 0):
+            raise ValueError(f"has no rate from {code} to {currency.to}")
+        return rate
+    if code not in currency.rates:
+        raise ValueError(
+            f"is in {code}, which has no rate; add it to rates, or leave such rows out with where"
+        )
+    return currency.rates[code]
 
 
 def _decimals(code: str) -> int:

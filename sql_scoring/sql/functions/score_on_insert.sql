@@ -5,7 +5,8 @@
 -- the order of arrival is the order in which the rows became visible. The running totals continue from the user's
 -- last row, which no other backend can change under the lock. A row that is late, or has features_caveat, gets none:
 -- the user's next row fills them in, or recompute_totals. An error while scoring goes to apply_failure_policy; a
--- canceled statement ends. SECURITY DEFINER: the inserting role needs no right to read other rows.
+-- canceled statement ends. Entities that features.yml serializes are locked after the user, in the order of the file:
+-- so INSERTs of single rows never wait for each other in a circle. SECURITY DEFINER: the inserting role needs no right to read other rows.
 --
 -- PostgreSQL builds every expression again in each transaction: so there are few, and rare ones are in branches that
 -- are rarely entered. PERFORM would run a whole query, an expression in IF does not.
@@ -36,6 +37,7 @@ BEGIN
         ) = 0
         AND min_scale(NEW.amount) <= 4
         AND pg_try_advisory_xact_lock(scoring.user_lock_key(NEW.user_id))
+        /* for each serialized entity: AND pg_try_advisory_xact_lock({new_key}) IS NOT FALSE */
     ) IS NOT TRUE THEN
         IF min_scale(NEW.amount) > 4 THEN
             NEW.amount := scoring.remove_amount_noise(NEW.amount);
@@ -54,7 +56,7 @@ BEGIN
         NEW.shadow_feature_values := NULL;
         NEW.shadow_error := NULL;
         NEW.reason_codes := NULL;
-        NEW.features_caveat := scoring.lock_user(NEW.user_id);
+        NEW.features_caveat := scoring.lock_user(NEW.user_id /* for each serialized entity: , {new_key} */);
     END IF;
     NEW.received_at := clock_timestamp();
     IF NEW.occurred_at IS NULL THEN

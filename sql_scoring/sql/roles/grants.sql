@@ -81,11 +81,13 @@ GRANT INSERT (
 ), SELECT ON public.transactions TO rowguard_app;
 
 -- The API: the columns that its statements name, and no others. insert_transactions draws ids itself.
-GRANT INSERT (user_id, transaction_id, amount, /* for each column: {name}, */ occurred_at, idempotency_key)
+GRANT INSERT (
+    user_id, transaction_id, amount, /* for each column: {name}, */ occurred_at, idempotency_key, external_id
+)
 ON public.transactions TO rowguard_api;
 
 GRANT SELECT (
-    user_id, transaction_id, occurred_at, amount, /* for each column: {name}, */ idempotency_key, fraud_flag,
+    user_id, transaction_id, occurred_at, amount, /* for each column: {name}, */ idempotency_key, external_id, fraud_flag,
     fraud_probability, model_version, unscored_reason, features_caveat
 ) ON public.transactions TO rowguard_api;
 

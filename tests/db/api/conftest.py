@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
@@ -22,11 +23,21 @@ from rowguard.settings import PROJECT_ROOT
 from tests.db.api.tokens import SECRET, write_jwks
 from tests.fix_database import Workspace, _database, _settings
 from tests.ports import free_port
+from tests.user_keys import in_json, in_path
 
 # For a busy machine: the imports are seconds of processor time.
 START_S = 180.0
 LOCK_USER = "SELECT pg_advisory_xact_lock(scoring.user_lock_key(%s))"
 STOP_S = 60.0
+
+
+class Client(httpx.Client):
+    """Sends the users that tests name by number under ids of this run's type."""
+
+    def request(self, method: str, url: Any, **options: Any) -> httpx.Response:
+        if "json" in options:
+            options["json"] = in_json(options["json"])
+        return super().request(method, in_path(url) if isinstance(url, str) else url, **options)
 
 
 @dataclass
@@ -80,7 +91,7 @@ def serving(database_url: str, folder: Path, *, until: str = "/readyz", **settin
             stderr=subprocess.STDOUT,
         )
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120, trust_env=False) as client:
+        with Client(base_url=f"http://127.0.0.1:{port}", timeout=120, trust_env=False) as client:
             _wait_for(until, client, process, log)
             yield Api(client, process, log)
         process.terminate()

@@ -6,6 +6,7 @@ import pytest
 
 from rowguard.database import fetch_one
 from tests.db.api.conftest import Api
+from tests.user_keys import user
 
 
 def test_a_stored_decision(api: Api) -> None:
@@ -41,7 +42,7 @@ def test_a_prediction(api: Api, body: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     ("path", "status", "detail"),
     [
-        ("7/0/explanation", 404, "user 7 has no transaction 0"),
+        ("7/0/explanation", 404, f"user {user(7)} has no transaction 0"),
         ("7/x/explanation", 422, "transaction_id: is no integer"),
         ("7/99999999999999999999/explanation", 422, "transaction_id: is no integer"),
         ("7/0/explanation?top=0", 422, "top: is no integer from 1"),

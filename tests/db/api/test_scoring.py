@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from tests.db.api.conftest import Api, Count, problem
+from tests.user_keys import in_json, user
 
 FEATURES = {
     "transaction_amount": 450.75,
@@ -20,7 +21,7 @@ FEATURES = {
     "user_location_match": True,
 }
 SCORE = ("prediction", "probability", "flag", "fraud_probability", "model_version")
-DECISION = {"transaction_id", "user_id", "amount", "merchant_id", "location", "occurred_at", "fraud_flag",
+DECISION = {"transaction_id", "external_id", "user_id", "amount", "merchant_id", "location", "occurred_at", "fraud_flag",
             "fraud_probability", "model_version", "unscored_reason"}  # fmt: skip
 SCORE_FEATURES = (
     "SELECT prediction, probability, flag, fraud_probability, model_version FROM score_features("
@@ -76,7 +77,7 @@ def test_sql_function_api_and_insert_agree_bit_for_bit(api: Api, user_id: int) -
         }
         predicted = api.client.post("/predict", json=raw).json()
         with api.database.connect() as connection:
-            asked = connection.execute(SCORE_RAW, raw).fetchone()
+            asked = connection.execute(SCORE_RAW, raw | {"user_id": user(user_id)}).fetchone()
             inserted = connection.execute(INSERT, raw).fetchone()
         assert asked is not None and inserted is not None
         assert asked == tuple(predicted[name] for name in SCORE)
@@ -102,7 +103,11 @@ def test_a_stored_transaction_returns_its_row(api: Api) -> None:
     assert response.status_code == 201, response.text
     got = response.json()
     assert set(got) == DECISION
-    assert got["user_id"] == 42 and float(got["amount"]) == 99.95 and got["merchant_id"] == 3
+    assert (
+        got["user_id"] == in_json({"user_id": 42})["user_id"]
+        and float(got["amount"]) == 99.95
+        and got["merchant_id"] == 3
+    )
     assert got["location"] == "DE" and datetime.fromisoformat(got["occurred_at"]) == moment
     assert got["fraud_flag"] in ("FRAUD", "LEGITIMATE") and got["unscored_reason"] is None
     with api.database.connect() as connection:
@@ -133,7 +138,7 @@ def test_a_retry_returns_the_first_row(api: Api, rows_of: Count) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"amount": 450.76}, {"merchant_id": 8}, {"merchant_id": None}, {"location": "FR"},
+    [{"amount": 450.76}, {"merchant_id": 8}, {"merchant_id": None}, {"location": "FR"}, {"external_id": "other"},
      {"occurred_at": "2026-01-01T00:00:00Z"}],
 )  # fmt: skip
 def test_a_key_for_another_transaction_is_a_conflict(
@@ -147,6 +152,45 @@ def test_a_key_for_another_transaction_is_a_conflict(
         problem(api.client.post("/transactions", json=body | change, headers=key), 409)
     )
     assert rows_of("transactions") == before
+
+
+def test_a_transaction_brings_its_id_in_other_systems(api: Api, rows_of: Count) -> None:
+    """It is unique per user: a second use is a conflict, and stores nothing, and no server error."""
+    own = f"ch_{uuid.uuid4().hex}"
+    body = {"user_id": 42, "amount": 12.5, "external_id": own}
+    first = api.client.post("/transactions", json=body)
+    assert first.status_code == 201 and first.json()["external_id"] == own
+    before = rows_of("transactions")
+    detail = problem(api.client.post("/transactions", json=body | {"amount": 13}), 409)["detail"]
+    assert detail == "this external_id belongs to another transaction of the user"
+    assert rows_of("transactions") == before
+    assert api.client.post("/transactions", json=body | {"user_id": 43}).status_code == 201
+    assert api.client.post("/transactions", json=body | {"external_id": None}).json()["external_id"] is None
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    retried = [
+        api.client.post("/transactions", json=body | {"external_id": f"{own}-2"}, headers=key)
+        for _ in range(2)
+    ]
+    assert [response.status_code for response in retried] == [201, 200]
+    assert retried[0].json() == retried[1].json()
+
+
+@pytest.mark.parametrize("value", ["", "x" * 256, "a\x00b", 7])
+def test_an_id_of_other_systems_that_is_malformed_names_its_field(api: Api, value: object) -> None:
+    body = {"user_id": 42, "amount": 1, "external_id": value}
+    document = problem(api.client.post("/transactions", json=body), 422)
+    assert str(document["detail"]).startswith("external_id: ")
+
+
+def test_only_what_is_stored_takes_an_id_of_other_systems(api: Api) -> None:
+    body = {"user_id": 42, "amount": 1, "external_id": "ch_1"}
+    assert "external_id" in str(problem(api.client.post("/predict", json=body), 422)["detail"])
+    schemas = api.client.get("/openapi.json").json()["components"]["schemas"]
+    assert (
+        "external_id" in schemas["NewTransaction"]["properties"]
+        and "external_id" in schemas["Decision"]["properties"]
+    )
+    assert "external_id" not in schemas["PredictTransaction"]["properties"]
 
 
 def test_a_key_has_no_control_characters(api: Api) -> None:

@@ -21,6 +21,7 @@ from api.statements import Row, rows_parameter
 from api.transaction_writer import DEADLOCK_TRIES, TransactionWriter
 from tests.db.api.conftest import LOCK_USER
 from tests.fix_database import Workspace
+from tests.user_keys import user
 from tests.waiting import LONG_S
 
 Result = TypeVar("Result")
@@ -41,8 +42,8 @@ def migrated(migrated: Workspace) -> Workspace:
 
 
 def request(user_id: int, amount: str, **rest: Any) -> Row:
-    blank = dict.fromkeys(("merchant_id", "location", "occurred_at", "idempotency_key"))
-    return {"user_id": user_id, "amount": Decimal(amount), **blank, **rest}
+    blank = dict.fromkeys(("merchant_id", "location", "occurred_at", "idempotency_key", "external_id"))
+    return {"user_id": user(user_id), "amount": Decimal(amount), **blank, **rest}
 
 
 def insert_with_deadlocks(monkeypatch: pytest.MonkeyPatch, count: int) -> Row:
@@ -118,7 +119,7 @@ def test_concurrent_inserts_share_one_transaction(migrated: Workspace) -> None:
             "SELECT user_txns_before, amount FROM transactions WHERE user_id = 3 ORDER BY transaction_id"
         ).fetchall()
     assert rows == [
-        (n, row["amount"]) for n, row in enumerate(row for row in requests if row["user_id"] == 3)
+        (n, row["amount"]) for n, row in enumerate(row for row in requests if row["user_id"] == user(3))
     ]
 
 
@@ -146,7 +147,9 @@ def test_one_bad_row_fails_alone(migrated: Workspace) -> None:
     results = with_writer(migrated.url, lambda writer: insert_all(writer, requests))
     error = results.pop(4)
     assert isinstance(error, psycopg.errors.CheckViolation) and error.diag.column_name == "amount"
-    assert [row["user_id"] for row in results if not row["is_replayed"]] == [0, 1, 2, 3, 5, 6, 7, 8]
+    assert [row["user_id"] for row in results if not row["is_replayed"]] == [
+        user(number) for number in (0, 1, 2, 3, 5, 6, 7, 8)
+    ]
 
 
 def test_rows_that_the_failure_policy_rejects_are_rejected_individually(migrated: Workspace) -> None:
@@ -165,9 +168,9 @@ def test_no_caller_waits_for_the_lock_of_another_user(migrated: Workspace) -> No
         async with await psycopg.AsyncConnection.connect(migrated.url) as holder:
             await holder.execute("SELECT scoring.set_failure_policy(p_lock_timeout_ms => 60000)")
             await holder.commit()
-            await holder.execute(LOCK_USER, [7])
+            await holder.execute(LOCK_USER, [user(7)])
             tasks = [asyncio.create_task(writer.insert(row)) for row in requests]
-            others = [task for task, row in zip(tasks, requests, strict=True) if row["user_id"] != 7]
+            others = [task for task, row in zip(tasks, requests, strict=True) if row["user_id"] != user(7)]
             # The lock is held meanwhile, so a caller that waits for it fails here.
             await asyncio.wait_for(asyncio.gather(*others), LONG_S)
             assert [task.done() for task in tasks if task not in others] == [False, False]
@@ -185,7 +188,7 @@ def test_a_lock_released_during_the_statement_lets_no_later_row_of_its_user_over
 ) -> None:
     """A trigger ends the holder between the two rows of its user."""
     with migrated.connect() as connection, closing(psycopg.connect(migrated.url)) as holder:
-        holder.execute(LOCK_USER, [7])
+        holder.execute(LOCK_USER, [user(7)])
         connection.execute(
             "CREATE FUNCTION end_holder() RETURNS trigger LANGUAGE plpgsql AS"
             f" $$BEGIN PERFORM pg_terminate_backend({holder.info.backend_pid}, 60000); RETURN NEW; END$$"
@@ -194,7 +197,7 @@ def test_a_lock_released_during_the_statement_lets_no_later_row_of_its_user_over
             "CREATE TRIGGER a_end_holder BEFORE INSERT ON transactions FOR EACH ROW WHEN (NEW.user_id = 8)"
             " EXECUTE FUNCTION end_holder()"
         )
-        rows = rows_parameter([request(user, "1") for user in (7, 8, 7, 9)])
+        rows = rows_parameter([request(number, "1") for number in (7, 8, 7, 9)])
         query = "SELECT ordinal FROM scoring.insert_transactions(%(rows)s::jsonb, {})"
         for waits, stored in (("false", [1, 3]), ("false", [0, 1, 2, 3]), ("true", [0, 1, 2, 3])):
             assert [row[0] for row in connection.execute(query.format(waits).encode(), rows)] == stored
@@ -218,18 +221,18 @@ def test_no_deadlock_with_a_transaction_of_several_users(migrated: Workspace) ->
         return [row for batch in batches for row in batch]
 
     assert not any(row["is_replayed"] for row in with_writer(migrated.url, work))
-    assert counts(migrated) == {0: 60, 1: 60, 2: 50, 3: 50}
+    assert counts(migrated) == {user(0): 60, user(1): 60, user(2): 50, user(3): 50}
 
 
-def counts(workspace: Workspace) -> dict[int, int]:
+def counts(workspace: Workspace) -> dict[Any, int]:
     """Rows of each user, after checking that each counts exactly the rows before it."""
     with workspace.connect() as connection:
         rows = connection.execute(
             "SELECT user_id, array_agg(user_txns_before ORDER BY received_at) FROM transactions GROUP BY user_id"
         ).fetchall()
-    for user, before in rows:
-        assert before == list(range(len(before))), user
-    return {user: len(before) for user, before in rows}
+    for found, before in rows:
+        assert before == list(range(len(before))), found
+    return {found: len(before) for found, before in rows}
 
 
 @pytest.mark.parametrize("users", [1, 3])
@@ -281,7 +284,7 @@ def test_sixteen_clients_with_the_same_keys_store_each_once(migrated: Workspace)
         ids = list(threads.map(client, range(16)))
     assert all(of_client == ids[0] for of_client in ids)
     assert sorted(stored) == sorted(row["idempotency_key"] for row in keyed)
-    assert counts(migrated) == dict.fromkeys(range(5), 8)
+    assert counts(migrated) == dict.fromkeys(map(user, range(5)), 8)
 
 
 def test_scores_of_one_statement_include_the_rows_before_them(scored: Workspace) -> None:

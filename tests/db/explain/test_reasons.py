@@ -18,6 +18,7 @@ from rowguard.operations.reasons import build_explanation, explain, explain_aler
 from sql_scoring import registry
 from tests.db.lifecycle.models import champion_of, flag_everything, insert_rows, train_small
 from tests.fix_database import Workspace, _database
+from tests.user_keys import user
 from trainer.retrain import deploy
 
 # A large amount far from home, at a merchant with frauds.
@@ -35,7 +36,7 @@ def _insert(workspace: Workspace) -> tuple[Any, ...]:
 def test_a_decision_is_explained_from_its_row(scored: Workspace) -> None:
     transaction, probability, codes = _insert(scored)
     assert codes is None
-    document = explain(scored.url, 7, transaction)
+    document = explain(scored.url, user(7), transaction)
     total = document["base_value"] + sum(row["contribution"] for row in document["contributions"])
     assert abs(total - probability) <= 1e-12
     assert document["fraud_probability"] == probability
@@ -50,7 +51,9 @@ def test_a_decision_is_explained_from_its_row(scored: Workspace) -> None:
     assert amount["value"] == 4900 and amount["reason_code"] == "amount_high"
     assert amount["reason"].startswith("The amount is high: 4900, usually ")
     with scored.connect() as connection:
-        rows = connection.execute("SELECT * FROM explain_transaction(7, %s, 3)", [transaction]).fetchall()
+        rows = connection.execute(
+            "SELECT * FROM explain_transaction(%s, %s, 3)", [user(7), transaction]
+        ).fetchall()
     assert [list(row) for row in rows] == [
         [row[name] for name in ("rank", "feature", "value", "contribution", "reason_code", "reason")]
         for row in document["contributions"][:3]
@@ -97,7 +100,11 @@ def test_many_rows_in_one_statement(scored: Workspace) -> None:
 
 
 ERRORS = {
-    "no such row": ("SELECT * FROM explain_transaction(7, 0)", "P0002", "user 7 has no transaction 0"),
+    "no such row": (
+        f"SELECT * FROM explain_transaction('{user(7)}', 0)",
+        "P0002",
+        f"user {user(7)} has no transaction 0",
+    ),
     "history": (
         "SELECT e.* FROM (SELECT * FROM transactions WHERE is_history LIMIT 1) AS t,"
         " LATERAL explain_transaction(t.user_id, t.transaction_id) AS e",
@@ -123,7 +130,7 @@ ERRORS = {
         "top is 0",
     ),
     "arrays of two lengths": (
-        "SELECT * FROM explain_transactions('{1,2}', '{1}')",
+        f"SELECT * FROM explain_transactions('{{{user(1)},{user(2)}}}', '{{1}}')",
         "2202E",
         "not of 2 and 1",
     ),
@@ -147,14 +154,14 @@ def test_before_any_model(migrated: Workspace) -> None:
         with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="no model is deployed yet"):
             connection.execute("SELECT base_value()")
     with pytest.raises(ExplanationError, match="has no decision: no model was deployed"):
-        explain(migrated.url, 1, row[0])
+        explain(migrated.url, user(1), row[0])
 
 
 def test_a_pruned_model_is_named_and_can_be_built_again(scored: Workspace) -> None:
     first = champion_of(scored)
     assert first is not None
     transaction, _, _ = _insert(scored)
-    before = explain(scored.url, 7, transaction)
+    before = explain(scored.url, user(7), transaction)
     deploy(scored.url, scored.settings, train_small(scored, 1), force=True)
     with scored.connect() as connection:
         assert fetch_one(connection, "SELECT count(*) FROM scoring.explanations")[0] == 2
@@ -162,13 +169,13 @@ def test_a_pruned_model_is_named_and_can_be_built_again(scored: Workspace) -> No
     with pytest.raises(
         ExplanationError, match=f"the explanation of model {first} is not built: the model was pruned"
     ):
-        explain(scored.url, 7, transaction)
+        explain(scored.url, user(7), transaction)
     with scored.connect() as connection:
         for table in ("features", "masks", "states"):
             query = f"SELECT count(DISTINCT model_id) FROM scoring.explanation_{table}"
             assert fetch_one(connection, query)[0] == 1
     assert build_explanation(scored.url, first)
-    assert explain(scored.url, 7, transaction) == before
+    assert explain(scored.url, user(7), transaction) == before
 
 
 def test_reason_codes_are_written_with_the_alert_while_set(scored: Workspace) -> None:
@@ -177,14 +184,14 @@ def test_reason_codes_are_written_with_the_alert_while_set(scored: Workspace) ->
     report = explain_alerts(scored.url, 1, on_alerts=True)
     assert report.on_alerts and report.alerts == report.explained == 1 and not report.without
     transaction, _, codes = _insert(scored)
-    expected = [reason["reason_code"] for reason in explain(scored.url, 7, transaction)["reasons"]]
+    expected = [reason["reason_code"] for reason in explain(scored.url, user(7), transaction)["reasons"]]
     assert codes == expected
     with scored.connect() as connection:
         # The job gave the first row, and the trigger the second one, what the explanation says.
         for row in connection.execute(
             "SELECT transaction_id, reason_codes FROM transactions WHERE NOT is_history"
         ):
-            assert row[1] == [r["reason_code"] for r in explain(scored.url, 7, row[0])["reasons"]]
+            assert row[1] == [r["reason_code"] for r in explain(scored.url, user(7), row[0])["reasons"]]
         # What a client sends is ignored.
         sent = fetch_one(
             connection,
@@ -268,14 +275,16 @@ def test_a_deployment_whose_contributions_do_not_add_up_is_rejected(scored: Work
 def test_the_api_role_explains_without_reading_values(scored: Workspace) -> None:
     transaction, _, _ = _insert(scored)
     with scored.connect("rowguard_api") as connection:
-        assert connection.execute("SELECT * FROM explain_transaction(7, %s)", [transaction]).fetchall()
+        assert connection.execute(
+            "SELECT * FROM explain_transaction(%s, %s)", [user(7), transaction]
+        ).fetchall()
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("SELECT feature_values FROM transactions LIMIT 1")
     with (
         scored.connect("rowguard_app") as connection,
         pytest.raises(psycopg.errors.InsufficientPrivilege),
     ):
-        connection.execute("SELECT * FROM explain_transaction(7, %s)", [transaction])
+        connection.execute("SELECT * FROM explain_transaction(%s, %s)", [user(7), transaction])
 
 
 def test_a_restored_database_explains_with_the_same_bits(

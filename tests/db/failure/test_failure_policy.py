@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from tests.fix_database import Workspace
+from tests.user_keys import user
 from tests.waiting import assert_quicker, wait_for_sessions
 
 INSERT = (
@@ -81,7 +82,7 @@ def test_a_row_that_cannot_be_scored_is_stored_with_its_reason_or_rejected(
         assert row is not None and (row[0], row[2], row[3]) == (None, None, None)
         assert row[1].startswith(begins)
         listed = client.execute("SELECT user_id, reason FROM unscored_transactions").fetchall()
-        assert listed == [(5, row[1])]
+        assert listed == [(user(5), row[1])]
         owner.execute("SELECT scoring.set_failure_policy('fail_closed')")
         with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="is rejected: " + begins[:6]):
             client.execute(INSERT, [5])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.fix_database import Workspace
 from tests.stack.cli.conftest import Run, run  # noqa: F401
+from tests.user_keys import in_json
 
 
 def test_policy_shows_and_changes(run: Run, migrated: Workspace) -> None:  # noqa: F811
@@ -42,4 +43,5 @@ def test_unscored_lists_and_counts_with_reasons(run: Run, scored: Workspace) -> 
     assert isinstance(reasons, list) and len(reasons) == 1
     reason = reasons[0]
     assert reason["transactions"] == 3 and reason["reason"].startswith("42883: function scoring.rf_")
-    assert [row["user_id"] for row in found["transactions"]] == [3, 2]  # type: ignore[attr-defined]
+    listed = [row["user_id"] for row in found["transactions"]]  # type: ignore[attr-defined]
+    assert listed == [in_json({"user_id": number})["user_id"] for number in (3, 2)]

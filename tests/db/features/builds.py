@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import uuid
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -18,6 +19,7 @@ from rowguard.resources import dbt_project
 from sql_scoring.features.dbt import profile_variables, run_dbt
 from sql_scoring.features.project import write_project
 from tests.fix_database import Workspace
+from tests.user_keys import USER_ID_TYPE, with_key_type
 
 SHIPPED = dbt_project() / "features.yml"
 MODELS = ["--select", "merchant_risk", "training_features", "training_set"]
@@ -38,7 +40,12 @@ def extend_feature_list(lines: str, folder: Path) -> Path:
 
 
 def with_features(workspace: Workspace, path: Path) -> Workspace:
-    """Return the same database with another features.yml."""
+    """Return the same database with another features.yml, of the key type of this run."""
+    if USER_ID_TYPE != "bigint" and f"user_id: {USER_ID_TYPE}" not in path.read_text():
+        keyed = workspace.settings.state_dir / f"{path.stem}.{uuid.uuid4().hex[:8]}.yml"
+        keyed.parent.mkdir(parents=True, exist_ok=True)
+        keyed.write_text(with_key_type(path.read_text()))
+        path = keyed
     return Workspace(workspace.url, workspace.settings.model_copy(update={"features": path}))
 
 

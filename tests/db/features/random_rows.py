@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from rowguard.operations.importer import load_history
 from tests.fix_database import Workspace
+from tests.user_keys import in_json
 
 Connection = psycopg.Connection[Any]
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -22,7 +23,7 @@ def load(workspace: Workspace, draw: random.Random, count: int, *, days: int) ->
     rows = [
         {
             "occurred_at": NOW - timedelta(minutes=draw.randrange(60, 60 * 24 * days)),
-            "user_id": draw.randrange(1, 7),
+            **in_json({"user_id": draw.randrange(1, 7)}),
             "merchant_id": draw.choice([1, 2, 3, 4, None]),
             "location": draw.choice(LOCATIONS),
             "amount": f"{draw.randrange(1, 5000)}.25",

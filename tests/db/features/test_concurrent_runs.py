@@ -17,6 +17,7 @@ from rowguard.operations.importer import load_history
 from sql_scoring.features.build import build_features
 from sql_scoring.features.dbt import FeatureBuild, OnNode
 from tests.fix_database import Workspace
+from tests.user_keys import in_json
 from tests.waiting import wait_until
 
 HOLDERS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 7266 AND objid = 2"
@@ -122,7 +123,9 @@ def test_timeouts_of_the_database_end_neither_the_lock_nor_the_wait_for_it(
 
 
 def test_an_import_is_stored_after_a_run_that_is_in_progress(migrated: Workspace) -> None:
-    rows = [{"user_id": 1, "occurred_at": datetime.now(UTC) - timedelta(days=1), "amount": "2.50"}]
+    rows = [
+        {**in_json({"user_id": 1}), "occurred_at": datetime.now(UTC) - timedelta(days=1), "amount": "2.50"}
+    ]
     batches = pa.Table.from_pylist(rows).to_batches()
     with psycopg.connect(migrated.url) as run, migrated.connect() as watcher, ThreadPoolExecutor(1) as pool:
         run.execute("SELECT pg_advisory_xact_lock(scoring.job_lock_key('features'))")

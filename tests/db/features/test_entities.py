@@ -24,6 +24,7 @@ from sql_scoring.features.columns import apply_changes, find_changes
 from sql_scoring.features.project import load_plan
 from tests.db.features.builds import built_hash8, with_features
 from tests.fix_database import Workspace, _database, _settings
+from tests.user_keys import USER_ID_TYPE, with_key_type
 
 pytestmark = pytest.mark.slow
 
@@ -292,13 +293,14 @@ def _without_merchants(folder: Path) -> Path:
 
 
 def test_another_type_of_a_column_or_key_is_refused(rich: Workspace, tmp_path: Path) -> None:
+    key = f"keys: {{user_id: {'text' if USER_ID_TYPE == 'uuid' else 'uuid'}}}"
     for old, new, reason in (
         ("mcc: {type: integer", "mcc: {type: bigint", "column mcc is integer in this database and bigint"),
-        ("keys: {user_id: bigint}", "keys: {user_id: uuid}", "user_id is fixed by the first migration"),
+        (f"keys: {{user_id: {USER_ID_TYPE}}}", key, "user_id is fixed by the first migration"),
     ):
         path = tmp_path / "features.yml"
-        path.write_text(RICH.read_text().replace(old, new))
-        plan = load_plan(with_features(rich, path).settings)[1]
+        path.write_text(with_key_type(RICH.read_text()).replace(old, new))
+        plan = load_plan(rich.settings.model_copy(update={"features": path}))[1]
         with rich.connect() as connection, pytest.raises(Exception, match=reason):
             find_changes(connection, plan)
 

@@ -26,9 +26,12 @@ from tests.db.features.builds import (
     with_features,
 )
 from tests.fix_database import Workspace
+from tests.user_keys import USER_ID_TYPE, user
 from trainer.retrain import retrain
 
-CONFIG = SimulationConfig(users=300, merchants=120, days=45, seed=5, fraud_rate=0.02)
+CONFIG = SimulationConfig(
+    users=300, merchants=120, days=45, seed=5, fraud_rate=0.02, user_id_type=USER_ID_TYPE
+)
 RECOMPUTED = """
 SELECT count(*), count(*) FILTER (WHERE f.live_values IS DISTINCT FROM f.recomputed_values)
 FROM features.monitoring_recomputed_features AS f
@@ -59,7 +62,7 @@ def test_live_features_equal_those_computed_again(scored: Workspace, default_sql
         refresh(connection, default_sql, "monitoring_recomputed_features", "training_features")
         assert connection.execute(RECOMPUTED).fetchone() == (1003, 0)
         assert connection.execute(TRAINED).fetchone() == (1003, 0)
-    world = simulate(SimulationConfig(users=300, merchants=120, days=3, seed=6))
+    world = simulate(SimulationConfig(users=300, merchants=120, days=3, seed=6, user_id_type=USER_ID_TYPE))
     columns = ["scenario", "merchant_id"]  # at a merchant it would have been known to rollups
     load_history(
         scored.url,
@@ -247,7 +250,7 @@ def test_the_trigger_reads_single_rows_of_indexes(scored: Workspace) -> None:
         assert row is not None
         query = row[0][row[0].index("SELECT") : row[0].index("INTO")]
         values = {
-            "user_id": "5::bigint",
+            "user_id": f"'{user(5)}'::{USER_ID_TYPE}",
             "amount": "10::numeric",
             "merchant_id": "7::bigint",
             "location": "'DE'::text",

@@ -19,6 +19,7 @@ from tests.db.features.totals import (
     totals_pending_count,
 )
 from tests.fix_database import Workspace
+from tests.user_keys import in_json
 
 NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
 INSERT = "INSERT INTO transactions (user_id, amount, location, occurred_at) VALUES (%s, %s, %s, %s)"
@@ -177,7 +178,7 @@ def test_whatever_the_order_the_rows_are_those_of_the_rows(migrated: Workspace, 
 def _load(workspace: Workspace, rows: dict[int, list[timedelta]]) -> None:
     table = pa.Table.from_pylist(
         [
-            {"user_id": user, "occurred_at": NOW + offset, "amount": "3.25"}
+            {**in_json({"user_id": user}), "occurred_at": NOW + offset, "amount": "3.25"}
             for user, offsets in rows.items()
             for offset in offsets
         ]

@@ -16,6 +16,7 @@ import pytest
 
 from tests.db.features.totals import Connection, assert_recomputed, wrong_totals
 from tests.fix_database import Workspace
+from tests.user_keys import USER_ID_TYPE, user
 from tests.waiting import wait_until
 
 NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
@@ -121,7 +122,7 @@ class Session:
             (
                 "amount = amount + 1",
                 "occurred_at = occurred_at - interval '7 minutes'",
-                "user_id = user_id %% 3 + 1",
+                f"user_id = CASE user_id WHEN '{user(1)}' THEN '{user(2)}' WHEN '{user(2)}' THEN '{user(3)}' ELSE '{user(1)}' END::{USER_ID_TYPE}",
             )
         )
         self._owner(connection, f"UPDATE transactions SET {change}" + PICKED, self._chance.randrange(12))
@@ -132,7 +133,7 @@ class Session:
             time.sleep(self._chance.uniform(0, 0.05))
 
     def _settle(self, connection: Connection) -> None:
-        connection.execute("SELECT scoring.recompute_totals(%s::bigint[])", [[self._chance.choice(USERS)]])
+        connection.execute("SELECT scoring.recompute_totals(%s)", [[user(self._chance.choice(USERS))]])
 
 
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])

@@ -20,6 +20,7 @@ from tests.db.features.totals import (
     wrong_totals,
 )
 from tests.fix_database import Workspace
+from tests.user_keys import USER_ID_TYPE, user
 from tests.waiting import LONG_S, wait_until
 
 NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
@@ -122,7 +123,7 @@ def test_settling_while_the_owner_changes_rows(filled: Workspace) -> None:
         owner.execute("DELETE FROM transactions WHERE amount = 30")
         owner.execute("BEGIN")
         owner.execute("DELETE FROM transactions WHERE amount = 20")
-        settle = "SELECT scoring.recompute_totals(ARRAY[1, 2]::bigint[])"
+        settle = f"SELECT scoring.recompute_totals(ARRAY['{user(1)}', '{user(2)}']::{USER_ID_TYPE}[])"
         with waiting(filled, lambda other: other.execute(settle)) as failed:
             owner.execute("COMMIT")
         assert failed == []
@@ -134,7 +135,9 @@ def test_settling_on_an_old_snapshot_is_refused(filled: Workspace, isolation: st
     with filled.connect() as connection:
         connection.execute(f"BEGIN ISOLATION LEVEL {isolation}".encode())
         with pytest.raises(psycopg.errors.ActiveSqlTransaction, match="READ COMMITTED"):
-            connection.execute("SELECT scoring.recompute_totals(ARRAY[1]::bigint[])")
+            connection.execute(
+                f"SELECT scoring.recompute_totals(ARRAY['{user(1)}']::{USER_ID_TYPE}[])".encode()
+            )
 
 
 def test_settling_works_where_old_snapshots_are_the_default(filled: Workspace) -> None:

@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from tests.fix_database import Workspace
+from tests.user_keys import user
 
 INSERT = """
 INSERT INTO transactions (user_id, amount, merchant_id, location, occurred_at, idempotency_key)
@@ -42,8 +43,12 @@ def test_a_deployed_model_decides_on_the_same_row(scored: Workspace) -> None:
 
 def test_insert_and_score_transaction_give_the_same_bits(scored: Workspace) -> None:
     with scored.connect() as connection:
-        for user in range(1, 40):
-            question = {"user": user, "amount": f"{user * 13.37:.2f}", "at": "2026-11-20 12:00:00+00"}
+        for number in range(1, 40):
+            question = {
+                "user": user(number),
+                "amount": f"{number * 13.37:.2f}",
+                "at": "2026-11-20 12:00:00+00",
+            }
             asked = connection.execute(
                 "SELECT fraud_probability, flag, model_version, prediction, probability FROM score_transaction("
                 "user_id => %(user)s, amount => %(amount)s::numeric, merchant_id => 3, location => 'FR',"
@@ -218,7 +223,7 @@ def test_score_transaction_needs_a_model(migrated: Workspace) -> None:
     with migrated.connect("rowguard_app") as connection:
         for call in (
             "score_features(450.75, 1.5, 12, true)",
-            "score_transaction(user_id => 1, amount => 2)",
+            f"score_transaction(user_id => '{user(1)}', amount => 2)",
         ):
             with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="no model is deployed yet"):
                 connection.execute(f"SELECT * FROM {call}".encode())
@@ -228,16 +233,16 @@ def test_score_transaction_rejects_what_no_transaction_can_be(scored_template: W
     with scored_template.connect("rowguard_app") as connection:
         for column, arguments, message in (
             ("user_id", "user_id => NULL, amount => 1", "user_id and amount are required"),
-            ("amount", "user_id => 1, amount => NULL", "user_id and amount are required"),
-            ("amount", "user_id => 1, amount => -1", "amount is not between"),
+            ("amount", f"user_id => '{user(1)}', amount => NULL", "user_id and amount are required"),
+            ("amount", f"user_id => '{user(1)}', amount => -1", "amount is not between"),
             (
                 "location",
-                "user_id => 1, amount => 1, location => repeat('x', 65)",
+                f"user_id => '{user(1)}', amount => 1, location => repeat('x', 65)",
                 "has more than 64 characters",
             ),
             (
                 "occurred_at",
-                "user_id => 1, amount => 1, occurred_at => 'infinity'",
+                f"user_id => '{user(1)}', amount => 1, occurred_at => 'infinity'",
                 "more than a day in the future",
             ),
         ):

@@ -16,6 +16,7 @@ import pytest
 from sql_scoring.features.totals import recompute_totals
 from tests.db.features.totals import totals_pending_count, wrong_totals
 from tests.fix_database import Workspace
+from tests.user_keys import user
 from tests.waiting import LONG_S
 
 INSERT = "INSERT INTO transactions (user_id, amount) VALUES (%s, 1)"
@@ -222,8 +223,8 @@ def test_what_a_session_sets_beforehand_does_not_keep_a_row_from_its_lock(
     migrated: Workspace, value: str
 ) -> None:
     with migrated.connect("rowguard_app") as client, migrated.connect() as owner:
-        for setting in ("rowguard.user_locks", "rowguard.waited_in_vain", "rowguard.load_history"):
-            client.execute("SELECT set_config(%s, %s, false)", [setting, value])
+        for setting in ("user_locks", "rows_to_count", "waited_in_vain", "load_history"):
+            client.execute("SELECT set_config(%s, %s, false)", [f"rowguard.{setting}", value])
         for _ in range(3):
             client.execute(INSERT, [FIRST_USER])
         rows = owner.execute(
@@ -238,10 +239,10 @@ def test_tools_write_on_conflict_without_a_condition(migrated: Workspace) -> Non
         " ON CONFLICT (user_id, idempotency_key) DO NOTHING RETURNING user_id"
     )
     with migrated.connect("rowguard_app") as client:
-        assert client.execute(statement).fetchall() == [(1,)]
+        assert client.execute(statement).fetchall() == [(user(1),)]
         assert client.execute(statement).fetchall() == []
         for _ in range(2):  # rows without a key are never the same
-            assert client.execute(statement.replace("'k'", "NULL")).fetchall() == [(1,)]
+            assert client.execute(statement.replace("'k'", "NULL")).fetchall() == [(user(1),)]
 
 
 def test_applications_do_not_choose_ids(migrated: Workspace) -> None:

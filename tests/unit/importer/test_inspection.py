@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from rowguard.operations.importer import HistoryFileError
+from rowguard.operations.importer import HistoryFileError, transaction_file
 from rowguard.operations.importer.inspection import inspect_file, render
+from sql_scoring.features.listing import load_declaration
 from tests.unit.importer.conftest import Write
 from tests.unit.importer.test_mapping import BANK, CHARGES, TEXT_KEYS, UUIDS, read
 
@@ -94,7 +95,37 @@ def test_devices_cards_and_addresses_become_columns_entities_and_features(write_
     assert features["columns"]["latitude"]["type"] == "double precision"
     assert features["columns"]["device_id"]["personal"] is True
     names = [feature["name"] for feature in features["features"]]
+    assert all(feature["reason"]["missing"] for feature in features["features"]), (
+        "a model is explained by them"
+    )
     assert "device_txn_count_10m" in names and "mcc_fraud_rate_28d" in names and len(set(names)) == len(names)
+
+
+def test_a_file_of_cards_with_coordinates(write_csv: Write) -> None:
+    """No column is called a user; coordinates and a date of birth become declared columns."""
+    header = "trans_num,trans_time,card,amount_cents,category,home_lat,home_long,dob,state,note,is_fraud\n"
+    rows = "".join(
+        f"n{n},2026-01-01 00:00:{n:02},c_{n % 3},{n}99,grocery,48.1{n},-11.5,1980-02-03,S{n},text {n},{n % 2}\n"
+        for n in range(25)
+    )
+    path = write_csv(header + rows)
+    found = inspect_file(path)
+    assert found.missing == [] and set(found.unplaced) == {"state", "note"}
+    columns = found.mapping["columns"]
+    assert (
+        columns["occurred_at"] == {"from": "trans_time", "time_zone": "UTC"} and columns["user_id"] == "card"
+    )
+    assert columns["home_lat"] == "home_lat" and columns["dob"]["from"] == "dob"
+    declared = found.features["columns"]
+    assert {name: declared[name]["type"] for name in ("home_lat", "home_long", "dob")} == {
+        "home_lat": "double precision", "home_long": "double precision", "dob": "timestamptz",
+    }  # fmt: skip
+    assert declared["dob"]["personal"] is True and found.features["keys"] == {"user_id": "text"}
+    assert any("card is taken" in note for note in found.notes)
+    features = path.with_name("features.yml")
+    features.write_text(render(found)["features.yml"])
+    schema = transaction_file(load_declaration(features))
+    assert len(read(path, render(found)["mapping.yml"], schema)[0]) == 25
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n"])

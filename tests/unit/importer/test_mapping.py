@@ -270,3 +270,77 @@ def test_a_damaged_gzip_is_one_line(write_csv: Write) -> None:
     whole = gzip.compress(("t,u,a\n" + "".join(f"2026-01-01,{i},{i}.5\n" for i in range(90_000))).encode())
     with pytest.raises(HistoryFileError, match="cannot be read|cannot be unpacked"):
         read(write_csv(whole[: len(whole) // 2], "cut.csv.gz"), BASE % ("", "", ""))
+
+
+DAILY = "currency: {from: c, to: EUR, rates_file: rates.csv}"
+RATES = "date,currency,rate\n2026-01-02,USD,0.5\n2026-01-05,USD,0.25\n2026-01-05,gbp,2\n\n"
+
+
+@pytest.mark.parametrize(
+    ("time", "code", "expected"),
+    [
+        ("2026-01-02 00:00:00", "USD", "5"),
+        ("2026-01-04 23:59:59", "usd", "5"),  # a weekend has Friday's
+        ("2026-01-05 00:00:00", "USD", "2.5"),
+        ("2026-01-05 00:30:00+01:00", "USD", "5"),  # the day is that in UTC
+        ("2026-05-01", "GBP", "20"),
+        ("2026-01-01", "EUR", "10"),
+        ("2026-01-01", "USD", "is in USD, which has no rate to EUR on 2026-01-01 or before"),
+        ("2026-01-09", "CHF", "is in CHF, which has no rate to EUR on 2026-01-09 or before"),
+    ],
+)
+def test_rates_by_day(write_csv: Write, time: str, code: str, expected: str) -> None:
+    write_csv(RATES, "rates.csv")
+    _check(write_csv(f"t;u;a;c\n{time};1;10;{code}\n"), BASE % ("", "", DAILY), "amount", expected)
+
+
+def test_rates_by_day_follow_the_form_of_the_time(write_csv: Write) -> None:
+    write_csv(RATES, "rates.csv")
+    path = write_csv("t;u;a;c\n05.01.2026 00:30;1;1000;USD\n")
+    mapping = BASE % (", format: '%d.%m.%Y %H:%M', time_zone: Europe/Berlin", ", scale: minor_units", DAILY)
+    assert read(path, mapping)[0][0]["amount"] == Decimal(5)
+
+
+@pytest.mark.parametrize(
+    ("rates", "message"),
+    [
+        (None, "rates.csv: cannot be read (No such file or directory)"),
+        ("day,currency,rate\n", "rates.csv: its first line must be date,currency,rate"),
+        (
+            "date,currency,rate\n2026-01-02,USD\n",
+            "rates.csv, line 2: 2026-01-02,USD is no day, currency and rate",
+        ),
+        ("date,currency,rate\n2026-01-02,USD,0\n", "line 2: 2026-01-02,USD,0 is no day"),
+        ("date,currency,rate\n02.01.2026,USD,1\n", "line 2: 02.01.2026,USD,1 is no day"),
+        (
+            "date,currency,rate\n2026-01-02,USD,1\n2026-01-02,usd,2\n",
+            "line 3: usd has two rates of 2026-01-02",
+        ),
+        (b"date,currency,rate\n\xff\n", "rates.csv: is not a CSV file in UTF-8"),
+    ],
+)
+def test_a_wrong_file_of_rates_is_one_line(write_csv: Write, rates: str | bytes | None, message: str) -> None:
+    if rates is not None:
+        write_csv(rates, "rates.csv")
+    with pytest.raises(HistoryFileError) as raised:
+        read(write_csv("t;u;a;c\n2026-01-01;1;5;USD\n"), BASE % ("", "", DAILY))
+    assert message in str(raised.value) and "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("other", ["rates: {USD: 1}", "rate_from: r"])
+def test_rates_have_one_source(write_csv: Write, other: str) -> None:
+    currency = f"currency: {{from: c, to: EUR, {other}, rates_file: rates.csv}}"
+    with pytest.raises(HistoryFileError, match="one of rates, rate_from and rates_file"):
+        read(write_csv("t;u;a;c;r\n2026-01-01;1;5;USD;1\n"), BASE % ("", "", currency))
+
+
+def test_values_of_personal_columns_are_left_out_of_messages(write_csv: Write) -> None:
+    columns = tuple(
+        column._replace(is_personal=column.name == "location", length=3) for column in TRANSACTIONS.columns
+    )
+    path = write_csv("occurred_at,user_id,amount,location\n2026-01-01,1,5,Berlin\n2026-01-01,1,x,DE\n")
+    with pytest.raises(HistoryFileError) as raised:
+        list(read_history(path, TRANSACTIONS._replace(columns=columns), now=NOW))
+    found = {problem.column: problem.value for problem in raised.value.problems}
+    assert found == {"location": "(personal data)", "amount": "x"}
+    assert "Berlin" not in str(raised.value)

@@ -6,12 +6,15 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from itertools import islice, pairwise
-from typing import Any
+from typing import Any, get_args
+from uuid import UUID
 
 import pyarrow.compute as pc
 import pytest
 
+from rowguard.declaration import KeyType
 from simulator import SimulationConfig, SimulationConfigError, live_transactions, simulate
+from simulator.user_keys import user_key
 
 
 def test_is_deterministic_and_sorted(config: SimulationConfig) -> None:
@@ -68,7 +71,7 @@ def test_starts_at_the_given_time_and_never_ends(config: SimulationConfig) -> No
 
 def test_values_fit_the_table(config: SimulationConfig) -> None:
     for row in live_transactions(config, count=200):
-        assert 1 <= row.user_id <= config.users
+        assert isinstance(row.user_id, int) and 1 <= row.user_id <= config.users
         assert 1 <= row.merchant_id <= config.merchants
         assert row.amount == row.amount.quantize(Decimal("0.01")) > 0
         assert len(row.location) == 2
@@ -79,3 +82,19 @@ def test_values_fit_the_table(config: SimulationConfig) -> None:
 def test_rejects_immediately(config: SimulationConfig, parameters: dict[str, Any]) -> None:
     with pytest.raises(SimulationConfigError):
         live_transactions(config, **parameters)
+
+
+@pytest.mark.parametrize("key_type", get_args(KeyType))
+def test_ids_have_the_declared_type_and_the_same_numbers(key_type: KeyType) -> None:
+    numbered = SimulationConfig(users=40, days=3, seed=2)
+    keyed = replace(numbered, user_id_type=key_type)
+    history, plain = simulate(keyed), simulate(numbered)
+    written = [str(user_key(number, key_type)) for number in plain.transactions["user_id"].to_pylist()]
+    assert list(map(str, history.transactions["user_id"].to_pylist())) == written
+    assert set(history.users["user_id"].to_pylist()) >= set(history.transactions["user_id"].to_pylist())
+    assert history.transactions.drop_columns("user_id") == plain.transactions.drop_columns("user_id")
+    live = [row.user_id for row in live_transactions(keyed, count=20)]
+    assert live == [
+        user_key(int(str(row.user_id)), key_type) for row in live_transactions(numbered, count=20)
+    ]
+    assert user_key(42, "uuid") == UUID("00000000-0000-0000-0000-00000000002a")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -42,6 +43,19 @@ def test_cards_known_as_compromised_drop_out_from_the_day_on_which_it_is_known()
     rest = list(zip(days.astype(int).tolist(), tested.user_id.tolist(), strict=True))
     # Test day 4 knows of frauds up to day 1, test day 5 up to day 2; day 3 is not known yet.
     assert rest == [(4, 2), (4, 3), (5, 3)]
+
+
+def test_cards_known_as_compromised_remain_where_they_are_kept() -> None:
+    rows = dataset([(0, 1, True), (4, 1, False), (4, 2, False), (5, 1, True), (6, 1, False)])
+    plan = replace(PLAN, drops_compromised=False)
+    assert Fold(plan, rows[:0], rows).is_tested.tolist() == [False, True, True, True, False]
+
+
+def test_recall_is_that_at_one_percent_of_false_positives() -> None:
+    rows = dataset([(4, user, user >= 200) for user in range(204)])
+    # Of 200 legitimate rows two may be above the threshold: 0.9 has two, 0.7 would have three.
+    scores = np.concatenate([[0.95, 0.92, 0.8], np.zeros(197), [0.99, 0.9, 0.7, 0.1]])
+    assert evaluate_fold(Fold(PLAN, rows[:0], rows), scores, nodes=1).recall_at_1_percent == 0.5
 
 
 def test_card_precision_takes_each_cards_highest_score_and_drops_detected_cards() -> None:

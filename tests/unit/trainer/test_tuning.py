@@ -78,7 +78,7 @@ def test_the_newest_inner_fold_is_known_when_the_outer_one_is_tested() -> None:
 
 def _trial(name: str, precisions: list[float]) -> TrialResult:
     results = tuple(
-        BacktestResult(START + timedelta(weeks=week), 0.5, precision, 0.1, 10, 100, 5)
+        BacktestResult(START + timedelta(weeks=week), 0.5, precision, 0.2, 0.1, 10, 100, 5)
         for week, precision in enumerate(precisions)
     )
     return TrialResult(Trial(name, ForestParameters(), ("amount",)), results)
