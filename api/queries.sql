@@ -79,10 +79,11 @@ SELECT *
 FROM scoring.insert_transactions(%(rows)s::jsonb, p_waits_for_locks => true);
 
 -- name: is_ready
--- Check that the database has the schema and accepts writes.
+-- Check that the database has the schema and accepts writes. Every INSERT takes an advisory lock: it fails while another
+-- session has filled the lock table, and so does this one, which has no waiters.
 SELECT
     to_regtype('public.fraud_score') IS NOT NULL AS has_schema,
-    NOT pg_is_in_recovery() AS is_writable;
+    NOT pg_is_in_recovery() AND pg_try_advisory_xact_lock_shared(7266, 0) IS NOT NULL AS is_writable;
 
 -- name: score_features
 -- Score rows of four features, in their order.

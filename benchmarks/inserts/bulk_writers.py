@@ -28,6 +28,7 @@ BULK = (
     " SELECT u, 12.5, 7, 'DE' FROM unnest(%s::bigint[]) AS u"
 )
 PAYERS, WRITERS, STATEMENTS, ROWS, BULK_USERS = 4, 4, 10, 500, 50_000
+FIRST_WRITTEN = 1_000_000
 
 
 @dataclass
@@ -56,10 +57,26 @@ def main() -> None:
                 pay(url, lambda stop: _write_one(url, took)),
             )
         )
+        bulk = _bulk_rows(url)
     print("| Single payments | a second | p50 ms | p99 ms | worst ms | unscored | caveats, errors |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | --- |")
     print("\n".join(rows))
     print(f"\nBulk writers' errors: {dict(errors) or 'none'}. {BULK_USERS:,} rows took {took[0]:.1f} s.")
+    print(f"Bulk rows: {bulk}.")
+
+
+def _bulk_rows(url: str) -> str:
+    """How many rows the writers stored, without a decision and by caveat; every one should be there and decided."""
+    with psycopg.connect(url) as connection:
+        rows = connection.execute(
+            "SELECT coalesce(features_caveat, 'no caveat'), count(*), count(*) FILTER (WHERE fraud_flag IS NULL)"
+            " FROM public.transactions WHERE user_id >= %s GROUP BY 1 ORDER BY 1",
+            [FIRST_WRITTEN],
+        ).fetchall()
+    expected = WRITERS * STATEMENTS * ROWS + BULK_USERS
+    stored, unscored = (sum(row[place] for row in rows) for place in (1, 2))
+    caveats = ", ".join(f"{name} {count:,}" for name, count, _ in rows)
+    return f"{stored:,} of {expected:,} stored, {unscored} unscored; {caveats}"
 
 
 def pay(url: str, meanwhile: Callable[[threading.Event], object]) -> tuple[Counted, float]:
@@ -73,7 +90,8 @@ def pay(url: str, meanwhile: Callable[[threading.Event], object]) -> tuple[Count
                 started = time.perf_counter()
                 try:
                     row = connection.execute(
-                        SINGLE + " RETURNING fraud_flag, features_caveat", [source.randint(1, USERS)]
+                        SINGLE + " RETURNING fraud_flag, features_caveat",
+                        [payer + 1 + PAYERS * source.randrange(USERS // PAYERS)],
                     ).fetchone()
                     assert row is not None
                     counted.unscored += row[0] is None
@@ -87,10 +105,12 @@ def pay(url: str, meanwhile: Callable[[threading.Event], object]) -> tuple[Count
     started = time.perf_counter()
     for thread in threads:
         thread.start()
-    meanwhile(stop)
-    stop.set()
-    for thread in threads:
-        thread.join()
+    try:
+        meanwhile(stop)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
     return counted, time.perf_counter() - started
 
 
@@ -119,7 +139,7 @@ def _compute(url: str, seconds: float) -> None:
 
 def _write(url: str, writer: int, errors: Counter[str]) -> None:
     source = random.Random(writer)
-    own = [1_000_000 + writer + WRITERS * i for i in range(ROWS)]
+    own = [FIRST_WRITTEN + writer + WRITERS * i for i in range(ROWS)]
     with psycopg.connect(url) as connection:
         for _ in range(STATEMENTS):
             try:

@@ -128,13 +128,17 @@ def _filled(statement: str, number: int, turn: int) -> str:
 
 def instructions(data: Path, statement: str) -> float:
     """Of executing the statement once, parsing and planning left out."""
-    counted = [_run(data, statement, times) for times in (FEW, MANY)]
+    users = _users()
+    counted = [
+        count_script(data, [_filled(statement, users[i % FEW], i // FEW) for i in range(times)])
+        for times in (FEW, MANY)
+    ]
     return (counted[1] - counted[0]) / (MANY - FEW)
 
 
-def _run(data: Path, statement: str, times: int) -> int:
-    users = _users()
-    script = "".join(_filled(statement, users[i % FEW], i // FEW) + ";\n\n" for i in range(times))
+def count_script(data: Path, statements: list[str]) -> int:
+    """Instructions of the executor for the statements, each its own transaction, on a stopped server's data."""
+    script = "".join(statement + ";\n\n" for statement in statements)
     owner = data.stat()
     with tempfile.TemporaryDirectory(prefix="rowguard-callgrind-") as folder:
         os.chown(folder, owner.st_uid, owner.st_gid)
@@ -156,7 +160,7 @@ def _run(data: Path, statement: str, times: int) -> int:
         error = re.search(r"^.*(?:ERROR|FATAL|PANIC).*$", done.stdout + done.stderr, re.MULTILINE)
         if error or done.returncode:
             raise RuntimeError(
-                f"the server rejected {statement!r}: {error.group() if error else done.stderr}"
+                f"the server rejected {statements[0]!r}: {error.group() if error else done.stderr}"
             )
         table = subprocess.run(
             ["callgrind_annotate", "--inclusive=yes", "--threshold=100", str(profile)],

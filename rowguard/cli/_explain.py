@@ -43,7 +43,7 @@ def explain(
         return
     _print(document)
     if svg is not None:
-        err.print(f"waterfall: {svg}", markup=False)
+        err.print(f"waterfall: {svg}", markup=False, soft_wrap=True)
 
 
 def reasons(

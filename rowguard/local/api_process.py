@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,8 +13,6 @@ from rowguard.local.state import component_lock, is_free, load_state
 
 SERVE = (sys.executable, "-m", "rowguard.cli", "serve")
 _LOCAL_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
-# Loopback must not go through a proxy of the environment.
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class ApiProcess(BackgroundProcess):
@@ -47,8 +44,12 @@ class ApiProcess(BackgroundProcess):
 
     def is_responding(self) -> bool:
         """Return whether `GET /livez` succeeds."""
+        import urllib.request  # loads TLS, which commands that only read the database can do without
+
+        # Loopback must not go through a proxy of the environment.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with _OPENER.open(f"{self.url}/livez", timeout=5) as response:
+            with opener.open(f"{self.url}/livez", timeout=5) as response:
                 return bool(response.status == 200)
         except (OSError, ValueError):
             return False

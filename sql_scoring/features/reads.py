@@ -129,6 +129,15 @@ def _row_scan_value(planned: PlannedFeature) -> str:
     return only_with_key(planned, value)
 
 
+def empty_value(planned: PlannedFeature) -> str:
+    """Return the value of a windowed feature of a user without rows.
+
+    Args:
+        planned: Of kind running_total or recency.
+    """
+    return f"{'0' if planned.feature.aggregate in ('count', 'sum') else 'NULL'}::double precision"
+
+
 def range_join(
     read: RangeRead, declaration: Declaration, transactions: str, key: str, visible: str | None
 ) -> str:

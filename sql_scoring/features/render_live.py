@@ -10,6 +10,7 @@ from sql_scoring.features.plan import Plan, PlannedFeature
 from sql_scoring.features.reads import (
     aggregate_value,
     derived_values,
+    empty_value,
     indent,
     interval,
     lookup_join,
@@ -48,11 +49,8 @@ def render_live(plan: Plan, relations: Relations) -> str:
     Returns:
         PL/pgSQL; it returns a scoring.decision with the values, references, and the user's last row.
     """
-    references = "".join(f"d.{name}, " for _, _, name, _ in plan.declaration.reference_columns())
-    lines = "\n".join(
-        f"            d.{name} := ({_reference_lookup(table, key, name, relations)});"
-        for table, key, name in _reference_columns(plan.declaration)
-    )
+    names = [name for _, _, name, _ in plan.declaration.reference_columns()]
+    references = "".join(f"d.{name}, " for name in names)
     return f"""-- The features of a transaction that is being inserted or only scored: a few index lookups. The user's last row
 -- comes with them, which the new row's running totals continue from.
 DECLARE
@@ -62,13 +60,15 @@ BEGIN
     INTO
         d.feature_values, {references}d.last_occurred_at, d.txns_through_last, d.amount_through_last,
         d.amount_squares_through_last;
-    IF d.feature_values IS NULL THEN
-        IF NOT FOUND THEN
-{lines}{chr(10) if lines else ""}            d.last_occurred_at := '-infinity';
-            d.txns_through_last := 0;
-            d.amount_through_last := 0;
-            d.amount_squares_through_last := 0;
-        END IF;
+    IF NOT FOUND THEN
+        -- The user's first row.
+        {indent(_first_query(plan, relations), 2)}
+        INTO {", ".join(["d.feature_values", *(f"d.{name}" for name in names)])};
+        d.last_occurred_at := '-infinity';
+        d.txns_through_last := 0;
+        d.amount_through_last := 0;
+        d.amount_squares_through_last := 0;
+    ELSIF d.feature_values IS NULL THEN
         d.feature_values := features.row_scan_feature_values_{relations.hash8}(p_request);
     END IF;
     RETURN d;
@@ -84,30 +84,17 @@ def render_row_scan(plan: Plan, relations: Relations) -> str:
         relations: What it reads.
     """
     values = {planned.name: f"w.{planned.name}" for planned in plan.windowed}
-    joins = [
-        f"CROSS JOIN LATERAL (\n    {indent(row_scan(plan.windowed, relations.transactions), 1)}\n) AS w"
-    ]
-    if not plan.windowed:
-        joins = []
-    previous: dict[str, str] = {}
-    for read in plan.lookups:
-        joins.append(lookup_join(read, relations.transactions, "p_request", None))
-        values |= lookup_values(read)
-        if (read.entity, read.is_first) == ("user", False):
-            previous = _previous_columns(read.measured, read.alias + ".{}")
-    _add_shared_reads(plan, relations, joins, values)
-    return f"""-- The same features from every row of the user's longest window: the slow path for a late-arriving transaction, for
--- a user without rows, and for a user whose totals are pending.
+    scan = f"CROSS JOIN LATERAL (\n    {indent(row_scan(plan.windowed, relations.transactions), 1)}\n) AS w"
+    array, source = _values_and_source(plan, relations, values, [scan] if plan.windowed else [])
+    return f"""-- The same features from every row of the user's longest window: the slow path for a late-arriving transaction, and for
+-- a user whose totals are pending.
 DECLARE
     v_feature_values real[];
 BEGIN
     SELECT
-        {indent(derived_values(plan, values, previous), 2)}
+        {indent(array, 2)}
     INTO v_feature_values
-    FROM (
-        {indent(_request_row(plan.declaration, relations), 2)}
-    ) AS c
-    {indent(chr(10).join(joins), 1)};
+    {indent(source, 1)};
     RETURN v_feature_values;
 END
 """
@@ -204,7 +191,7 @@ def _live_query(plan: Plan, relations: Relations) -> str:
 FROM (
     {indent(_request_row(plan.declaration, relations), 1)}
 ) AS c
--- No row for a user without transactions: the row scan computes their first features.
+-- No row for a user without transactions: a second statement computes their first features.
 CROSS JOIN LATERAL (
     SELECT
         e.occurred_at AS last_occurred_at,
@@ -220,6 +207,32 @@ CROSS JOIN LATERAL (
     LIMIT 1
 ) AS l
 {chr(10).join(joins)}"""
+
+
+def _first_query(plan: Plan, relations: Relations) -> str:
+    """The features of a user without rows, whose windows are empty. OFFSET keeps the planner from computing with their
+    constants: an expression that divides by one would fail where it is not needed."""
+    values = {planned.name: f"w.{planned.name}" for planned in plan.windowed}
+    named = ", ".join(f"{empty_value(planned)} AS {planned.name}" for planned in plan.windowed)
+    empty = f"CROSS JOIN (\n    SELECT {named}\n    OFFSET 0\n) AS w"
+    array, source = _values_and_source(plan, relations, values, [empty] if plan.windowed else [])
+    references = "".join(f",\n    c.{name}" for _, _, name, _ in plan.declaration.reference_columns())
+    return f"SELECT\n    {indent(array, 1)}{references}\n{source}"
+
+
+def _values_and_source(
+    plan: Plan, relations: Relations, values: dict[str, str], joins: list[str]
+) -> tuple[str, str]:
+    """The array of all values, and the FROM clause that it needs, where totals are not read."""
+    values, joins, previous = dict(values), list(joins), {}
+    for read in plan.lookups:
+        joins.append(lookup_join(read, relations.transactions, "p_request", None))
+        values |= lookup_values(read)
+        if (read.entity, read.is_first) == ("user", False):
+            previous = _previous_columns(read.measured, read.alias + ".{}")
+    _add_shared_reads(plan, relations, joins, values)
+    request = f"FROM (\n    {indent(_request_row(plan.declaration, relations), 1)}\n) AS c"
+    return derived_values(plan, values, previous), "\n".join([request, *joins])
 
 
 def _totals_join(totals: tuple[PlannedFeature, ...], transactions: str) -> str:

@@ -99,7 +99,7 @@ def test_the_demo_runs_in_an_empty_folder(wheel: Path, folder: Path) -> None:
         demo = run(program, "demo", "--count", "100", folder=home, ROWGUARD_API_PORT=str(free_port()))
         assert demo.returncode == 0, demo.stdout
         assert re.search(r"100 transactions: \d+ × caught", demo.stdout)
-        assert "POST /predict" in demo.stdout and "/docs" in demo.stdout
+        assert re.search(r"POST /predict [^\n]*FRAUD", demo.stdout) and "/docs" in demo.stdout
     finally:
         stopped = run(program, "down", folder=home)
     assert "PostgreSQL" in stopped.stdout

@@ -25,44 +25,46 @@ BEGIN
     IF NOT p_is_locked OR d.last_occurred_at > p_occurred_at THEN
         RETURN d;
     END IF;
-    v_from := scoring.totals_pending_from(p_user_id);
-    IF v_from IS NOT NULL THEN
-        v_shifted := (
+    BEGIN
+        v_from := scoring.totals_pending_from(p_user_id);
+        IF v_from IS NOT NULL THEN
+            v_shifted := (
+                SELECT count(*)
+                FROM (
+                    SELECT
+                    FROM public.transactions AS e
+                    WHERE e.user_id = p_user_id AND e.occurred_at >= v_from
+                    LIMIT v_max_rows + 1
+                ) AS shifted
+            );
+            IF v_shifted > v_max_rows THEN
+                RETURN d;
+            END IF;
             SELECT count(*)
+            INTO v_locked
             FROM (
                 SELECT
                 FROM public.transactions AS e
                 WHERE e.user_id = p_user_id AND e.occurred_at >= v_from
-                LIMIT v_max_rows + 1
-            ) AS shifted
-        );
-        IF v_shifted > v_max_rows THEN
-            RETURN d;
+                FOR NO KEY UPDATE SKIP LOCKED
+            ) AS locked;
+            IF v_locked < v_shifted THEN
+                RETURN d;
+            END IF;
+            PERFORM scoring.recompute_user_totals(p_user_id);
         END IF;
-        SELECT count(*)
-        INTO v_locked
-        FROM (
-            SELECT
-            FROM public.transactions AS e
-            WHERE e.user_id = p_user_id AND e.occurred_at >= v_from
-            FOR NO KEY UPDATE SKIP LOCKED
-        ) AS locked;
-        IF v_locked < v_shifted THEN
-            RETURN d;
+        v_totals := scoring.totals_before(p_user_id, 'infinity');
+        IF v_totals.last_occurred_at <= p_occurred_at THEN
+            d.txns_through_last := v_totals.txns_through_last;
+            d.amount_through_last := v_totals.amount_through_last;
+            d.amount_squares_through_last := v_totals.amount_squares_through_last;
         END IF;
-        PERFORM scoring.recompute_user_totals(p_user_id);
-    END IF;
-    v_totals := scoring.totals_before(p_user_id, 'infinity');
-    IF v_totals.last_occurred_at <= p_occurred_at THEN
-        d.txns_through_last := v_totals.txns_through_last;
-        d.amount_through_last := v_totals.amount_through_last;
-        d.amount_squares_through_last := v_totals.amount_squares_through_last;
-    END IF;
-    RETURN d;
-EXCEPTION
-    WHEN OTHERS THEN
-        RAISE WARNING 'running totals of a user are left to the nightly build: %', SQLERRM
-            USING DETAIL = format('It is user %s.', p_user_id);
         RETURN d;
+    EXCEPTION
+        WHEN OTHERS THEN
+            RAISE WARNING 'running totals of a user are left to the nightly build: %', SQLERRM
+                USING DETAIL = format('It is user %s.', p_user_id);
+            RETURN d;
+    END;
 END
 $$;

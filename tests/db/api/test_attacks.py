@@ -9,10 +9,12 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from unittest.mock import MagicMock
 
 import httpx
 import psutil
+import psycopg
 import pytest
 
 from api import protocol
@@ -190,6 +192,20 @@ def test_a_flood_of_probes_is_one_query() -> None:
 
     asyncio.run(probe())
     assert calls == 2
+
+
+def test_a_full_lock_table_is_not_ready(migrated: Workspace, tmp_path: Path) -> None:
+    """A login that may only read fills it; no INSERT can take the lock of its user meanwhile."""
+    with serving(migrated.url, tmp_path) as api:
+        with migrated.connect("rowguard_readonly") as reader:
+            with pytest.raises(psycopg.errors.OutOfMemory):
+                reader.execute("SELECT count(pg_try_advisory_lock(n)) FROM generate_series(1, 1000000) AS n")
+            wait_until(lambda: api.client.get("/readyz").status_code == 503, "it is not ready")
+            body = {"user_id": 1, "amount": 1}
+            assert api.client.post("/transactions", json=body).status_code == 503
+            assert api.client.get("/livez").status_code == 200
+        wait_until(lambda: api.client.get("/readyz").status_code == 200, "it is ready again")
+        assert api.client.post("/transactions", json=body).status_code == 201
 
 
 def test_others_are_served_during_a_flood_of_probes(attacked: Api) -> None:

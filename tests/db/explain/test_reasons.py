@@ -36,7 +36,7 @@ def _insert(workspace: Workspace) -> tuple[Any, ...]:
 def test_a_decision_is_explained_from_its_row(scored: Workspace) -> None:
     transaction, probability, codes = _insert(scored)
     assert codes is None
-    document = explain(scored.url, 7, transaction)
+    document = explain(scored.url, user(7), transaction)
     total = document["base_value"] + sum(row["contribution"] for row in document["contributions"])
     assert abs(total - probability) <= 1e-12
     assert document["fraud_probability"] == probability
@@ -154,14 +154,14 @@ def test_before_any_model(migrated: Workspace) -> None:
         with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="no model is deployed yet"):
             connection.execute("SELECT base_value()")
     with pytest.raises(ExplanationError, match="has no decision: no model was deployed"):
-        explain(migrated.url, 1, row[0])
+        explain(migrated.url, user(1), row[0])
 
 
 def test_a_pruned_model_is_named_and_can_be_built_again(scored: Workspace) -> None:
     first = champion_of(scored)
     assert first is not None
     transaction, _, _ = _insert(scored)
-    before = explain(scored.url, 7, transaction)
+    before = explain(scored.url, user(7), transaction)
     deploy(scored.url, scored.settings, train_small(scored, 1), force=True)
     with scored.connect() as connection:
         assert fetch_one(connection, "SELECT count(*) FROM scoring.explanations")[0] == 2
@@ -169,13 +169,13 @@ def test_a_pruned_model_is_named_and_can_be_built_again(scored: Workspace) -> No
     with pytest.raises(
         ExplanationError, match=f"the explanation of model {first} is not built: the model was pruned"
     ):
-        explain(scored.url, 7, transaction)
+        explain(scored.url, user(7), transaction)
     with scored.connect() as connection:
         for table in ("features", "masks", "states"):
             query = f"SELECT count(DISTINCT model_id) FROM scoring.explanation_{table}"
             assert fetch_one(connection, query)[0] == 1
     assert build_explanation(scored.url, first)
-    assert explain(scored.url, 7, transaction) == before
+    assert explain(scored.url, user(7), transaction) == before
 
 
 def test_reason_codes_are_written_with_the_alert_while_set(scored: Workspace) -> None:
@@ -184,14 +184,14 @@ def test_reason_codes_are_written_with_the_alert_while_set(scored: Workspace) ->
     report = explain_alerts(scored.url, 1, on_alerts=True)
     assert report.on_alerts and report.alerts == report.explained == 1 and not report.without
     transaction, _, codes = _insert(scored)
-    expected = [reason["reason_code"] for reason in explain(scored.url, 7, transaction)["reasons"]]
+    expected = [reason["reason_code"] for reason in explain(scored.url, user(7), transaction)["reasons"]]
     assert codes == expected
     with scored.connect() as connection:
         # The job gave the first row, and the trigger the second one, what the explanation says.
         for row in connection.execute(
             "SELECT transaction_id, reason_codes FROM transactions WHERE NOT is_history"
         ):
-            assert row[1] == [r["reason_code"] for r in explain(scored.url, 7, row[0])["reasons"]]
+            assert row[1] == [r["reason_code"] for r in explain(scored.url, user(7), row[0])["reasons"]]
         # What a client sends is ignored.
         sent = fetch_one(
             connection,

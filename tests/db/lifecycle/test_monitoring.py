@@ -54,6 +54,17 @@ def test_drifted_amounts_and_unscored_rows_are_alarms(scored: Workspace, tmp_pat
     assert psi["row_count"] == 1200 and psi["value"] > 1
 
 
+def test_rows_on_an_old_snapshot_are_counted(scored: Workspace) -> None:
+    rows = "INSERT INTO transactions (user_id, amount) SELECT 1 + mod(g, 300), 10 FROM generate_series(1, %s) AS g"
+    with scored.connect() as connection:
+        connection.execute(rows, [970])
+        with connection.transaction():
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            connection.execute(rows, [30])
+    rate = metrics(scored)["features_caveat_rate", "all rows"]
+    assert (rate["value"], rate["row_count"], rate["is_alarm"]) == (0.03, 1000, True)
+
+
 def test_psi_is_the_textbooks(scored: Workspace) -> None:
     """Recomputed from the rates that the view shows."""
     import math

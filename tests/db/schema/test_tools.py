@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import io
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import django
+import django.core.management
+import django.db
 import psycopg
 import pytest
 import sqlalchemy as sa
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy.ext.automap import automap_base
 from sqlalchemy.orm import Session
 
 from tests.fix_database import Workspace
+
+NOW = datetime.now(UTC)
 
 
 def app_engine(workspace: Workspace) -> sa.Engine:
@@ -48,6 +59,40 @@ def test_sqlalchemy_automap_inserts_and_reads_whole_rows(scored: Workspace) -> N
         with pytest.raises(sa.exc.ProgrammingError, match="permission denied"):
             session.commit()
     engine.dispose()
+
+
+def test_django_saves_and_reads_whole_rows(scored: Workspace) -> None:
+    """With the models that `inspectdb` writes, without the arrays, whose type it does not know."""
+    options = conninfo_to_dict(scored.url)
+    database = {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": options["dbname"],
+        **{name.upper(): options[name] for name in ("user", "password", "host", "port") if name in options},
+        "OPTIONS": {"assume_role": "rowguard_app"},
+    }
+    django.conf.settings.configure(DATABASES={"default": database}, USE_TZ=True)
+    django.setup()
+    text = io.StringIO()
+    django.core.management.call_command("inspectdb", "transactions", "users", stdout=text)
+    models: dict[str, Any] = {}
+    code = re.sub(r".* # This field type is a guess\.\n", "", text.getvalue())
+    exec(code.replace("class Meta:", "class Meta:\n        app_label = 'payments'"), models)
+    try:
+        transaction = models["Transactions"](user_id=100_000, amount="12.5", merchant_id=7, location="DE")
+        transaction.save()
+        transaction.refresh_from_db()
+        assert transaction.fraud_flag in ("FRAUD", "LEGITIMATE") and transaction.user_txns_before == 0
+        assert [row.pk for row in models["Transactions"].objects.filter(user_id=100_000)] == [transaction.pk]
+        first, second = (models["Transactions"](user_id=100_001, amount=1, idempotency_key="k") for _ in "12")
+        models["Transactions"].objects.bulk_create([first, second], ignore_conflicts=True)
+        assert models["Transactions"].objects.filter(user_id=100_001).count() == 1
+        profile = models["Users"](user_id=100_000, home_location="DE", created_at=NOW, updated_at=NOW)
+        profile.save(force_insert=True)
+        transaction.fraud_flag = "LEGITIMATE"  # a decided row stays as it is
+        with pytest.raises(django.db.ProgrammingError, match="permission denied"):
+            transaction.save()
+    finally:
+        django.db.connections.close_all()
 
 
 # As Django, ActiveRecord and Prisma write them: every column but the key, with the model's defaults, then all back.

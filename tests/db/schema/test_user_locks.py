@@ -223,8 +223,8 @@ def test_what_a_session_sets_beforehand_does_not_keep_a_row_from_its_lock(
     migrated: Workspace, value: str
 ) -> None:
     with migrated.connect("rowguard_app") as client, migrated.connect() as owner:
-        for setting in ("rowguard.user_locks", "rowguard.waited_in_vain", "rowguard.load_history"):
-            client.execute("SELECT set_config(%s, %s, false)", [setting, value])
+        for setting in ("user_locks", "rows_to_count", "waited_in_vain", "load_history"):
+            client.execute("SELECT set_config(%s, %s, false)", [f"rowguard.{setting}", value])
         for _ in range(3):
             client.execute(INSERT, [FIRST_USER])
         rows = owner.execute(

@@ -43,7 +43,7 @@ BEGIN
             p_request.location AS location,
             (SELECT u.home_location FROM {{ source('public', 'users').include(database=false) }} AS u WHERE u.user_id = p_request.user_id) AS home_location
     ) AS c
-    -- No row for a user without transactions: the row scan computes their first features.
+    -- No row for a user without transactions: a second statement computes their first features.
     CROSS JOIN LATERAL (
         SELECT
             e.occurred_at AS last_occurred_at,
@@ -98,7 +98,7 @@ BEGIN
             CASE
                 WHEN l.last_location = c.location THEN CASE WHEN l.last_occurred_at > c.occurred_at - interval '720 hours' THEN date_part('epoch', c.occurred_at - l.last_occurred_at) / 60 END
                 WHEN c.location IS NOT NULL
-                    THEN features.user_location_minutes_since_7c0f0fac(
+                    THEN features.user_location_minutes_since_a594e65a(
                         p_request.user_id, p_request.location, p_request.occurred_at, interval '720 hours'
                     )
             END AS user_location_minutes_since_last
@@ -113,22 +113,65 @@ BEGIN
     INTO
         d.feature_values, d.home_location, d.last_occurred_at, d.txns_through_last, d.amount_through_last,
         d.amount_squares_through_last;
-    IF d.feature_values IS NULL THEN
-        IF NOT FOUND THEN
-            d.home_location := (SELECT u.home_location FROM {{ source('public', 'users').include(database=false) }} AS u WHERE u.user_id = p_request.user_id);
-            d.last_occurred_at := '-infinity';
-            d.txns_through_last := 0;
-            d.amount_through_last := 0;
-            d.amount_squares_through_last := 0;
-        END IF;
-        d.feature_values := features.row_scan_feature_values_7c0f0fac(p_request);
+    IF NOT FOUND THEN
+        -- The user's first row.
+        SELECT
+            ARRAY[
+                (c.amount::double precision)::real,
+                (w.user_txn_minutes_since_last)::real,
+                (w.user_txn_count_1h)::real,
+                (w.user_txn_count_7d)::real,
+                (w.user_amount_mean_30d)::real,
+                (w.user_amount_stddev_7d)::real,
+                (w.user_amount_stddev_30d)::real,
+                (w.user_location_minutes_since_last)::real,
+                (merchant_risk.merchant_fraud_rate_1d)::real,
+                (merchant_risk.merchant_fraud_rate_3d)::real,
+                (merchant_risk.merchant_fraud_rate_7d)::real,
+                (merchant_risk.merchant_fraud_rate_14d)::real,
+                (merchant_risk.merchant_fraud_rate_21d)::real,
+                (merchant_risk.merchant_fraud_rate_28d)::real,
+                (c.amount::double precision / nullif(w.user_amount_mean_30d, 0))::real,
+                ((c.amount::double precision - w.user_amount_mean_30d) / nullif(w.user_amount_stddev_30d, 0))::real,
+                (w.user_amount_stddev_7d / nullif(w.user_amount_mean_30d, 0))::real,
+                (w.user_amount_stddev_30d / nullif(w.user_amount_mean_30d, 0))::real,
+                ((c.location = c.home_location)::integer)::real
+            ],
+            c.home_location
+        FROM (
+            SELECT
+                p_request.user_id AS user_id,
+                p_request.amount AS amount,
+                p_request.occurred_at AS occurred_at,
+                p_request.merchant_id AS merchant_id,
+                p_request.location AS location,
+                (SELECT u.home_location FROM {{ source('public', 'users').include(database=false) }} AS u WHERE u.user_id = p_request.user_id) AS home_location
+        ) AS c
+        CROSS JOIN (
+            SELECT NULL::double precision AS user_txn_minutes_since_last, 0::double precision AS user_txn_count_1h, 0::double precision AS user_txn_count_7d, NULL::double precision AS user_amount_mean_30d, NULL::double precision AS user_amount_stddev_7d, NULL::double precision AS user_amount_stddev_30d, NULL::double precision AS user_location_minutes_since_last
+            OFFSET 0
+        ) AS w
+        LEFT JOIN LATERAL (
+            SELECT r.merchant_fraud_rate_1d, r.merchant_fraud_rate_3d, r.merchant_fraud_rate_7d, r.merchant_fraud_rate_14d, r.merchant_fraud_rate_21d, r.merchant_fraud_rate_28d
+            FROM {{ ref('merchant_risk').include(database=false) }} AS r
+            WHERE r.merchant_id = c.merchant_id AND r.valid_from <= (c.occurred_at AT TIME ZONE 'UTC')::date
+            ORDER BY r.valid_from DESC
+            LIMIT 1
+        ) AS merchant_risk ON true
+        INTO d.feature_values, d.home_location;
+        d.last_occurred_at := '-infinity';
+        d.txns_through_last := 0;
+        d.amount_through_last := 0;
+        d.amount_squares_through_last := 0;
+    ELSIF d.feature_values IS NULL THEN
+        d.feature_values := features.row_scan_feature_values_a594e65a(p_request);
     END IF;
     RETURN d;
 END
 
 -- functions/row_scan_feature_values.sql
--- The same features from every row of the user's longest window: the slow path for a late-arriving transaction, for
--- a user without rows, and for a user whose totals are pending.
+-- The same features from every row of the user's longest window: the slow path for a late-arriving transaction, and for
+-- a user whose totals are pending.
 DECLARE
     v_feature_values real[];
 BEGIN
@@ -190,7 +233,7 @@ END
 
 -- models/marts/training_features.sql
 {{ config(
-    alias='training_features_7c0f0fac',
+    alias='training_features_a594e65a',
     materialized='incremental',
     incremental_strategy='delete+insert',
     unique_key=['user_id', 'transaction_id'],
@@ -428,7 +471,7 @@ WHERE r.is_complete AND r.is_logged
 
 -- models/marts/merchant_risk.sql
 {{ config(
-    alias='merchant_risk_7c0f0fac',
+    alias='merchant_risk_a594e65a',
     materialized='incremental',
     incremental_strategy='append',
     on_schema_change='fail',

@@ -79,7 +79,7 @@ BEGIN
             (SELECT u.merchant_category FROM {{ source('public', 'merchants').include(database=false) }} AS u WHERE u.merchant_id = p_request.merchant_id) AS merchant_category,
             (SELECT u.merchant_opened_at FROM {{ source('public', 'merchants').include(database=false) }} AS u WHERE u.merchant_id = p_request.merchant_id) AS merchant_opened_at
     ) AS c
-    -- No row for a user without transactions: the row scan computes their first features.
+    -- No row for a user without transactions: a second statement computes their first features.
     CROSS JOIN LATERAL (
         SELECT
             e.occurred_at AS last_occurred_at,
@@ -133,14 +133,14 @@ BEGIN
             CASE
                 WHEN l.last_location = c.location THEN CASE WHEN l.last_occurred_at > c.occurred_at - interval '720 hours' THEN date_part('epoch', c.occurred_at - l.last_occurred_at) / 60 END
                 WHEN c.location IS NOT NULL
-                    THEN features.user_location_minutes_since_f5818a62(
+                    THEN features.user_location_minutes_since_2dfd4fa1(
                         p_request.user_id, p_request.location, p_request.occurred_at, interval '720 hours'
                     )
             END AS user_location_minutes,
             CASE
                 WHEN l.last_device_id = c.device_id THEN CASE WHEN l.last_occurred_at > c.occurred_at - interval '168 hours' THEN date_part('epoch', c.occurred_at - l.last_occurred_at) / 60 END
                 WHEN c.device_id IS NOT NULL
-                    THEN features.user_device_minutes_since_f5818a62(
+                    THEN features.user_device_minutes_since_2dfd4fa1(
                         p_request.user_id, p_request.device_id, p_request.occurred_at, interval '168 hours'
                     )
             END AS user_device_minutes
@@ -282,25 +282,236 @@ BEGIN
     INTO
         d.feature_values, d.home_location, d.birth_year, d.merchant_category, d.merchant_opened_at, d.last_occurred_at, d.txns_through_last, d.amount_through_last,
         d.amount_squares_through_last;
-    IF d.feature_values IS NULL THEN
-        IF NOT FOUND THEN
-            d.home_location := (SELECT u.home_location FROM {{ source('public', 'users').include(database=false) }} AS u WHERE u.user_id = p_request.user_id);
-            d.birth_year := (SELECT u.birth_year FROM {{ source('public', 'users').include(database=false) }} AS u WHERE u.user_id = p_request.user_id);
-            d.merchant_category := (SELECT u.merchant_category FROM {{ source('public', 'merchants').include(database=false) }} AS u WHERE u.merchant_id = p_request.merchant_id);
-            d.merchant_opened_at := (SELECT u.merchant_opened_at FROM {{ source('public', 'merchants').include(database=false) }} AS u WHERE u.merchant_id = p_request.merchant_id);
-            d.last_occurred_at := '-infinity';
-            d.txns_through_last := 0;
-            d.amount_through_last := 0;
-            d.amount_squares_through_last := 0;
-        END IF;
-        d.feature_values := features.row_scan_feature_values_f5818a62(p_request);
+    IF NOT FOUND THEN
+        -- The user's first row.
+        SELECT
+            ARRAY[
+                (c.amount::double precision)::real,
+                (w.user_txn_minutes_since_last)::real,
+                (w.user_txn_count_1h)::real,
+                (w.user_txn_count_10m)::real,
+                (user_rows.user_amount_max_7d)::real,
+                (user_rows.user_amount_min_7d)::real,
+                (user_rows.user_device_distinct_30d)::real,
+                (user_rows.user_online_share_30d)::real,
+                (user_rows.user_declined_count_1d)::real,
+                (user_rows.user_fee_mean_7d)::real,
+                (user_rows.user_latitude_stddev_7d)::real,
+                (CASE WHEN user_first_525600m.occurred_at > c.occurred_at - interval '8760 hours' THEN date_part('epoch', c.occurred_at - user_first_525600m.occurred_at) / 60 END)::real,
+                (CASE WHEN user_previous.occurred_at > c.occurred_at - interval '720 hours' THEN user_previous.amount::numeric::double precision END)::real,
+                (w.user_location_minutes)::real,
+                (device_rows.device_txn_count_10m)::real,
+                (device_rows.device_txn_count_30d)::real,
+                (device_rows.device_users_1d)::real,
+                (device_rows_3.device_amount_sum_1h)::real,
+                (CASE WHEN device_previous.occurred_at > c.occurred_at - interval '720 hours' THEN date_part('epoch', c.occurred_at - device_previous.occurred_at) / 60 END)::real,
+                (CASE WHEN device_first_129600m.occurred_at > c.occurred_at - interval '2160 hours' THEN date_part('epoch', c.occurred_at - device_first_129600m.occurred_at) / 60 END)::real,
+                (CASE WHEN device_previous.occurred_at > c.occurred_at - interval '720 hours' THEN device_previous.amount::numeric::double precision END)::real,
+                (user_device_rows.user_device_count_30d)::real,
+                (w.user_device_minutes)::real,
+                (card_rows.card_txn_count_1h)::real,
+                (ip_rows.ip_cards_1h)::real,
+                (merchant_risk.merchant_fraud_rate_7d)::real,
+                (merchant_risk.merchant_online_rate_7d)::real,
+                ((mcc_risk.mcc_fraud_rate_28d_frauds + 20.0 * overall_risk.mcc_fraud_rate_28d) / (mcc_risk.mcc_fraud_rate_28d_txns + 20.0))::real,
+                (CASE WHEN c.mcc IS NOT NULL THEN coalesce(mcc_risk.mcc_fraud_count_28d, 0::real) END)::real,
+                (merchant_risk.merchant_amount_mean_7d)::real,
+                (sqrt((c.latitude - user_previous.latitude) ^ 2 + (c.longitude - user_previous.longitude) ^ 2))::real,
+                (date_part('epoch', c.occurred_at - user_previous.occurred_at) / 3600)::real,
+                ((date_part('hour', c.occurred_at AT TIME ZONE 'UTC') < 6)::integer)::real,
+                (date_part('epoch', c.occurred_at - c.merchant_opened_at) / 86400)::real,
+                ((c.merchant_category = 'grocery')::integer)::real,
+                (date_part('year', c.occurred_at AT TIME ZONE 'UTC') - c.birth_year)::real,
+                ((c.location = c.home_location)::integer)::real,
+                (w.user_txn_count_1h / nullif(device_rows.device_txn_count_10m, 0))::real
+            ],
+            c.home_location,
+            c.birth_year,
+            c.merchant_category,
+            c.merchant_opened_at
+        FROM (
+            SELECT
+                p_request.user_id AS user_id,
+                p_request.amount AS amount,
+                p_request.occurred_at AS occurred_at,
+                p_request.merchant_id AS merchant_id,
+                p_request.location AS location,
+                p_request.device_id AS device_id,
+                p_request.ip AS ip,
+                p_request.mcc AS mcc,
+                p_request.channel AS channel,
+                p_request.latitude AS latitude,
+                p_request.longitude AS longitude,
+                p_request.card_id AS card_id,
+                p_request.status AS status,
+                p_request.fee AS fee,
+                p_request.is_recurring AS is_recurring,
+                p_request.card_opened_at AS card_opened_at,
+                (SELECT u.home_location FROM {{ source('public', 'users').include(database=false) }} AS u WHERE u.user_id = p_request.user_id) AS home_location,
+                (SELECT u.birth_year FROM {{ source('public', 'users').include(database=false) }} AS u WHERE u.user_id = p_request.user_id) AS birth_year,
+                (SELECT u.merchant_category FROM {{ source('public', 'merchants').include(database=false) }} AS u WHERE u.merchant_id = p_request.merchant_id) AS merchant_category,
+                (SELECT u.merchant_opened_at FROM {{ source('public', 'merchants').include(database=false) }} AS u WHERE u.merchant_id = p_request.merchant_id) AS merchant_opened_at
+        ) AS c
+        CROSS JOIN (
+            SELECT NULL::double precision AS user_txn_minutes_since_last, 0::double precision AS user_txn_count_1h, 0::double precision AS user_txn_count_10m, NULL::double precision AS user_location_minutes, NULL::double precision AS user_device_minutes
+            OFFSET 0
+        ) AS w
+        LEFT JOIN LATERAL (
+            SELECT e.occurred_at
+            FROM {{ source('public', 'transactions').include(database=false) }} AS e
+            WHERE e.user_id = p_request.user_id
+                AND e.occurred_at > p_request.occurred_at - interval '8760 hours'
+                AND e.occurred_at <= p_request.occurred_at
+            ORDER BY e.occurred_at, e.transaction_id
+            LIMIT 1
+        ) AS user_first_525600m ON true
+        LEFT JOIN LATERAL (
+            SELECT e.occurred_at, e.amount, e.latitude, e.longitude
+            FROM {{ source('public', 'transactions').include(database=false) }} AS e
+            WHERE e.user_id = p_request.user_id
+                AND e.occurred_at <= p_request.occurred_at
+            ORDER BY e.occurred_at DESC, e.transaction_id DESC
+            LIMIT 1
+        ) AS user_previous ON true
+        LEFT JOIN LATERAL (
+            SELECT e.occurred_at, e.amount
+            FROM {{ source('public', 'transactions').include(database=false) }} AS e
+            WHERE e.device_id = p_request.device_id
+                AND e.occurred_at <= p_request.occurred_at
+            ORDER BY e.occurred_at DESC, e.transaction_id DESC
+            LIMIT 1
+        ) AS device_previous ON true
+        LEFT JOIN LATERAL (
+            SELECT e.occurred_at
+            FROM {{ source('public', 'transactions').include(database=false) }} AS e
+            WHERE e.device_id = p_request.device_id
+                AND e.occurred_at > p_request.occurred_at - interval '2160 hours'
+                AND e.occurred_at <= p_request.occurred_at
+            ORDER BY e.occurred_at, e.transaction_id
+            LIMIT 1
+        ) AS device_first_129600m ON true
+        CROSS JOIN LATERAL (
+            SELECT
+                (max(e.amount) FILTER (WHERE e.occurred_at > c.occurred_at - interval '168 hours'))::double precision AS user_amount_max_7d,
+                (min(e.amount) FILTER (WHERE e.occurred_at > c.occurred_at - interval '168 hours'))::double precision AS user_amount_min_7d,
+                (count(DISTINCT e.device_id))::double precision AS user_device_distinct_30d,
+                (count(*) FILTER (WHERE (e.channel = 'online')))::double precision / nullif((count(*))::double precision, 0) AS user_online_share_30d,
+                (count(*) FILTER (WHERE e.occurred_at > c.occurred_at - interval '24 hours' AND (e.status = 'declined')))::double precision AS user_declined_count_1d,
+                (sum(e.fee) FILTER (WHERE e.occurred_at > c.occurred_at - interval '168 hours'))::double precision / nullif((count(e.fee) FILTER (WHERE e.occurred_at > c.occurred_at - interval '168 hours')), 0)::double precision AS user_fee_mean_7d,
+                sqrt(((count(e.latitude) FILTER (WHERE e.occurred_at > c.occurred_at - interval '168 hours')) * (sum(e.latitude::numeric * e.latitude::numeric) FILTER (WHERE e.occurred_at > c.occurred_at - interval '168 hours')) - (sum(e.latitude::numeric) FILTER (WHERE e.occurred_at > c.occurred_at - interval '168 hours')) * (sum(e.latitude::numeric) FILTER (WHERE e.occurred_at > c.occurred_at - interval '168 hours')))::double precision / nullif((count(e.latitude) FILTER (WHERE e.occurred_at > c.occurred_at - interval '168 hours')) * ((count(e.latitude) FILTER (WHERE e.occurred_at > c.occurred_at - interval '168 hours')) - 1), 0)::double precision) AS user_latitude_stddev_7d
+            FROM (
+                SELECT e.occurred_at, e.amount, e.device_id, e.channel, e.status, e.fee, e.latitude
+                FROM {{ source('public', 'transactions').include(database=false) }} AS e
+                WHERE e.user_id = p_request.user_id
+                    AND e.occurred_at > p_request.occurred_at - interval '720 hours'
+                    AND e.occurred_at <= p_request.occurred_at
+                ORDER BY e.occurred_at DESC, e.transaction_id DESC
+                LIMIT 1000
+            ) AS e
+        ) AS user_rows
+        CROSS JOIN LATERAL (
+            SELECT
+                CASE WHEN c.device_id IS NOT NULL THEN (count(*) FILTER (WHERE e.occurred_at > c.occurred_at - interval '10 minutes'))::double precision END AS device_txn_count_10m,
+                CASE WHEN c.device_id IS NOT NULL THEN (count(*))::double precision END AS device_txn_count_30d,
+                CASE WHEN c.device_id IS NOT NULL THEN (count(DISTINCT e.user_id) FILTER (WHERE e.occurred_at > c.occurred_at - interval '24 hours'))::double precision END AS device_users_1d
+            FROM (
+                SELECT e.occurred_at, e.user_id
+                FROM {{ source('public', 'transactions').include(database=false) }} AS e
+                WHERE e.device_id = p_request.device_id
+                    AND e.occurred_at > p_request.occurred_at - interval '720 hours'
+                    AND e.occurred_at <= p_request.occurred_at
+                ORDER BY e.occurred_at DESC, e.transaction_id DESC
+                LIMIT 1000
+            ) AS e
+        ) AS device_rows
+        CROSS JOIN LATERAL (
+            SELECT
+                CASE WHEN c.device_id IS NOT NULL THEN coalesce((sum(e.amount)), 0)::double precision END AS device_amount_sum_1h
+            FROM (
+                SELECT e.occurred_at, e.amount
+                FROM {{ source('public', 'transactions').include(database=false) }} AS e
+                WHERE e.device_id = p_request.device_id
+                    AND e.occurred_at > p_request.occurred_at - interval '1 hours'
+                    AND e.occurred_at <= p_request.occurred_at
+                ORDER BY e.occurred_at DESC, e.transaction_id DESC
+                LIMIT 3
+            ) AS e
+        ) AS device_rows_3
+        CROSS JOIN LATERAL (
+            SELECT
+                CASE WHEN c.device_id IS NOT NULL THEN (count(*))::double precision END AS user_device_count_30d
+            FROM (
+                SELECT e.occurred_at
+                FROM {{ source('public', 'transactions').include(database=false) }} AS e
+                WHERE e.user_id = p_request.user_id
+                    AND e.device_id = p_request.device_id
+                    AND e.occurred_at > p_request.occurred_at - interval '720 hours'
+                    AND e.occurred_at <= p_request.occurred_at
+                ORDER BY e.occurred_at DESC, e.transaction_id DESC
+                LIMIT 1000
+            ) AS e
+        ) AS user_device_rows
+        CROSS JOIN LATERAL (
+            SELECT
+                CASE WHEN c.card_id IS NOT NULL THEN (count(*))::double precision END AS card_txn_count_1h
+            FROM (
+                SELECT e.occurred_at
+                FROM {{ source('public', 'transactions').include(database=false) }} AS e
+                WHERE e.card_id = p_request.card_id
+                    AND e.occurred_at > p_request.occurred_at - interval '1 hours'
+                    AND e.occurred_at <= p_request.occurred_at
+                ORDER BY e.occurred_at DESC, e.transaction_id DESC
+                LIMIT 1000
+            ) AS e
+        ) AS card_rows
+        CROSS JOIN LATERAL (
+            SELECT
+                CASE WHEN c.ip IS NOT NULL THEN (count(DISTINCT e.card_id))::double precision END AS ip_cards_1h
+            FROM (
+                SELECT e.occurred_at, e.card_id
+                FROM {{ source('public', 'transactions').include(database=false) }} AS e
+                WHERE e.ip = p_request.ip
+                    AND e.occurred_at > p_request.occurred_at - interval '1 hours'
+                    AND e.occurred_at <= p_request.occurred_at
+                ORDER BY e.occurred_at DESC, e.transaction_id DESC
+                LIMIT 1000
+            ) AS e
+        ) AS ip_rows
+        LEFT JOIN LATERAL (
+            SELECT r.mcc_fraud_rate_28d
+            FROM {{ ref('overall_risk').include(database=false) }} AS r
+            WHERE r.valid_from <= (c.occurred_at AT TIME ZONE 'UTC')::date
+            ORDER BY r.valid_from DESC
+            LIMIT 1
+        ) AS overall_risk ON true
+        LEFT JOIN LATERAL (
+            SELECT r.merchant_fraud_rate_7d, r.merchant_online_rate_7d, r.merchant_amount_mean_7d
+            FROM {{ ref('merchant_risk').include(database=false) }} AS r
+            WHERE r.merchant_id = c.merchant_id AND r.valid_from <= (c.occurred_at AT TIME ZONE 'UTC')::date
+            ORDER BY r.valid_from DESC
+            LIMIT 1
+        ) AS merchant_risk ON true
+        LEFT JOIN LATERAL (
+            SELECT r.mcc_fraud_rate_28d_frauds, r.mcc_fraud_rate_28d_txns, r.mcc_fraud_count_28d
+            FROM {{ ref('mcc_risk').include(database=false) }} AS r
+            WHERE r.mcc = c.mcc AND r.valid_from <= (c.occurred_at AT TIME ZONE 'UTC')::date
+            ORDER BY r.valid_from DESC
+            LIMIT 1
+        ) AS mcc_risk ON true
+        INTO d.feature_values, d.home_location, d.birth_year, d.merchant_category, d.merchant_opened_at;
+        d.last_occurred_at := '-infinity';
+        d.txns_through_last := 0;
+        d.amount_through_last := 0;
+        d.amount_squares_through_last := 0;
+    ELSIF d.feature_values IS NULL THEN
+        d.feature_values := features.row_scan_feature_values_2dfd4fa1(p_request);
     END IF;
     RETURN d;
 END
 
 -- functions/row_scan_feature_values.sql
--- The same features from every row of the user's longest window: the slow path for a late-arriving transaction, for
--- a user without rows, and for a user whose totals are pending.
+-- The same features from every row of the user's longest window: the slow path for a late-arriving transaction, and for
+-- a user whose totals are pending.
 DECLARE
     v_feature_values real[];
 BEGIN
@@ -528,7 +739,7 @@ END
 
 -- models/marts/training_features.sql
 {{ config(
-    alias='training_features_f5818a62',
+    alias='training_features_2dfd4fa1',
     materialized='incremental',
     incremental_strategy='delete+insert',
     unique_key=['user_id', 'transaction_id'],
@@ -1023,7 +1234,7 @@ WHERE r.is_complete AND r.is_logged
 
 -- models/marts/merchant_risk.sql
 {{ config(
-    alias='merchant_risk_f5818a62',
+    alias='merchant_risk_2dfd4fa1',
     materialized='incremental',
     incremental_strategy='append',
     on_schema_change='fail',
