@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
@@ -29,6 +30,13 @@ class Metrics:
         decisions = Counter(
             "rowguard_decisions", "Decisions by flag.", ["endpoint", "flag"], registry=self.registry
         )
+        outcomes = Counter(
+            "rowguard_outcomes", "Outcomes of transactions.", ["outcome"], registry=self.registry
+        )
+        reasons = Counter(
+            "rowguard_outcome_reasons", "Reasons of outcomes: rules, lists, model.", ["outcome", "reason"],
+            registry=self.registry,
+        )  # fmt: skip
         self.requests_shed = Counter(
             "rowguard_http_requests_shed", "Requests above the concurrency limit.", registry=self.registry
         )
@@ -36,6 +44,7 @@ class Metrics:
         self._requests = cache(requests.labels)
         self._duration = cache(duration.labels)
         self._decisions = cache(decisions.labels)
+        self._outcomes, self._reasons = cache(outcomes.labels), cache(reasons.labels)
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count and time one request, by its route: paths are not bounded."""
@@ -45,6 +54,12 @@ class Metrics:
     def count_decision(self, endpoint: str, flag: str) -> None:
         """Count one decision."""
         self._decisions(endpoint, flag).inc()
+
+    def count_outcome(self, outcome: str, reasons: Iterable[str]) -> None:
+        """Count one outcome of lists, model and rules; the codes of reasons are those of the rules."""
+        self._outcomes(outcome).inc()
+        for reason in reasons:
+            self._reasons(outcome, reason).inc()
 
     def latency(self, route: str) -> tuple[int, float | None, float | None]:
         """Return the count of a route's requests in this worker, and bounds of the median and the 99th percentile.

@@ -6,12 +6,13 @@ SELECT c.*
 FROM scoring.claim_review_case(%(by)s, %(case_id)s) AS c;
 
 -- name: count_reviews
--- Cases that wait, and the age of the oldest overdue one.
+-- Cases that wait, the age of the most overdue one, and the rule set in force.
 SELECT
     count(*) FILTER (WHERE c.state = 'open') AS open,
     count(*) FILTER (WHERE c.state = 'claimed') AS claimed,
     count(*) FILTER (WHERE c.due_at < now()) AS overdue,
-    greatest(0, extract(EPOCH FROM now() - min(c.due_at))::double precision) AS overdue_seconds
+    greatest(0, extract(EPOCH FROM now() - min(c.due_at))::double precision) AS overdue_seconds,
+    (SELECT s.rule_set_version FROM scoring.settings AS s) AS rule_set_version
 FROM scoring.review_cases AS c
 WHERE c.state <> 'decided';
 

@@ -30,7 +30,7 @@ LIMIT %(limit)s;
 -- The transactions of a case with their latest labels.
 SELECT
     t.user_id, t.transaction_id, t.occurred_at, t.amount, t.fraud_flag, t.fraud_probability, t.is_control,
-    t.reason_codes, known.is_fraud, known.source
+    t.reason_codes, t.outcome, t.outcome_reasons, known.is_fraud, known.source
 FROM scoring.review_case_transactions AS r
 INNER JOIN public.transactions AS t ON r.user_id = t.user_id AND r.transaction_id = t.transaction_id
 LEFT JOIN LATERAL (
@@ -60,6 +60,10 @@ SELECT
     count(*) FILTER (WHERE t.fraud_flag = 'FRAUD') AS alerts,
     count(*) FILTER (WHERE t.is_control) AS controls,
     count(*) FILTER (WHERE t.fraud_flag IS NULL) AS unscored,
+    count(*) FILTER (WHERE t.outcome = 'approve') AS approve,
+    count(*) FILTER (WHERE t.outcome = 'review') AS review,
+    count(*) FILTER (WHERE t.outcome = 'decline') AS decline,
+    count(*) FILTER (WHERE t.outcome IS NULL) AS undetermined,
     count(*) AS all_rows
 FROM public.transactions AS t
 WHERE t.received_at >= date_trunc('day', now(), 'UTC') - interval '13 days' AND NOT t.is_history
@@ -178,7 +182,7 @@ SELECT scoring.record_audit(%(actor)s, %(action)s, %(subject)s, %(details)s);
 
 -- name: replay
 -- Score a stored row again.
-SELECT r.stored, r.replayed, r.is_equal
+SELECT r.stored, r.replayed, r.is_equal, r.outcome, r.replayed_outcome, r.is_outcome_equal
 FROM scoring.replay_decision(%(user_id)s::bigint /* key type */, %(transaction_id)s) AS r;
 
 -- name: same_value
@@ -205,7 +209,14 @@ ORDER BY d.event_date, d.model_version;
 SELECT
     t.user_id, t.transaction_id, t.occurred_at, t.received_at, t.amount, /* for each column: t.{name}, */
     t.is_history, t.fraud_flag, t.fraud_probability, t.model_version, t.unscored_reason, t.features_caveat,
-    t.is_control, t.reason_codes, known.is_fraud, known.source, known.labelled_at, r.case_id
+    t.is_control, t.reason_codes, t.outcome, t.outcome_reasons, t.rule_set_version,
+    ARRAY(
+        SELECT u.name || CASE u.mode WHEN 'shadow' THEN ' (shadow)' ELSE '' END
+        FROM scoring.unpack_rule_codes(t.matched_rules) AS c
+        INNER JOIN scoring.rules AS u ON t.rule_set_version = u.version AND c.number = u.position
+        WHERE c.kind = 'rule'
+        ORDER BY u.position
+    ) AS matched_rules, known.is_fraud, known.source, known.labelled_at, r.case_id
 FROM public.transactions AS t
 LEFT JOIN scoring.review_case_transactions AS r ON t.user_id = r.user_id AND t.transaction_id = r.transaction_id
 LEFT JOIN LATERAL (

@@ -73,6 +73,7 @@ async def metrics(request: Request) -> Response:
         'rowguard_review_cases{state="claimed"}': reviews.get("claimed", math.nan),
         "rowguard_review_cases_overdue": reviews.get("overdue", math.nan),
         "rowguard_review_overdue_seconds": reviews.get("overdue_seconds") or 0,
+        "rowguard_rule_set_version": reviews.get("rule_set_version", math.nan),
     }
     lines = []
     for name, value in gauges.items():

@@ -72,6 +72,8 @@ async def create_transaction(request: Request) -> Response:
     if not is_replayed:
         metrics: Metrics = request.app.state.metrics
         metrics.count_decision("transactions", row["fraud_flag"] or "NONE")
+        if row["outcome"] is not None:
+            metrics.count_outcome(row["outcome"], row["outcome_reasons"] or ())
     return Response(_result().dump_json(row), 200 if is_replayed else 201, media_type="application/json")
 
 

@@ -12,6 +12,12 @@ from api.repository import Repository
 
 router = APIRouter()
 VOLUME = (("passed", "passed"), ("controls", "control group"), ("alerts", "alerts"), ("unscored", "unscored"))
+OUTCOMES = (
+    ("approve", "approved"),
+    ("review", "reviewed"),
+    ("decline", "declined"),
+    ("undetermined", "no outcome"),
+)
 
 
 @router.get("/")
@@ -29,7 +35,9 @@ async def overview(request: Request, user: Reader) -> Response:
         total=sum(row["all_rows"] for row in volume),
         alerts=sum(row["alerts"] + row["controls"] for row in volume),
         unscored=sum(row["unscored"] for row in volume),
+        outcomes={name: sum(row[name] for row in volume) for name in ("approve", "review", "decline")},
         volume=charts.stacked_bars(volume, VOLUME, "day", "Live transactions by day, 14 days"),
+        by_outcome=charts.stacked_bars(volume, OUTCOMES, "day", "Their outcomes by day"),
         queue=await data.row("queue_counts"),
         models=[row for row in models if row["state"] in ("champion", "challenger")],
         alarms=await data.panel("alarms"),

@@ -16,7 +16,7 @@ from tests.fix_database import Workspace
 DASHBOARD = json.loads((PROJECT_ROOT / "deploy" / "grafana" / "rowguard.json").read_text())
 TARGETS = [target for panel in DASHBOARD["panels"] for target in panel["targets"]]
 # Words of PromQL in the expressions; everything else that looks like a name must be a metric or a label.
-FUNCTIONS = {"sum", "max", "by", "rate", "histogram_quantile"}
+FUNCTIONS = {"sum", "max", "topk", "by", "rate", "histogram_quantile"}
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +31,10 @@ def served(
 def exposed(served: Console) -> dict[str, set[str]]:
     """Name of each sample → the names of its labels."""
     client = Browser(served.portal, served.app)
+    with served.database.connect() as connection:
+        connection.execute(
+            "SELECT scoring.create_list('blocked', 'user_id', 'block')"
+        )  # there are outcomes from now on
     assert client.request("POST", "/transactions", json={"user_id": 1, "amount": 5}).status_code == 201
     result: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(client.get("/metrics").text):

@@ -105,9 +105,13 @@ def test_a_decision_puts_keys_on_a_list(console: Console, author: Browser) -> No
     assert "73001" in shown and f"case {case}" in shown and "ann" in shown
     with console.database.connect() as connection:
         row = connection.execute(
-            "INSERT INTO transactions (user_id, amount) VALUES (73001, 5) RETURNING outcome, outcome_reasons"
+            "INSERT INTO transactions (user_id, amount) VALUES (73001, 5) RETURNING outcome, outcome_reasons, transaction_id"
         ).fetchone()
-    assert row == ("decline", ["stolen"])
+    assert row is not None and row[:2] == ("decline", ["stolen"])
+    page = text_of(analyst.get(f"/console/transactions/73001/{row[2]}").text)
+    assert "decline stolen" in page
+    replayed = text_of(analyst.get(f"/console/transactions/73001/{row[2]}/replay").text)
+    assert "Equal to the bit" in replayed and "Same outcome stored decline" in replayed
 
 
 def test_keys_come_and_go(author: Browser) -> None:

@@ -183,7 +183,17 @@ def test_a_decision_replays(flagged: Workspace) -> None:
         "SELECT r.* FROM transactions AS t, scoring.replay_decision(t.user_id, t.transaction_id) AS r"
         " WHERE t.user_id = 90001",
     )
-    ((stored, replayed, is_equal),) = rows
-    assert is_equal and stored == replayed
+    ((stored, replayed, is_equal, outcome, *_),) = rows
+    assert is_equal and stored == replayed and outcome is None
+    run(
+        flagged, "SELECT scoring.create_list('blocked', 'user_id', 'block')"
+    )  # there are outcomes from now on
+    insert(flagged, 90_002)
+    decided = run(
+        flagged,
+        "SELECT r.is_equal, r.outcome, r.replayed_outcome, r.is_outcome_equal FROM transactions AS t,"
+        " scoring.replay_decision(t.user_id, t.transaction_id) AS r WHERE t.user_id = 90002",
+    )
+    assert decided == [(True, "decline", "decline", True)]
     with pytest.raises(psycopg.errors.NoDataFound, match="user 90001 has no transaction -1"):
         run(flagged, "SELECT scoring.replay_decision(90001, -1)")
