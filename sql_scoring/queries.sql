@@ -239,24 +239,37 @@ matched AS MATERIALIZED (
         array_remove(ARRAY[{live}], NULL) AS live_names
     FROM {source}
     WHERE
-        t.occurred_at >= coalesce(%(start)s::timestamptz, '-infinity')
-        AND t.occurred_at < coalesce(%(end)s::timestamptz, 'infinity')
+        t.occurred_at >= coalesce({start}::timestamptz, '-infinity')
+        AND t.occurred_at < coalesce({end}::timestamptz, 'infinity')
         AND ({any})
+),
+
+amount_of_matches AS MATERIALIZED (
+    SELECT count(*) > 50000 AS is_large FROM matched
 ),
 
 labeled AS (
     SELECT
         m.*,
-        l.is_fraud,
-        coalesce(l.is_fraud, false) AS is_known_fraud
+        coalesce(l.is_fraud, a.is_fraud) AS is_fraud,
+        coalesce(l.is_fraud, a.is_fraud, false) AS is_known_fraud
     FROM matched AS m
+    -- Few matches look their labels up; of many, all labels are read once.
     LEFT JOIN LATERAL (
         SELECT n.is_fraud
         FROM public.fraud_labels AS n
-        WHERE n.user_id = m.user_id AND n.transaction_id = m.transaction_id
+        WHERE
+            n.user_id = m.user_id AND n.transaction_id = m.transaction_id
+            AND NOT (SELECT k.is_large FROM amount_of_matches AS k)
         ORDER BY n.labelled_at DESC, n.label_id DESC
         LIMIT 1
     ) AS l ON true
+    LEFT JOIN (
+        SELECT DISTINCT ON (n.user_id, n.transaction_id) n.user_id, n.transaction_id, n.is_fraud
+        FROM public.fraud_labels AS n
+        WHERE (SELECT k.is_large FROM amount_of_matches AS k)
+        ORDER BY n.user_id, n.transaction_id, n.labelled_at DESC, n.label_id DESC
+    ) AS a ON m.user_id = a.user_id AND m.transaction_id = a.transaction_id
 ),
 
 each_rule AS (

@@ -168,6 +168,8 @@ class _Scan:
         live_conditions = [f"(\n{bind_names(rule.when, bind, excluded=UNBOUNDED)}\n)" for rule in live]
         query = sql.SQL(QUERIES["backtest_matches"]).format(
             source=sql.SQL(source),
+            start=sql.Literal(self.start),
+            end=sql.Literal(self.end),
             flags=sql.SQL(", ").join(
                 sql.SQL("CASE WHEN {} THEN {} END").format(sql.SQL(text), sql.Literal(number))
                 for number, text in enumerate(conditions, start=1)
@@ -186,7 +188,8 @@ class _Scan:
         )
         results = [RuleResult(""), *(RuleResult(rule.name) for rule in rules)]
         with self.connection.cursor(row_factory=dict_row) as cursor:
-            for row in cursor.execute(query, {"start": self.start, "end": self.end}):
+            # Without parameters: a condition may hold a percent sign.
+            for row in cursor.execute(query):
                 result = results[row["rule"]]
                 for name in _COUNTS:
                     setattr(result, name, getattr(result, name) + row[name])

@@ -65,6 +65,8 @@ def test_matches_labels_money_and_days(migrated: Workspace) -> None:
     assert large.as_document()["precision"] == 0.5
     assert run(migrated, rule("large", "amount > 80"), start=START + timedelta(days=3)).rules[0].matched == 1
     assert run(migrated, rule("a", "amount > 80"), rule("b", "true"), only="b").rules[0].matched == 12
+    percent = run(migrated, rule("percent", "merchant_id % 3 = 0 AND location LIKE 'D%'"))
+    assert percent.rules[0].matched == 4
 
 
 def test_overlap_with_live_rules_counts_what_is_added(migrated: Workspace) -> None:
