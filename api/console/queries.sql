@@ -36,7 +36,7 @@ INNER JOIN public.transactions AS t ON r.user_id = t.user_id AND r.transaction_i
 LEFT JOIN LATERAL (
     SELECT l.is_fraud, l.source
     FROM public.fraud_labels AS l
-    WHERE l.user_id = t.user_id AND l.transaction_id = t.transaction_id
+    WHERE l.user_id = t.user_id AND l.transaction_id = t.transaction_id AND l.labelled_at <= now()
     ORDER BY l.labelled_at DESC, l.label_id DESC
     LIMIT 1
 ) AS known ON true
@@ -72,7 +72,7 @@ ORDER BY 1;
 
 -- name: drift
 -- Score and features of the champion over the last 7 days, most drifted first.
-SELECT d.name, d.row_count, d.psi
+SELECT d.name, d.row_count::bigint AS row_count, d.psi
 FROM features.monitoring_drift AS d
 INNER JOIN public.model_versions AS m ON d.model_version = m.version AND m.state = 'champion'
 ORDER BY d.psi DESC NULLS LAST
@@ -222,7 +222,7 @@ LEFT JOIN scoring.review_case_transactions AS r ON t.user_id = r.user_id AND t.t
 LEFT JOIN LATERAL (
     SELECT l.is_fraud, l.source, l.labelled_at
     FROM public.fraud_labels AS l
-    WHERE l.user_id = t.user_id AND l.transaction_id = t.transaction_id
+    WHERE l.user_id = t.user_id AND l.transaction_id = t.transaction_id AND l.labelled_at <= now()
     ORDER BY l.labelled_at DESC, l.label_id DESC
     LIMIT 1
 ) AS known ON true

@@ -125,4 +125,5 @@ def format_details(details: Mapping[str, Any]) -> str:
     return ", ".join(
         f"{name} {', '.join(map(str, value)) if isinstance(value, list) else value}"
         for name, value in details.items()
+        if value is not None
     )

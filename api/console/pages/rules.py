@@ -23,7 +23,7 @@ from rowguard.declaration import declared
 from rowguard.errors import RowguardError
 from rowguard.settings import Settings
 from sql_scoring.rules.check import check_rules, deployed_features
-from sql_scoring.rules.document import parse_rules
+from sql_scoring.rules.document import dump_rules, parse_rules, validate_rules
 
 router = APIRouter(prefix="/rules")
 RULES = "/console/rules"
@@ -246,7 +246,7 @@ async def _show(
 
 
 def _dump(document: dict[str, Any]) -> str:
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
+    return dump_rules(validate_rules(document))
 
 
 async def _check(settings: Settings, text: str) -> tuple[str | None, dict[str, Any] | None]:
