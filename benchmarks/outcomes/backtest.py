@@ -50,8 +50,8 @@ def fill(connection: psycopg.Connection) -> None:
         INSERT INTO public.transactions
         (user_id, transaction_id, amount, merchant_id, location, occurred_at, received_at, is_history)
         SELECT
-            n % 20000, n, (random() * 1000)::numeric(8, 2), (random() * 500)::integer, 'L' || (random() * 40)::integer,
-            now() - random() * interval '60 days', now(), true
+            n % 20000, n, (random() * 1000)::numeric(8, 2), (random() * 500)::integer,
+            'L' || (random() * 40)::integer, now() - random() * interval '60 days', now(), true
         FROM generate_series(1, %s) AS n
         """,
         [ROWS],
@@ -59,7 +59,9 @@ def fill(connection: psycopg.Connection) -> None:
     connection.execute(
         """
         INSERT INTO public.fraud_labels (user_id, transaction_id, is_fraud)
-        SELECT t.user_id, t.transaction_id, random() < 0.2 FROM public.transactions AS t WHERE t.transaction_id % 20 = 0
+        SELECT t.user_id, t.transaction_id, random() < 0.2
+        FROM public.transactions AS t
+        WHERE t.transaction_id % 20 = 0
         """
     )
     connection.execute("VACUUM ANALYZE")
