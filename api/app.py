@@ -10,14 +10,17 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from psycopg_pool import AsyncConnectionPool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 
 from api import problems, warm
 from api.access import BEARER, AccessPolicy, scopes_by_path
+from api.console.app import create_console
 from api.metrics import Metrics
 from api.middleware import RequestMiddleware
 from api.outcomes import Outcomes
 from api.repository import Repository, check_connection
-from api.routes import bodies, labels, lists, rules, scoring, service, transactions
+from api.routes import bodies, labels, lists, reviews, rules, scoring, service, transactions
 from api.tokens import SCOPES, Authenticator
 from rowguard import __version__
 from rowguard.settings import Settings
@@ -64,11 +67,13 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         redoc_url=None,
     )
-    app.state.repository, app.state.metrics = repository, metrics
+    app.state.repository, app.state.metrics, app.state.settings = repository, metrics, settings
     app.state.outcomes = Outcomes(pool, settings)
-    for routes in (transactions, scoring, labels, rules, lists, service):  # matched in this order
+    for routes in (transactions, scoring, labels, rules, lists, reviews, service):  # matched in this order
         app.include_router(routes.router)
     problems.register(app)
+    app.add_route("/console", _lead_to_console)
+    app.mount("/console", create_console(settings, pool, repository, app.state.outcomes, metrics))
     policy = AccessPolicy(
         scopes_by_path(app.routes),
         authenticator if authenticator.is_configured else None,
@@ -77,6 +82,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(RequestMiddleware, policy=policy, metrics=metrics, settings=settings)
     _extend_openapi(app)
     return app
+
+
+async def _lead_to_console(request: Request) -> Response:
+    return RedirectResponse("/console/", 307)
 
 
 def _pool(settings: Settings) -> AsyncConnectionPool:

@@ -62,6 +62,8 @@ def translated_errors() -> Iterator[None]:
     Raises:
         ExternalIdConflictError: Another transaction of the user has this external_id.
         InvalidValueError: A value broke a rule of the database; names the field where the database does.
+        NotFoundError: The statement names an object that does not exist.
+        ConflictError: Another user has it, or it is in another state.
         NotServingError: The database rejects the request on purpose; its hint is part of the message.
         SchemaError: The database has no rowguard schema.
         DatabaseBusyError: No connection became free in time.
@@ -71,6 +73,10 @@ def translated_errors() -> Iterator[None]:
         yield
     except (PoolTimeout, TooManyRequests):
         raise DatabaseBusyError from None
+    except psycopg.errors.NoDataFound as error:
+        raise NotFoundError(error.diag.message_primary) from None
+    except psycopg.errors.ObjectInUse as error:
+        raise ConflictError(error.diag.message_primary) from None
     except psycopg.errors.ObjectNotInPrerequisiteState as error:
         hint = error.diag.message_hint or "try again"
         raise NotServingError(f"{error.diag.message_primary}; {hint[0].lower()}{hint[1:]}") from None

@@ -46,6 +46,25 @@ class Metrics:
         """Count one decision."""
         self._decisions(endpoint, flag).inc()
 
+    def latency(self, route: str) -> tuple[int, float | None, float | None]:
+        """Return the count of a route's requests in this worker, and bounds of the median and the 99th percentile.
+
+        A bound is that of the bucket, in seconds; None without requests or above the last bucket.
+        """
+        buckets = {
+            float(sample.labels["le"]): sample.value
+            for metric in self._duration(route).collect()
+            for sample in metric.samples
+            if sample.name.endswith("_bucket")
+        }
+        count = int(max(buckets.values(), default=0))
+        bounds = [
+            next((bound for bound, value in sorted(buckets.items()) if value >= part * count), None)
+            for part in (0.5, 0.99)
+        ]
+        median, high = (None if not count or bound == float("inf") else bound for bound in bounds)
+        return count, median, high
+
     def text(self) -> bytes:
         """Return the exposition text: the sum over all workers."""
         registry = self.registry

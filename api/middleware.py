@@ -33,7 +33,8 @@ class RequestMiddleware:
     """Admits requests within the limits, and counts, times and logs each of them by its route.
 
     One class of plain ASGI: every layer costs processor time in every request. Path, query, address and body are not
-    logged: they may hold anything. The client is a hash of the token's subject; endpoints find it as `state.client`.
+    logged: they may hold anything. The client is a hash of the token's subject. Endpoints find it as `state.client`,
+    and the subject as `state.subject`.
 
     Args:
         app: The application.
@@ -66,7 +67,7 @@ class RequestMiddleware:
             subject = self._policy.check(scope, headers)
             client = None if subject is None else _hash(subject)
             scope["state"]["client"] = client
-            # Who changed rules and lists is recorded by name, and never logged.
+            # Who changed rules, lists and cases is recorded by name, and never logged.
             scope["state"]["subject"] = subject
             if int(headers.get(b"content-length", b"0")) > self._max_body_bytes:
                 raise _too_large(self._max_body_bytes)
@@ -120,6 +121,8 @@ class RequestMiddleware:
         self, scope: Scope, method: str, exchange: _Exchange, client: str | None, seconds: float
     ) -> None:
         route, status = getattr(scope.get("route"), "path", "unknown"), exchange.status or 499
+        if route != "unknown":
+            route = scope.get("root_path", "") + route  # the console is mounted
         self._metrics.observe(method, route, status, seconds)
         if status >= 400 or seconds > SLOW_S or (self._log_all and route not in PROBES):
             fields = {

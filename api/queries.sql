@@ -1,9 +1,32 @@
 -- Named queries of this room, read by rowguard.queries.
 
+-- name: claim_review_case
+-- Claim a case, or the most urgent open one.
+SELECT c.*
+FROM scoring.claim_review_case(%(by)s, %(case_id)s) AS c;
+
+-- name: count_reviews
+-- Cases that wait, and the age of the oldest overdue one.
+SELECT
+    count(*) FILTER (WHERE c.state = 'open') AS open,
+    count(*) FILTER (WHERE c.state = 'claimed') AS claimed,
+    count(*) FILTER (WHERE c.due_at < now()) AS overdue,
+    greatest(0, extract(EPOCH FROM now() - min(c.due_at))::double precision) AS overdue_seconds
+FROM scoring.review_cases AS c
+WHERE c.state <> 'decided';
+
 -- name: count_unscored
 -- Count unscored transactions; bounded, so that a scrape stays cheap when no model was ever deployed.
 SELECT count(*) AS unscored
 FROM (SELECT FROM public.unscored_transactions LIMIT 100000) AS u -- noqa: AM09;
+
+-- name: decide_review_cases
+-- Decide cases, all or none.
+SELECT c.*
+FROM scoring.decide_review_cases(
+    %(case_ids)s, %(decision)s, %(by)s, %(note)s, %(transactions)s, %(list_name)s, %(expires_at)s
+) AS c
+ORDER BY c.case_id;
 
 -- name: explain_features
 -- Score a row of four features, with its explanation.
@@ -85,6 +108,20 @@ SELECT
     to_regtype('public.fraud_score') IS NOT NULL AS has_schema,
     NOT pg_is_in_recovery() AND pg_try_advisory_xact_lock_shared(7266, 0) IS NOT NULL AS is_writable;
 
+-- name: open_review_cases
+-- Give each transaction that waits for review a case.
+SELECT scoring.open_review_cases(%(due_hours)s) AS opened;
+
+-- name: release_review_case
+-- Put a claimed case back into the queue.
+SELECT c.*
+FROM scoring.release_review_case(%(case_id)s, %(by)s, %(is_forced)s) AS c;
+
+-- name: reopen_review_case
+-- Open a decided case again.
+SELECT c.*
+FROM scoring.reopen_review_case(%(case_id)s, %(by)s, %(note)s, %(due_hours)s) AS c;
+
 -- name: score_features
 -- Score rows of four features, in their order.
 SELECT s.prediction, s.probability, s.flag, s.fraud_probability, s.model_version
@@ -145,6 +182,38 @@ WHERE m.state = 'champion';
 -- name: select_explanation
 -- The explanation of a stored decision.
 SELECT public.explanation(%(user_id)s, %(transaction_id)s, %(top)s) AS explanation;
+
+-- name: select_review_case
+-- A case with its transactions and its events.
+SELECT
+    c.*,
+    (
+        SELECT coalesce(jsonb_agg(t ORDER BY t.occurred_at, t.transaction_id), '[]')
+        FROM (
+            SELECT t.transaction_id, t.occurred_at, t.amount, t.fraud_flag, t.fraud_probability, t.model_version
+            FROM scoring.review_case_transactions AS r
+            INNER JOIN public.transactions AS t ON r.user_id = t.user_id AND r.transaction_id = t.transaction_id
+            WHERE r.case_id = c.case_id
+        ) AS t
+    ) AS transactions,
+    (
+        SELECT coalesce(jsonb_agg(e ORDER BY e.event_id), '[]')
+        FROM (
+            SELECT e.event_id, e.recorded_at, e.actor, e.action, e.details
+            FROM scoring.audit_events AS e
+            WHERE e.subject = 'case ' || c.case_id
+        ) AS e
+    ) AS events
+FROM scoring.review_cases AS c
+WHERE c.case_id = %(case_id)s;
+
+-- name: select_review_cases
+-- Cases of some states, the most urgent first; decided ones, the newest first.
+SELECT c.*
+FROM scoring.review_cases AS c
+WHERE c.state = ANY(%(states)s)
+ORDER BY c.decided_at DESC NULLS FIRST, c.due_at, c.case_id
+LIMIT %(limit)s;
 
 -- name: warm_scoring
 -- Run the champion once in this connection; returns its version.

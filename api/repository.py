@@ -14,6 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 from api.errors import (
     InvalidValueError,
     NotExplainedError,
+    NotFoundError,
     UnknownTransactionError,
     UnscoredTransactionError,
     translated_errors,
@@ -113,10 +114,72 @@ class Repository:
             except psycopg.errors.UndefinedObject as error:
                 raise NotExplainedError(error.diag.message_primary) from None
 
+    async def open_review_cases(self, due_hours: float) -> None:
+        """Give each transaction that waits for review a case."""
+        await self._rows("open_review_cases", {"due_hours": due_hours})
+
+    async def list_review_cases(self, states: Sequence[str], limit: int) -> list[Row]:
+        """Return cases, the most urgent first."""
+        return await self._rows("select_review_cases", {"states": list(states), "limit": limit})
+
+    async def get_review_case(self, case_id: int) -> Row:
+        """Return a case with its transactions and events.
+
+        Raises:
+            NotFoundError: There is no such case.
+        """
+        rows = await self._rows("select_review_case", {"case_id": case_id})
+        if not rows:
+            raise NotFoundError(f"there is no case {case_id}")
+        return rows[0]
+
+    async def claim_review_case(self, by: str, case_id: int | None) -> Row | None:
+        """Claim a case, or the most urgent open one; None when none is open.
+
+        Raises:
+            NotFoundError: There is no such case.
+            ConflictError: Another reviewer has it, or it is decided.
+        """
+        rows = await self._rows("claim_review_case", {"by": by, "case_id": case_id})
+        return rows[0] if rows else None
+
+    async def decide_review_cases(self, values: Row) -> list[Row]:
+        """Decide cases, all or none; arguments as of the SQL function.
+
+        Raises:
+            NotFoundError: There is no such case or list.
+            ConflictError: Another reviewer has one, or it is decided.
+        """
+        return await self._rows("decide_review_cases", values)
+
+    async def release_review_case(self, case_id: int, by: str, *, is_forced: bool) -> Row:
+        """Put a claimed case back into the queue.
+
+        Raises:
+            NotFoundError: There is no such case.
+            ConflictError: It is not claimed by this reviewer.
+        """
+        values = {"case_id": case_id, "by": by, "is_forced": is_forced}
+        return (await self._rows("release_review_case", values))[0]
+
+    async def reopen_review_case(self, case_id: int, by: str, note: str | None, due_hours: float) -> Row:
+        """Open a decided case again.
+
+        Raises:
+            NotFoundError: There is no such case.
+            ConflictError: It is not decided, or the user has an open case.
+        """
+        values = {"case_id": case_id, "by": by, "note": note, "due_hours": due_hours}
+        return (await self._rows("reopen_review_case", values))[0]
+
     async def get_champion(self) -> Row | None:
         """Return the registry row of the champion, None without one."""
         rows = await self._rows("select_champion")
         return rows[0] if rows else None
+
+    async def count_reviews(self) -> Row:
+        """Return how many cases are `open`, `claimed` and `overdue`, and `overdue_seconds` of the most urgent one."""
+        return (await self._rows("count_reviews"))[0]
 
     async def count_unscored(self) -> int:
         """Return the number of unscored live transactions, at most 100,000."""

@@ -117,6 +117,11 @@ Text = Annotated[
     Field(max_length=64, json_schema_extra={"pattern": NO_CONTROL_CHARACTERS}),
     AfterValidator(reject_control_characters),
 ]
+Note = Annotated[
+    str,
+    Field(max_length=2_000, json_schema_extra={"pattern": NO_CONTROL_CHARACTERS}),
+    AfterValidator(reject_control_characters),
+]
 LongText = Annotated[
     str,
     Field(max_length=500, json_schema_extra={"pattern": NO_CONTROL_CHARACTERS}),

@@ -8,7 +8,16 @@ from functools import cache
 from typing import Annotated, Any, Literal, NotRequired
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainSerializer, Tag, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    Tag,
+    WithJsonSchema,
+    create_model,
+)
 from typing_extensions import TypedDict
 
 from api.columns import request_fields, response_fields
@@ -22,6 +31,7 @@ from api.scalars import (
     KeyText,
     LongText,
     Minutes,
+    Note,
     Text,
     Time,
 )
@@ -81,6 +91,34 @@ class Label(_Body):
     is_fraud: bool = Field(strict=True)
     labelled_at: Time | None = Field(None, description="When it became known. Default: now.")
     source: Text = Field("api", min_length=1)
+
+
+class ReviewClaim(_Body):
+    """Which case to claim."""
+
+    case_id: Id | None = Field(None, description="Default: the most urgent open one.")
+
+
+class ReviewDecision(_Body):
+    """A decision about cases; `unsure` writes no label."""
+
+    case_ids: list[Id] = Field(min_length=1, max_length=1_000)
+    decision: Literal["fraud", "legitimate", "unsure"]
+    note: Note | None = None
+    transactions: Count | None = Field(
+        None,
+        description="How many transactions the reviewer saw; if others joined since, nothing is decided.",
+    )
+    list_name: Text | None = Field(
+        None, min_length=1, description="Put their values of this list's column on it."
+    )
+    expires_at: AnyTime | None = Field(None, description="When those entries expire.")
+
+
+class ReviewReopening(_Body):
+    """Why a case is opened again."""
+
+    note: Note | None = None
 
 
 def _kind(body: Any) -> str:
@@ -314,6 +352,63 @@ class StoredLabel(BaseModel):
     is_fraud: bool
     labelled_at: datetime
     source: str
+
+
+class ReviewCase(TypedDict):
+    """The transactions of a user that wait for a decision, or were decided together."""
+
+    case_id: int
+    user_id: int | UUID | str
+    state: str
+    opened_at: datetime
+    due_at: datetime
+    claimed_by: str | None
+    claimed_at: datetime | None
+    decision: str | None
+    note: str | None
+    decided_by: str | None
+    decided_at: datetime | None
+    transaction_count: int
+    amount_total: Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
+    max_fraud_probability: float | None
+
+
+class ReviewCases(TypedDict):
+    """Review cases."""
+
+    cases: list[ReviewCase]
+
+
+# As PostgreSQL writes a time within a JSON document.
+TimeText = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+
+
+class ReviewedTransaction(TypedDict):
+    """A transaction of a case."""
+
+    transaction_id: int
+    occurred_at: TimeText
+    amount: float
+    fraud_flag: str | None
+    fraud_probability: float | None
+    model_version: str | None
+
+
+class ReviewEvent(TypedDict):
+    """An event of a case."""
+
+    event_id: int
+    recorded_at: TimeText
+    actor: str
+    action: str
+    details: dict[str, Any]
+
+
+class ReviewCaseDetails(ReviewCase):
+    """A case with its transactions and its events."""
+
+    transactions: list[ReviewedTransaction]
+    events: list[ReviewEvent]
 
 
 class ModelInfo(BaseModel):

@@ -46,7 +46,11 @@ def serve(settings: Settings, *, host: str | None = None, port: int | None = Non
     create_app(settings)  # invalid settings are one line here, and not a traceback in the log of a worker
     _require_free(address)
     # Workers inherit the environment; arguments of a process would be visible to other users of the machine.
-    urls = {"DATABASE_URL": settings.database_url, "POOLED_DATABASE_URL": settings.pooled_url}
+    urls = {
+        "DATABASE_URL": settings.database_url,
+        "POOLED_DATABASE_URL": settings.pooled_url,
+        "ROWGUARD_PUBLISH_DATABASE_URL": settings.publish_database_url,
+    }
     os.environ |= {name: url.get_secret_value() for name, url in urls.items() if url is not None}
     with tempfile.TemporaryDirectory(prefix="rowguard-metrics-") as folder:
         if settings.api_workers > 1:

@@ -13,7 +13,7 @@ import jwt
 from rowguard.errors import SettingsError
 from rowguard.settings import Settings
 
-SCOPES = ("predict", "write", "label", "explain", "rules", "publish", "lists", "admin")
+SCOPES = ("predict", "write", "label", "explain", "rules", "publish", "lists", "review", "admin")
 SECRET_BYTES = 32
 CACHED_TOKENS = 1_024
 RELOAD_S = 1.0

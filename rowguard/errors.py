@@ -92,3 +92,7 @@ class RuleError(RowguardError):
 
 class ListError(RowguardError):
     """The list does not allow this; nothing was changed."""
+
+
+class ReviewError(RowguardError):
+    """The review case does not allow this; nothing was changed."""

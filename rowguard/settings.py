@@ -87,8 +87,31 @@ class Settings(BaseSettings):
     """Shared secret for HS256 tokens, at least 32 bytes; or in a file, as containers mount secrets."""
     jwt_secret_file: Path | None = None
 
+    console_secret: SecretStr | None = None
+    """Signs the sessions of the console, at least 32 bytes; by default a file of `state_dir` holds one."""
+
+    console_session_hours: float = Field(default=12, gt=0, le=168)
+    """Hours until a user of the console logs in again."""
+
+    oidc_issuer: str | None = None
+    """OpenID Connect provider of the console's users; without it `rowguard console` prints links to log in."""
+
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    """Without a secret the client is public, and relies on PKCE."""
+
+    oidc_scope: str = "openid profile email"
+    oidc_roles_claim: str = Field(default="roles", min_length=1)
+    """Claim of the id token that holds the user's roles; dots lead into objects, as in realm_access.roles."""
+
+    oidc_role_names: str | None = None
+    """The provider's names of roles, as analyst=fraud-ops,administrator=fraud-admins."""
+
     jwt_audience: str = Field(default="rowguard", min_length=1)
     jwt_issuer: str | None = None
+
+    review_due_hours: float = Field(default=24, gt=0, le=8_760)
+    """Hours until a review case is due."""
 
     alert_budget: float = Field(default=0.01, gt=0, lt=1)
     """Largest alert rate that analysts can review; the decision threshold is chosen to fill it."""

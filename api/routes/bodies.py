@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from api import schemas
 from api.columns import key_type
 from api.problems import invalid_body, invalid_field
-from api.schemas import Label, NewTransaction
+from api.schemas import Label, NewTransaction, ReviewClaim, ReviewDecision, ReviewReopening
 from rowguard.declaration import declared
 
 Body = TypeVar("Body")
@@ -104,6 +104,17 @@ TRANSACTION: JsonBody[NewTransaction] = JsonBody(
     external_id={**TRANSACTION_EXAMPLE, "external_id": "ch_3PqX"},
 )
 LABEL: JsonBody[Label] = JsonBody(schemas.label, "Label", label=LABEL_EXAMPLE)
+REVIEW_CLAIM: JsonBody[ReviewClaim] = JsonBody(
+    lambda: ReviewClaim, "ReviewClaim", next={}, one={"case_id": 12}
+)
+REVIEW_DECISION: JsonBody[ReviewDecision] = JsonBody(
+    lambda: ReviewDecision,
+    "ReviewDecision",
+    decision={"case_ids": [12], "decision": "fraud", "note": "called"},
+)
+REVIEW_REOPENING: JsonBody[ReviewReopening] = JsonBody(
+    lambda: ReviewReopening, "ReviewReopening", reopening={"note": "the user called back"}
+)
 
 RULES_EXAMPLE = {
     "rules": [
@@ -145,7 +156,19 @@ KEYS: JsonBody[Any] = JsonBody(lambda: schemas.ListKeys, "ListKeys", keys={"keys
 def component_schemas() -> dict[str, Any]:
     """Return the schemas of bodies, of the decision and of a user's id, for the OpenAPI document of this database."""
     components: dict[str, Any] = {}
-    outcomes = (RULES, BACKTEST, DRAFT, ROLLBACK, EXCEPTION, LIST, ENTRIES, KEYS)
+    outcomes = (
+        RULES,
+        BACKTEST,
+        DRAFT,
+        ROLLBACK,
+        EXCEPTION,
+        LIST,
+        ENTRIES,
+        KEYS,
+        REVIEW_CLAIM,
+        REVIEW_DECISION,
+        REVIEW_REOPENING,
+    )
     for body in (PREDICT, PREDICT_BATCH, TRANSACTION, LABEL, *outcomes):
         components |= body.schemas()
     others = {"Decision": schemas.decision(), "UserId": key_type(declared())}

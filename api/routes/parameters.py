@@ -45,6 +45,24 @@ def path_integer(request: Request, name: str) -> int:
     return int(text)
 
 
+def read_integer(name: str, text: str, least: int, most: int) -> int:
+    """Read an integer of a query.
+
+    Args:
+        name: The parameter.
+        text: Its value.
+        least: The smallest.
+        most: The largest.
+
+    Raises:
+        ApiProblem: 422; it is none, or out of range.
+    """
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 19 and least <= int(text) <= most):
+        raise invalid_field(name, f"is no integer from {least} to {most}")
+    return int(text)
+
+
 def query_values(request: Request, *names: str) -> dict[str, str]:
     """Return the parameters of the query.
 

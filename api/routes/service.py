@@ -60,14 +60,28 @@ async def model(request: Request) -> ModelInfo:
     openapi_extra=require_scope("admin"),
 )
 async def metrics(request: Request) -> Response:
+    repository = _repository(request)
     try:
-        unscored: float = await _repository(request).count_unscored()
+        unscored: float = await repository.count_unscored()
+        reviews = await repository.count_reviews()
     except (DatabaseUnavailableError, DatabaseBusyError, SchemaError):  # the other metrics are still valid
-        unscored = math.nan
-    # A value of the database and of no worker, so it is not summed over them.
-    gauge = "# TYPE rowguard_unscored_transactions gauge\nrowguard_unscored_transactions"
+        unscored, reviews = math.nan, {}
+    # Values of the database and of no worker, so they are not summed over them.
+    gauges = {
+        "rowguard_unscored_transactions": unscored,
+        'rowguard_review_cases{state="open"}': reviews.get("open", math.nan),
+        'rowguard_review_cases{state="claimed"}': reviews.get("claimed", math.nan),
+        "rowguard_review_cases_overdue": reviews.get("overdue", math.nan),
+        "rowguard_review_overdue_seconds": reviews.get("overdue_seconds") or 0,
+    }
+    lines = []
+    for name, value in gauges.items():
+        family = name.partition("{")[0]
+        header = f"# TYPE {family} gauge"
+        lines += [f"{name} {value}"] if header in lines else [header, f"{name} {value}"]
     counters: Metrics = request.app.state.metrics
-    return Response(counters.text() + f"{gauge} {unscored}\n".encode(), media_type=CONTENT_TYPE_LATEST)
+    text = counters.text() + ("\n".join(lines) + "\n").encode()
+    return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 
 def _repository(request: Request) -> Repository:

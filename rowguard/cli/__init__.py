@@ -11,6 +11,7 @@ import typer
 
 from rowguard.cli import (
     _backtest,
+    _console,
     _data,
     _demo,
     _deploy,
@@ -22,6 +23,7 @@ from rowguard.cli import (
     _operations,
     _policy,
     _register,
+    _reviews,
     _roles,
     _rules,
     _serve,
@@ -70,7 +72,7 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
         *(_explain.explain, _explain.reasons),
         *(_policy.failure_policy, _policy.control_rate, _roles.roles),
     ),
-    "HTTP": (_serve.serve, _serve.token),
+    "HTTP": (_serve.serve, _serve.token, _console.console),
 }
 _NAMES = {"import_file": "import"}
 for group, commands in GROUPS.items():
@@ -82,6 +84,7 @@ for group, commands in GROUPS.items():
         app.command(name, rich_help_panel=group, context_settings=passes_on)(command)
 app.add_typer(_rules.app, name="rules", rich_help_panel="Outcomes")
 app.add_typer(_lists.app, name="lists", rich_help_panel="Outcomes")
+app.add_typer(_reviews.app, name="reviews", rich_help_panel="Outcomes")
 
 
 @app.callback()

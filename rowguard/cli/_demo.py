@@ -61,6 +61,8 @@ def demo(
     key_type = declared().keys.user_id
     user = "42" if key_type == "bigint" else f"'{user_key(42, key_type)}'"
     next_steps(
+        (f"open {_console_url(config, api_url)}", "the console, which keeps running"),
+        ("rowguard console", "another link to it, for any role"),
         (f"open {api_url}/docs", "every HTTP call, to try"),
         ("rowguard psql", "a SQL prompt; try:"),
         "    INSERT INTO transactions (user_id, amount)",
@@ -184,6 +186,17 @@ def _score_twice(api_url: str, database_url: str) -> None:
             {"caller": caller, "fraud probability": repr(probability), "flag": flag}
             for caller, (probability, flag) in scores.items()
         ]
+    )
+
+
+def _console_url(config: Settings, api_url: str) -> str:
+    """The console's address, with a token where users do not log in at a provider."""
+    from rowguard.cli._console import console_link
+
+    return (
+        f"{api_url}/console"
+        if config.oidc_issuer
+        else console_link(config, "demo", ["administrator"], 8 * 3600)
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Annotated
 
@@ -38,13 +39,20 @@ def serve(
         # A login role with the API's rights only.
         url = SecretStr(local_stack().ensure_login(config, "rowguard_api_local", "rowguard_api"))
         is_pooled = local_stack().resolve_pooled_url(config) is not None
-        config = config.model_copy(update={"pooled_url" if is_pooled else "database_url": url})
+        owner = SecretStr(
+            local_stack().resolve_database_url(config)
+        )  # for the console, which publishes rules
+        config = config.model_copy(
+            update={"pooled_url" if is_pooled else "database_url": url, "publish_database_url": owner}
+        )
+        os.environ["ROWGUARD_MODELS_DIR"] = str(config.models_dir)  # not that of an address
     run(config, host=host, port=port)
 
 
 def token(
     scope: Annotated[
-        list[str] | None, typer.Option(help="Scope: predict, write, label, explain or admin. Repeatable.")
+        list[str] | None,
+        typer.Option(help="Scope: predict, write, label, explain, review or admin. Repeatable."),
     ] = None,
     subject: Annotated[
         str, typer.Option(help="Client that the token identifies; rate limits count by it.")
@@ -63,7 +71,7 @@ def token(
     unknown = [name for name in scopes if name not in SCOPES]
     if unknown:
         raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(SCOPES)}", param_hint="--scope")
-    lifetime_s = _parse_seconds(expires_in)
+    lifetime_s = parse_seconds(expires_in)
     minted = mint(settings(), subject, scopes, lifetime_s)
     if as_json:
         print_json({"token": minted, "subject": subject, "scopes": scopes, "expires_in": lifetime_s})
@@ -71,7 +79,7 @@ def token(
         print(minted)
 
 
-def _parse_seconds(text: str) -> int:
+def parse_seconds(text: str) -> int:
     match = re.fullmatch(r"([1-9]\d{0,8})([smhd])", text)
     if match is None:
         raise typer.BadParameter(

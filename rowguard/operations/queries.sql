@@ -838,3 +838,63 @@ SELECT
     max(s.difference) AS largest_difference
 FROM alerts AS a
 LEFT JOIN errors AS s ON a.model_version = s.model_version AND a.n = s.n;
+
+-- name: open_review_cases
+-- Give each transaction that waits for review a case; returns how many were opened.
+SELECT scoring.open_review_cases(%(due_hours)s);
+
+-- name: review_cases
+-- Review cases: waiting ones by urgency, then decided ones, the newest first.
+SELECT
+    c.case_id, c.state, c.user_id, c.transaction_count AS transactions, c.amount_total AS amount,
+    c.max_fraud_probability AS fraud_probability, c.due_at, c.claimed_by, c.decision, c.decided_by, c.decided_at, c.note
+FROM scoring.review_cases AS c
+WHERE c.state = ANY(%(states)s) AND (%(claimed_by)s::text IS NULL OR c.claimed_by = %(claimed_by)s)
+ORDER BY c.decided_at DESC NULLS FIRST, c.due_at, c.case_id
+LIMIT %(limit)s;
+
+-- name: claim_review_case
+-- Claim a case, or the most urgent open one.
+SELECT c.case_id
+FROM scoring.claim_review_case(%(by)s, %(case_id)s) AS c;
+
+-- name: release_review_case
+-- Put a claimed case back into the queue, also another reviewer's.
+SELECT c.case_id
+FROM scoring.release_review_case(%(case_id)s, %(by)s, true) AS c;
+
+-- name: decide_review_cases
+-- Decide cases, all or none.
+SELECT c.case_id
+FROM scoring.decide_review_cases(
+    %(case_ids)s, %(decision)s, %(by)s, %(note)s, NULL, %(list)s, %(expires_at)s
+) AS c;
+
+-- name: reopen_review_case
+-- Open a decided case again.
+SELECT c.case_id
+FROM scoring.reopen_review_case(%(case_id)s, %(by)s, %(note)s, %(due_hours)s) AS c;
+
+-- name: review_case
+-- One case.
+SELECT
+    c.case_id, c.state, c.user_id, c.transaction_count AS transactions, c.amount_total AS amount,
+    c.max_fraud_probability AS fraud_probability, c.opened_at, c.due_at, c.claimed_by, c.claimed_at, c.decision,
+    c.decided_by, c.decided_at, c.note
+FROM scoring.review_cases AS c
+WHERE c.case_id = %(case_id)s;
+
+-- name: review_case_transactions
+-- The transactions of a case.
+SELECT t.transaction_id, t.occurred_at, t.amount, t.fraud_probability, t.reason_codes
+FROM scoring.review_case_transactions AS r
+INNER JOIN public.transactions AS t ON r.user_id = t.user_id AND r.transaction_id = t.transaction_id
+WHERE r.case_id = %(case_id)s
+ORDER BY t.occurred_at, t.transaction_id;
+
+-- name: review_case_events
+-- The events of a case, oldest first.
+SELECT e.recorded_at, e.actor, e.action, e.details
+FROM scoring.audit_events AS e
+WHERE e.subject = 'case ' || %(case_id)s::bigint
+ORDER BY e.event_id;

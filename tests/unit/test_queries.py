@@ -12,6 +12,7 @@ from rowguard.queries import load_queries
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = {
     "api": "api",
+    "api.console": "api/console",
     "trainer": "trainer",
     "simulator": "simulator",
     "sql_scoring": "sql_scoring",

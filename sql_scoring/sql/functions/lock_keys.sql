@@ -5,8 +5,8 @@ RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN int8xor(p_user_id /* as bigint */, 8245940728973324900);
 
--- The jobs of the whole database: one deployment, one archive run, one build of features at a time.
+-- The jobs of the whole database: one deployment, one archive run, one build of features, one opening of cases at a time.
 CREATE OR REPLACE FUNCTION scoring.job_lock_key(p_job text)
 RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN (7266::bigint << 32) | array_position(ARRAY['deploy', 'archive', 'features'], p_job) - 1;
+RETURN (7266::bigint << 32) | array_position(ARRAY['deploy', 'archive', 'features', 'reviews'], p_job) - 1;

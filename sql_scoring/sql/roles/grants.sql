@@ -118,3 +118,23 @@ TO rowguard_api;
 
 GRANT EXECUTE ON FUNCTION scoring.unpack_rule_codes(bytea), scoring.list_key_hash(text, text)
 TO rowguard_api, rowguard_trainer, rowguard_readonly;
+
+-- Reviews change by functions only, which write the audit trail. The API states who does it.
+GRANT SELECT ON scoring.review_cases, scoring.review_case_transactions, scoring.audit_events
+TO rowguard_api, rowguard_trainer, rowguard_readonly;
+
+GRANT EXECUTE ON FUNCTION
+scoring.record_audit(text, text, text, jsonb),
+scoring.open_review_cases(double precision),
+scoring.claim_review_case(text, bigint),
+scoring.release_review_case(bigint, text, boolean),
+scoring.decide_review_cases(bigint[], text, text, text, integer, text, timestamptz),
+scoring.reopen_review_case(bigint, text, text, double precision),
+scoring.replay_decision(bigint /* key type */, bigint)
+TO rowguard_api;
+
+-- What the console's pages read.
+GRANT SELECT ON scoring.gate_reports TO rowguard_api;
+
+-- Of the views that dbt builds there, it grants those of monitoring.
+GRANT USAGE ON SCHEMA features TO rowguard_api;

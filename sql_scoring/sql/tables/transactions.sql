@@ -80,3 +80,8 @@ CREATE INDEX transactions_received_idx ON public.transactions USING brin (receiv
 -- Unscored live rows, for the list and for rescoring; a scored row never enters it.
 CREATE INDEX transactions_unscored_idx ON public.transactions (user_id, received_at)
 WHERE model_version IS NULL AND NOT is_history;
+
+-- Rows that wait for review or were reviewed: without rules and lists there is no outcome, and alerts are reviewed.
+-- scoring.open_review_cases reads the newest.
+CREATE INDEX transactions_review_idx ON public.transactions (received_at)
+WHERE outcome = 'review' OR is_control OR (outcome IS NULL AND fraud_flag = 'FRAUD');

@@ -49,6 +49,12 @@ ENDPOINTS: list[tuple[str, str, Any, int, frozenset[str] | None]] = [
     ("POST", "/predict/batch", {"items": [RAW]}, 200, frozenset({"predict"})),
     ("POST", "/transactions", RAW, 201, frozenset({"write"})),
     ("POST", "/labels", LABEL, 404, frozenset({"label"})),
+    ("GET", "/reviews", None, 200, frozenset({"review"})),
+    ("GET", "/reviews/999999", None, 404, frozenset({"review"})),
+    ("POST", "/reviews/claim", {"case_id": 999_999}, 404, frozenset({"review"})),
+    ("POST", "/reviews/decide", {"case_ids": [999_999], "decision": "unsure"}, 404, frozenset({"review"})),
+    ("POST", "/reviews/999999/release", None, 404, frozenset({"review"})),
+    ("POST", "/reviews/999999/reopen", {}, 404, frozenset({"review"})),
     ("GET", "/transactions/1/9000000000/explanation", None, 404, frozenset({"explain"})),
     ("GET", "/rules", None, 200, frozenset({"rules", "publish"})),
     ("POST", "/rules/check", RULES, 200, frozenset({"rules"})),
@@ -70,6 +76,8 @@ ENDPOINTS: list[tuple[str, str, Any, int, frozenset[str] | None]] = [
     ("POST", "/lists/none/add", {"entries": [{"key": "1"}]}, 404, frozenset({"lists"})),
     ("POST", "/lists/none/remove", {"keys": ["1"]}, 404, frozenset({"lists"})),
 ]
+# Invalid tokens of one address are limited to 20 per second.
+REJECTIONS_APART_S = 0.15
 HOLDERS: list[tuple[str, ...] | None] = [None, (), *((scope,) for scope in SCOPES), SCOPES]
 
 
@@ -156,10 +164,6 @@ def bad_tokens() -> dict[str, str]:
         "public key as secret": f"{head}.{body}.{confused}",
         "deep header": base64.urlsafe_b64encode(b"[" * 9_000).decode() + ".e30.x",
     }
-
-
-# Invalid tokens of one address are limited to 20 per second, and the matrix uses some of them.
-REJECTIONS_APART_S = 0.15
 
 
 @pytest.mark.parametrize("name", bad_tokens())

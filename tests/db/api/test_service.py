@@ -42,7 +42,8 @@ def test_docs_and_their_document_name_every_endpoint(api: Api) -> None:
     paths = api.client.get("/openapi.json").json()["paths"]
     assert set(paths) == {
         "/", "/livez", "/readyz", "/model", "/metrics", "/predict", "/predict/batch", "/transactions", "/labels",
-        "/transactions/{user_id}/{transaction_id}/explanation",
+        "/transactions/{user_id}/{transaction_id}/explanation", "/reviews", "/reviews/{case_id}", "/reviews/claim",
+        "/reviews/decide", "/reviews/{case_id}/release", "/reviews/{case_id}/reopen",
     }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 SECRET = "test-secret-test-secret-test-secret-0123"
-SCOPES = ("predict", "write", "label", "explain", "admin")
+SCOPES = ("predict", "write", "label", "explain", "review", "admin")
 
 
 @cache

@@ -83,6 +83,15 @@ ACTIONS: list[tuple[str, str, set[str]]] = [
     ("read labels", "SELECT * FROM fraud_labels", {API, *READERS}),
     ("change a label", "UPDATE fraud_labels SET is_fraud = false", set()),
     ("delete labels", "DELETE FROM fraud_labels", set()),
+    ("read cases", "SELECT * FROM scoring.review_cases", {API, *READERS}),
+    ("change a case", "UPDATE scoring.review_cases SET state = 'decided'", set()),
+    ("claim a case", "SELECT scoring.claim_review_case('me')", {API}),
+    ("open cases", "SELECT scoring.open_review_cases()", {API}),
+    ("record an event", "SELECT scoring.record_audit('me', 'test', 'nothing')", {API}),
+    ("read the audit trail", "SELECT * FROM scoring.audit_events", {API, *READERS}),
+    ("forge the audit trail", "INSERT INTO scoring.audit_events (actor, action, subject) VALUES ('a', 'b', 'c')", set()),
+    ("score a row again", "SELECT scoring.replay_decision(user_id, transaction_id) FROM transactions"
+     " WHERE model_version IS NOT NULL LIMIT 1", {API}),
     ("read users", "SELECT * FROM users", {APP, *READERS}),
     ("add a user", "INSERT INTO users (user_id, home_location) VALUES (-5, 'DE')", {APP}),
     ("change a home", "UPDATE users SET home_location = 'DE' WHERE user_id = 1", {APP}),
@@ -202,7 +211,8 @@ def test_definer_functions_are_few_and_pinned(database: Workspace) -> None:
         "invalidate_totals_on_delete", "invalidate_totals_on_update", "warm_scoring", "base_value",
         "explain_features", "explain_transaction", "explain_transactions", "explanation", "explain_score_features",
         "explain_score_transaction", "passing_changes", "set_alert_reasons", "create_list", "add_list_entries",
-        "remove_list_entries", "add_rule_exception", "end_rule_exception",
+        "remove_list_entries", "add_rule_exception", "end_rule_exception", "record_audit", "open_review_cases",
+        "claim_review_case", "release_review_case", "decide_review_cases", "reopen_review_case", "replay_decision",
     }  # fmt: skip
     for name, config, is_public in rows:
         # The trigger waits a bounded time for locks; nothing else is set.

@@ -1,0 +1,1 @@
+"""The console: pages for analysts, rule authors and approvers, rendered by the server."""

@@ -1,0 +1,4 @@
+CREATE TRIGGER reject_change
+BEFORE UPDATE OR DELETE OR TRUNCATE ON scoring.audit_events
+FOR EACH STATEMENT
+EXECUTE FUNCTION scoring.reject_change();
