@@ -24,9 +24,10 @@ FROM (SELECT FROM public.unscored_transactions LIMIT 100000) AS u -- noqa: AM09;
 -- name: decide_review_cases
 -- Decide cases, all or none.
 SELECT c.*
-FROM scoring.decide_review_cases(
-    %(case_ids)s, %(decision)s, %(by)s, %(note)s, %(transactions)s, %(list_name)s, %(expires_at)s
-) AS c
+FROM
+    scoring.decide_review_cases(
+        %(case_ids)s, %(decision)s, %(by)s, %(note)s, %(transactions)s, %(list_name)s, %(expires_at)s
+    ) AS c
 ORDER BY c.case_id;
 
 -- name: explain_features
@@ -212,7 +213,7 @@ WHERE c.case_id = %(case_id)s;
 -- Cases of some states, the most urgent first; decided ones, the newest first.
 SELECT c.*
 FROM scoring.review_cases AS c
-WHERE c.state = ANY(%(states)s)
+WHERE c.state = any(%(states)s)
 ORDER BY c.decided_at DESC NULLS FIRST, c.due_at, c.case_id
 LIMIT %(limit)s;
 

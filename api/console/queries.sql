@@ -91,7 +91,7 @@ earlier AS (
     SELECT t.feature_values
     FROM this AS h
     INNER JOIN public.transactions AS t
-        ON h.user_id = t.user_id AND h.model_version = t.model_version AND t.received_at < h.received_at
+        ON h.user_id = t.user_id AND h.model_version = t.model_version AND h.received_at > t.received_at
     ORDER BY t.received_at DESC
     LIMIT 50
 )
@@ -104,15 +104,17 @@ SELECT
     usual.quantiles[2] AS middle,
     usual.quantiles[3] AS high
 FROM this AS h
-CROSS JOIN LATERAL unnest(h.feature_names, h.feature_values) WITH ORDINALITY AS n (name, value, place)
-CROSS JOIN LATERAL (
-    SELECT
-        count(e.feature_values[n.place]) AS row_count,
-        percentile_cont(ARRAY[0.1, 0.5, 0.9]) WITHIN GROUP (
-            ORDER BY e.feature_values[n.place]::double precision
-        ) AS quantiles
-    FROM earlier AS e
-) AS usual
+CROSS JOIN
+    LATERAL unnest(h.feature_names, h.feature_values) WITH ORDINALITY AS n (name, value, place)
+CROSS JOIN
+    LATERAL (
+        SELECT
+            count(e.feature_values[n.place]) AS row_count,
+            percentile_cont(ARRAY[0.1, 0.5, 0.9]) WITHIN GROUP (
+                ORDER BY e.feature_values[n.place]::double precision
+            ) AS quantiles
+        FROM earlier AS e
+    ) AS usual
 ORDER BY n.place;
 
 -- name: gate_reports
@@ -133,8 +135,8 @@ LIMIT 6;
 -- name: models
 -- The registry, newest first.
 SELECT
-    m.version, m.state, m.state_reason, m.model_kind, m.trained_at, m.row_count, m.fraud_count, m.threshold, m.metrics,
-    m.tree_count, m.node_count, m.deployed_at, m.deployed_by, m.canary_percent
+    m.version, m.state, m.state_reason, m.model_kind, m.trained_at, m.row_count, m.fraud_count, m.threshold,
+    m.metrics, m.tree_count, m.node_count, m.deployed_at, m.deployed_by, m.canary_percent
 FROM public.model_versions AS m
 LIMIT 100;
 
@@ -210,7 +212,7 @@ SELECT
     t.user_id, t.transaction_id, t.occurred_at, t.received_at, t.amount, /* for each column: t.{name}, */
     t.is_history, t.fraud_flag, t.fraud_probability, t.model_version, t.unscored_reason, t.features_caveat,
     t.is_control, t.reason_codes, t.outcome, t.outcome_reasons, t.rule_set_version,
-    ARRAY(
+    array(
         SELECT u.name || CASE u.mode WHEN 'shadow' THEN ' (shadow)' ELSE '' END
         FROM scoring.unpack_rule_codes(t.matched_rules) AS c
         INNER JOIN scoring.rules AS u ON t.rule_set_version = u.version AND c.number = u.position
@@ -268,8 +270,8 @@ LIMIT 20;
 -- name: draft
 -- One draft; seen names the state that the page shows.
 SELECT
-    d.draft_id, d.document, d.based_on, d.note, d.created_by, d.updated_at, d.updated_by, d.approved_at, d.approved_by,
-    d.published_version, d.updated_at::text AS seen
+    d.draft_id, d.document, d.based_on, d.note, d.created_by, d.updated_at, d.updated_by, d.approved_at,
+    d.approved_by, d.published_version, d.updated_at::text AS seen
 FROM scoring.rule_drafts AS d
 WHERE d.draft_id = %(draft_id)s;
 
@@ -283,7 +285,9 @@ WITH d AS (
 
 SELECT
     d.draft_id,
-    scoring.record_audit(%(by)s, 'rules.draft', 'draft ' || d.draft_id, jsonb_build_object('based_on', %(based_on)s::integer))
+    scoring.record_audit(
+        %(by)s, 'rules.draft', 'draft ' || d.draft_id, jsonb_build_object('based_on', %(based_on)s::integer)
+    )
 FROM d;
 
 -- name: update_draft

@@ -847,9 +847,10 @@ SELECT scoring.open_review_cases(%(due_hours)s);
 -- Review cases: waiting ones by urgency, then decided ones, the newest first.
 SELECT
     c.case_id, c.state, c.user_id, c.transaction_count AS transactions, c.amount_total AS amount,
-    c.max_fraud_probability AS fraud_probability, c.due_at, c.claimed_by, c.decision, c.decided_by, c.decided_at, c.note
+    c.max_fraud_probability AS fraud_probability, c.due_at, c.claimed_by, c.decision, c.decided_by, c.decided_at,
+    c.note
 FROM scoring.review_cases AS c
-WHERE c.state = ANY(%(states)s) AND (%(claimed_by)s::text IS NULL OR c.claimed_by = %(claimed_by)s)
+WHERE c.state = any(%(states)s) AND (%(claimed_by)s::text IS NULL OR c.claimed_by = %(claimed_by)s)
 ORDER BY c.decided_at DESC NULLS FIRST, c.due_at, c.case_id
 LIMIT %(limit)s;
 
