@@ -250,13 +250,16 @@ FROM scoring.end_rule_exception(%(exception_id)s, %(by)s);
 -- name: insert_draft
 -- Store a draft that is based on the rule set in force.
 INSERT INTO scoring.rule_drafts AS d (document, based_on, note, created_by, updated_by)
-SELECT %(document)s, s.rule_set_version, %(note)s, %(by)s, %(by)s
+SELECT %(document)s, s.rule_set_version, %(note)s, b.name AS created_by, b.name AS updated_by
 FROM scoring.settings AS s
+CROSS JOIN (SELECT %(by)s::text AS name) AS b
 RETURNING d.draft_id, d.document, d.based_on, d.note, d.created_by, d.updated_by, d.approved_by, d.published_version;
 
 -- name: list_drafts
 -- Drafts that are not published, newest first.
-SELECT d.draft_id, d.based_on, d.note, d.created_at, d.created_by, d.updated_at, d.updated_by, d.approved_at, d.approved_by
+SELECT
+    d.draft_id, d.based_on, d.note, d.created_at, d.created_by, d.updated_at, d.updated_by, d.approved_at,
+    d.approved_by
 FROM scoring.rule_drafts AS d
 WHERE d.published_version IS NULL
 ORDER BY d.draft_id DESC
@@ -282,8 +285,8 @@ LIMIT %(limit)s;
 -- name: list_exceptions
 -- Exceptions, newest first, with how often each suppressed its rule.
 SELECT
-    e.exception_id, e.rule_name, e.user_id::text AS user_id, e.reason, e.starts_at, e.ends_at, e.created_by, e.ended_at,
-    e.ended_by, e.is_active, e.used_count
+    e.exception_id, e.rule_name, e.user_id::text AS user_id, e.reason, e.starts_at, e.ends_at, e.created_by,
+    e.ended_at, e.ended_by, e.is_active, e.used_count
 FROM scoring.rule_exception_usage AS e
 ORDER BY e.exception_id DESC
 LIMIT 1000;
@@ -303,8 +306,8 @@ ORDER BY l.name;
 -- name: list_rule_sets
 -- Published rule sets, newest first.
 SELECT
-    r.version, r.version = s.rule_set_version AS is_in_force, jsonb_array_length(r.document -> 'rules') AS rules, r.based_on,
-    r.note, r.published_at, r.published_by, r.approved_by
+    r.version, r.version = s.rule_set_version AS is_in_force, jsonb_array_length(r.document -> 'rules') AS rules,
+    r.based_on, r.note, r.published_at, r.published_by, r.approved_by
 FROM scoring.rule_sets AS r
 CROSS JOIN scoring.settings AS s
 ORDER BY r.version DESC

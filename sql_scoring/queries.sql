@@ -124,14 +124,16 @@ LIMIT 1;
 
 -- name: select_rule_set
 -- A published rule set.
-SELECT r.version, r.document, r.feature_names, r.list_names, r.based_on, r.note, r.sql_text, r.sql_sha256, r.published_at,
-    r.published_by, r.approved_by
+SELECT
+    r.version, r.document, r.feature_names, r.list_names, r.based_on, r.note, r.sql_text, r.sql_sha256,
+    r.published_at, r.published_by, r.approved_by
 FROM scoring.rule_sets AS r
 WHERE r.version = %(version)s;
 
 -- name: list_rule_sets
 -- All published rule sets, newest first.
-SELECT r.version, r.version = s.rule_set_version AS is_in_force, jsonb_array_length(r.document -> 'rules') AS rules,
+SELECT
+    r.version, r.version = s.rule_set_version AS is_in_force, jsonb_array_length(r.document -> 'rules') AS rules,
     r.based_on, r.note, r.published_at, r.published_by, r.approved_by
 FROM scoring.rule_sets AS r
 CROSS JOIN scoring.settings AS s
@@ -139,7 +141,8 @@ ORDER BY r.version DESC;
 
 -- name: select_rule_set_revisions
 -- The generated migrations of rule sets, oldest first, with the text of their functions.
-SELECT v.revision, v.schema_revision, v.kind, v.version, v.upgrade_text,
+SELECT
+    v.revision, v.schema_revision, v.kind, v.version, v.upgrade_text,
     CASE WHEN v.kind = 'publish_rules' THEN r.sql_text END AS sql_text
 FROM scoring.rule_set_revisions AS v
 LEFT JOIN scoring.rule_sets AS r ON v.version = r.version
@@ -187,7 +190,11 @@ LIMIT 1;
 SELECT
     m.version,
     m.feature_hash,
-    ARRAY(SELECT o.version FROM public.model_versions AS o WHERE o.feature_names = m.feature_names ORDER BY 1) AS versions,
+    (
+        SELECT array_agg(o.version ORDER BY o.version)
+        FROM public.model_versions AS o
+        WHERE o.feature_names = m.feature_names
+    ) AS versions,
     coalesce(
         has_schema_privilege('features', 'USAGE')
         AND has_table_privilege(to_regclass('features.training_set'), 'SELECT')
@@ -237,7 +244,8 @@ matched AS MATERIALIZED (
         {is_alert} AS is_alert,
         array_remove(ARRAY[{flags}], NULL) AS rules,
         array_remove(ARRAY[{live}], NULL) AS live_names
-    FROM {source}
+    FROM public.transactions AS t
+    {joins}
     WHERE
         t.occurred_at >= coalesce({start}::timestamptz, '-infinity')
         AND t.occurred_at < coalesce({end}::timestamptz, 'infinity')

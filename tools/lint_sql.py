@@ -131,7 +131,9 @@ def functions_pgspot() -> bool:
 
 def _readable(text: str, path: Path) -> Path:
     """A copy for pgspot, whose parser knows no composite types and so no fields of variables of one."""
-    path.write_text(re.sub(r"(\w+) scoring\.(decision|shadow_score);", r"\1 record;", text))
+    path.write_text(
+        re.sub(r"(\w+) scoring\.(decision|shadow_score|outcome|scoring_request|lists);", r"\1 record;", text)
+    )
     return path
 
 

@@ -196,6 +196,9 @@ def _environment(settings: Settings) -> dict[str, str]:
     environment = {name: value for name, value in os.environ.items() if name not in urls}
     # Nothing rotates this log while the API runs: only failed and slow requests, unless asked for.
     environment.setdefault("ROWGUARD_API_ACCESS_LOG", "problems")
+    # The stack is one person's: its API publishes rule sets.
+    if settings.database_url is not None:
+        environment.setdefault("ROWGUARD_PUBLISH_DATABASE_URL", settings.database_url.get_secret_value())
     return environment | {
         "ROWGUARD_STATE_DIR": str(settings.state_dir.absolute()),
         "ROWGUARD_MODELS_DIR": str(settings.models_dir.absolute()),

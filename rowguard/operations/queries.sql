@@ -212,8 +212,8 @@ ORDER BY r.position;
 -- name: list_exceptions
 -- Exceptions with how often each suppressed its rule.
 SELECT
-    e.exception_id, e.rule_name, e.user_id::text AS user_id, e.ends_at, e.is_active, e.used_count, e.reason, e.starts_at,
-    e.created_by, e.ended_at, e.ended_by
+    e.exception_id, e.rule_name, e.user_id::text AS user_id, e.ends_at, e.is_active, e.used_count, e.reason,
+    e.starts_at, e.created_by, e.ended_at, e.ended_by
 FROM scoring.rule_exception_usage AS e
 WHERE
     (NOT %(unused)s OR (e.is_active AND e.used_count = 0))

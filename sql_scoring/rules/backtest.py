@@ -156,7 +156,7 @@ class _Scan:
         live = self._live_rules()
         names = {name for rule in [*rules, *live] for name in RuleSet(rules=[rule]).names()["value"]}
         uses_features = bool(names & {*self.features, SCORE})
-        source, model = self._source(uses_features=uses_features)
+        joins, model = self._source(uses_features=uses_features)
         bound_names = dict(rule_names(self.declaration, self.features, request="t.{}", decision="t.{}"))
         for position, feature in enumerate(self.features, start=1):
             bound_names[feature] = Name(
@@ -167,7 +167,7 @@ class _Scan:
         conditions = [f"(\n{bind_names(rule.when, bind, excluded=UNBOUNDED)}\n)" for rule in rules]
         live_conditions = [f"(\n{bind_names(rule.when, bind, excluded=UNBOUNDED)}\n)" for rule in live]
         query = sql.SQL(QUERIES["backtest_matches"]).format(
-            source=sql.SQL(source),
+            joins=sql.SQL(joins),
             start=sql.Literal(self.start),
             end=sql.Literal(self.end),
             flags=sql.SQL(", ").join(
@@ -212,22 +212,22 @@ class _Scan:
         ]
 
     def _source(self, *, uses_features: bool) -> tuple[str, str]:
-        """SQL of the rows, and of a row's score."""
+        """SQL of what is joined to the rows, and of a row's score."""
         if not uses_features:
-            return "public.transactions AS t", "NULL::double precision"
+            return "", "NULL::double precision"
         row = self.connection.execute(QUERIES["backtest_sources"]).fetchone()
         if row is None:
-            return "public.transactions AS t", "t.fraud_probability"
+            return "", "t.fraud_probability"
         version, feature_hash, versions, may_read_history = row
         logged = sql.SQL("CASE WHEN t.model_version = ANY ({}) THEN t.feature_values END").format(
             sql.Literal(versions)
         )
         values = "(SELECT {} AS backtest_values) AS v"
         if not may_read_history or not self._is_built(feature_hash):
-            source = sql.SQL(f"public.transactions AS t CROSS JOIN LATERAL {values}")
+            source = sql.SQL(f"CROSS JOIN LATERAL {values}")
             return source.format(logged).as_string(None), "t.fraud_probability"
         source = sql.SQL(
-            "public.transactions AS t LEFT JOIN features.training_set AS f"
+            "LEFT JOIN features.training_set AS f"
             f" ON t.user_id = f.user_id AND t.transaction_id = f.transaction_id CROSS JOIN LATERAL {values}"
         )
         logged = sql.SQL("coalesce({}, f.feature_values)").format(logged)

@@ -56,6 +56,10 @@ def compile_rules(
     is_quiet = "NOT p_decision.is_fraud"
     if thresholds is not None:
         is_quiet = "NOT p_is_unscored"
+        if lowest is None:
+            decline = (
+                math.inf
+            )  # the score decides nothing, where NULL would leave it to the model's threshold
         if lowest is not None:
             is_quiet = f"p_decision.fraud_probability < {_number(lowest)}"
     text = _template().format(

@@ -2,7 +2,7 @@
 CREATE OR REPLACE FUNCTION scoring.create_list(
     p_name text, p_column text, p_kind text, p_description text DEFAULT '', p_by text DEFAULT session_user
 )
-RETURNS smallint
+RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -12,7 +12,7 @@ DECLARE
         FROM pg_attribute AS a
         WHERE a.attrelid = 'scoring.scoring_request'::regclass AND a.attname = p_column AND NOT a.attisdropped
     );
-    v_list_id smallint;
+    v_list_id integer;
 BEGIN
     -- One binding at a time, as deployments do it too.
     PERFORM pg_advisory_xact_lock(scoring.job_lock_key('deploy'));

@@ -90,8 +90,8 @@ ON public.transactions TO rowguard_api;
 
 GRANT SELECT (
     user_id, transaction_id, occurred_at, amount, /* for each column: {name}, */ idempotency_key, external_id,
-    fraud_flag, fraud_probability, model_version, unscored_reason, features_caveat, received_at, is_history, is_control, reason_codes,
-    feature_values, outcome, outcome_reasons, rule_set_version, matched_rules, /* for each reference column: {name}, */
+    fraud_flag, fraud_probability, model_version, unscored_reason, features_caveat, received_at, is_history, is_control,
+    reason_codes, feature_values, outcome, outcome_reasons, rule_set_version, matched_rules, /* for each reference column: {name}, */
     scored_at
 ) ON public.transactions TO rowguard_api;
 
@@ -101,7 +101,7 @@ GRANT SELECT ON public.fraud_labels TO rowguard_api;
 
 GRANT EXECUTE ON FUNCTION scoring.insert_transactions(jsonb, boolean) TO rowguard_api;
 
--- The API reads rules and lists, keeps drafts, and changes lists and exceptions by functions, which record who did it.
+-- The API reads rules and lists, keeps drafts, and changes lists and exceptions by functions, which record who.
 GRANT SELECT ON scoring.settings, scoring.rule_sets, scoring.rules, scoring.rule_set_revisions, scoring.rule_exceptions,
 scoring.lists, scoring.list_entries, scoring.rule_matches_daily, scoring.rule_exception_usage
 TO rowguard_api;

@@ -1,7 +1,7 @@
 -- One row per entry of a list, also after it was removed or has expired: the history of a list.
 CREATE TABLE scoring.list_entries (
     key_hash bigint NOT NULL,
-    list_id smallint NOT NULL,
+    list_id integer NOT NULL,
     key text NOT NULL,
     expires_at timestamptz,
     reason text,

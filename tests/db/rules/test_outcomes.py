@@ -79,6 +79,13 @@ def test_the_control_group_is_not_blocked_for_its_score(scored: Workspace) -> No
         import re
 
         connection.execute(re.sub(r">= '[^']+'::double", ">= '0'::double", text[0]).encode())
+    # Every row is an alert now: with `thresholds: {}` the score decides nothing, without thresholds it declines.
+    control_rate(scored.url, 0.0)
+    publish(scored, rule("large", "amount > 100"), thresholds={})
+    assert insert(scored, 10)[:2] == ("approve", None)
+    publish(scored, rule("large", "amount > 100"))
+    assert insert(scored, 10)[:2] == ("decline", ["model_score"])
+    control_rate(scored.url, 1.0)
     assert insert(scored, 10)[:2] == ("approve", ["control_group"])
     assert insert(scored, 200)[:2] == ("decline", ["large"])
     assert differences(scored) == []
