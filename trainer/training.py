@@ -28,6 +28,7 @@ from trainer.forest import predict_fraud_probability
 from trainer.model_card import write_model_card
 from trainer.quality import measure_ranking, measure_seed_spread
 from trainer.reference import reference_distribution
+from trainer.tracking import log_training
 from trainer.window import TrainingRows, read_window
 
 SEEDS = 3  # fits whose spread the gates know of a boosted model
@@ -141,7 +142,10 @@ def train(
     record = build_record(
         model, features, rows, threshold=threshold, rule=str(rule), metrics=metrics, cut_model=fitted
     )
-    return store_candidate(url, settings, record, model, earlier, rows, features, evaluation, scores)
+    result = store_candidate(url, settings, record, model, earlier, rows, features, evaluation, scores)
+    if result.is_new:
+        log_training(result.record, progress)
+    return result
 
 
 def store_candidate(

@@ -43,7 +43,11 @@ def test_docs_and_their_document_name_every_endpoint(api: Api) -> None:
     assert set(paths) == {
         "/", "/livez", "/readyz", "/model", "/metrics", "/predict", "/predict/batch", "/transactions", "/labels",
         "/transactions/{user_id}/{transaction_id}/explanation", "/reviews", "/reviews/{case_id}", "/reviews/claim",
-        "/reviews/decide", "/reviews/{case_id}/release", "/reviews/{case_id}/reopen",
+        "/reviews/decide", "/reviews/{case_id}/release", "/reviews/{case_id}/reopen", "/rules", "/rules/backtest",
+        "/rules/check", "/rules/drafts", "/rules/drafts/{draft_id}", "/rules/drafts/{draft_id}/approve",
+        "/rules/drafts/{draft_id}/edit", "/rules/drafts/{draft_id}/publish", "/rules/exceptions",
+        "/rules/exceptions/{exception_id}/end", "/rules/rollback", "/rules/{version}", "/lists", "/lists/create",
+        "/lists/{name}/add", "/lists/{name}/entries", "/lists/{name}/remove",
     }  # fmt: skip
 
 
