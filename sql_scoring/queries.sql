@@ -346,13 +346,15 @@ LEFT JOIN pg_stat_activity AS a ON l.pid = a.pid
 WHERE
     l.locktype = 'advisory' AND l.granted
     AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
-    AND (l.classid::bigint << 32) | l.objid::bigint = scoring.job_lock_key(%(job)s);
+    AND l.objsubid = 2
+    AND l.classid::bigint = scoring.job_lock_space()
+    AND l.objid::bigint = scoring.job_lock_key(%(job)s);
 
 -- name: lock_job
 -- Waits for the session that holds it; see try_lock_job.
 SELECT CASE
-    WHEN %(is_shared)s THEN pg_advisory_xact_lock_shared(scoring.job_lock_key(%(job)s))
-    ELSE pg_advisory_xact_lock(scoring.job_lock_key(%(job)s))
+    WHEN %(is_shared)s THEN pg_advisory_xact_lock_shared(scoring.job_lock_space(), scoring.job_lock_key(%(job)s))
+    ELSE pg_advisory_xact_lock(scoring.job_lock_space(), scoring.job_lock_key(%(job)s))
 END;
 
 -- name: measure_additivity
@@ -533,8 +535,8 @@ SELECT
         )
     ) AS limits_lifted,
     CASE
-        WHEN %(is_shared)s THEN pg_try_advisory_xact_lock_shared(scoring.job_lock_key(%(job)s))
-        ELSE pg_try_advisory_xact_lock(scoring.job_lock_key(%(job)s))
+        WHEN %(is_shared)s THEN pg_try_advisory_xact_lock_shared(scoring.job_lock_space(), scoring.job_lock_key(%(job)s))
+        ELSE pg_try_advisory_xact_lock(scoring.job_lock_space(), scoring.job_lock_key(%(job)s))
     END AS is_locked;
 
 -- name: users_with_pending_totals

@@ -132,7 +132,11 @@ def functions_pgspot() -> bool:
 def _readable(text: str, path: Path) -> Path:
     """A copy for pgspot, whose parser knows no composite types and so no fields of variables of one."""
     path.write_text(
-        re.sub(r"(\w+) scoring\.(decision|shadow_score|outcome|scoring_request|lists)( :=|;)", r"\1 record\3", text)
+        re.sub(
+            r"(\w+) scoring\.(decision|shadow_score|outcome|scoring_request|lists)( :=|;)",
+            r"\1 record\3",
+            text,
+        )
     )
     return path
 

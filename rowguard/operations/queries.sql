@@ -512,7 +512,7 @@ WHERE t.{column}::text = s.{column} AND (s.user_id IS NULL OR t.user_id = s.user
 
 -- name: lock_archive
 -- For the session, which is a direct connection and ends with the run.
-SELECT pg_try_advisory_lock(scoring.job_lock_key('archive'));
+SELECT pg_try_advisory_lock(scoring.job_lock_space(), scoring.job_lock_key('archive'));
 
 -- name: longest_window
 -- The longest lookback of the built list in hours, delay included.

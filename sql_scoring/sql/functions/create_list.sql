@@ -15,7 +15,7 @@ DECLARE
     v_list_id integer;
 BEGIN
     -- One binding at a time, as deployments do it too.
-    PERFORM pg_advisory_xact_lock(scoring.job_lock_key('deploy'));
+    PERFORM pg_advisory_xact_lock(scoring.job_lock_space(), scoring.job_lock_key('deploy'));
     IF v_type IS NULL THEN
         RAISE EXCEPTION 'no column % is declared', p_column
             USING ERRCODE = 'invalid_parameter_value', COLUMN = 'column_name';

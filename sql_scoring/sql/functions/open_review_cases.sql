@@ -10,7 +10,7 @@ DECLARE
     v_since timestamptz;
     v_opened integer;
 BEGIN
-    IF NOT pg_try_advisory_xact_lock(scoring.job_lock_key('reviews')) THEN
+    IF NOT pg_try_advisory_xact_lock(scoring.job_lock_space(), scoring.job_lock_key('reviews')) THEN
         RETURN 0; -- another session does it right now
     END IF;
     v_since := coalesce(

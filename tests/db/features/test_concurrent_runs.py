@@ -100,7 +100,9 @@ def test_timeouts_of_the_database_end_neither_the_lock_nor_the_wait_for_it(
     monkeypatch.setattr("sql_scoring.features.build.recompute_totals", lambda url: 0)
     monkeypatch.setattr("sql_scoring.features.build.run_dbt", run_slowly)
     with psycopg.connect(migrated.url) as other:
-        other.execute("SELECT pg_advisory_xact_lock(scoring.job_lock_key('features'))")
+        other.execute(
+            "SELECT pg_advisory_xact_lock(scoring.job_lock_space(), scoring.job_lock_key('features'))"
+        )
         with migrated.connect() as connection:
             names = ["idle_in_transaction_session_timeout", "lock_timeout", "statement_timeout"]
             if connection.info.server_version >= 170000:
@@ -128,7 +130,9 @@ def test_an_import_is_stored_after_a_run_that_is_in_progress(migrated: Workspace
     ]
     batches = pa.Table.from_pylist(rows).to_batches()
     with psycopg.connect(migrated.url) as run, migrated.connect() as watcher, ThreadPoolExecutor(1) as pool:
-        run.execute("SELECT pg_advisory_xact_lock(scoring.job_lock_key('features'))")
+        run.execute(
+            "SELECT pg_advisory_xact_lock(scoring.job_lock_space(), scoring.job_lock_key('features'))"
+        )
         loading = pool.submit(
             load_history, migrated.url, batches, label_delay=timedelta(days=7), source="test"
         )

@@ -148,7 +148,7 @@ def test_a_second_run_continues_a_killed_one(
 
 def test_concurrent_runs_exclude_each_other(scored: Workspace, tmp_path: Path) -> None:
     with scored.connect() as other:
-        other.execute("SELECT pg_advisory_lock(scoring.job_lock_key('archive'))")
+        other.execute("SELECT pg_advisory_lock(scoring.job_lock_space(), scoring.job_lock_key('archive'))")
         with pytest.raises(RetentionError, match="another archive run"):
             keep(scored, tmp_path / "archive")
 

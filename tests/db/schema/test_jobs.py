@@ -30,9 +30,26 @@ def test_a_login_that_may_only_read_cannot_stop_a_job_for_ever(
     monkeypatch.setattr(jobs, "MAX_WAIT_S", 1)
     job, run = JOBS[name]
     with migrated.connect() as holder:
-        row = holder.execute("SELECT scoring.job_lock_key(%s), pg_backend_pid()", [job]).fetchone()
+        row = holder.execute(
+            "SELECT scoring.job_lock_key(%s), pg_backend_pid(), scoring.job_lock_space()", [job]
+        ).fetchone()
         assert row is not None
         holder.execute("SET ROLE rowguard_readonly")
-        holder.execute("SELECT pg_advisory_lock(%s)", [row[0]])
+        holder.execute("SELECT pg_advisory_lock(%s, %s)", [row[2], row[0]])
         with pytest.raises(JobLockedError, match=f"session {row[1]} of rowguard holds the lock .*'{job}'"):
             run(migrated)
+
+
+def test_no_payment_holds_the_lock_of_a_job(migrated: Workspace) -> None:
+    """A user's key is one bigint. The ids here are those whose keys would be a job's two integers, side by side."""
+    with migrated.connect() as payer, migrated.connect() as other, payer.transaction():
+        for job in ("deploy", "archive", "features", "reviews"):
+            payer.execute(
+                "INSERT INTO transactions (user_id, amount)"
+                " SELECT scoring.user_lock_key((scoring.job_lock_space()::bigint << 32) | k.key - d.less), 5"
+                " FROM (SELECT scoring.job_lock_key(%s)::bigint) AS k (key), (VALUES (0), (1)) AS d (less)"
+                " ON CONFLICT DO NOTHING",
+                [job],
+            )
+            with other.transaction():
+                jobs.lock_job(other, job, progress=pytest.fail)
