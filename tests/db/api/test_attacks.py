@@ -21,7 +21,7 @@ from api import protocol
 from api.repository import Repository
 from tests.db.api.conftest import Api, serving
 from tests.db.api.tokens import SECRET, bearer, token
-from tests.fix_database import Workspace
+from tests.fix_database import Workspace, _database
 from tests.waiting import wait_until
 
 MAX_CONNECTIONS = 100
@@ -30,16 +30,21 @@ GREETING = b"GET / HTTP/1.1\r\nhost: localhost\r\n"
 
 
 @pytest.fixture(scope="module")
-def attacked(migrated_template: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    with serving(
-        migrated_template.url,
-        tmp_path_factory.mktemp("attacked"),
-        jwt_secret=SECRET,
-        api_rate_limit="100000/second",
-        api_max_connections_per_address=str(MAX_CONNECTIONS),
-        api_max_concurrent_requests=str(PLACES),
-        api_request_timeout_s="8",
-    ) as api:
+def attacked(
+    server_url: str, migrated_template: Workspace, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Api]:
+    with (
+        _database(server_url, migrated_template.url) as url,
+        serving(
+            url,
+            tmp_path_factory.mktemp("attacked"),
+            jwt_secret=SECRET,
+            api_rate_limit="100000/second",
+            api_max_connections_per_address=str(MAX_CONNECTIONS),
+            api_max_concurrent_requests=str(PLACES),
+            api_request_timeout_s="8",
+        ) as api,
+    ):
         yield api
 
 

@@ -198,4 +198,4 @@ def test_the_api_login_is_enough_for_every_endpoint(guarded_api: Api) -> None:
         row = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
         assert row == (False,)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            connection.execute("SELECT feature_values FROM transactions")
+            connection.execute("SELECT shadow_feature_values FROM transactions")

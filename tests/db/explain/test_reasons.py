@@ -274,6 +274,8 @@ def test_a_deployment_whose_contributions_do_not_add_up_is_rejected(scored: Work
 
 def test_the_api_role_explains_without_reading_values(scored: Workspace) -> None:
     transaction, _, _ = _insert(scored)
+    with scored.connect() as connection:
+        connection.execute("REVOKE SELECT (feature_values) ON transactions FROM rowguard_api")
     with scored.connect("rowguard_api") as connection:
         assert connection.execute(
             "SELECT * FROM explain_transaction(%s, %s)", [user(7), transaction]
