@@ -86,7 +86,7 @@ def _require_valid_time(value: datetime) -> datetime:
 ID_SCHEMA = {
     "anyOf": [
         {"type": "integer", "minimum": -BIGINT_MAX - 1, "maximum": BIGINT_MAX},
-        {"type": "string", "pattern": "^-?[0-9]{1,18}$", "description": "Its digits."},
+        {"type": "string", "pattern": "^-?[0-9]{1,19}$", "description": "Its digits."},
     ],
 }
 # A string keeps every digit where the client's JSON library would not.

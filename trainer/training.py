@@ -17,6 +17,7 @@ from rowguard.settings import Settings
 from sql_scoring import registry
 from sql_scoring.engine import reference_scores
 from sql_scoring.explain import explain_model
+from sql_scoring.explain.reasons import load_catalogs
 from trainer.artifact import artifact_path, evaluation_path, save_artifact
 from trainer.boosting import BoostingParameters
 from trainer.calibration import calibrated, check_calibration, fit_steps, measure_calibration
@@ -106,6 +107,8 @@ def train(
     progress("reading the training set")
     with connect(url) as connection:
         features = read_feature_list(connection)
+    # Without words there is no explanation: say so before the fits, not after them.
+    load_catalogs(features.names, declared=declared_reasons(settings))
     rows = read_window(url, timedelta(days=settings.label_delay_days), start, cutoff)
     rule = rule or AlertBudget(settings.alert_budget)
 

@@ -33,13 +33,18 @@ def features(
     Example: rowguard features --explain
     """
     from rowguard.database import connect
+    from rowguard.declaration import declared_reasons
     from rowguard.settings import settings
+    from sql_scoring.explain.reasons import load_catalogs
     from sql_scoring.features.build import build_features
     from sql_scoring.features.columns import find_changes
     from sql_scoring.features.listing import check_expressions
     from sql_scoring.features.project import load_plan
 
     file, plan = load_plan(settings())
+    load_catalogs(
+        [feature.name for feature in plan.declaration.features], declared=declared_reasons(settings())
+    )
     if explain:
         _explain(plan, as_json)
         return

@@ -17,6 +17,7 @@ from rowguard.queries import load_queries
 from rowguard.settings import Settings
 from sql_scoring.features.columns import apply_changes, find_changes
 from sql_scoring.features.dbt import FeatureBuild, OnNode, run_dbt
+from sql_scoring.features.listing import check_expressions
 from sql_scoring.features.project import write_project
 from sql_scoring.features.totals import recompute_totals
 from sql_scoring.jobs import lock_job
@@ -61,6 +62,7 @@ def build_features(
     project = write_project(settings)
     with _exclusive_run(url, progress):
         with connect(url) as connection:
+            check_expressions(project.plan.declaration, project.file, connection)
             changes = find_changes(connection, project.plan, drops_columns=drops_columns)
         apply_changes(url, changes, progress=progress)
         recompute_totals(url)

@@ -16,10 +16,8 @@ from types import MappingProxyType
 
 from psycopg.conninfo import conninfo_to_dict
 
-from rowguard.database import connect
 from rowguard.errors import FeatureBuildError
 from rowguard.settings import Settings
-from sql_scoring.features.listing import check_expressions
 from sql_scoring.features.project import FeatureProject, write_project
 
 # The parsed project is kept between runs: parsing is half of dbt's start.
@@ -77,8 +75,6 @@ def run_dbt(
         FeatureBuildError: the feature list is invalid, or dbt failed; the message holds the first reason.
     """
     project = project or write_project(settings)
-    with connect(url, autocommit=True) as connection:
-        check_expressions(project.plan.declaration, project.file, connection)
     target = settings.state_dir / "dbt" / f"run-{uuid.uuid4().hex[:8]}"
     target.mkdir(parents=True)
     parsed = project.folder.with_suffix(".msgpack")

@@ -7,10 +7,13 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from rowguard.declaration import BASE_COLUMNS, json_schema_text
-from rowguard.errors import FeatureBuildError
+from rowguard.errors import ExplanationError, FeatureBuildError
 from rowguard.resources import dbt_project
+from rowguard.settings import PROJECT_ROOT
+from sql_scoring.explain.reasons import load_catalogs
 from sql_scoring.features.listing import RESERVED, TAKEN_TABLES, load_declaration
 from sql_scoring.schema_files import BUILD_ORDER, read_schema_file
 
@@ -154,3 +157,36 @@ def test_no_declared_name_can_clash_with_what_a_row_has() -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FeatureBuildError, match=r"nowhere\.yml: cannot be read: "):
         load_declaration(tmp_path / "nowhere.yml")
+
+
+@pytest.mark.parametrize("page", ["add-a-column", "add-a-feature"])
+def test_the_examples_of_the_how_tos_are_whole(tmp_path: Path, page: str) -> None:
+    """Each example, added to the shipped list, is accepted and has the words that training asks for."""
+    text = (PROJECT_ROOT / "docs" / "how-to" / f"{page}.md").read_text()
+    examples = [
+        yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    ]
+    assert len(examples) == 3
+    columns = {
+        "device_id": "text", "mcc": "integer", "latitude": "double precision", "longitude": "double precision"
+    }  # fmt: skip
+    for example in examples:
+        parts = {"features": example} if isinstance(example, list) else example
+        document = yaml.safe_load(SHIPPED.read_text())
+        document["columns"] |= {name: {"type": kind, "description": "d"} for name, kind in columns.items()}
+        for section, value in parts.items():
+            document[section] = (
+                document[section] + value if section == "features" else document[section] | value
+            )
+        path = tmp_path / "features.yml"
+        path.write_text(yaml.safe_dump(document))
+        declared = {each.name: each.reason for each in load_declaration(path).features if each.reason}
+        names = [each.name for each in load_declaration(path).features]
+        assert load_catalogs(names, declared=declared)["en"]["features"].keys() == set(names)
+
+
+def test_a_feature_without_words_is_named() -> None:
+    with pytest.raises(
+        ExplanationError, match="it lacks x; give theme, label, .* or as `reason` of the feature"
+    ):
+        load_catalogs(["x"])
