@@ -43,8 +43,8 @@ def serve(settings: Settings, *, host: str | None = None, port: int | None = Non
     address = (host or settings.api_host, port or settings.api_port)
     require_authentication_beyond_loopback(settings, address[0])
     tls = _tls_options(settings)
-    create_app(settings)  # invalid settings are one line here, and not a traceback in the log of a worker
     _require_free(address)
+    create_app(settings)  # invalid settings are one line here, and not a traceback in the log of a worker
     # Workers inherit the environment; arguments of a process would be visible to other users of the machine.
     urls = {
         "DATABASE_URL": settings.database_url,

@@ -15,4 +15,4 @@ RETURN 7266;
 CREATE OR REPLACE FUNCTION scoring.job_lock_key(p_job text)
 RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN array_position(ARRAY['deploy', 'archive', 'features', 'reviews'], p_job);
+RETURN array_position(ARRAY['deploy', 'archive', 'features', 'reviews'], p_job) - 1;

@@ -45,7 +45,7 @@ def test_every_command_of_the_contract_exists() -> None:
         "up", "down", "status", "migrate", "psql", "inspect", "import", "simulate", "features", "train", "models", "retrain",
         "deploy", "promote", "retire-challenger", "rollback", "roll-forward", "control-rate", "failure-policy",
         "unscored", "rescore", "backtest", "tune", "tradeoff", "doctor", "monitor", "archive", "serve", "token", "roles",
-        "demo", "explain", "reasons", "register", "threshold", "rules", "lists",
+        "demo", "explain", "reasons", "register", "threshold", "rules", "lists", "reviews", "console",
     }  # fmt: skip
 
 
