@@ -535,7 +535,8 @@ SELECT
         )
     ) AS limits_lifted,
     CASE
-        WHEN %(is_shared)s THEN pg_try_advisory_xact_lock_shared(scoring.job_lock_space(), scoring.job_lock_key(%(job)s))
+        WHEN %(is_shared)s
+            THEN pg_try_advisory_xact_lock_shared(scoring.job_lock_space(), scoring.job_lock_key(%(job)s))
         ELSE pg_try_advisory_xact_lock(scoring.job_lock_space(), scoring.job_lock_key(%(job)s))
     END AS is_locked;
 
