@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from pglast import ast, parse_sql, visitors
@@ -186,8 +187,13 @@ def parse_expression(expression: str) -> Any:
         statements: Any = parse_sql(f"{_PREFIX}{expression}\n)")
     except ParseError as error:
         raise ExpressionError(f"is not SQL: {' '.join(str(error.args[0]).split())}") from None
-    if any(token.name in ("SQL_COMMENT", "C_COMMENT") for token in scan(expression)):
+    tokens = [token.name for token in scan(expression)]
+    if "SQL_COMMENT" in tokens or "C_COMMENT" in tokens:
         raise ExpressionError("has a comment")
+    # `x) LIMIT (1` would end the parenthesis that it is parsed in, and again where it is rendered.
+    steps = ({"ASCII_40": 1, "ASCII_41": -1}.get(name, 0) for name in tokens)
+    if min(accumulate(steps), default=0) < 0:
+        raise ExpressionError("is not one expression")
     select: Any = statements[0].stmt
     if (
         len(statements) != 1

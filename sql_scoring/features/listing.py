@@ -11,7 +11,7 @@ import psycopg
 import yaml
 from pglast.keywords import RESERVED_KEYWORDS
 from psycopg import sql
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from rowguard.database import one_line
 from rowguard.declaration import (
@@ -90,6 +90,15 @@ RESERVED = frozenset(
         "matched_rules",
         "list",
         "external_id",
+        # PostgreSQL's own columns of a table.
+        "ctid",
+        "xmin",
+        "xmax",
+        "cmin",
+        "cmax",
+        "tableoid",
+        # Attributes of the classes that the API reads columns into.
+        *(name for name in dir(BaseModel) if not name.startswith("_")),
     ]
 )
 KEYWORDS = frozenset(RESERVED_KEYWORDS) | {
