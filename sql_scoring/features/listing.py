@@ -24,7 +24,7 @@ from rowguard.declaration import (
     Feature,
 )
 from rowguard.errors import FeatureBuildError
-from rowguard.yaml_places import find_position, find_repeated_key
+from rowguard.yaml_places import find_position, read_yaml
 from sql_scoring.features.expressions import ExpressionError, bind_names, bind_to
 
 # Relations of the schema of reference tables; a reference `labels` would clash with the model stg_labels.
@@ -342,22 +342,9 @@ def _find_feature_problems(feature: Feature, declaration: Declaration) -> Iterat
 def _read(path: Path) -> tuple[yaml.Node, Any]:
     try:
         text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        document = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise FeatureBuildError(f"{path}{where}: {error.problem or 'is not YAML'}") from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError) as error:
         raise FeatureBuildError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
-    if root is None or not isinstance(document, dict):
-        raise FeatureBuildError(f"{path}: is no mapping with columns, entities, references and features")
-    if key := find_repeated_key(root):
-        mark = key.start_mark
-        raise FeatureBuildError(
-            f"{path}, line {mark.line + 1}, column {mark.column + 1}: `{key.value}` is there twice"
-        )
-    return root, document
+    return read_yaml(text, path, FeatureBuildError, "mapping with columns, entities, references and features")
 
 
 def _entry(document: Any, place: Place) -> str:

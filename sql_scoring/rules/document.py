@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rowguard.errors import RuleError
-from rowguard.yaml_places import find_position, find_repeated_key
+from rowguard.yaml_places import find_position, read_yaml
 from sql_scoring.features.expressions import UNBOUNDED, ExpressionError, find_names
 
 MAX_RULES = 2_000
@@ -123,22 +123,7 @@ def parse_rules(text: str, source: str) -> RuleSet:
         text: YAML.
         source: Its name, for messages.
     """
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        document = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise RuleError(f"{source}{where}: {error.problem or 'is not YAML'}") from None
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
-        raise RuleError(f"{source}: cannot be read: {' '.join(str(error).split())}") from None
-    if root is None or not isinstance(document, dict):
-        raise RuleError(f"{source}: is no mapping with failure_outcome, thresholds and rules")
-    if key := find_repeated_key(root):
-        mark = key.start_mark
-        raise RuleError(
-            f"{source}, line {mark.line + 1}, column {mark.column + 1}: `{key.value}` is there twice"
-        )
+    root, document = read_yaml(text, source, RuleError, "mapping with failure_outcome, thresholds and rules")
     try:
         return validate_rules(document)
     except RuleProblem as problem:

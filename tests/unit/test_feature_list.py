@@ -132,6 +132,7 @@ def test_a_wrong_column_entity_or_reference_is_named_with_its_place(
     [
         ("features: [", "line 1, column 12: "),
         ("- x", "is no mapping"),
+        ("columns: &a {x: *a}", "an entry contains itself"),
         ("features: []\n", "`features`: list should have at least 1 item"),
         ("{}", "`features`: field required"),
     ],

@@ -53,3 +53,8 @@ def test_no_payment_holds_the_lock_of_a_job(migrated: Workspace) -> None:
             )
             with other.transaction():
                 jobs.lock_job(other, job, progress=pytest.fail)
+                row = other.execute(
+                    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND granted"
+                    " AND pid = pg_backend_pid()"
+                ).fetchone()
+                assert row == (1,)
